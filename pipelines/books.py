@@ -1,0 +1,204 @@
+"""One run over a data root: read what landed, rebuild what is out of date, check, publish.
+
+``Books`` holds what a run needs; its methods are the steps. The command line and Dagster call the same ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import cached_property
+
+import duckdb
+
+from pipelines import checks, exports, prices, reference, views
+from pipelines.checks import CheckResult
+from pipelines.engine import connect
+from pipelines.lake import Lake, digest, run_lock, sweep
+from pipelines.models import Model, models
+from pipelines.paths import DataRoot
+from pipelines.planner import EVER, Plan, Planner, Span
+from pipelines.reading import Reader, ReadReport
+from pipelines.reference import Problem
+from pipelines.runner import Built, build, check_partitions, label
+from pipelines.settings import Settings
+from pipelines.settings import load as load_settings
+from pipelines.sources import sources
+
+RESULTS = "check_results"
+
+
+@dataclass
+class RunReport:
+    """What a run did, for a person to read."""
+
+    read: ReadReport = field(default_factory=ReadReport)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    built: list[Built] = field(default_factory=list)
+    results: list[CheckResult] = field(default_factory=list)
+    published: list[str] = field(default_factory=list)
+    is_blocked: bool = False
+
+    @property
+    def failed(self) -> list[CheckResult]:
+        """The checks that block publishing."""
+        return [result for result in self.results if result.status != "passed" and result.severity == "critical"]
+
+
+class Books:
+    """The tables of one data root, opened for a run. Get one from ``open_books``."""
+
+    def __init__(self, root: DataRoot, settings: Settings, con: duckdb.DuckDBPyConnection, progress: Callable[[str], None]) -> None:
+        self.root, self.settings, self.con, self._progress = root, settings, con, progress
+        self.lake = Lake(root)
+        self.models: Mapping[str, Model] = models()
+        self.planner = Planner(self.lake, self.models)
+        self._results = {(r.table, r.partition, r.check): r for r in self._load_results()}
+
+    # ---- steps
+    def refresh_references(self) -> tuple[list[Problem], list[str]]:
+        """Bring reference tables and price book up to date. Faults of the files, and what the book has to say."""
+        problems = reference.refresh(self.con, self.root, self.lake)
+        notes = self._refresh_book(problems)
+        self.lake.save_index()
+        return problems, notes
+
+    def read_landing(self, *, full: bool = False, now: datetime | None = None) -> ReadReport:
+        """Stage what is new in ``landing/``."""
+        reader = Reader(self.con, self.root, self.lake, self.settings, sources(), self._kept_attributes(), now, self._progress)
+        report = reader.read(full=full)
+        self._ensure_register(reader)
+        self.lake.save_index()
+        return report
+
+    def plan(self, table: str, *, full: bool = False, window: Span = EVER) -> Plan:
+        return self.planner.plan(self.models[table], full=full, window=window)
+
+    def build(self, table: str, *, full: bool = False, window: Span = EVER) -> Built:
+        """Build what of a table is out of date and check it. The results are kept and decide whether anything is published."""
+        plan = self.plan(table, full=full, window=window)
+        if plan.stale:
+            self._progress(f"building {table}: {len(plan.stale)} partition{'s' * (len(plan.stale) != 1)}")
+        built = build(self.con, self.lake, self.planner, plan)
+        self._check(plan.model, built)
+        self.lake.save_index()
+        return built
+
+    def results_of(self, table: str) -> list[CheckResult]:
+        """The newest result of every check of every partition of a table."""
+        return [result for result in self.results if result.table == table]
+
+    @property
+    def results(self) -> list[CheckResult]:
+        return list(self._results.values())
+
+    def publish(self, problems: Sequence[Problem]) -> list[str]:
+        """Write views and exports, if nothing critical has failed; what was written comes back."""
+        views.refresh(self.root, self.lake, self.models)
+        if problems or checks.worst(self.results) == "failed":
+            return []
+        return exports.publish(self.con, self.root, self.lake)
+
+    # ---- parts of steps
+    def _refresh_book(self, problems: Sequence[Problem]) -> list[str]:
+        inputs = ("ref_prices", "ref_model_aliases")
+        hashes = [part.content_hash for table in inputs if (part := self.lake.part(table, None))]
+        fingerprint = digest([prices.source_version(), *hashes])
+        part = self.lake.part("ref_price_book", None)
+        if part is not None and part.fingerprint == fingerprint and self.lake.part("ref_model_names", None) is not None:
+            return []
+        self._progress("building the price book")
+        book = prices.build_book(*(reference.frame_of(self.lake, table) for table in inputs))
+        for table, frame in reversed(book.tables.items()):
+            reference.write_frame(self.con, self.root, self.lake, table, frame, fingerprint)
+        return list(book.problems)
+
+    def _kept_attributes(self) -> list[str]:
+        """Names that a dimension or an attribution rule asks to keep (BOOKS: attributes are kept by name)."""
+        kept = set(reference.frame_of(self.lake, "ref_dimensions")["attribute"].to_list())
+        fields = reference.frame_of(self.lake, "ref_attribution_rules")["match_field"].to_list()
+        kept |= {name.removeprefix("attributes.") for name in fields if name and name.startswith("attributes.")}
+        return sorted(name for name in kept if name)
+
+    def _ensure_register(self, reader: Reader) -> None:
+        if self.lake.part("staged_files", None) is None:
+            reader.register.save(self.con)
+
+    def _check(self, model: Model, built: Built) -> None:
+        """Check the partitions just built, and those whose results are missing or of an older header."""
+        there = {label(part.start): part.start for part in self.lake.parts(model.name)}
+        version = model.checks_version
+        checked: dict[str, set[str]] = {}
+        for (table, partition, _), result in list(self._results.items()):
+            if table == model.name:
+                if partition not in there:
+                    del self._results[table, partition, result.check]
+                elif result.checks_version == version and partition not in built.partitions:
+                    checked.setdefault(partition, set()).add(result.check)
+        due = [start for name, start in there.items() if name not in checked]
+        if not due and not built.removed:
+            return
+        for name in (label(start) for start in due):
+            for key in [key for key in self._results if key[:2] == (model.name, name)]:
+                del self._results[key]
+        if due:
+            found = check_partitions(self.con, self.lake, self.planner, model, sorted(due, key=lambda start: start or date.min))
+            self._results.update({(r.table, r.partition, r.check): r for r in found})
+        self._save_results()
+
+    def _load_results(self) -> list[CheckResult]:
+        path = self.root.partition(RESULTS, None, None)
+        return checks.load(path) if path.is_file() else []
+
+    def _save_results(self) -> None:
+        target = self.root.partition(RESULTS, None, None)
+        self.con.register("result_rows", checks.to_table(self.results))
+        temporary = self.lake.write(self.con, "select * from result_rows", target, "results", "1")
+        self.con.unregister("result_rows")
+        self.lake.put(temporary, target, RESULTS, None)
+
+    @cached_property
+    def is_new(self) -> bool:
+        return not self.lake.parts("staged_files")
+
+
+@contextmanager
+def open_books(root: DataRoot, progress: Callable[[str], None] = lambda text: None) -> Iterator[Books]:
+    """The books of a data root, under the run lock; what a killed run left is swept first.
+
+    Raises LakeError where another run is at work, SettingsError where settings.toml cannot be used.
+    """
+    settings = load_settings(root.settings)
+    with run_lock(root):
+        sweep(root)
+        with connect(settings, root.scratch) as con:
+            yield Books(root, settings, con, progress)
+        sweep(root)
+
+
+def run(
+    root: DataRoot,
+    *,
+    full: bool = False,
+    window: Span = EVER,
+    select: Sequence[str] = (),
+    now: datetime | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> RunReport:
+    """The whole job in this process: references, landing, tables in order, checks, exports."""
+    report = RunReport()
+    with open_books(root, progress) as books:
+        report.problems, report.notes = books.refresh_references()
+        report.read = books.read_landing(full=full, now=now)
+        for table in books.models:
+            if not select or table in select:
+                built = books.build(table, full=full, window=window)
+                if built.partitions or built.removed:
+                    report.built.append(built)
+        report.results = books.results
+        report.published = books.publish(report.problems)
+        report.is_blocked = bool(report.problems or report.failed)
+    return report

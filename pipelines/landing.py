@@ -1,0 +1,185 @@
+"""What lies in ``landing/`` and what is known of it: every version of every file, found again by content."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, fields, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.lake import Lake
+from pipelines.paths import DataRoot
+from pipelines.sources import EXPORT_FOLDERS
+
+TABLE = "staged_files"
+_PULLED = re.compile(r"\.pulled-(\d{8}T\d{6})Z(?=\.)")
+_DATED = re.compile(r"\d{4}(-?\d{2}){0,2}")
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file in ``landing/`` as the folder listing shows it."""
+
+    path: Path
+    name: str
+    source: str
+    source_account: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class FileVersion:
+    """One version of one landing file: a row of ``ledger_files`` but for the fates that the ledger decides.
+
+    ``state``: ``current``; ``copy`` (the same bytes as another path of this source and account); ``replaced`` (by newer bytes
+    under its path); ``refused`` (nothing of it could be read). ``batch`` names the fragments that hold its rows.
+    """
+
+    path: str
+    source: str
+    source_account: str
+    sha256: str
+    file_bytes: int
+    mtime_ns: int
+    first_seen_at: datetime
+    pulled_at: datetime
+    schema_version: str
+    reading_version: str
+    state: str
+    batch: str
+    records: int
+    quarantined: int
+    context: int
+    reason: str
+    first_record_at: datetime | None
+    last_record_at: datetime | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The bytes as the books know them: the same bytes in two accounts are two things."""
+        return (self.source, self.source_account, self.sha256)
+
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+_SCHEMA = pa.schema(
+    [
+        (field.name, pa.int64() if field.type == "int" else _INSTANT if "datetime" in str(field.type) else pa.string())
+        for field in fields(FileVersion)
+    ]
+)
+
+
+def listing(root: DataRoot, known_sources: frozenset[str]) -> tuple[list[Found], list[str]]:
+    """Every file below ``landing/<source>/``, ordered by path, and the folders that no source claims."""
+    found: list[Found] = []
+    strangers: list[str] = []
+    if not root.landing.is_dir():
+        return found, strangers
+    for folder in sorted(root.landing.iterdir()):
+        if folder.name.startswith("."):
+            continue
+        if not folder.is_dir() or folder.name not in known_sources:
+            strangers.append(root.relative(folder))
+            continue
+        for entry in _walk(folder):
+            status = entry.stat()
+            inner = Path(entry.path).relative_to(folder).parts
+            found.append(
+                Found(
+                    Path(entry.path),
+                    root.relative(Path(entry.path)),
+                    folder.name,
+                    _account(inner),
+                    status.st_size,
+                    status.st_mtime_ns,
+                )
+            )
+    return sorted(found, key=lambda file: file.name), strangers
+
+
+def _account(inner: tuple[str, ...]) -> str:
+    if len(inner) < 2 or inner[0] in EXPORT_FOLDERS or _DATED.fullmatch(inner[0]) or "=" in inner[0]:
+        return "default"
+    return inner[0]
+
+
+def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _walk(Path(entry.path))
+            elif entry.is_file():
+                yield entry
+
+
+def fingerprint_of(path: Path) -> tuple[str, int]:
+    """sha256 of a file and how many line ends it holds."""
+    content, ends = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            content.update(block)
+            ends += block.count(b"\n")
+    return content.hexdigest(), ends
+
+
+def pulled_at_of(name: str, mtime_ns: int) -> datetime:
+    """When a file was pulled: the stamp in its name, else its modification time."""
+    stamp = _PULLED.search(name)
+    if stamp:
+        return datetime.strptime(stamp[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
+    return datetime.fromtimestamp(mtime_ns // 1_000_000_000, UTC)
+
+
+class Register:
+    """Every file version known, kept in ``lake/staged_files``. Saving it is what commits a batch of read files."""
+
+    def __init__(self, root: DataRoot, lake: Lake) -> None:
+        self._root, self._lake = root, lake
+        self._path = root.partition(TABLE, None, None)
+        self._versions: dict[tuple[str, str], FileVersion] = {}
+        if self._path.is_file():
+            for row in pq.read_table(self._path).to_pylist():
+                version = FileVersion(**row)
+                self._versions[version.path, version.sha256] = version
+
+    def __iter__(self) -> Iterator[FileVersion]:
+        return iter(self._versions.values())
+
+    def live(self) -> dict[str, FileVersion]:
+        """By path, the version that counts now."""
+        return {version.path: version for version in self if version.state != "replaced"}
+
+    def batches(self) -> set[str]:
+        """Names of the fragments that hold rows of some version that counts."""
+        return {version.batch for version in self if version.state == "current" and version.batch}
+
+    def add(self, version: FileVersion) -> None:
+        self._versions[version.path, version.sha256] = version
+
+    def change(self, version: FileVersion, **changes: object) -> None:
+        self.add(replace(version, **changes))  # type: ignore[arg-type]
+
+    def save(self, con: duckdb.DuckDBPyConnection) -> None:
+        ordered = sorted(self, key=lambda version: (version.path, version.first_seen_at, version.sha256))
+        columns = zip(*(astuple(version) for version in ordered), strict=True) if ordered else ([] for _ in _SCHEMA)
+        rows = pa.table([pa.array(list(column), field.type) for column, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
+        con.register("register_rows", rows)
+        temporary = self._lake.write(con, "select * from register_rows", self._path, "register", "1")
+        con.unregister("register_rows")
+        self._lake.put(temporary, self._path, TABLE, None)
+
+
+def last_day_allowed(first_seen_at: datetime) -> date:
+    """The newest day a record may bear: the day its file was first seen plus one (BOOKS: files and time)."""
+    return date.fromordinal(first_seen_at.astimezone(UTC).date().toordinal() + 1)

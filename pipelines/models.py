@@ -1,0 +1,307 @@
+"""A SQL file: its header, its inputs, and the law that the result is what the header says.
+
+A model is one file below ``sql/``, named like its table. It begins with a comment that holds its description
+(see ``Header``); below it stands one query. Nothing about a table is written anywhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from pipelines import paths
+from pipelines.contract import Column, columns_of
+from pipelines.engine import one_row
+
+GRAINS = ("day", "week", "month")
+_PREFIXES = {
+    "ledger": "ledger_",
+    "reference": "ref_",
+    "statistics": "stat_",
+    "whatif": "whatif_",
+    "exports": "focus_",
+}
+_HEADER = re.compile(r"\A\s*/\*\n(?P<header>.*?)\n\*/\n(?P<query>.*)\Z", re.DOTALL)
+_COLUMNS = re.compile(r"^columns:\n(?P<lines>(?:[ ]{2}.*\n?)+)", re.MULTILINE)
+_SPAN = re.compile(r"(?P<count>\d+) (?P<unit>day|week|month)s?")
+
+
+class ModelError(ValueError):
+    """A SQL file breaks the law; the message names the file and what to change."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A promise of a header. ``violations`` counts the rows of a partition that break it.
+
+    kind: ``unique``, ``not_null``, ``between``, ``one_of``, ``rule`` (a condition that holds in every row) or ``no_rows``
+    (a query that must give no row). A null passes ``between`` and ``one_of``; in a ``rule`` only where the header says so.
+    """
+
+    id: str
+    kind: str
+    text: str
+    severity: str
+    columns: tuple[str, ...] = ()
+    condition: str = ""
+    query: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One table: everything its SQL file says."""
+
+    name: str
+    path: Path
+    layer: str
+    subject: str
+    about: str
+    grain: tuple[str, ...]
+    partition: str | None
+    partition_column: str | None
+    columns: tuple[Column, ...]
+    checks: tuple[Check, ...]
+    query: str
+    inputs: frozenset[str]
+    reads_back: timedelta = timedelta()
+    reads_around: timedelta = timedelta()
+    reads_self: timedelta = timedelta()
+    builds_together: bool = False
+    order_by: tuple[str, ...] = ()
+    threads: int | None = None
+    question: str = ""
+    answer: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def types(self) -> dict[str, str]:
+        return {column.name: column.type for column in self.columns}
+
+    @property
+    def sort_columns(self) -> tuple[str, ...]:
+        return self.order_by or self.grain
+
+    @property
+    def version(self) -> str:
+        """Hash of all that decides the table's bytes: the query and what of the header shapes the result."""
+        shaping = [
+            self.query,
+            *(f"{column.name} {column.type}" for column in self.columns),
+            str(self.partition),
+            str(self.partition_column),
+            *self.sort_columns,
+            str(self.threads),
+        ]
+        return hashlib.sha256("\n".join(shaping).encode()).hexdigest()
+
+    @property
+    def checks_version(self) -> str:
+        return hashlib.sha256("\n".join(f"{c.id}|{c.severity}|{c.condition}|{c.query}" for c in self.checks).encode()).hexdigest()
+
+
+@cache
+def models() -> Mapping[str, Model]:
+    """Every model below ``sql/``, by table name, in an order in which each stands behind its inputs.
+
+    Raises ModelError where a file breaks the law or two models read each other.
+    """
+    return load(paths.SQL)
+
+
+def load(folder: Path) -> dict[str, Model]:
+    """The models of a folder, inputs first."""
+    found: dict[str, Model] = {}
+    for path in sorted(folder.rglob("*.sql")):
+        model = parse(path, folder)
+        if model.name in found:
+            raise ModelError(f"{path}: the table {model.name} is also made by {found[model.name].path}. Rename one of them.")
+        found[model.name] = model
+    return _in_order(found)
+
+
+def parse(path: Path, folder: Path) -> Model:
+    """One SQL file."""
+    where = path.relative_to(folder.parent).as_posix()
+    text = path.read_text(encoding="utf-8")
+    match = _HEADER.match(text)
+    if match is None:
+        raise ModelError(f"{where}: a model begins with /* its description */ on lines of their own. Add it: CONTRIBUTING.md shows one.")
+    header_text, query = match["header"] + "\n", match["query"].strip().removesuffix(";")
+    lines = _COLUMNS.search(header_text)
+    if lines is None:
+        raise ModelError(f"{where}: the header has no 'columns:' with lines 'name: TYPE; meaning'.")
+    try:
+        columns = columns_of(lines["lines"])
+        header: dict[str, Any] = yaml.safe_load(_COLUMNS.sub("", header_text)) or {}
+    except (ValueError, yaml.YAMLError) as error:
+        raise ModelError(f"{where}: the header cannot be read: {error}") from error
+
+    known = {"about", "grain", "partition", "partition_column", "reads_back", "reads_around", "reads_self", "builds_together"}
+    known |= {"order_by", "threads", "checks", "question", "answer", "notes"}
+    if unknown := sorted(set(header) - known):
+        raise ModelError(f"{where}: the header has unknown entries {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
+    for needed in ("about", "grain"):
+        if needed not in header:
+            raise ModelError(f"{where}: the header has no '{needed}:'.")
+    names = [column.name for column in columns]
+    grain = tuple(header["grain"])
+    if missing := [name for name in grain if name not in names]:
+        raise ModelError(f"{where}: the grain names {', '.join(missing)}, which is not among the columns.")
+
+    parts = path.relative_to(folder).parts
+    layer = parts[0] if len(parts) > 1 else "marts"
+    prefix = _PREFIXES.get(layer, "mart_")
+    if not path.stem.startswith(prefix):
+        raise ModelError(f"{where}: tables of sql/{layer} are named {prefix}<noun>. Rename the file.")
+    partition = header.get("partition")
+    if partition is not None and partition not in GRAINS:
+        raise ModelError(f"{where}: partition is {partition!r}, expected one of {', '.join(GRAINS)}.")
+
+    return Model(
+        name=path.stem,
+        path=path,
+        layer=layer,
+        subject=parts[1] if len(parts) > 2 else layer,
+        about=" ".join(str(header["about"]).split()),
+        grain=grain,
+        partition=partition,
+        partition_column=_partition_column(where, header, columns, grain) if partition else None,
+        columns=columns,
+        checks=_checks(where, header.get("checks") or [], grain, names),
+        query=query,
+        inputs=inputs(query, where) - ({path.stem} if "reads_self" not in header else set()),
+        reads_back=_span(where, header.get("reads_back")),
+        reads_around=_span(where, header.get("reads_around")),
+        reads_self=_span(where, header.get("reads_self")),
+        builds_together=bool(header.get("builds_together", False)),
+        order_by=tuple(header.get("order_by") or ()),
+        threads=header.get("threads"),
+        question=str(header.get("question", "")).strip(),
+        answer=str(header.get("answer", "")).strip(),
+        notes=tuple(header.get("notes") or ()),
+    )
+
+
+def inputs(query: str, where: str = "query") -> frozenset[str]:
+    """The tables that a query reads, parsed from it (common table expressions are not tables)."""
+    with duckdb.connect() as con:
+        row = one_row(con, "select json_serialize_sql(?)", [query])
+    tree = json.loads(row[0])
+    if tree.get("error"):
+        raise ModelError(f"{where}: not a query that DuckDB can parse: {tree.get('error_message')}")
+    tables: set[str] = set()
+    ctes: set[str] = set()
+    stack: list[Any] = [tree]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            if node.get("type") == "BASE_TABLE":
+                tables.add(node["table_name"])
+            if "cte_map" in node:
+                ctes |= {entry["key"] for entry in node["cte_map"]["map"]}
+            stack.extend(node.values())
+        elif isinstance(node, list):
+            stack.extend(node)
+    return frozenset(tables - ctes)
+
+
+def _partition_column(where: str, header: Mapping[str, Any], columns: Iterable[Column], grain: tuple[str, ...]) -> str:
+    types = {column.name: column.type for column in columns}
+    given = header.get("partition_column")
+    if given is None:
+        dated = [name for name in grain if types[name] == "DATE"]
+        given = dated[0] if dated else "started_at"
+    if types.get(given) not in ("DATE", "TIMESTAMP WITH TIME ZONE"):
+        raise ModelError(f"{where}: the partition is decided by {given}, which is no DATE or TIMESTAMP WITH TIME ZONE column of the header.")
+    return str(given)
+
+
+def _span(where: str, text: str | None) -> timedelta:
+    """``4 weeks``, ``7 days``, ``1 month`` (31 days) as a length of time."""
+    if text is None:
+        return timedelta()
+    match = _SPAN.fullmatch(str(text))
+    if match is None:
+        raise ModelError(f"{where}: {text!r} is not a span such as '4 weeks' or '7 days'.")
+    return timedelta(days=int(match["count"]) * {"day": 1, "week": 7, "month": 31}[match["unit"]])
+
+
+def _checks(where: str, entries: list[dict[str, Any]], grain: tuple[str, ...], names: list[str]) -> tuple[Check, ...]:
+    """The checks of a header. Every table is unique over its grain, said or not."""
+    if not any("unique" in entry and tuple(entry["unique"]) == grain for entry in entries):
+        entries = [{"unique": list(grain)}, *entries]
+    found = []
+    for number, entry in enumerate(entries, 1):
+        entry = dict(entry)
+        severity = entry.pop("severity", "critical")
+        text = entry.pop("text", "")
+        null_passes = entry.pop("null_passes", False)
+        if severity not in ("critical", "warning", "info"):
+            raise ModelError(f"{where}: check {number} has severity {severity!r}; expected critical, warning or info.")
+        if len(entry) != 1:
+            raise ModelError(f"{where}: check {number} is not one of unique, not_null, between, one_of, rule, no_rows: {entry}")
+        [(kind, value)] = entry.items()
+        columns: tuple[str, ...] = ()
+        condition = query = ""
+        match kind:
+            case "unique":
+                columns, text = tuple(value), text or f"one row per {', '.join(value)}"
+            case "not_null":
+                columns, text = tuple(value), text or f"{', '.join(value)} always has a value"
+                condition = " and ".join(f"{name} is not null" for name in value)
+            case "between":
+                name, low, high = value
+                columns = (name,)
+                sides = [f"{name} >= {low}"] * (low is not None) + [f"{name} <= {high}"] * (high is not None)
+                condition = f"({name} is null or ({' and '.join(sides)}))"
+                text = text or f"{name} lies between {_open(low)} and {_open(high)}"
+            case "one_of":
+                name, *allowed = value
+                columns = (name,)
+                listed = ", ".join("'" + str(word).replace("'", "''") + "'" for word in allowed)
+                condition = f"({name} is null or {name} in ({listed}))"
+                text = text or f"{name} is one of {', '.join(map(str, allowed))}"
+            case "rule":
+                condition, text = (f"coalesce({value}, true)" if null_passes else str(value)), text or str(value)
+            case "no_rows":
+                query, text = str(value).strip(), text or "a query of exceptions gives no row"
+            case _:
+                raise ModelError(f"{where}: check {number} is of unknown kind {kind!r}.")
+        if strange := [name for name in columns if name not in names]:
+            raise ModelError(f"{where}: check {number} names {', '.join(strange)}, which is not among the columns.")
+        found.append(Check(f"check_{number}", kind, text, severity, columns, condition, query))
+    return tuple(found)
+
+
+def _open(bound: object) -> str:
+    return "any" if bound is None else str(bound)
+
+
+def _in_order(found: dict[str, Model]) -> dict[str, Model]:
+    ordered: dict[str, Model] = {}
+    under_way: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in ordered or name not in found:
+            return
+        if name in under_way:
+            raise ModelError(f"These tables read each other: {' -> '.join([*under_way[under_way.index(name) :], name])}.")
+        under_way.append(name)
+        for table in sorted(found[name].inputs - {name}):
+            visit(table)
+        under_way.pop()
+        ordered[name] = found[name]
+
+    for name in sorted(found):
+        visit(name)
+    return ordered

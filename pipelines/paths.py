@@ -1,0 +1,110 @@
+"""Where everything is. The only module that builds a path."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+# Beside the checkout when run from it; inside the package when installed as a wheel.
+_SHIPPED = _PACKAGE / "_shipped"
+_IN_WHEEL = _SHIPPED.is_dir()
+
+SQL = _SHIPPED / "sql" if _IN_WHEEL else _PACKAGE.parent / "sql"
+SHIPPED_DATA = _SHIPPED / "data" if _IN_WHEEL else _PACKAGE.parent / "data" / "shipped"
+SAMPLE_DATA = _SHIPPED / "sample" if _IN_WHEEL else _PACKAGE.parent / "data" / "sample"
+SOURCES = _PACKAGE / "sources"
+USAGE = _PACKAGE / "usage"
+
+
+def default_root() -> Path:
+    """The data root: ``$TOKENBOOKS_DATA``, else ``data/`` of the checkout, else ``data/`` here."""
+    given = os.environ.get("TOKENBOOKS_DATA")
+    if given:
+        return Path(given).expanduser().resolve()
+    checkout = _PACKAGE.parent
+    if not _IN_WHEEL and (checkout / "pyproject.toml").is_file():
+        return checkout / "data"
+    return Path.cwd() / "data"
+
+
+@dataclass(frozen=True)
+class DataRoot:
+    """One data root and the paths in it."""
+
+    path: Path
+
+    @property
+    def landing(self) -> Path:
+        return self.path / "landing"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.path / "quarantine"
+
+    @property
+    def lake(self) -> Path:
+        return self.path / "lake"
+
+    @property
+    def closed(self) -> Path:
+        return self.path / "closed"
+
+    @property
+    def exports(self) -> Path:
+        return self.path / "exports"
+
+    @property
+    def reference(self) -> Path:
+        return self.path / "reference"
+
+    @property
+    def dagster(self) -> Path:
+        return self.path / "dagster"
+
+    @property
+    def views(self) -> Path:
+        return self.path / "tokenbooks.duckdb"
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "settings.toml"
+
+    @property
+    def lock(self) -> Path:
+        return self.lake / ".lock"
+
+    @property
+    def index(self) -> Path:
+        """Cache of what the lake's files say of themselves; any run can rebuild it."""
+        return self.lake / ".index.json"
+
+    @property
+    def scratch(self) -> Path:
+        """Files of the run under way; emptied when a run starts."""
+        return self.lake / ".scratch"
+
+    def table(self, table: str) -> Path:
+        return self.lake / table
+
+    def partition(self, table: str, grain: str | None, start: date | None) -> Path:
+        """``lake/<table>/<grain>=<start>/part.parquet``; without a grain ``lake/<table>/part.parquet``."""
+        if grain is None or start is None:
+            return self.table(table) / "part.parquet"
+        return self.table(table) / f"{grain}={start.isoformat()}" / "part.parquet"
+
+    def fragment(self, table: str, day: date, fragment_id: str) -> Path:
+        return self.table(table) / f"day={day.isoformat()}" / f"{fragment_id}.parquet"
+
+    def refusals(self, source: str, file_name: str) -> Path:
+        """Readable list of what was refused of one landing file."""
+        return self.quarantine / source / f"{file_name}.jsonl"
+
+    def showback_export(self, week: date) -> Path:
+        return self.exports / "showback" / "v1" / f"week={week.isoformat()}"
+
+    def relative(self, path: Path) -> str:
+        """As it is written in tables and messages: below the data root, with forward slashes."""
+        return path.relative_to(self.path).as_posix()

@@ -1,0 +1,204 @@
+"""Which partitions of which tables are out of date, and why.
+
+A partition is up to date when its fingerprint is the hash of its query, of what its inputs hold now in the dates it reads,
+and of the reference rows that are valid in those dates.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import duckdb
+import polars as pl
+
+from pipelines.contract import shapes
+from pipelines.lake import Lake, Part, digest
+from pipelines.models import Model, ModelError
+from pipelines.periods import end_of, is_finer, periods
+
+# Raised when the runner writes other bytes for the same query.
+RUNNER_VERSION = "1"
+
+_VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"))
+
+
+@dataclass(frozen=True)
+class Span:
+    """Dates from ``first`` up to ``end``, which is not among them; None where open."""
+
+    first: date | None
+    end: date | None
+
+    def overlaps(self, first: date, end: date) -> bool:
+        return (self.end is None or first < self.end) and (self.first is None or end > self.first)
+
+
+EVER = Span(None, None)
+
+
+@dataclass(frozen=True)
+class Stale:
+    """One partition to build. ``start`` is None where the table has no partitions."""
+
+    start: date | None
+    fingerprint: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of one table is to be done: partitions to build, files of partitions that have no input any more."""
+
+    model: Model
+    stale: tuple[Stale, ...]
+    gone: tuple[Part, ...]
+
+
+class Planner:
+    """Compares the lake with the models. Content hashes are read from the lake as it is at each call."""
+
+    def __init__(self, lake: Lake, models: Mapping[str, Model]) -> None:
+        self._lake = lake
+        self._models = models
+        self._references: dict[tuple[str, str], Callable[[Span], str]] = {}
+
+    def plan(self, model: Model, *, full: bool = False, window: Span = EVER) -> Plan:
+        """The partitions of a table that are out of date, oldest first, within ``window``."""
+        wanted = self._partitions(model)
+        built = {part.start: part for part in self._lake.parts(model.name)}
+        stale = []
+        for start in wanted:
+            if start is not None and not window.overlaps(start, end_of(model.partition or "day", start)):
+                continue
+            fingerprint = self.fingerprint(model, start)
+            part = built.get(start)
+            if part is None:
+                stale.append(Stale(start, fingerprint, "not built yet"))
+            elif part.fingerprint != fingerprint:
+                stale.append(Stale(start, fingerprint, "its query or what it reads has changed"))
+            elif full:
+                stale.append(Stale(start, fingerprint, "asked for"))
+        gone = tuple(part for start, part in built.items() if start not in set(wanted))
+        return Plan(model, tuple(stale), gone)
+
+    def fingerprint(self, model: Model, start: date | None) -> str:
+        lines = [RUNNER_VERSION, duckdb.__version__, model.name, model.version, str(start)]
+        for table in sorted(model.inputs):
+            span = self.span(model, table, start, start)
+            if table.startswith("ref_") and table not in self._models:
+                lines.append(f"{table}:{self._reference(table, span)}")
+            else:
+                lines.append(f"{table}:" + " ".join(sorted(f"{p.start}@{p.content_hash}" for p in self.files(table, span))))
+        return digest(lines)
+
+    def files(self, table: str, span: Span) -> list[Part]:
+        """The files of a table whose partitions overlap a span."""
+        return [part for part in self._lake.parts(table) if part.start is None or span.overlaps(part.start, self._end(table, part.start))]
+
+    def span(self, model: Model, table: str, first: date | None, last: date | None) -> Span:
+        """What a model reads of a table to build the partitions from ``first`` to ``last``."""
+        if first is None or last is None or model.partition is None:
+            return EVER
+        if table == model.name:
+            return Span(first - model.reads_self, first)
+        before, after = model.reads_back + model.reads_around, model.reads_around
+        return Span(first - before, end_of(model.partition, last) + after)
+
+    def types(self, table: str, con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+        """Names and types of the columns of any table that a model may read.
+
+        Raises ModelError for a table that does not exist.
+        """
+        if table in self._models:
+            return self._models[table].types
+        for shape in shapes().values():
+            if table == shape.table:
+                return shape.types
+        part = self._lake.part(table, None)
+        if part is None:
+            raise ModelError(f"There is no table {table}: known are the models below sql/, the staged shapes and the reference tables.")
+        rows = con.execute("describe select * from read_parquet(?)", [str(self._lake.absolute(part))]).fetchall()
+        return {row[0]: row[1] for row in rows}
+
+    def _partitions(self, model: Model) -> list[date | None]:
+        """The partitions a table should have: those that its inputs' partitions touch.
+
+        The days of a daily table come from daily inputs alone: a monthly table that it looks something up in makes no days.
+        """
+        if model.partition is None:
+            return [None]
+        starts: set[date] = set()
+        for table in model.inputs - {model.name}:
+            grain = self._grain(table)
+            if grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
+                continue
+            for part in self._lake.parts(table):
+                if part.start is not None:
+                    starts.update(periods(model.partition, part.start, end_of(grain, part.start)))
+        return list(sorted(starts))
+
+    def _grain(self, table: str) -> str | None:
+        if table.startswith("staged_") and table != "staged_files":
+            return "day"
+        model = self._models.get(table)
+        return model.partition if model else None
+
+    def _end(self, table: str, start: date) -> date:
+        return end_of(self._grain(table) or "day", start)
+
+    def _reference(self, table: str, span: Span) -> str:
+        """Hash of the rows of a reference table that are valid somewhere in a span (BOOKS: reading what is built)."""
+        part = self._lake.part(table, None)
+        if part is None:
+            return "absent"
+        key = (table, part.content_hash)
+        if key not in self._references:
+            self._references[key] = _rows_in_force(pl.read_parquet(self._lake.absolute(part)))
+        return self._references[key](span)
+
+
+def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
+    # Where a row stands in which file decides ties only; its place must not wake a partition by itself.
+    texts = rows.select(pl.concat_str(pl.exclude("reference_row", "reference_file").cast(pl.String).fill_null("\x00"), separator="\x1f"))
+    lines = texts.to_series().to_list()
+    validity = next(((a, b) for a, b in _VALIDITY if a in rows.columns and b in rows.columns), None)
+    if validity is None:
+        whole = digest(sorted(lines))
+        return lambda span: whole
+    starts = [value or date.min for value in rows[validity[0]].cast(pl.Date).to_list()]
+    ends = [_day_after(value) for value in rows[validity[1]].to_list()]
+    edges = sorted({*starts, *ends})
+    seen: dict[tuple[int, int], str] = {}
+
+    def in_force(span: Span) -> str:
+        first, end = span.first or date.min, span.end or date.max
+        segment = (bisect_right(edges, first), bisect_left(edges, end))
+        if segment not in seen:
+            kept = [line for line, a, b in zip(lines, starts, ends, strict=True) if a < end and b > first]
+            seen[segment] = digest(sorted(kept))
+        return seen[segment]
+
+    return in_force
+
+
+def _day_after(value: date | None) -> date:
+    """First whole day on which a row that ends at an instant or date is no longer valid."""
+    if value is None:
+        return date.max
+    at_midnight = not hasattr(value, "hour") or (value.hour, value.minute, value.second) == (0, 0, 0)
+    day = date(value.year, value.month, value.day)
+    return day if at_midnight or day == date.max else day + timedelta(days=1)
+
+
+def stale_weeks(plans: Iterable[Plan]) -> list[date]:
+    """The Mondays that the stale partitions of some tables touch."""
+    weeks: set[date] = set()
+    for plan in plans:
+        if plan.model.partition:
+            for stale in plan.stale:
+                if stale.start is not None:
+                    weeks.update(periods("week", stale.start, end_of(plan.model.partition, stale.start)))
+    return sorted(weeks)

@@ -1,0 +1,346 @@
+"""The price book out of its layers: the installed package, over it our curated history, over that the user's rows.
+
+Rows of a CSV come in the order of precedence (ours first, then the user's): a later row takes its box from the rows
+below it. Two rows of the same layer that overlap without being equal are a conflict and are reported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from pipelines import paths
+from pipelines.prices.package import AMBIGUOUS_NAMES, Name, package_version, read_package
+from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Key, Rate, overlap, without
+
+# Bumped when this package makes other rows out of the same sources.
+CODE_VERSION = 1
+# Files of ours that are layers of the book.
+LAYER_FILES = ("prices.csv", "model_aliases.csv")
+
+JUMP_RATIO = 5
+PATTERN_KINDS = ("exact", "prefix", "regex")
+
+_UTC = pl.Datetime("us", "UTC")
+BOOK_SCHEMA: dict[str, Any] = {
+    "price_id": pl.String,
+    "book_version": pl.String,
+    "provider": pl.String,
+    "model_id": pl.String,
+    "unit": pl.String,
+    "per_units": pl.Int64,
+    "unit_price": pl.Decimal(18, 9),
+    "currency": pl.String,
+    "effective_from": _UTC,
+    "effective_to": _UTC,
+    "known_at": _UTC,
+    "superseded_at": _UTC,
+    "service_tier": pl.String,
+    "processing": pl.String,
+    "ctx_min_tokens": pl.Int64,
+    "ctx_max_tokens": pl.Int64,
+    "region_class": pl.String,
+    "window_from_s": pl.Int32,
+    "window_to_s": pl.Int32,
+    "weekday_mask": pl.Int16,
+    "source": pl.String,
+    "source_ref": pl.String,
+    "retrieved_at": _UTC,
+    "confidence": pl.String,
+    "supersedes": pl.String,
+}
+NAMES_SCHEMA: dict[str, Any] = {
+    "provider": pl.String,
+    "pattern_kind": pl.String,
+    "pattern": pl.String,
+    "model_id": pl.String,
+    "priority": pl.Int64,
+    "valid_from_date": pl.Date,
+    "valid_to_date": pl.Date,
+    "region_class": pl.String,
+    "source_ref": pl.String,
+}
+
+
+@dataclass(frozen=True)
+class Book:
+    """The book as tables for the queries.
+
+    ``version`` is the hash of their content, ``problems`` are conflicts and doubts, for people to read.
+    """
+
+    tables: dict[str, pl.DataFrame]
+    version: str
+    problems: tuple[str, ...]
+
+
+def source_version() -> str:
+    """What decides the book besides the CSV rows handed in: the package's version, our layer files, this code."""
+    said = [f"genai-prices {package_version()}", f"code {CODE_VERSION}"]
+    for name in LAYER_FILES:
+        path = paths.SHIPPED_DATA / name
+        said.append(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else '-'}")
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
+
+def build_book(prices: pl.DataFrame, model_aliases: pl.DataFrame) -> Book:
+    """The book of the package and the merged rows of ``prices.csv`` and ``model_aliases.csv``.
+
+    Both frames hold shipped and user rows in order of precedence (``reference_row``), typed, with null for blank.
+    The same input gives the same rows in the same order. Raises ValueError with the row where one cannot be used.
+    """
+    package = read_package()
+    problems = list(package.problems)
+    rows = [_rate_of(row) for row in _in_order(prices)]
+    rates, superseded = _layered(package.rates, rows, problems)
+    _examine(rates, {rate.key[:2] for _, rate in rows}, problems)
+    kept = sorted([*rates, *superseded], key=lambda rate: (rate.key, rate.box, rate.superseded_at))
+    price_table = _price_table(kept)
+    names_table = _names_table(package.names, rates, _in_order(model_aliases), problems)
+    return Book(
+        tables={"ref_price_book": price_table, "ref_model_names": names_table},
+        version=_content_hash(price_table, names_table),
+        problems=tuple(problems),
+    )
+
+
+def _in_order(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    if "reference_row" in rows.columns:
+        rows = rows.sort("reference_row", maintain_order=True)
+    return rows.to_dicts()
+
+
+def _layer_of(row: dict[str, Any]) -> str:
+    return "shipped" if "shipped" in str(row.get("reference_file") or "") else "user"
+
+
+def _instant(value: Any) -> datetime | None:
+    """A date or instant of a CSV row as a UTC instant."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return _instant(datetime.fromisoformat(str(value)))
+
+
+def _rate_of(row: dict[str, Any]) -> tuple[str, Rate]:
+    """A CSV row as a rate; a blank condition takes its sentinel, a blank ``known_at`` the start of validity."""
+
+    def given(name: str, blank: Any) -> Any:
+        value = row.get(name)
+        return blank if value is None or value == "" else value
+
+    where = f"{given('reference_file', 'prices.csv')}, row {given('reference_row', '?')}"
+    missing = [
+        name for name in ("provider", "model_id", "unit", "per_units", "unit_price") if given(name, None) is None
+    ]
+    if missing:
+        raise ValueError(
+            f"{where}: no {', '.join(missing)}. A price needs seller, model, unit, per_units and unit_price."
+        )
+    price = Decimal(str(row["unit_price"]))
+    exact = price.quantize(Decimal("0.000000001"))
+    if exact != price:
+        raise ValueError(
+            f"{where}: unit_price {price} has more than nine decimals. Quote it for more units (per_units)."
+        )
+    start = _instant(given("effective_from", None)) or BEGINNING
+    layer = _layer_of(row)
+    known_at = _instant(given("known_at", None)) or start
+    rate = Rate(
+        provider=str(row["provider"]).lower(),
+        model_id=str(row["model_id"]),
+        unit=str(row["unit"]),
+        per_units=int(row["per_units"]),
+        unit_price=exact,
+        currency=str(given("currency", "USD")),
+        effective_from=start,
+        effective_to=_instant(given("effective_to", None)) or OPEN_END,
+        known_at=known_at,
+        service_tier=str(given("service_tier", "standard")),
+        processing=str(given("processing", "sync")),
+        ctx_min_tokens=int(given("ctx_min_tokens", 0)),
+        ctx_max_tokens=int(given("ctx_max_tokens", CONTEXT_END)),
+        region_class=str(given("region_class", "global")),
+        window_from_s=int(given("window_from_s", 0)),
+        window_to_s=int(given("window_to_s", DAY_END_S)),
+        weekday_mask=int(given("weekday_mask", EVERY_DAY)),
+        source=str(given("source", layer)),
+        source_ref=str(given("source_ref", "")),
+        retrieved_at=_instant(given("retrieved_at", None)),
+        confidence=str(given("confidence", "published")),
+        supersedes=given("supersedes", None),
+        book_version=f"{layer} {known_at:%Y-%m-%d}",
+    )
+    if rate.effective_from >= rate.effective_to:
+        raise ValueError(
+            f"{where}: effective_to {rate.effective_to:%Y-%m-%d} is not after effective_from. The end is exclusive."
+        )
+    if rate.currency != "USD":
+        raise ValueError(
+            f"{where}: currency {rate.currency}. Prices are kept in USD; convert it and say so in source_ref."
+        )
+    return layer, rate
+
+
+def _layered(
+    below: Iterable[Rate], rows: Sequence[tuple[str, Rate]], problems: list[str]
+) -> tuple[list[Rate], list[Rate]]:
+    """Rates in force, and rows that a later equal row has superseded. The rates in force are disjoint within a key."""
+    books: dict[Key, list[tuple[str, Rate]]] = defaultdict(list)
+    for rate in below:
+        books[rate.key].append(("package", rate))
+    for key, found in books.items():
+        _report_overlaps(key, found, problems)
+    superseded = []
+    differing: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
+    for layer, rate in _by_precedence(rows):
+        competing = []
+        for other_layer, other in books[rate.key]:
+            if not overlap(rate, other):
+                competing.append((other_layer, other))
+                continue
+            if other_layer == layer:
+                if other.box == rate.box and other.known_at < rate.known_at:
+                    superseded.append(other._replace(superseded_at=rate.known_at))
+                    continue
+                problems.append(
+                    f"{' / '.join(rate.key)}: two {layer} rows hold at the same time from "
+                    f"{max(rate.effective_from, other.effective_from):%Y-%m-%d}, {other.unit_price.normalize():f} and "
+                    f"{rate.unit_price.normalize():f}; the later one is taken. End the earlier one with effective_to."
+                )
+            elif other.unit_price != rate.unit_price:
+                differing[rate.provider, rate.model_id, layer, other_layer].add(rate.unit)
+            competing += [(other_layer, piece) for piece in without(other, rate)]
+        books[rate.key] = [*competing, (layer, rate)]
+    problems += [
+        f"{provider} / {model_id}: {layer} rows win over the {below_it}, which says other prices for "
+        f"{', '.join(sorted(units))}."
+        for (provider, model_id, layer, below_it), units in differing.items()
+    ]
+    return [rate for found in books.values() for _, rate in found], superseded
+
+
+def _by_precedence(rows: Sequence[tuple[str, Rate]]) -> list[tuple[str, Rate]]:
+    """Ours before the user's, within a layer what was known earlier first."""
+    return sorted(rows, key=lambda entry: (entry[0] != "shipped", entry[1].known_at))
+
+
+def _report_overlaps(key: Key, found: Sequence[tuple[str, Rate]], problems: list[str]) -> None:
+    """No two rates of a key may hold at the same time under the same conditions."""
+    for place, (_, left) in enumerate(found):
+        for _, right in found[place + 1 :]:
+            if overlap(left, right):
+                problems.append(
+                    f"{' / '.join(key)}: the package gives two prices at once ({left.source_ref}, {right.source_ref})."
+                )
+
+
+def _examine(rates: Sequence[Rate], touched: set[tuple[str, str]], problems: list[str]) -> None:
+    """Sanity of the models that CSV rows touch: cached at most the input price, no jump of more than 5 times."""
+    mine = [rate for rate in rates if rate.key[:2] in touched]
+    inputs = [rate for rate in mine if rate.unit == "input"]
+    for rate in mine:
+        if rate.unit == "cache_read":
+            for other in inputs:
+                same_conditions = (other.key[:2], other.key[3:]) == (rate.key[:2], rate.key[3:]) and overlap(
+                    rate, other
+                )
+                if same_conditions and rate.unit_price * other.per_units > other.unit_price * rate.per_units:
+                    problems.append(
+                        f"{' / '.join(rate.key)}: a cached token costs more ({rate.unit_price.normalize():f}) than an "
+                        f"uncached one ({other.unit_price.normalize():f})."
+                    )
+    by_key: dict[tuple[Any, ...], list[Rate]] = defaultdict(list)
+    for rate in mine:
+        by_key[(*rate.key, *rate.box[2:])].append(rate)
+    for key, found in by_key.items():
+        found.sort(key=lambda rate: rate.effective_from)
+        for before, after in itertools.pairwise(found):
+            low, high = sorted((before.unit_price * after.per_units, after.unit_price * before.per_units))
+            if high > JUMP_RATIO * low:
+                problems.append(
+                    f"{' / '.join(key[:6])}: from {after.effective_from:%Y-%m-%d} the price jumps from "
+                    f"{before.unit_price.normalize():f} to {after.unit_price.normalize():f}, "
+                    f"more than {JUMP_RATIO} times."
+                )
+
+
+def _price_table(rates: Sequence[Rate]) -> pl.DataFrame:
+    columns: dict[str, list[Any]] = {name: [] for name in BOOK_SCHEMA}
+    for name, values in columns.items():
+        values += [rate.price_id for rate in rates] if name == "price_id" else [getattr(rate, name) for rate in rates]
+    return pl.DataFrame(columns, schema=BOOK_SCHEMA)
+
+
+def _names_table(
+    package_names: Sequence[Name], rates: Iterable[Rate], rows: Sequence[dict[str, Any]], problems: list[str]
+) -> pl.DataFrame:
+    """Names of the user and ours before the package's; every model that has a price is its own exact name."""
+    names = []
+    for row in rows:
+        kind = str(row["pattern_kind"])
+        if kind not in PATTERN_KINDS:
+            problems.append(
+                f"model_aliases.csv: pattern_kind {kind!r} of {row['pattern']!r} is none of exact, prefix, regex: left out."
+            )
+            continue
+        pattern = str(row["pattern"])
+        names.append(
+            Name(
+                provider=str(row.get("provider") or "").lower(),
+                pattern_kind=kind,
+                pattern=pattern if kind == "regex" else pattern.lower(),
+                model_id=str(row["model_id"]),
+                priority=int(row["priority"]) if row.get("priority") is not None else 50,
+                valid_from_date=row.get("valid_from_date"),
+                valid_to_date=row.get("valid_to_date"),
+                region_class=row.get("region_class"),
+                source_ref=str(row.get("source_ref") or ""),
+            )
+        )
+    taken = {(name.provider, name.pattern_kind, name.pattern) for name in names}
+    names += [name for name in package_names if (name.provider, name.pattern_kind, name.pattern) not in taken]
+    taken |= {(name.provider, name.pattern_kind, name.pattern) for name in names}
+    known = {(rate.provider, rate.model_id) for rate in rates}
+    for provider, model_id in sorted(known):
+        if (provider, "exact", model_id.lower()) not in taken and (provider, model_id.lower()) not in AMBIGUOUS_NAMES:
+            names.append(
+                Name(provider, "exact", model_id.lower(), model_id, 140, None, None, None, "id of a priced model")
+            )
+    for name in names:
+        if (
+            name.provider
+            and (name.provider, name.model_id) not in known
+            and not name.source_ref.startswith("genai-prices")
+        ):
+            problems.append(
+                f"model_aliases.csv: {name.pattern!r} ({name.provider}) means {name.model_id!r}, which has no price."
+            )
+    names.sort(
+        key=lambda n: (
+            n.provider,
+            PATTERN_KINDS.index(n.pattern_kind),
+            n.priority,
+            n.pattern,
+            n.valid_from_date or date.min,
+        )
+    )
+    return pl.DataFrame(names, schema=NAMES_SCHEMA, orient="row")
+
+
+def _content_hash(*tables: pl.DataFrame) -> str:
+    said = hashlib.sha256()
+    for table in tables:
+        said.update(table.write_csv().encode())
+    return said.hexdigest()

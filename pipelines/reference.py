@@ -1,0 +1,372 @@
+"""The tables that people edit: CSV files, theirs over ours, held to a form and kept in the lake as ``ref_<name>``.
+
+A fault is reported with file, line and column. The table then keeps what it last held, so that one slip of the pen changes
+no number, and nothing is published until it is mended.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from pipelines import paths
+from pipelines.engine import quoted
+from pipelines.lake import Lake, digest
+from pipelines.paths import DataRoot
+
+# Raised when the tables made of the same files change.
+REFERENCE_VERSION = "1"
+_LAST_INSTANT = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of a reference table: its type as people write it, and whether a blank is allowed."""
+
+    name: str
+    kind: str
+    required: bool = False
+    allowed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceTable:
+    """A CSV file that people edit. Rows of the data root win over ours where ``key`` is equal."""
+
+    name: str
+    about: str
+    fields: tuple[Field, ...]
+    key: tuple[str, ...]
+
+    @property
+    def table(self) -> str:
+        return f"ref_{self.name}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong in a reference file."""
+
+    file: str
+    line: int | None
+    column: str
+    text: str
+
+    def __str__(self) -> str:
+        place = f", line {self.line}" if self.line else ""
+        return f"{self.file}{place}{f', column {self.column}' if self.column else ''}: {self.text}"
+
+
+def _fields(text: str) -> tuple[Field, ...]:
+    """``name[!]:kind[=word|word]`` separated by blanks; ``!`` is required, kind is text where left out."""
+    found = []
+    for word in text.split():
+        name, _, kind = word.partition(":")
+        kind, _, allowed = kind.partition("=")
+        found.append(Field(name.rstrip("!"), kind or "text", name.endswith("!"), tuple(allowed.split("|")) if allowed else ()))
+    return tuple(found)
+
+
+_CONDITIONS = "service_tier processing ctx_min_tokens:whole ctx_max_tokens:whole region_class window_from_s:whole window_to_s:whole weekday_mask:whole"
+
+TABLES: Mapping[str, ReferenceTable] = {
+    name: ReferenceTable(name, about, _fields(columns), tuple(key.split()))
+    for name, about, columns, key in (
+        (
+            "features",
+            "What the product sells, and who owns it when.",
+            "feature! owner_team cost_centre description workload:text=interactive|async max_output_tokens:whole unit_of_value "
+            "valid_from_date:date valid_to_date:date",
+            "feature valid_from_date",
+        ),
+        (
+            "attribution_rules",
+            "Rules that give a request a value that its record lacks; the lower priority wins, then the earlier row.",
+            "priority!:whole source match_field! match_kind!:text=exact|prefix|glob|regex match_value! dimension! dimension_value! "
+            "valid_from_date:date valid_to_date:date",
+            "priority source match_field match_kind match_value dimension valid_from_date",
+        ),
+        ("accounts", "Billing accounts, by id or name.", "provider! account_id! account_name team cost_centre environment", "provider account_id"),
+        (
+            "customers",
+            "Customers and their pricing tier when.",
+            "customer_id! customer_name customer_tier valid_from_date:date valid_to_date:date",
+            "customer_id valid_from_date",
+        ),
+        (
+            "revenue",
+            "Revenue of a period, spread evenly over its days.",
+            "period_start_date!:date period_end_date!:date customer_id customer_tier feature revenue_amount!:amount currency! "
+            "revenue_kind!:text=recognised|arpu_month",
+            "period_start_date period_end_date customer_id customer_tier feature revenue_kind",
+        ),
+        (
+            "business_outcomes",
+            "Business units done, by day and feature.",
+            "outcome_date!:date feature! customer_id unit! quantity!:amount",
+            "outcome_date feature customer_id unit",
+        ),
+        (
+            "model_aliases",
+            "Other names of models.",
+            "provider! pattern_kind!:text=exact|prefix|regex pattern! model_id! priority:whole valid_from_date:date valid_to_date:date",
+            "provider pattern_kind pattern valid_from_date",
+        ),
+        (
+            "model_tiers",
+            "Capability tier of models (not the customer's tier).",
+            "provider! model_id! model_tier!:text=budget|mid|frontier valid_from_date:date valid_to_date:date",
+            "provider model_id valid_from_date",
+        ),
+        (
+            "prices",
+            "Prices, one row a rate; appended, never overwritten.",
+            f"provider! model_id! unit! per_units!:whole unit_price!:amount currency! effective_from:instant effective_to:instant "
+            f"known_at:instant {_CONDITIONS} source retrieved_at:instant confidence:text=published|derived|assumed supersedes",
+            "",
+        ),
+        (
+            "price_overrides",
+            "Contracts: absolute prices, multipliers, uplifts.",
+            f"provider! model_id unit {_CONDITIONS} scope kind!:text=absolute|multiplier|uplift value!:amount sequence:whole "
+            "effective_from:instant effective_to:instant known_at:instant",
+            "",
+        ),
+        (
+            "period_charges",
+            "Charges and credits of a period that no bill line lists.",
+            "charge_id! provider! billing_account_id! kind!:text=credit|commitment|provisioned_throughput|subscription|minimum|tax|fee "
+            "period_start_date!:date period_end_date!:date amount_usd:amount amount:amount currency scope allocation_basis known_at:instant",
+            "charge_id known_at",
+        ),
+        (
+            "gpu_pools",
+            "GPUs of self-hosted models.",
+            "pool_id! provider model_id valid_from_date:date valid_to_date:date gpu_count:amount gpu_hour_usd:amount capex_usd:amount "
+            "amortisation_months:amount power_kw:amount pue_ratio:amount electricity_usd_per_kwh:amount ops_usd_per_month:amount "
+            "utilisation_share:amount",
+            "pool_id valid_from_date",
+        ),
+        ("fx_rates", "Rates to USD; one holds until the currency's next.", "currency! rate_date!:date fx_rate_to_usd!:amount", "currency rate_date"),
+        (
+            "bill_sources",
+            "Which source is the bill of an account.",
+            "provider! billing_account_id! source! valid_from_date:date valid_to_date:date",
+            "provider billing_account_id valid_from_date",
+        ),
+        (
+            "outcome_labels",
+            "Scores and labels as outcomes of tasks.",
+            "feature score_name! label threshold:amount outcome!:text=success|failure",
+            "feature score_name label threshold",
+        ),
+        (
+            "allocation_rules",
+            "How a shared charge is split.",
+            "charge_match_field! charge_match_value! method!:text=proportional|fixed|even basis target_kind target_value share:amount "
+            "valid_from_date:date valid_to_date:date",
+            "charge_match_field charge_match_value target_kind target_value valid_from_date",
+        ),
+        ("budgets", "Budgets of teams and features.", "scope_kind! scope_value! month budget_usd!:amount", "scope_kind scope_value month"),
+        (
+            "thresholds",
+            "Limits of verdicts and alerts, each with its reason.",
+            "name! scope_kind scope_value threshold! unit severity owner valid_from_date:date",
+            "name scope_kind scope_value valid_from_date",
+        ),
+        ("dimensions", "Further dimensions to break costs down by.", "dimension! attribute! description", "dimension"),
+        ("scenarios", "What-ifs.", "scenario! lever! parameter! setting! unit", "scenario lever parameter"),
+    )
+}
+
+_TYPES: Mapping[str, pl.DataType] = {
+    "text": pl.String(),
+    "date": pl.Date(),
+    "instant": pl.Datetime("us", "UTC"),
+    "whole": pl.Int64(),
+    "amount": pl.Decimal(38, 15),
+}
+_EXPECTED = {
+    "date": "a date such as 2026-09-01",
+    "instant": "a date or an instant such as 2026-09-01T00:00:00Z",
+    "whole": "a whole number",
+    "amount": "a decimal number such as 0.25",
+}
+
+
+def template(table: ReferenceTable) -> str:
+    """An empty file of a table: its header. What the columns mean is in docs/data_dictionary.md."""
+    return ",".join([*(field.name for field in table.fields), "why"]) + "\n"
+
+
+def refresh(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> list[Problem]:
+    """Bring every ``ref_<name>`` up to date with its files; what is wrong with them comes back."""
+    problems: list[Problem] = []
+    if root.reference.is_dir():
+        for path in sorted(root.reference.glob("*.csv")):
+            if path.stem not in TABLES:
+                problems.append(Problem(root.relative(path), None, "", f"no such table. Known are {', '.join(sorted(TABLES))}"))
+    for table in TABLES.values():
+        problems += _refresh(con, root, lake, table)
+    return problems
+
+
+def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[str, object]], list[Problem]]:
+    """The rows of one file as values, each with its line, and what is wrong with them."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        return [], [Problem(shown_as, None, "", f"not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8")]
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    fields = {field.name: field for field in table.fields}
+    problems: list[Problem] = []
+    found: list[dict[str, object]] = []
+    try:
+        header = next((row for row in rows if not _is_comment(row)), None)
+        if header is None:
+            return [], []
+        header = [name.strip() for name in header]
+        for name in header:
+            if name not in fields and name not in ("why", "source_ref"):
+                problems.append(Problem(shown_as, rows.line_num, name, f"an unknown column. Known are {', '.join([*fields, 'why', 'source_ref'])}"))
+        for field in table.fields:
+            if field.required and field.name not in header:
+                problems.append(Problem(shown_as, rows.line_num, field.name, "the column is missing"))
+        if problems:
+            return [], problems
+        for row in rows:
+            if _is_comment(row):
+                continue
+            if len(row) != len(header):
+                problems.append(Problem(shown_as, rows.line_num, "", f"{len(row)} cells, expected {len(header)}"))
+                continue
+            values: dict[str, object] = {"reference_file": shown_as, "reference_line": rows.line_num}
+            for name, cell in zip(header, row, strict=True):
+                field = fields.get(name, Field(name, "text"))
+                value, problem = _value(field, cell.strip())
+                if problem:
+                    problems.append(Problem(shown_as, rows.line_num, name, problem))
+                values[name] = value
+            problems += [Problem(shown_as, rows.line_num, "", text) for text in _disorder(values)]
+            found.append(values)
+    except csv.Error as error:
+        problems.append(Problem(shown_as, rows.line_num, "", f"not CSV ({error})"))
+    return found, problems
+
+
+def _is_comment(row: Sequence[str]) -> bool:
+    return not row or not any(cell.strip() for cell in row) or row[0].lstrip().startswith("#")
+
+
+def _value(field: Field, cell: str) -> tuple[object, str]:
+    if not cell:
+        return None, "blank, expected a value" if field.required else ""
+    if field.allowed and cell not in field.allowed:
+        return None, f"{cell!r}, expected {' or '.join(field.allowed)}"
+    read_as: Mapping[str, Callable[[str], object]] = {"date": date.fromisoformat, "instant": _instant, "whole": int, "amount": _amount, "text": str}
+    try:
+        return read_as[field.kind](cell), ""
+    except (ValueError, InvalidOperation):
+        return None, f"{cell!r}, expected {_EXPECTED[field.kind]}"
+
+
+def _amount(cell: str) -> Decimal:
+    value = Decimal(cell)
+    if not value.is_finite() or value != round(value, 15):
+        raise ValueError(cell)
+    return value
+
+
+def _instant(cell: str) -> datetime:
+    value = datetime.fromisoformat(cell)
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _disorder(values: Mapping[str, object]) -> list[str]:
+    found = []
+    for first, last in (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"), ("period_start_date", "period_end_date")):
+        start, end = values.get(first), values.get(last)
+        if start is not None and end is not None and end <= start:  # type: ignore[operator]
+            found.append(f"{last} {end} is not after {first} {start} (ends are exclusive)")
+    return found
+
+
+def _refresh(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, table: ReferenceTable) -> list[Problem]:
+    shipped, theirs = paths.SHIPPED_DATA / f"{table.name}.csv", root.reference / f"{table.name}.csv"
+    contents = [path.read_bytes().hex() if path.is_file() else "" for path in (shipped, theirs)]
+    fingerprint = digest([REFERENCE_VERSION, duckdb.__version__, repr(table), *contents])
+    part = lake.part(table.table, None)
+    if part is not None and part.fingerprint == fingerprint:
+        return []
+    rows: list[dict[str, object]] = []
+    problems: list[Problem] = []
+    for path, shown_as in ((shipped, f"data/shipped/{table.name}.csv"), (theirs, f"reference/{table.name}.csv")):
+        if path.is_file():
+            more, wrong = read(table, path, shown_as)
+            problems += wrong
+            if not wrong:
+                rows = _merge(table, rows, more, problems)
+    if problems and part is not None:
+        return problems
+    _write(con, root, lake, table, rows, "faulty" if problems else fingerprint)
+    return problems
+
+
+def _merge(
+    table: ReferenceTable, ours: list[dict[str, object]], theirs: list[dict[str, object]], problems: list[Problem]
+) -> list[dict[str, object]]:
+    if not table.key:
+        return [*ours, *theirs]
+    seen: dict[tuple[object, ...], object] = {}
+    for row in theirs:
+        key = tuple(row.get(name) for name in table.key)
+        if key in seen:
+            text = f"a second row for {', '.join(f'{n}={v}' for n, v in zip(table.key, key, strict=True) if v is not None)} (first in line {seen[key]})"
+            problems.append(Problem(str(row["reference_file"]), row["reference_line"], "", text))  # type: ignore[arg-type]
+        seen[key] = row["reference_line"]
+    kept = [row for row in ours if tuple(row.get(name) for name in table.key) not in seen]
+    return [*kept, *theirs]
+
+
+def _write(
+    con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, table: ReferenceTable, rows: Sequence[dict[str, object]], fingerprint: str
+) -> None:
+    schema = {field.name: _TYPES[field.kind] for field in table.fields}
+    schema |= {"why": pl.String(), "source_ref": pl.String(), "reference_file": pl.String(), "reference_row": pl.Int64()}
+    frame = pl.DataFrame(
+        [{**row, "reference_row": number} for number, row in enumerate(rows, 1)], schema=schema, orient="row", strict=False
+    ).select(list(schema))
+    write_frame(con, root, lake, table.table, frame, fingerprint)
+
+
+def write_frame(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, table: str, frame: pl.DataFrame, fingerprint: str) -> None:
+    """Keep a frame in the lake as an unpartitioned table, its rows in the order given."""
+    con.register("frame_rows", frame.to_arrow())
+    target = root.partition(table, None, None)
+    try:
+        types = con.execute("describe select * from frame_rows").fetchall()
+        names = ", ".join(f"cast({quote_name(row[0])} as {row[1]}) as {quote_name(row[0])}" for row in types)
+        temporary = lake.write(con, f"select {names} from frame_rows", target, fingerprint, quoted(REFERENCE_VERSION).strip("'"))
+    finally:
+        con.unregister("frame_rows")
+    lake.put(temporary, target, table, None)
+
+
+def quote_name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def frame_of(lake: Lake, table: str) -> pl.DataFrame:
+    """A reference table as a frame."""
+    part = lake.part(table, None)
+    if part is None:
+        raise KeyError(table)
+    return pl.read_parquet(lake.absolute(part))

@@ -1,0 +1,197 @@
+"""Builds tables: views of what a model reads, its query, one file a partition, checked against its header."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+
+import duckdb
+
+from pipelines import checks
+from pipelines.checks import CheckResult
+from pipelines.engine import one_row, quoted
+from pipelines.lake import Lake, Part
+from pipelines.models import Model, ModelError, inputs
+from pipelines.periods import end_of
+from pipelines.planner import EVER, Plan, Planner, Span, Stale
+
+# Partitions built by one execution of a query hold at most about this many input rows, so that memory stays bounded.
+ROWS_AT_ONCE = 400_000
+
+
+@dataclass
+class Built:
+    """What building a table did."""
+
+    model: Model
+    partitions: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    rows: int = 0
+
+
+def build(con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, plan: Plan) -> Built:
+    """Build the stale partitions of a table, oldest first, and hold them to the header.
+
+    Each partition is set in place as soon as it is whole. Raises ModelError where the query and the header disagree.
+    """
+    model = plan.model
+    built = Built(model)
+    for part in plan.gone:
+        lake.remove(model.name, part)
+        built.removed.append(label(part.start))
+    for batch in _batches(lake, planner, plan):
+        for part, changed in _build_batch(con, lake, planner, model, batch):
+            built.partitions.append(label(part.start))
+            built.rows += part.rows
+            if changed:
+                built.changed.append(label(part.start))
+    return built
+
+
+def label(start: date | None) -> str:
+    """A partition as it is written in messages and in the table of check results."""
+    return start.isoformat() if start else "all"
+
+
+def create_view(con: duckdb.DuckDBPyConnection, lake: Lake, table: str, parts: Sequence[Part], types: dict[str, str]) -> None:
+    """A view with the rows of some files of a table; a typed empty one where there is no file."""
+    con.execute(f'create or replace temp view "{table}" as {_rows_of(lake, parts, types)}')
+
+
+def _rows_of(lake: Lake, parts: Sequence[Part], types: dict[str, str]) -> str:
+    if parts:
+        files = ", ".join(quoted(str(lake.absolute(part))) for part in parts)
+        return f"select * from read_parquet([{files}], hive_partitioning = false)"
+    columns = ", ".join(f'cast(null as {type_}) as "{name}"' for name, type_ in types.items())
+    return f"select {columns} where false"
+
+
+def _batches(lake: Lake, planner: Planner, plan: Plan) -> list[list[Stale]]:
+    """Stale partitions that are built by one execution: neighbours in time, up to ROWS_AT_ONCE input rows."""
+    model = plan.model
+    if not model.builds_together:
+        return [[stale] for stale in plan.stale]
+    batches: list[list[Stale]] = []
+    rows_so_far = 0
+    for stale in plan.stale:
+        own = Span(stale.start, end_of(model.partition or "day", stale.start)) if stale.start else EVER
+        rows = sum(part.rows for table in model.inputs if not table.startswith("ref_") for part in planner.files(table, own))
+        near = batches and stale.start and batches[-1][-1].start and (stale.start - batches[-1][-1].start).days <= 31
+        if near and rows_so_far + rows <= ROWS_AT_ONCE:
+            batches[-1].append(stale)
+            rows_so_far += rows
+        else:
+            batches.append([stale])
+            rows_so_far = rows
+    return batches
+
+
+def _build_batch(
+    con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, model: Model, batch: Sequence[Stale]
+) -> list[tuple[Part, bool]]:
+    first, last = batch[0].start, batch[-1].start
+    create_input_views(con, lake, planner, model, first, last)
+    columns = ", ".join(f'"{column.name}"' for column in model.columns)
+    order = " order by " + ", ".join(f'"{name}"' for name in model.sort_columns)
+    rows = f"select {columns} from ({model.query}) as result"
+    threads = one_row(con, "select current_setting('threads')")[0]
+    if model.threads is not None:
+        con.execute(f"set threads = {model.threads}")
+    done = []
+    try:
+        if len(batch) > 1:
+            whole = _within(model, first, last)
+            con.execute(f"create or replace temp table built_rows as {_explained(con, model, rows)}{whole}")
+            rows = f"select {columns} from built_rows"
+        else:
+            rows = _explained(con, model, rows)
+        for number, stale in enumerate(batch):
+            target = lake.root.partition(model.name, model.partition, stale.start)
+            query = rows + _within(model, stale.start, stale.start)
+            temporary = lake.write(con, query, target, stale.fingerprint, model.version, order=order)
+            if number == 0:
+                _hold_to_header(con, model, str(temporary))
+            before = lake.part(model.name, stale.start)
+            part = lake.put(temporary, target, model.name, stale.start)
+            done.append((part, before is None or before.content_hash != part.content_hash))
+    except duckdb.Error as error:
+        raise ModelError(f"{_where(model)}: the query fails for {label(first)}: {error}") from error
+    finally:
+        con.execute("drop table if exists built_rows")
+        if model.threads is not None:
+            con.execute(f"set threads = {threads}")
+    return done
+
+
+def create_input_views(
+    con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, model: Model, first: date | None, last: date | None
+) -> None:
+    """Views of what a model reads to build the partitions from ``first`` to ``last``."""
+    for table in sorted(model.inputs):
+        create_view(con, lake, table, planner.files(table, planner.span(model, table, first, last)), planner.types(table, con))
+
+
+def _within(model: Model, first: date | None, last: date | None) -> str:
+    if model.partition is None or first is None or last is None:
+        return ""
+    column, end = model.partition_column, end_of(model.partition, last)
+    if model.types[str(column)] == "DATE":
+        return f" where \"{column}\" >= date '{first}' and \"{column}\" < date '{end}'"
+    return f" where \"{column}\" >= timestamptz '{first} 00:00:00+00' and \"{column}\" < timestamptz '{end} 00:00:00+00'"
+
+
+def _explained(con: duckdb.DuckDBPyConnection, model: Model, rows: str) -> str:
+    """The query, after asking DuckDB what it gives, so that a missing column is named with both sides."""
+    found = {row[0]: row[1] for row in con.execute(f"describe {model.query}").fetchall()}
+    _compare(model, found)
+    return rows
+
+
+def _hold_to_header(con: duckdb.DuckDBPyConnection, model: Model, file: str) -> None:
+    """Compare the types of the written file with the header: a sum may be one type in the query and another in Parquet."""
+    found = {row[0]: row[1] for row in con.execute(f"describe select * from read_parquet({quoted(file)}, hive_partitioning = false)").fetchall()}
+    _compare(model, found)
+
+
+def _compare(model: Model, found: dict[str, str]) -> None:
+    wanted = model.types
+    if found == wanted and list(found) == list(wanted):
+        return
+    lines = [
+        f"  {name}: header {wanted.get(name, '-')}, query {found.get(name, '-')}"
+        for name in [*wanted, *(name for name in found if name not in wanted)]
+        if wanted.get(name) != found.get(name)
+    ]
+    if not lines:
+        lines = [f"  columns stand in another order: header {', '.join(wanted)}; query {', '.join(found)}"]
+    raise ModelError(
+        f"{_where(model)}: the query and its header disagree.\n"
+        + "\n".join(lines)
+        + "\nThe header is what readers see: change the one that is wrong."
+    )
+
+
+def _where(model: Model) -> str:
+    with suppress(ValueError):
+        return "sql/" + model.path.as_posix().split("/sql/", 1)[1]
+    return model.path.name
+
+
+def check_partitions(
+    con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, model: Model, starts: Sequence[date | None]
+) -> list[CheckResult]:
+    """Count and judge the checks of the partitions just built."""
+    reads = frozenset().union(*(inputs(check.query) for check in model.checks if check.query))
+    for table in sorted(reads - {model.name}):
+        span = planner.span(model, table, starts[0], starts[-1])
+        create_view(con, lake, table, planner.files(table, span), planner.types(table, con))
+    wanted = set(starts)
+    parts = [part for part in lake.parts(model.name) if part.start in wanted]
+    create_view(con, lake, model.name, parts, model.types)
+    partition_sql = None
+    if model.partition:
+        partition_sql = f"strftime(cast(date_trunc('{model.partition}', {model.partition_column}) as date), '%Y-%m-%d')"
+    return checks.check(con, model, [label(start) for start in starts], partition_sql)

@@ -1,0 +1,84 @@
+"""``settings.toml`` of a data root: the few things a person sets that are no rows of a table."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+TEMPLATE = """\
+# Settings of this data root. A line that begins with # is a default; take the # away to change it.
+
+# Time zone of the days and weeks of reports. Ledger, bills and showback are always UTC.
+# reporting_time_zone = "UTC"
+
+# File with the secret that user ids are pseudonymised with. Without one, a fixed key is used.
+# pseudonym_key_file = "pseudonym.key"
+
+# true keeps user ids as they are in the sources.
+# keep_user_ids = false
+
+# Metadata keys and tags to keep by name, beside those that dimensions.csv and attribution_rules.csv name.
+# keep_attributes = ["language", "framework"]
+
+# Share of the machine for one run.
+# memory_limit = "2GB"
+# threads = 2
+"""
+
+
+class SettingsError(ValueError):
+    """settings.toml cannot be used; the message names the key."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What settings.toml says, or the defaults."""
+
+    reporting_time_zone: str = "UTC"
+    pseudonym_key_file: str = ""
+    keep_user_ids: bool = False
+    keep_attributes: tuple[str, ...] = ()
+    memory_limit: str = "2GB"
+    threads: int = max(1, os.cpu_count() or 1)
+    pseudonym_key: str = "tokenbooks"
+
+    @property
+    def reading_version(self) -> str:
+        """What of the settings decides how landing files are read."""
+        return f"{self.keep_user_ids}|{'' if self.keep_user_ids else self.pseudonym_key}"
+
+
+def load(path: Path) -> Settings:
+    """The settings of a data root; defaults where the file is absent.
+
+    Raises SettingsError with the key, what was found and what is expected.
+    """
+    if not path.is_file():
+        return Settings()
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path.name}: not TOML ({error}). Mend that line, then run again.") from error
+    kinds = {field.name: type(field.default) for field in fields(Settings) if field.name != "pseudonym_key"}
+    values: dict[str, object] = {}
+    for key, value in given.items():
+        if key not in kinds:
+            raise SettingsError(f"{path.name}: unknown key {key!r}. Known are {', '.join(kinds)}.")
+        wanted = list if kinds[key] is tuple else kinds[key]
+        if type(value) is not wanted:
+            raise SettingsError(f"{path.name}: {key} is {value!r}, expected a {wanted.__name__}.")
+        values[key] = tuple(value) if wanted is list else value
+    if "reporting_time_zone" in values:
+        try:
+            ZoneInfo(str(values["reporting_time_zone"]))
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise SettingsError(f"{path.name}: reporting_time_zone {values['reporting_time_zone']!r} is not a known time zone.") from error
+    if key_file := values.get("pseudonym_key_file"):
+        key_path = path.parent / str(key_file)
+        if not key_path.is_file():
+            raise SettingsError(f"{path.name}: pseudonym_key_file {key_file!r} does not exist beside it.")
+        values["pseudonym_key"] = key_path.read_text(encoding="utf-8").strip()
+    return Settings(**values)  # type: ignore[arg-type]

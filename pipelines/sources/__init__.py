@@ -1,0 +1,132 @@
+"""The sources: one folder each. What a folder must hold is in CONTRIBUTING.md; nothing else names a source.
+
+``source.py`` of a folder says how its files are recognised and read (``SOURCE``); ``<shape>.sql`` fills one staged shape out
+of the relation ``records``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+
+import duckdb
+
+from pipelines import paths, usage
+from pipelines.contract import CONTRACT_VERSION, shapes
+from pipelines.records import Readable, Unreadable, create_records, layout_of
+
+_USAGE_STEPS = re.compile(r"/\* usage_steps: (?P<records>\w+), (?P<api>\w+), (?P<usage>\w+) \*/")
+
+# Folders that an export itself makes inside its delivery; they never name an account (BOOKS: files and time).
+EXPORT_FOLDERS = frozenset({"observations", "scores", "traces", "manifests"})
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What the first bytes of a file say: the version of its format, and how it is laid out."""
+
+    schema_version: str
+    layout: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source.
+
+    ``recognise(name, head)`` looks at a file's name and first bytes and raises Unreadable for a file of another kind.
+    ``read(con, files, keep, careful)`` makes the view ``records``: file_no, source_row, problem and whatever the SQL needs;
+    ``keep`` are the names of attributes to keep.
+    """
+
+    name: str
+    folder: Path
+    about: str
+    recognise: Callable[[str, bytes], Recognised]
+    read: Callable[[duckdb.DuckDBPyConnection, Sequence[Readable], Sequence[str], bool], None]
+    keeps_attributes: bool = False
+
+    @cached_property
+    def queries(self) -> Mapping[str, str]:
+        """Shape -> SQL over ``records``. ``/* usage_steps: table, api, usage */`` stands for the steps of pipelines.usage."""
+        return {
+            name: _USAGE_STEPS.sub(
+                lambda found: usage.usage_steps(found["records"], api=found["api"], usage=found["usage"]).strip(),
+                path.read_text(encoding="utf-8"),
+            )
+            for name in shapes()
+            if (path := self.folder / f"{name}.sql").is_file()
+        }
+
+    @cached_property
+    def version(self) -> str:
+        """Hash of all that decides how this source's files are read."""
+        content = hashlib.sha256(str(CONTRACT_VERSION).encode())
+        usage = sorted(path for path in paths.USAGE.iterdir() if path.suffix in (".py", ".sql"))
+        for path in [*sorted(p for p in self.folder.iterdir() if p.suffix in (".py", ".sql")), *usage]:
+            content.update(path.name.encode() + path.read_bytes())
+        return content.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """The reading of a source whose files are rows: JSON Lines, CSV or Parquet with fields of fixed names."""
+
+    columns: Mapping[str, str]
+    required: Sequence[str]
+    nullable: Sequence[str] = field(default=())
+
+    def read(self, con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+        """``records`` with the fields as text, and ``further``: an object of the unknown fields that are kept by name."""
+        create_records(con, files, self.columns, self.nullable, keep, careful=careful)
+
+
+def recognise_rows(head: bytes, rows: RowFormat, what: str) -> str:
+    """The layout of a file of rows that has the required fields (one of its first records, or its header).
+
+    Raises Unreadable, naming the fields that are missing and those found. An empty file is JSON Lines without records.
+    """
+    if not head.strip():
+        return "jsonl"
+    layout = layout_of(head)
+    if layout == "parquet":
+        return layout
+    if layout == "json":
+        raise Unreadable(f"one JSON document, expected {what}: JSON Lines (one object a line), CSV or Parquet")
+    if layout == "csv":
+        first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+        found = [name.strip().strip('"') for name in first.split(",")]
+        if missing := [name for name in rows.required if name not in found]:
+            raise Unreadable(f"a header without {', '.join(missing)} ({', '.join(found[:12])[:200]}), expected {what}")
+        return layout
+    # A torn or odd line is a matter of that line; a file none of whose first records fits is of another tool.
+    records = []
+    for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n")[:50]:
+        with suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict):
+                records.append(record)
+    if records and not any(any(name in record for name in rows.required) for record in records):
+        found = ", ".join(sorted(records[0])[:12])
+        raise Unreadable(f"records with the fields {found[:200]}, expected {what} with {', '.join(rows.required)}")
+    return layout
+
+
+@cache
+def sources() -> Mapping[str, Source]:
+    """Every source by name: the folders below ``pipelines/sources`` that hold a ``source.py``."""
+    found = {}
+    for folder in sorted(paths.SOURCES.iterdir()):
+        if (folder / "source.py").is_file():
+            source: Source = importlib.import_module(f"pipelines.sources.{folder.name}.source").SOURCE
+            found[source.name] = source
+    return found
+
+
+__all__ = ["EXPORT_FOLDERS", "Readable", "Recognised", "RowFormat", "Source", "Unreadable", "recognise_rows", "sources"]

@@ -1,0 +1,74 @@
+-- A costs result -> a charge line. line_item is a grammar: [tier | ]model[ modality], class[, long context]; what does not
+-- parse keeps its text and its dollars.
+with lines as (
+    select
+        *,
+        lower(regexp_extract(r.line_item, '^(batch|flex|priority|standard|default|scale)\s*\|\s*', 1, 'i')) as tier_word,
+        regexp_replace(r.line_item, '^(batch|flex|priority|standard|default|scale)\s*\|\s*', '', 'i') as item,
+    from records
+    where endpoint = 'costs'
+),
+
+grammar as (
+    select
+        *,
+        regexp_extract(
+            item,
+            '^(.+?)(?: (audio|text|image))?, (cached[ _]input|cache[ _]writes?|input|output)(?:[ _]tokens)?(, long context)?$',
+            ['model', 'modality', 'word', 'long']
+        ) as parts,
+    from lines
+)
+
+select
+    file_no,
+    source_row,
+    coalesce(wrong, wrong_amount('amount.value', r.amount.value), wrong_amount('quantity', r.quantity)) as refusal,
+    case when raw is null or r.amount.value is null then 'not_billable' end as fate,
+    concat_ws(
+        '|',
+        endpoint,
+        iso_instant(bucket_start_at),
+        iso_instant(bucket_end_at),
+        json_array(r.project_id, r.user_id, r.api_key_id, r.api_source, r.line_item, r.amount.currency),
+        row_number() over (
+            partition by
+                file_no, bucket_start_at, bucket_end_at, r.project_id, r.user_id, r.api_key_id, r.api_source, r.line_item, r.amount.currency
+            order by cast(raw as varchar), source_row
+        )
+    ) as key_text,
+    endpoint,
+    pull_grain,
+    'not_grouped' as dims_null_means,
+    'openai' as provider,
+    r.project_id as sub_account_id,
+    r.project_name as sub_account_name,
+    bucket_start_at as charge_start_at,
+    bucket_end_at as charge_end_at,
+    'Usage' as charge_category,
+    try_cast(r.amount.value as decimal(38, 12)) as billed_amount,
+    upper(r.amount.currency) as currency,
+    'dollars_float' as amount_scale_source,
+    r.line_item as line_item_raw,
+    nullif(parts.model, '') as model_raw,
+    case
+        when parts.word like 'cached%' then 'cache_read'
+        when parts.word like 'cache%' then 'cache_write'
+        when parts.word in ('input', 'output') then parts.word
+    end as token_type,
+    nullif(case when tier_word <> 'batch' then tier_word end, '') as service_tier,
+    case when tier_word = 'batch' then true end as is_batch,
+    case when parts.long <> '' then 'long context' end as context_tier,
+    nullif(parts.modality, '') as modality,
+    case when parts.model <> '' then 'grammar' else 'unmapped' end as parser_confidence,
+    try_cast(r.quantity as decimal(38, 9)) as quantity,
+    r.quantity_unit as quantity_unit,
+    case r.quantity_unit when 'tokens' then 1 when '1000_tokens' then 1000 end as pricing_unit_multiplier,
+    case r.quantity_unit
+        when 'tokens' then try_cast(r.quantity as decimal(38, 9))
+        when '1000_tokens' then cast(try_cast(r.quantity as decimal(28, 9)) * 1000 as decimal(38, 9))
+    end as metered_tokens,
+    r.api_key_id as api_key_id,
+    r.user_id as user_id,
+    raw,
+from grammar

@@ -1,0 +1,99 @@
+-- OpenAI counts cached and cache-write tokens inside input_tokens; the *_text, *_audio and *_image columns are the uncached
+-- part of each modality. There is no reasoning column: it stays null, output_text_tokens holds it.
+select
+    file_no,
+    source_row,
+    coalesce(
+        wrong,
+        wrong_count('input_tokens', r.input_tokens),
+        wrong_count('input_cached_tokens', r.input_cached_tokens),
+        wrong_count('input_cache_write_tokens', r.input_cache_write_tokens),
+        wrong_count('input_uncached_tokens', r.input_uncached_tokens),
+        wrong_count('input_text_tokens', r.input_text_tokens),
+        wrong_count('input_audio_tokens', r.input_audio_tokens),
+        wrong_count('input_image_tokens', r.input_image_tokens),
+        wrong_count('output_tokens', r.output_tokens),
+        wrong_count('output_text_tokens', r.output_text_tokens),
+        wrong_count('num_model_requests', r.num_model_requests),
+        case
+            when whole(r.input_cached_tokens) + coalesce(whole(r.input_cache_write_tokens), 0) > whole(r.input_tokens)
+                then 'input_cached_tokens ' || r.input_cached_tokens || ' is more than input_tokens ' || r.input_tokens
+        end
+    ) as refusal,
+    case when raw is null then 'not_billable' end as fate,
+    concat_ws(
+        '|',
+        endpoint,
+        iso_instant(bucket_start_at),
+        iso_instant(bucket_end_at),
+        json_array(
+            r.project_id, r.user_id, r.api_key_id, r.model, r.batch, r.service_tier, r.api_source, r.size, r.source, r.context_level,
+            r.vector_store_id
+        ),
+        row_number() over (
+            partition by
+                file_no, endpoint, bucket_start_at, bucket_end_at, r.project_id, r.user_id, r.api_key_id, r.model, r.batch,
+                r.service_tier, r.api_source, r.size, r.source, r.context_level, r.vector_store_id
+            order by cast(raw as varchar), source_row
+        )
+    ) as key_text,
+    endpoint,
+    pull_grain,
+    'not_grouped' as dims_null_means,
+    'openai' as provider,
+    bucket_start_at,
+    bucket_end_at,
+    r.organization_id as org_id,
+    r.project_id as project_id,
+    r.project_name as project_name,
+    r.api_key_id as api_key_id,
+    r.user_id as user_id,
+    r.vector_store_id as workload_ref,
+    r.model as model_raw,
+    case endpoint
+        when 'usage.completions' then 'completion'
+        when 'usage.embeddings' then 'embedding'
+        when 'usage.moderations' then 'moderation'
+        when 'usage.images' then 'image'
+        when 'usage.audio_speeches' then 'tts'
+        when 'usage.audio_transcriptions' then 'stt'
+        when 'usage.vector_stores' then 'vector_store'
+        when 'usage.code_interpreter_sessions' then 'code_interpreter'
+        when 'usage.file_search_calls' then 'file_search'
+        when 'usage.web_search_calls' then 'web_search'
+        when 'usage.decisions' then 'decision'
+        else 'other'
+    end as operation,
+    r.service_tier as service_tier,
+    try_cast(r.batch as boolean) as is_batch,
+    coalesce(r.size, r.source, r.context_level) as variant,
+    whole(r.num_model_requests) as requests,
+    coalesce(
+        whole(r.input_text_tokens),
+        whole(r.input_uncached_tokens),
+        whole(r.input_tokens) - coalesce(whole(r.input_cached_tokens), 0) - coalesce(whole(r.input_cache_write_tokens), 0)
+    ) as input_uncached_tokens,
+    whole(r.input_audio_tokens) as input_audio_tokens,
+    whole(r.input_image_tokens) as input_image_tokens,
+    coalesce(whole(r.input_cached_text_tokens), whole(r.input_cached_tokens)) as cache_read_tokens,
+    whole(r.input_cached_audio_tokens) as cache_read_audio_tokens,
+    whole(r.input_cached_image_tokens) as cache_read_image_tokens,
+    whole(r.input_cache_write_30m_tokens) as cache_write_30m_tokens,
+    whole(r.input_cache_write_12h_tokens) as cache_write_12h_tokens,
+    whole(r.input_cache_write_tokens)
+        - coalesce(whole(r.input_cache_write_30m_tokens), 0) - coalesce(whole(r.input_cache_write_12h_tokens), 0) as cache_write_tokens,
+    coalesce(whole(r.output_text_tokens), whole(r.output_tokens)) as output_text_tokens,
+    whole(r.output_audio_tokens) as output_audio_tokens,
+    whole(r.output_image_tokens) as output_image_tokens,
+    cast(coalesce(r.images, r.characters, r.seconds, r.usage_bytes, r.num_sessions, r.num_requests) as decimal(38, 9)) as quantity,
+    case
+        when r.images is not null then 'images'
+        when r.characters is not null then 'characters'
+        when r.seconds is not null then 'seconds'
+        when r.usage_bytes is not null then 'bytes'
+        when r.num_sessions is not null then 'sessions'
+        when r.num_requests is not null then 'calls'
+    end as quantity_unit,
+    raw,
+from records
+where endpoint <> 'costs' or endpoint is null

@@ -1,0 +1,436 @@
+"""A provider's usage object, turned into disjoint token classes by SQL.
+
+Each API shape is one file beside this module, named like the shape: a header (YAML in a comment) and one struct expression
+over ``usage``, the parsed object. A new shape is a new file. The header says
+
+``about``          what the provider counts where, and what we do about it
+``apis``           names of the API under which a source may hand over such objects
+``recognised_by``  keys (``all``, ``any``, ``none``) that tell the shape where no API is named; without it, it never is
+``basis``          ``inclusive`` where cached input is part of the stated input, ``disjoint`` where it is not
+``fields``         what is read of the object: ``count``, ``text``, a nested object, or a list with one element
+``define``         optional named expressions over ``usage``, written ``defined.<name>`` below
+
+The expression names token classes, and of ``OTHER_PARTS`` what the provider tells. Counts are DOUBLE there: exact up to
+2^53, and a fraction can be seen. Everything that holds for each shape is done here: a negative remainder is nulled
+and flagged, the provider's total is tested, a count that is none becomes ``problem``.
+
+A source's SQL takes the steps as common table expressions, after the one that holds its records::
+
+    with records as (select ..., api, usage from ...),
+    {usage_steps("records", api="api", usage="usage")}
+    select ..., classed.input_uncached_tokens, classed.usage_flags, usage_shape
+    from usage_classed
+
+on a connection where ``register`` was called. ``usage`` is of type JSON. Steps, not one macro: DuckDB finds equal
+parts of an expression within a step, not within a macro's lambda, where the same work took six times as long.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+
+from pipelines.contract import TOKEN_CLASS_NAMES
+
+# Parts of a shape's expression that are not token classes, with their types.
+OTHER_PARTS = {
+    "context_test_tokens": "DOUBLE",
+    "provider_total_tokens": "DOUBLE",
+    "extra_units": "MAP(VARCHAR, DECIMAL(38,9))",
+    "service_tier": "VARCHAR",
+    "speed": "VARCHAR",
+    "inference_geo": "VARCHAR",
+    "flags": "VARCHAR[]",
+    "is_partial": "BOOLEAN",
+}
+_PARTS = {**{name: "DOUBLE" for name in TOKEN_CLASS_NAMES}, **OTHER_PARTS}
+# What the struct ``classed`` holds, in this order.
+CLASSES_TYPES = {
+    **{name: "BIGINT" for name in TOKEN_CLASS_NAMES},
+    "context_test_tokens": "BIGINT",
+    "provider_total_tokens": "BIGINT",
+    "extra_units": "MAP(VARCHAR, DECIMAL(38,9))",
+    "usage_flags": "VARCHAR[]",
+    "usage_basis": "VARCHAR",
+    "usage_quality": "VARCHAR",
+    "service_tier": "VARCHAR",
+    "speed": "VARCHAR",
+    "inference_geo": "VARCHAR",
+    "problem": "VARCHAR",
+}
+# A DOUBLE above this does not hold every whole number.
+LARGEST_COUNT = 2**53
+_FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n\*/\n(?P<expression>\{.*\})\s*\Z", re.DOTALL)
+_HEADER_KEYS = {"about", "apis", "recognised_by", "basis", "fields", "define"}
+
+
+class UsageShapeError(ValueError):
+    """A shape file is not of the form that this module describes; the message names the file."""
+
+
+@dataclass(frozen=True)
+class UsageShape:
+    """One API shape: everything its SQL file says."""
+
+    name: str
+    about: str
+    apis: tuple[str, ...]
+    recognised_by: Mapping[str, tuple[str, ...]]
+    basis: str
+    fields: Mapping[str, Any]
+    define: Mapping[str, str]
+    expression: str
+
+
+@cache
+def usage_shapes() -> dict[str, UsageShape]:
+    """Every shape by name, in the order of their names.
+
+    Raises UsageShapeError where a file is not of the form, or two files claim one API.
+    """
+    shapes = {}
+    claimed: dict[str, str] = {}
+    for path in sorted(Path(__file__).parent.glob("*.sql")):
+        shape = _read_shape(path)
+        for api in shape.apis:
+            if api in claimed:
+                raise UsageShapeError(
+                    f"{path.name}: api {api!r} is already read by {claimed[api]}: name it in one file only"
+                )
+            claimed[api] = path.name
+        shapes[shape.name] = shape
+    return shapes
+
+
+def register(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the macros that ``usage_steps`` calls, and ``usage_shape(api, usage)``, on the connection.
+
+    They are temporary: they live and die with the connection, whatever database it is on.
+    """
+    for statement in (_COUNT_PROBLEM, _MODALITY_TOKENS, _shape_macro()):
+        connection.execute(statement)
+
+
+def usage_steps(records: str, *, api: str, usage: str) -> str:
+    """Common table expressions from ``records`` (a table or an earlier step) to ``usage_classed``.
+
+    ``usage_classed`` has all columns of ``records``, ``usage_shape`` (null without usage, ``ambiguous`` where no api is
+    given and the keys fit no shape or several, ``unknown`` where the api is not known) and the struct ``classed``
+    (``CLASSES_TYPES``). Where ``classed.problem`` is not null the classes are null and the record belongs in quarantine.
+
+    ``api`` and ``usage`` are expressions over ``records``, of type VARCHAR and JSON; each is evaluated once.
+    """
+    return f"""
+usage_named as (
+    select *, {api} as usage_api, {usage} as usage_text
+    from {records}
+),
+usage_shaped as (
+    select *, usage_shape(usage_api, usage_text) as usage_shape
+    from usage_named
+),
+usage_parsed as (
+    select *, from_json(usage_text, {_literal(_structure(_all_fields()))}) as usage_texts
+    from usage_shaped
+),
+usage_counted as (
+    select *, try_cast(usage_texts as {_columns(_all_fields())}) as usage_numbers
+    from usage_parsed
+),
+usage_found as (
+    select *, {_parts()} as usage_parts, {_problem()} as usage_problem
+    from usage_counted
+),
+usage_classed as (
+    select * exclude (usage_api, usage_text, usage_texts, usage_numbers, usage_parts, usage_problem), {_classed()} as classed
+    from usage_found
+)
+"""
+
+
+def classes(api: str | None, usage_json: str | None) -> dict[str, Any]:
+    """The classes of one usage object, by the same SQL, with ``usage_shape`` beside them.
+
+    ``api`` None lets the keys decide; ``usage_json`` None is a call whose provider sent no usage.
+    """
+    with duckdb.connect() as connection:
+        register(connection)
+        row = connection.execute(
+            f"""
+            with objects as (select cast($api as varchar) as api, cast($usage as json) as usage),
+            {usage_steps("objects", api="api", usage="usage")}
+            select usage_shape, classed from usage_classed
+            """,
+            {"api": api, "usage": usage_json},
+        ).fetchone()
+    assert row is not None
+    return {"usage_shape": row[0], **row[1]}
+
+
+def _read_shape(path: Path) -> UsageShape:
+    """The shape that a file describes."""
+    match = _FILE.match(path.read_text(encoding="utf-8"))
+    if match is None:
+        raise UsageShapeError(f"{path.name}: expected a comment with the header and below it one expression in {{ }}")
+    header = yaml.safe_load(match["header"])
+    if unknown := set(header) - _HEADER_KEYS:
+        raise UsageShapeError(f"{path.name}: header has {sorted(unknown)}, known are {sorted(_HEADER_KEYS)}")
+    if header.get("basis") not in ("inclusive", "disjoint"):
+        raise UsageShapeError(f"{path.name}: basis is {header.get('basis')!r}, expected inclusive or disjoint")
+    return UsageShape(
+        name=path.name.removesuffix(".sql"),
+        about=header["about"],
+        apis=tuple(header["apis"]),
+        recognised_by={how: tuple(keys) for how, keys in header.get("recognised_by", {}).items()},
+        basis=header["basis"],
+        fields=header["fields"],
+        define=header.get("define", {}),
+        expression=match["expression"],
+    )
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+# --- what is parsed ---------------------------------------------------------------------------------------------------
+
+
+def _structure(fields: Any) -> str:
+    """The structure that ``from_json`` reads, from the fields of a header."""
+    if isinstance(fields, Mapping):
+        return "{" + ",".join(f'"{name}":{_structure(of)}' for name, of in fields.items()) + "}"
+    if isinstance(fields, list):
+        return f"[{_structure(fields[0])}]"
+    return '"VARCHAR"'
+
+
+def _columns(fields: Any) -> str:
+    """The DuckDB type of the parsed object."""
+    if isinstance(fields, Mapping):
+        return "STRUCT(" + ", ".join(f'"{name}" {_columns(of)}' for name, of in fields.items()) + ")"
+    if isinstance(fields, list):
+        return _columns(fields[0]) + "[]"
+    return {"count": "DOUBLE", "text": "VARCHAR"}[fields]
+
+
+# --- what can be wrong with it ----------------------------------------------------------------------------------------
+
+# One value that stands where a count is expected: NULL where it is one, or JSON null.
+_COUNT_PROBLEM = f"""
+create or replace temp macro usage_count_problem(place, found) as case
+    when found is null or json_type(found) = 'NULL' then null
+    when json_type(found) in ('BOOLEAN', 'OBJECT', 'ARRAY')
+        or not coalesce(isfinite(try_cast(found ->> '$' as double)), false)
+        or try_cast(found ->> '$' as double) <> floor(try_cast(found ->> '$' as double))
+        then place || ' is ' || left(cast(found as varchar), 40) || ', expected a whole number'
+    when try_cast(found ->> '$' as double) < 0
+        then place || ' is ' || left(cast(found as varchar), 40) || ', expected a count of 0 or more'
+    when try_cast(found ->> '$' as double) > {LARGEST_COUNT}
+        then place || ' is ' || left(cast(found as varchar), 40) || ', expected a count of at most {LARGEST_COUNT}'
+end
+"""
+_MODALITY_TOKENS = """
+create or replace temp macro modality_tokens(details, modalities) as
+    list_sum(
+        list_transform(
+            list_filter(details, lambda usage_part: list_contains(modalities, upper(usage_part.modality))),
+            lambda usage_part: usage_part.tokenCount
+        )
+    )
+"""
+_NOT_AN_OBJECT = (
+    "case when json_type(usage_text) <> 'OBJECT' "
+    "then 'usage is ' || left(cast(usage_text as varchar), 40) || ', expected an object' end"
+)
+
+
+def _is_sound(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[str]:
+    """Conditions that all hold where each value is surely what it must be.
+
+    A value that is no number is there as text and not as number. An object or a list of which nothing could be read
+    leaves a doubt, as it may be something else.
+    """
+    for name, of in fields.items():
+        number = ".".join(("usage_numbers", *above, name))
+        text = ".".join(("usage_texts", *above, name))
+        if isinstance(of, Mapping):
+            anything = " or ".join(f"{text}.{inner} is not null" for inner in of)
+            yield f"({text} is null or {anything})"
+            yield from _is_sound(of, (*above, name))
+        elif isinstance(of, list):
+            counts = [part for part, kind in of[0].items() if kind == "count"]
+            wrong = " or ".join(f"not {_is_count(f'usage_element.{count}')}" for count in counts)
+            yield f"coalesce(len(list_filter({number}, lambda usage_element: coalesce({wrong}, true))) = 0, {text} is null)"
+        elif of == "count":
+            yield f"({number} is null) = ({text} is null)"
+            yield f"coalesce({number} = floor({number}), true)"
+
+
+def _is_count(number: str) -> str:
+    return f"({number} between 0 and {LARGEST_COUNT} and {number} = floor({number}))"
+
+
+def _counts(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, of in fields.items():
+        if isinstance(of, Mapping):
+            yield from _counts(of, (*above, name))
+        elif of == "count":
+            yield (*above, name)
+
+
+def _problems(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[str]:
+    """For each place what is wrong there, read from the text again, as JSON; NULL where nothing is."""
+    for name, of in fields.items():
+        place = ".".join(("usage", *above, name))
+        json_path = ".".join(("$", *above, name))
+        found = f"json_extract(usage_text, {_literal(json_path)})"
+        if of == "count":
+            yield f"usage_count_problem({_literal(place)}, {found})"
+        elif of != "text":
+            kind, expected = ("OBJECT", "an object") if isinstance(of, Mapping) else ("ARRAY", "a list")
+            yield (
+                f"case when json_type({found}) not in ('{kind}', 'NULL') "
+                f"then '{place} is ' || left(cast({found} as varchar), 40) || ', expected {expected}' end"
+            )
+        if isinstance(of, Mapping):
+            yield from _problems(of, (*above, name))
+        elif isinstance(of, list):
+            for count in (part for part, kind in of[0].items() if kind == "count"):
+                each = f"json_extract(usage_text, {_literal(f'{json_path}[*].{count}')})"
+                problem = f"usage_count_problem({_literal(f'{place}[].{count}')}, usage_element)"
+                yield (
+                    f"list_filter(list_transform({each}, lambda usage_element: {problem}), "
+                    f"lambda usage_element: usage_element is not null)[1]"
+                )
+
+
+def _problem() -> str:
+    """A sentence for quarantine, or NULL. The text is read again only where the parsed values leave a doubt."""
+    branches = []
+    for shape in usage_shapes().values():
+        anything = " or ".join(f"usage_texts.{name} is not null" for name in shape.fields)
+        numbers = ", ".join(".".join(("usage_numbers", *keys)) for keys in _counts(shape.fields))
+        in_range = f"coalesce(least({numbers}) >= 0 and greatest({numbers}) <= {LARGEST_COUNT}, true)"
+        sound = " and ".join([f"({anything})", in_range, *_is_sound(shape.fields)])
+        found = f"coalesce({_NOT_AN_OBJECT}, {', '.join(_problems(shape.fields))})"
+        branches.append(f"when {_literal(shape.name)} then case when {sound} then null else {found} end")
+    return f"case usage_shape {_lines(branches)} when 'ambiguous' then {_NOT_AN_OBJECT} when 'unknown' then {_NOT_AN_OBJECT} end"
+
+
+# --- what comes out ---------------------------------------------------------------------------------------------------
+
+
+def _all_fields() -> dict[str, Any]:
+    """The fields of all shapes in one object: which shape a row has is known row by row, the parser reads one structure.
+
+    Raises UsageShapeError where two shapes want to read the same key in different ways.
+    """
+    merged: dict[str, Any] = {}
+    for shape in usage_shapes().values():
+        _merge(merged, shape.fields, shape.name)
+    return merged
+
+
+def _merge(into: dict[str, Any], fields: Mapping[str, Any], name: str) -> None:
+    for key, of in fields.items():
+        if isinstance(of, Mapping) and isinstance(into.setdefault(key, {}), dict):
+            _merge(into[key], of, name)
+        elif into.setdefault(key, of) != of:
+            raise UsageShapeError(f"{name}.sql: field {key} is {of} here and {into[key]} in another shape")
+
+
+def _parts() -> str:
+    """The shape's own struct, widened to all parts that there are."""
+    widened = "STRUCT(" + ", ".join(f"{name} {of}" for name, of in _PARTS.items()) + ")"
+    branches = []
+    for shape in usage_shapes().values():
+        expression = _over_columns(shape.expression)
+        for name, text in shape.define.items():
+            expression = re.sub(rf"\bdefined\.{name}\b", lambda _, text=text: f"({_over_columns(text)})", expression)
+        branches.append(f"when {_literal(shape.name)} then cast({expression} as {widened})")
+    return f"case usage_shape {_lines(branches)} end"
+
+
+def _over_columns(expression: str) -> str:
+    return re.sub(r"\busage\.", "usage_numbers.", expression)
+
+
+def _classed() -> str:
+    """The result's struct: what holds for every shape."""
+    every = ", ".join(f"usage_parts.{name}" for name in TOKEN_CLASS_NAMES)
+    negative = f"coalesce(least({every}) < 0, false)"
+    class_sum = " + ".join(f"coalesce(usage_parts.{name}, 0)" for name in TOKEN_CLASS_NAMES)
+    nothing = f"coalesce({every}) is null"
+    mismatch = f"coalesce({class_sum} <> usage_parts.provider_total_tokens, false)"
+    # Added to a count, this nulls it in a record with a problem; the rest nulls negative counts. Branches cost more.
+    nulled = "case when usage_problem is null then cast(0 as double) end"
+    values = {
+        name: f"try_cast(nullif(greatest(usage_parts.{name} + {nulled}, -1), -1) as bigint)"
+        for name in (*TOKEN_CLASS_NAMES, "context_test_tokens", "provider_total_tokens")
+    }
+    values |= {
+        "extra_units": "usage_parts.extra_units",
+        "usage_flags": f"""case
+            when not ({negative}) and not ({mismatch}) and not ({nothing}) and usage_parts.flags is null then cast([] as varchar[])
+            when usage_shape is null then ['missing_usage']
+            when usage_parts is null then ['ambiguous_shape']
+            else list_sort(list_distinct(list_filter(list_concat(usage_parts.flags, [
+                case when {negative} then 'negative_remainder' end,
+                case when {mismatch} and not ({nothing}) then 'split_mismatch' end,
+                case when {nothing} then 'missing_usage' end
+            ]), lambda usage_flag: usage_flag is not null)))
+        end""",
+        "usage_basis": f"case usage_shape {_lines(_basis_branches())} when 'ambiguous' then 'ambiguous' when 'unknown' then 'ambiguous' end",
+        "usage_quality": f"""case
+            when usage_shape in ('ambiguous', 'unknown') then 'partial'
+            when {nothing} then 'missing'
+            when {negative} or usage_parts.is_partial then 'partial'
+            else 'reported'
+        end""",
+        "service_tier": "usage_parts.service_tier",
+        "speed": "usage_parts.speed",
+        "inference_geo": "usage_parts.inference_geo",
+        "problem": "usage_problem",
+    }
+    return "{" + ",\n".join(f"'{name}': {values[name]}" for name in CLASSES_TYPES) + "}"
+
+
+def _basis_branches() -> list[str]:
+    return [f"when {_literal(shape.name)} then {_literal(shape.basis)}" for shape in usage_shapes().values()]
+
+
+def _lines(branches: list[str]) -> str:
+    return "\n".join(branches)
+
+
+def _fits(shape: UsageShape) -> str:
+    functions = {"all": "list_has_all", "any": "list_has_any", "none": "not list_has_any"}
+    return " and ".join(
+        f"{functions[how]}(usage_keys, [{', '.join(map(_literal, keys))}])" for how, keys in shape.recognised_by.items()
+    )
+
+
+def _shape_macro() -> str:
+    shapes = usage_shapes().values()
+    by_api = _lines([f"when {_literal(api)} then {_literal(shape.name)}" for shape in shapes for api in shape.apis])
+    fitting = ", ".join(
+        f"case when {_fits(shape)} then {_literal(shape.name)} end" for shape in shapes if shape.recognised_by
+    )
+    return f"""
+create or replace temp macro usage_shape(api_name, usage_json) as case
+    when usage_json is null or cast(usage_json as varchar) = 'null' then null
+    when api_name is null then list_transform(
+        list_transform([json_keys(usage_json)], lambda usage_keys: list_filter([{fitting}], lambda fit: fit is not null)),
+        lambda fits: case when len(fits) = 1 then fits[1] else 'ambiguous' end
+    )[1]
+    else case api_name {by_api} else 'unknown' end
+end
+"""

@@ -1,0 +1,49 @@
+/*
+about: >-
+  OpenAI Chat Completions, and all who answer in its form. prompt_tokens includes cached, cache-write and audio tokens,
+  completion_tokens includes reasoning, audio and rejected predictions (billed): the parts are subtracted, never added.
+  The cached part goes by other names elsewhere: top level cached_tokens (Together), num_cached_tokens (Mistral),
+  prompt_cache_hit_tokens (DeepSeek), prompt_token_details (OpenAI Assistants, Writer). The lifetime of a cache write is not said.
+apis: [openai.chat, azure.chat, groq.chat, mistral.chat, deepseek.chat, together.chat, cerebras.chat, fireworks.chat]
+recognised_by:
+  all: [prompt_tokens, completion_tokens]
+  none: [num_sources_used, cache_creation_input_tokens, cache_read_input_tokens, is_byok, cost_details]
+basis: inclusive
+fields:
+  prompt_tokens: count
+  completion_tokens: count
+  total_tokens: count
+  prompt_tokens_details: {cached_tokens: count, cache_write_tokens: count, audio_tokens: count}
+  completion_tokens_details: {reasoning_tokens: count, audio_tokens: count, image_tokens: count}
+  prompt_token_details: {cached_tokens: count}
+  cached_tokens: count
+  num_cached_tokens: count
+  prompt_cache_hit_tokens: count
+  service_tier: text
+*/
+{
+    'input_uncached_tokens': usage.prompt_tokens
+        - coalesce(
+            usage.prompt_tokens_details.cached_tokens, usage.prompt_token_details.cached_tokens,
+            usage.prompt_cache_hit_tokens, usage.num_cached_tokens, usage.cached_tokens, 0
+        )
+        - coalesce(usage.prompt_tokens_details.cache_write_tokens, 0)
+        - coalesce(usage.prompt_tokens_details.audio_tokens, 0),
+    'input_audio_tokens': usage.prompt_tokens_details.audio_tokens,
+    'cache_read_tokens': coalesce(
+        usage.prompt_tokens_details.cached_tokens, usage.prompt_token_details.cached_tokens,
+        usage.prompt_cache_hit_tokens, usage.num_cached_tokens, usage.cached_tokens
+    ),
+    'cache_write_tokens': usage.prompt_tokens_details.cache_write_tokens,
+    'output_text_tokens': usage.completion_tokens
+        - coalesce(usage.completion_tokens_details.reasoning_tokens, 0)
+        - coalesce(usage.completion_tokens_details.audio_tokens, 0)
+        - coalesce(usage.completion_tokens_details.image_tokens, 0),
+    'output_reasoning_tokens': usage.completion_tokens_details.reasoning_tokens,
+    'output_audio_tokens': usage.completion_tokens_details.audio_tokens,
+    'output_image_tokens': usage.completion_tokens_details.image_tokens,
+    'context_test_tokens': usage.prompt_tokens,
+    'provider_total_tokens': usage.total_tokens,
+    'service_tier': usage.service_tier,
+    'is_partial': usage.prompt_tokens is null or usage.completion_tokens is null,
+}

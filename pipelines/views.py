@@ -1,0 +1,85 @@
+"""``tokenbooks.duckdb``: a view on every table, for ad-hoc queries. It holds no data and works when the data root is moved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from pipelines.contract import shapes
+from pipelines.engine import listed, one_row, quoted
+from pipelines.lake import Lake, digest
+from pipelines.models import Model
+from pipelines.paths import DataRoot
+
+
+def refresh(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> bool:
+    """Write the file of views anew where the tables or their columns have changed; a reader keeps the old one."""
+    statements = list(_statements(lake, models))
+    version = digest([duckdb.__version__, *statements])
+    if root.views.is_file() and _version(root.views) == version:
+        return False
+    temporary = root.views.with_name(f".{root.views.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    with duckdb.connect(str(temporary), config={"file_search_path": str(root.path)}) as con:
+        for statement in statements:
+            con.execute(statement)
+        con.execute(f"create macro views_version() as {quoted(version)}")
+    os.replace(temporary, root.views)
+    return True
+
+
+@contextmanager
+def open_views(root: DataRoot) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The views, read-only and locked: nothing outside the lake can be read, no setting changed, no extension loaded.
+
+    Raises FileNotFoundError before the first run.
+    """
+    if not root.views.is_file():
+        raise FileNotFoundError(f"{root.views} does not exist yet. Run 'tokenbooks run' first.")
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "temp_directory": "",
+    }
+    with duckdb.connect(str(root.views), read_only=True, config=config) as con:
+        con.execute("set TimeZone = 'UTC'")
+        con.execute(f"set file_search_path = {quoted(str(root.path))}")
+        con.execute(f"set allowed_directories = {listed([str(root.lake) + '/', str(root.closed) + '/'])}")
+        con.execute("set enable_external_access = false")
+        con.execute("set lock_configuration = true")
+        yield con
+
+
+def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
+    for table in sorted({*models, *(name for name in lake.tables() if lake.parts(name)), *(s.table for s in shapes().values())}):
+        model = models.get(table)
+        shape = shapes().get(table.removeprefix("staged_"))
+        columns = model.columns if model else shape.columns if shape and shape.table == table else ()
+        parts = lake.parts(table)
+        if parts:
+            inside = "*.parquet" if parts[0].start is None else "*/*.parquet"
+            # Names and types are those of the header: every file was held to it.
+            yield f"create view {table} as select * from read_parquet('lake/{table}/{inside}', hive_partitioning = false)"
+        elif columns:
+            typed = ", ".join(f"cast(null as {column.type}) as {column.name}" for column in columns)
+            yield f"create view {table} as select {typed} where false"
+        else:
+            continue
+        if model:
+            yield f"comment on view {table} is {quoted(model.about)}"
+        elif shape and columns:
+            yield f"comment on view {table} is {quoted(shape.about)}"
+        for column in columns:
+            yield f"comment on column {table}.{column.name} is {quoted(column.meaning)}"
+
+
+def _version(path: Path) -> str:
+    try:
+        with duckdb.connect(str(path), read_only=True) as con:
+            return str(one_row(con, "select views_version()")[0])
+    except duckdb.Error:
+        return ""

@@ -1,0 +1,161 @@
+/*
+about: >-
+  The lines of each invoice spread over their days: bill lines of the source that is the bill, and period charges that no bill
+  lists. A line longer than a day is spread evenly, truncated at the tenth decimal, the last day takes the rest. One row per
+  line and day.
+grain: [cost_key, usage_date]
+partition: month
+partition_column: month_start_date
+columns:
+  cost_key: VARCHAR; key of the bill line, or 'period_charge|' and the charge's id
+  month_start_date: DATE; first day of the billing month, UTC
+  usage_date: DATE; UTC day of this part of the line
+  charge_start_date: DATE; first day of the whole line
+  charge_end_date: DATE; first day after the whole line
+  charge_id: VARCHAR; id of the period charge; null for a bill line
+  scope: VARCHAR; scope of the period charge as written, null for all or for a bill line
+  source: VARCHAR; source of the line, 'period_charges' for a period charge
+  provider: VARCHAR; the seller
+  billing_account_id: VARCHAR; account that is billed
+  charge_category: VARCHAR; Usage, Purchase, Tax, Credit or Adjustment
+  model_canonical: VARCHAR; model that the line names; null where it names none that is known
+  token_type: VARCHAR; input, output, cache_read, cache_write or other; null where the line names none
+  metered_tokens: DECIMAL(38,9); tokens that the line bills; null where it is no token meter or longer than a day
+  billing_currency: VARCHAR; ISO 4217, upper case
+  billed_usd: DECIMAL(38,10); billed amount of the day; null where there is no rate
+  list_usd: DECIMAL(38,10); amount of the day at list prices, the billed amount where the line states none
+  billed_amount: DECIMAL(38,10); billed amount of the day in the billing currency
+  list_amount: DECIMAL(38,10); amount of the day at list prices in the billing currency, the billed amount where the line states none
+*/
+with lines as (
+    select
+        cost_key,
+        month_start_date,
+        cast(charge_start_at as date) as charge_start_date,
+        -- A line that ends within a day ends with that day.
+        greatest(
+            cast(charge_end_at as date) + case when charge_end_at > date_trunc('day', charge_end_at) then 1 else 0 end,
+            cast(charge_start_at as date) + 1
+        ) as charge_end_date,
+        cast(null as varchar) as charge_id,
+        cast(null as varchar) as scope,
+        source,
+        provider,
+        billing_account_id,
+        charge_category,
+        model_canonical,
+        token_type,
+        metered_tokens,
+        currency as billing_currency,
+        billed_usd,
+        coalesce(list_usd, billed_usd) as list_usd,
+        billed_amount,
+        coalesce(list_amount, billed_amount) as list_amount,
+    from ledger_bills
+    where is_the_bill
+),
+
+-- The newest belief about a charge counts.
+charges as (
+    select *
+    from ref_period_charges
+    qualify row_number() over (partition by charge_id order by known_at desc nulls last, reference_row desc) = 1
+),
+
+rates as (
+    select
+        currency,
+        rate_date,
+        fx_rate_to_usd,
+        coalesce(lead(rate_date) over (partition by currency order by rate_date), date '9999-12-31') as next_rate_date,
+    from ref_fx_rates
+),
+
+charge_lines as (
+    select
+        'period_charge|' || c.charge_id as cost_key,
+        cast(date_trunc('month', c.period_start_date) as date) as month_start_date,
+        c.period_start_date as charge_start_date,
+        c.period_end_date as charge_end_date,
+        c.charge_id,
+        c.scope,
+        'period_charges' as source,
+        c.provider,
+        c.billing_account_id,
+        case c.kind when 'credit' then 'Credit' when 'tax' then 'Tax' else 'Purchase' end as charge_category,
+        cast(null as varchar) as model_canonical,
+        cast(null as varchar) as token_type,
+        cast(null as decimal(38, 9)) as metered_tokens,
+        coalesce(c.currency, 'USD') as billing_currency,
+        case
+            when coalesce(c.currency, 'USD') = 'USD' then cast(coalesce(c.amount_usd, c.amount) as decimal(38, 12))
+            when c.amount_usd is not null then cast(c.amount_usd as decimal(38, 12))
+            else cast(cast(c.amount as decimal(26, 12)) * cast(x.fx_rate_to_usd as decimal(12, 8)) as decimal(38, 12))
+        end as billed_usd,
+        cast(coalesce(c.amount, c.amount_usd) as decimal(38, 12)) as billed_amount,
+    from charges as c
+    left join rates as x
+        on c.currency = x.currency and c.period_start_date >= x.rate_date and c.period_start_date < x.next_rate_date
+),
+
+all_lines as (
+    select *, charge_end_date - charge_start_date as days from lines
+    union all
+    select
+        cost_key, month_start_date, charge_start_date, charge_end_date, charge_id, scope, source, provider, billing_account_id,
+        charge_category, model_canonical, token_type, metered_tokens, billing_currency, billed_usd, billed_usd as list_usd, billed_amount,
+        billed_amount as list_amount, charge_end_date - charge_start_date as days,
+    from charge_lines
+),
+
+spread as (
+    select *, unnest(generate_series(0, days - 1)) as place
+    from all_lines
+),
+
+in_units as (
+    select
+        *,
+        cast(billed_usd * 10000000000::hugeint as hugeint) as billed_usd_units,
+        cast(list_usd * 10000000000::hugeint as hugeint) as list_usd_units,
+        cast(billed_amount * 10000000000::hugeint as hugeint) as billed_units,
+        cast(list_amount * 10000000000::hugeint as hugeint) as list_units,
+    from spread
+),
+
+-- Each day the truncated part; the last day what is left.
+parted as (
+    select
+        *,
+        case when place < days - 1 then sign(billed_usd_units) * (abs(billed_usd_units) // days)
+            else billed_usd_units - sign(billed_usd_units) * (abs(billed_usd_units) // days) * (days - 1) end as billed_usd_part,
+        case when place < days - 1 then sign(list_usd_units) * (abs(list_usd_units) // days)
+            else list_usd_units - sign(list_usd_units) * (abs(list_usd_units) // days) * (days - 1) end as list_usd_part,
+        case when place < days - 1 then sign(billed_units) * (abs(billed_units) // days)
+            else billed_units - sign(billed_units) * (abs(billed_units) // days) * (days - 1) end as billed_part,
+        case when place < days - 1 then sign(list_units) * (abs(list_units) // days)
+            else list_units - sign(list_units) * (abs(list_units) // days) * (days - 1) end as list_part,
+    from in_units
+)
+
+select
+    cost_key,
+    month_start_date,
+    cast(charge_start_date + cast(place as integer) as date) as usage_date,
+    charge_start_date,
+    charge_end_date,
+    charge_id,
+    scope,
+    source,
+    provider,
+    billing_account_id,
+    charge_category,
+    model_canonical,
+    token_type,
+    case when days = 1 then metered_tokens end as metered_tokens,
+    billing_currency,
+    cast(billed_usd_part * cast(0.0000000001 as decimal(11, 10)) as decimal(38, 10)) as billed_usd,
+    cast(list_usd_part * cast(0.0000000001 as decimal(11, 10)) as decimal(38, 10)) as list_usd,
+    cast(billed_part * cast(0.0000000001 as decimal(11, 10)) as decimal(38, 10)) as billed_amount,
+    cast(list_part * cast(0.0000000001 as decimal(11, 10)) as decimal(38, 10)) as list_amount,
+from parted

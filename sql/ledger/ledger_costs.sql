@@ -1,0 +1,571 @@
+/*
+about: >-
+  What each billable call costs: list, contracted and effective, class by class, exact to 15 decimals, and how sure that is.
+  One row per billable row of ledger_requests (is_billable_leaf); rows that never enter money have none here.
+grain: [request_key]
+partition: day
+partition_column: started_at
+builds_together: true
+order_by: [started_at, request_key]
+columns:
+  request_key: VARCHAR; the call in ledger_requests
+  started_at: TIMESTAMP WITH TIME ZONE; start of the call, the clock of its price
+  cost_status: VARCHAR; priced, free, assumed, or why there is no cost: unknown_model, unknown_tier, no_price_at_time, no_usage
+  cost_reason: VARCHAR; what stands behind the status (cache_hit, provider_stated, assumed_price ...); null where nothing has to be said
+  list_cost_usd: DECIMAL(38,15); cost at list prices; null, never 0, where it is not known
+  contracted_cost_usd: DECIMAL(38,15); cost at negotiated prices and multipliers; null as the list cost
+  effective_cost_usd: DECIMAL(38,15); contracted cost, or 0 where provisioned throughput paid for the call; null as the list cost
+  input_uncached_list_cost_usd: DECIMAL(38,15); input uncached tokens at list price; null where not split out or not priced, 0 where there are none
+  input_audio_list_cost_usd: DECIMAL(38,15); input audio tokens at list price; null where not split out or not priced, 0 where there are none
+  input_image_list_cost_usd: DECIMAL(38,15); input image tokens at list price; null where not split out or not priced, 0 where there are none
+  input_other_list_cost_usd: DECIMAL(38,15); input other tokens at list price; null where not split out or not priced, 0 where there are none
+  cache_read_list_cost_usd: DECIMAL(38,15); cache read tokens at list price; null where not split out or not priced, 0 where there are none
+  cache_read_audio_list_cost_usd: DECIMAL(38,15); cache read audio tokens at list price; null where not split out or not priced, 0 where there are none
+  cache_read_image_list_cost_usd: DECIMAL(38,15); cache read image tokens at list price; null where not split out or not priced, 0 where there are none
+  cache_write_5m_list_cost_usd: DECIMAL(38,15); cache write 5m tokens at list price; null where not split out or not priced, 0 where there are none
+  cache_write_30m_list_cost_usd: DECIMAL(38,15); cache write 30m tokens at list price; null where not split out or not priced, 0 where there are none
+  cache_write_1h_list_cost_usd: DECIMAL(38,15); cache write 1h tokens at list price; null where not split out or not priced, 0 where there are none
+  cache_write_12h_list_cost_usd: DECIMAL(38,15); cache write 12h tokens at list price; null where not split out or not priced, 0 where there are none
+  cache_write_list_cost_usd: DECIMAL(38,15); cache write tokens at list price; null where not split out or not priced, 0 where there are none
+  output_text_list_cost_usd: DECIMAL(38,15); output text tokens at list price; null where not split out or not priced, 0 where there are none
+  output_reasoning_list_cost_usd: DECIMAL(38,15); output reasoning tokens at list price; null where not split out or not priced, 0 where there are none
+  output_audio_list_cost_usd: DECIMAL(38,15); output audio tokens at list price; null where not split out or not priced, 0 where there are none
+  output_image_list_cost_usd: DECIMAL(38,15); output image tokens at list price; null where not split out or not priced, 0 where there are none
+  units_list_cost_usd: DECIMAL(38,15); units that are not tokens (web searches ...) at list price; null where the call has none
+  input_uncached_cost_usd: DECIMAL(38,15); input uncached tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  input_audio_cost_usd: DECIMAL(38,15); input audio tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  input_image_cost_usd: DECIMAL(38,15); input image tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  input_other_cost_usd: DECIMAL(38,15); input other tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  cache_read_cost_usd: DECIMAL(38,15); cache read tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  cache_read_audio_cost_usd: DECIMAL(38,15); cache read audio tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  cache_read_image_cost_usd: DECIMAL(38,15); cache read image tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  cache_write_5m_cost_usd: DECIMAL(38,15); cache write 5m tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  cache_write_30m_cost_usd: DECIMAL(38,15); cache write 30m tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  cache_write_1h_cost_usd: DECIMAL(38,15); cache write 1h tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  cache_write_12h_cost_usd: DECIMAL(38,15); cache write 12h tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  cache_write_cost_usd: DECIMAL(38,15); cache write tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  output_text_cost_usd: DECIMAL(38,15); output text tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  output_reasoning_cost_usd: DECIMAL(38,15); output reasoning tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  output_audio_cost_usd: DECIMAL(38,15); output audio tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  output_image_cost_usd: DECIMAL(38,15); output image tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  units_cost_usd: DECIMAL(38,15); units that are not tokens, as owed; null as above
+  cost_estimate_usd: DECIMAL(38,15); where the cost is null: standard price of an unknown tier, or the part that has a price; never in a total
+  price_ids: VARCHAR[]; rows of the price book that apply to the call; empty where no price was used
+  book_version: VARCHAR; hash of the prices and contracted rates that apply: it changes only where they do; null where no price was used
+  cost_reported_usd: DECIMAL(18,12); what a provider or gateway said the call cost, kept beside ours
+checks:
+  - one_of: [cost_status, priced, free, assumed, unknown_model, unknown_tier, no_price_at_time, no_usage]
+  - not_null: [request_key, started_at, cost_status]
+  - rule: (list_cost_usd is null) = (cost_status in ('unknown_model', 'unknown_tier', 'no_price_at_time', 'no_usage'))
+    text: an unpriced call costs null, never 0, and a priced one is never null
+  - rule: (list_cost_usd is null) = (contracted_cost_usd is null) and (list_cost_usd is null) = (effective_cost_usd is null)
+    text: list, contracted and effective cost are known together
+  - rule: cost_status <> 'free' or effective_cost_usd = 0
+    text: what is free costs exactly 0
+  - rule: >-
+      list_cost_usd is null or cost_reason is not distinct from 'provider_stated' or list_cost_usd = coalesce(input_uncached_list_cost_usd, 0) + coalesce(input_audio_list_cost_usd, 0) + coalesce(input_image_list_cost_usd, 0) + coalesce(input_other_list_cost_usd, 0) + coalesce(cache_read_list_cost_usd, 0) + coalesce(cache_read_audio_list_cost_usd, 0) + coalesce(cache_read_image_list_cost_usd, 0) + coalesce(cache_write_5m_list_cost_usd, 0) + coalesce(cache_write_30m_list_cost_usd, 0) + coalesce(cache_write_1h_list_cost_usd, 0) + coalesce(cache_write_12h_list_cost_usd, 0) + coalesce(cache_write_list_cost_usd, 0) + coalesce(output_text_list_cost_usd, 0) + coalesce(output_reasoning_list_cost_usd, 0) + coalesce(output_audio_list_cost_usd, 0) + coalesce(output_image_list_cost_usd, 0) + coalesce(units_list_cost_usd, 0)
+    text: the list costs of the classes add up to the call's list cost
+  - rule: >-
+      effective_cost_usd is null or cost_reason is not distinct from 'provider_stated' or effective_cost_usd = coalesce(input_uncached_cost_usd, 0) + coalesce(input_audio_cost_usd, 0) + coalesce(input_image_cost_usd, 0) + coalesce(input_other_cost_usd, 0) + coalesce(cache_read_cost_usd, 0) + coalesce(cache_read_audio_cost_usd, 0) + coalesce(cache_read_image_cost_usd, 0) + coalesce(cache_write_5m_cost_usd, 0) + coalesce(cache_write_30m_cost_usd, 0) + coalesce(cache_write_1h_cost_usd, 0) + coalesce(cache_write_12h_cost_usd, 0) + coalesce(cache_write_cost_usd, 0) + coalesce(output_text_cost_usd, 0) + coalesce(output_reasoning_cost_usd, 0) + coalesce(output_audio_cost_usd, 0) + coalesce(output_image_cost_usd, 0) + coalesce(units_cost_usd, 0)
+    text: the costs of the classes add up to the call's effective cost
+  - no_rows: >-
+      select r.request_key from ledger_requests as r left join ledger_costs as c on c.request_key = r.request_key
+      where r.is_billable_leaf and c.request_key is null
+    text: every billable call has a row
+notes:
+  - A cost that a provider or gateway stated is booked only where the book has no price; it has no split by class.
+  - Failed and repeated calls are priced by their usage, not by their status.
+*/
+with asked as not materialized (
+    select
+        q.request_key,
+        q.started_at,
+        q.provider,
+        q.model_canonical,
+        q.service_tier,
+        q.is_batch,
+        q.speed,
+        q.region,
+        q.region_class,
+        q.input_uncached_tokens,
+        q.input_audio_tokens,
+        q.input_image_tokens,
+        q.input_other_tokens,
+        q.cache_read_tokens,
+        q.cache_read_audio_tokens,
+        q.cache_read_image_tokens,
+        q.cache_write_5m_tokens,
+        q.cache_write_30m_tokens,
+        q.cache_write_1h_tokens,
+        q.cache_write_12h_tokens,
+        q.cache_write_tokens,
+        q.output_text_tokens,
+        q.output_reasoning_tokens,
+        q.output_audio_tokens,
+        q.output_image_tokens,
+        q.total_tokens,
+        q.extra_units,
+        q.cost_reported_usd,
+        coalesce(q.gateway_cache_hit, false) as is_hit,
+        (q.total_tokens is null and coalesce(cardinality(q.extra_units), 0) = 0)
+        or coalesce(q.usage_quality = 'missing', false)
+        or coalesce(list_contains(q.usage_flags, 'negative_remainder'), false) as has_no_usage,
+        case
+            when list_contains(q.usage_flags, 'context_tier_unknown') then 'context_tier_unknown'
+            when list_contains(q.usage_flags, 'inferred_tier') then 'inferred_tier'
+            when q.usage_basis = 'ambiguous' then 'ambiguous_usage'
+        end as doubt,
+        -- What someone paid or was charged counts; a list price of 0 from a gateway says that it knew none.
+        case
+            when q.cost_reported_basis = 'provider_charge' then q.cost_reported_usd
+            when q.cost_reported_basis = 'gateway_list' and q.cost_reported_usd > 0 then q.cost_reported_usd
+        end as stated_cost_usd,
+        cast(q.started_at as date) as usage_date,
+        coalesce(a.scope, '') as billing_account_scope,
+        coalesce(f.scope, '') as feature_scope,
+        coalesce(c.scope, '') as customer_scope,
+        -- Sums of many calls cannot be held against a threshold of one call: the lower range, marked assumed.
+        case
+            when list_contains(q.usage_flags, 'context_tier_unknown') then 0
+            else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
+        end as ctx_tokens,
+    from ledger_requests as q
+    left join (select distinct usage_date, billing_account_scope as scope from ledger_rates where billing_account_scope <> '') as a
+        on a.usage_date = cast(q.started_at as date) and a.scope = q.billing_account_id
+    left join (select distinct usage_date, feature_scope as scope from ledger_rates where feature_scope <> '') as f
+        on f.usage_date = cast(q.started_at as date) and f.scope = q.feature
+    left join (select distinct usage_date, customer_scope as scope from ledger_rates where customer_scope <> '') as c
+        on c.usage_date = cast(q.started_at as date) and c.scope = q.customer_id
+    where q.is_billable_leaf
+),
+
+unit_quantities as (
+    select
+        q.request_key,
+        q.is_hit,
+        r.unit_list_usd_per_million,
+        r.unit_usd_per_million,
+        unnest(map_entries(q.extra_units)) as entry,
+    from asked as q
+    left join ledger_rates as r
+        on r.usage_date = q.usage_date
+        and r.provider = q.provider
+        and r.model_canonical = coalesce(q.model_canonical, '')
+        and r.service_tier = coalesce(q.service_tier, '')
+        and r.is_batch = coalesce(q.is_batch, false)
+        and r.speed = coalesce(q.speed, '')
+        and r.region = coalesce(q.region, '')
+        and r.region_class = coalesce(q.region_class, '')
+        and r.billing_account_scope = q.billing_account_scope
+        and r.feature_scope = q.feature_scope
+        and r.customer_scope = q.customer_scope
+        and r.rate_from_at <= q.started_at
+        and r.rate_to_at > q.started_at
+        and r.ctx_min_tokens <= q.ctx_tokens
+        and r.ctx_max_tokens > q.ctx_tokens
+    where cardinality(q.extra_units) > 0
+),
+
+unit_amounts as (
+    select
+        request_key,
+        case
+            when is_hit or entry.value = 0 then cast(0 as decimal(38, 15))
+            else cast(
+                cast(entry.value as decimal(20, 9)) * unit_list_usd_per_million[entry.key] * 0.000001 as decimal(38, 15)
+            )
+        end as list_amount,
+        case
+            when is_hit or entry.value = 0 then cast(0 as decimal(38, 15))
+            else cast(
+                cast(entry.value as decimal(20, 9)) * unit_usd_per_million[entry.key] * 0.000001 as decimal(38, 15)
+            )
+        end as contracted_amount,
+    from unit_quantities
+    where entry.value is not null
+),
+
+unit_costs as (
+    select
+        request_key,
+        cast(sum(list_amount) as decimal(38, 15)) as units_list,
+        cast(sum(contracted_amount) as decimal(38, 15)) as units_negotiated,
+        bool_or(list_amount is null) as lacks_rate,
+    from unit_amounts
+    group by request_key
+),
+
+matched as (
+    select
+        q.request_key,
+        q.started_at,
+        q.is_hit,
+        q.has_no_usage,
+        q.doubt,
+        q.stated_cost_usd,
+        q.cost_reported_usd,
+        coalesce(r.rate_status, 'no_price_at_time') as rate_status,
+        coalesce(r.rate_reason, case when r.rate_status is null then 'rates_not_built' end) as rate_reason,
+        r.is_standard,
+        r.is_assumed,
+        r.is_charged_by_usage,
+        r.price_ids,
+        r.book_version,
+        u.units_list,
+        u.units_negotiated,
+        coalesce(q.total_tokens, 0) > 0 or u.request_key is not null as has_quantity,
+        (
+            (q.input_uncached_tokens > 0 and r.input_uncached_list_usd_per_mtok is null)
+            or (q.input_audio_tokens > 0 and r.input_audio_list_usd_per_mtok is null)
+            or (q.input_image_tokens > 0 and r.input_image_list_usd_per_mtok is null)
+            or (q.input_other_tokens > 0 and r.input_other_list_usd_per_mtok is null)
+            or (q.cache_read_tokens > 0 and r.cache_read_list_usd_per_mtok is null)
+            or (q.cache_read_audio_tokens > 0 and r.cache_read_audio_list_usd_per_mtok is null)
+            or (q.cache_read_image_tokens > 0 and r.cache_read_image_list_usd_per_mtok is null)
+            or (q.cache_write_5m_tokens > 0 and r.cache_write_5m_list_usd_per_mtok is null)
+            or (q.cache_write_30m_tokens > 0 and r.cache_write_30m_list_usd_per_mtok is null)
+            or (q.cache_write_1h_tokens > 0 and r.cache_write_1h_list_usd_per_mtok is null)
+            or (q.cache_write_12h_tokens > 0 and r.cache_write_12h_list_usd_per_mtok is null)
+            or (q.cache_write_tokens > 0 and r.cache_write_list_usd_per_mtok is null)
+            or (q.output_text_tokens > 0 and r.output_text_list_usd_per_mtok is null)
+            or (q.output_reasoning_tokens > 0 and r.output_reasoning_list_usd_per_mtok is null)
+            or (q.output_audio_tokens > 0 and r.output_audio_list_usd_per_mtok is null)
+            or (q.output_image_tokens > 0 and r.output_image_list_usd_per_mtok is null)
+            or coalesce(u.lacks_rate, false)
+        ) as lacks_rate,
+        case
+            when q.input_uncached_tokens = 0 or (q.is_hit and q.input_uncached_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.input_uncached_tokens * r.input_uncached_list_usd_per_mtok * 0.000001
+        end as input_uncached_list,
+        case
+            when q.input_audio_tokens = 0 or (q.is_hit and q.input_audio_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.input_audio_tokens * r.input_audio_list_usd_per_mtok * 0.000001
+        end as input_audio_list,
+        case
+            when q.input_image_tokens = 0 or (q.is_hit and q.input_image_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.input_image_tokens * r.input_image_list_usd_per_mtok * 0.000001
+        end as input_image_list,
+        case
+            when q.input_other_tokens = 0 or (q.is_hit and q.input_other_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.input_other_tokens * r.input_other_list_usd_per_mtok * 0.000001
+        end as input_other_list,
+        case
+            when q.cache_read_tokens = 0 or (q.is_hit and q.cache_read_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.cache_read_tokens * r.cache_read_list_usd_per_mtok * 0.000001
+        end as cache_read_list,
+        case
+            when q.cache_read_audio_tokens = 0 or (q.is_hit and q.cache_read_audio_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.cache_read_audio_tokens * r.cache_read_audio_list_usd_per_mtok * 0.000001
+        end as cache_read_audio_list,
+        case
+            when q.cache_read_image_tokens = 0 or (q.is_hit and q.cache_read_image_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.cache_read_image_tokens * r.cache_read_image_list_usd_per_mtok * 0.000001
+        end as cache_read_image_list,
+        case
+            when q.cache_write_5m_tokens = 0 or (q.is_hit and q.cache_write_5m_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.cache_write_5m_tokens * r.cache_write_5m_list_usd_per_mtok * 0.000001
+        end as cache_write_5m_list,
+        case
+            when q.cache_write_30m_tokens = 0 or (q.is_hit and q.cache_write_30m_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.cache_write_30m_tokens * r.cache_write_30m_list_usd_per_mtok * 0.000001
+        end as cache_write_30m_list,
+        case
+            when q.cache_write_1h_tokens = 0 or (q.is_hit and q.cache_write_1h_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.cache_write_1h_tokens * r.cache_write_1h_list_usd_per_mtok * 0.000001
+        end as cache_write_1h_list,
+        case
+            when q.cache_write_12h_tokens = 0 or (q.is_hit and q.cache_write_12h_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.cache_write_12h_tokens * r.cache_write_12h_list_usd_per_mtok * 0.000001
+        end as cache_write_12h_list,
+        case
+            when q.cache_write_tokens = 0 or (q.is_hit and q.cache_write_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.cache_write_tokens * r.cache_write_list_usd_per_mtok * 0.000001
+        end as cache_write_list,
+        case
+            when q.output_text_tokens = 0 or (q.is_hit and q.output_text_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.output_text_tokens * r.output_text_list_usd_per_mtok * 0.000001
+        end as output_text_list,
+        case
+            when q.output_reasoning_tokens = 0 or (q.is_hit and q.output_reasoning_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.output_reasoning_tokens * r.output_reasoning_list_usd_per_mtok * 0.000001
+        end as output_reasoning_list,
+        case
+            when q.output_audio_tokens = 0 or (q.is_hit and q.output_audio_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.output_audio_tokens * r.output_audio_list_usd_per_mtok * 0.000001
+        end as output_audio_list,
+        case
+            when q.output_image_tokens = 0 or (q.is_hit and q.output_image_tokens is not null) then cast(0 as decimal(38, 15))
+            else q.output_image_tokens * r.output_image_list_usd_per_mtok * 0.000001
+        end as output_image_list,
+        case
+            when r.is_list_price or q.is_hit or q.input_uncached_tokens = 0 then null
+            else q.input_uncached_tokens * r.input_uncached_usd_per_mtok * 0.000001
+        end as input_uncached_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.input_audio_tokens = 0 then null
+            else q.input_audio_tokens * r.input_audio_usd_per_mtok * 0.000001
+        end as input_audio_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.input_image_tokens = 0 then null
+            else q.input_image_tokens * r.input_image_usd_per_mtok * 0.000001
+        end as input_image_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.input_other_tokens = 0 then null
+            else q.input_other_tokens * r.input_other_usd_per_mtok * 0.000001
+        end as input_other_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.cache_read_tokens = 0 then null
+            else q.cache_read_tokens * r.cache_read_usd_per_mtok * 0.000001
+        end as cache_read_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.cache_read_audio_tokens = 0 then null
+            else q.cache_read_audio_tokens * r.cache_read_audio_usd_per_mtok * 0.000001
+        end as cache_read_audio_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.cache_read_image_tokens = 0 then null
+            else q.cache_read_image_tokens * r.cache_read_image_usd_per_mtok * 0.000001
+        end as cache_read_image_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.cache_write_5m_tokens = 0 then null
+            else q.cache_write_5m_tokens * r.cache_write_5m_usd_per_mtok * 0.000001
+        end as cache_write_5m_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.cache_write_30m_tokens = 0 then null
+            else q.cache_write_30m_tokens * r.cache_write_30m_usd_per_mtok * 0.000001
+        end as cache_write_30m_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.cache_write_1h_tokens = 0 then null
+            else q.cache_write_1h_tokens * r.cache_write_1h_usd_per_mtok * 0.000001
+        end as cache_write_1h_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.cache_write_12h_tokens = 0 then null
+            else q.cache_write_12h_tokens * r.cache_write_12h_usd_per_mtok * 0.000001
+        end as cache_write_12h_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.cache_write_tokens = 0 then null
+            else q.cache_write_tokens * r.cache_write_usd_per_mtok * 0.000001
+        end as cache_write_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.output_text_tokens = 0 then null
+            else q.output_text_tokens * r.output_text_usd_per_mtok * 0.000001
+        end as output_text_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.output_reasoning_tokens = 0 then null
+            else q.output_reasoning_tokens * r.output_reasoning_usd_per_mtok * 0.000001
+        end as output_reasoning_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.output_audio_tokens = 0 then null
+            else q.output_audio_tokens * r.output_audio_usd_per_mtok * 0.000001
+        end as output_audio_negotiated,
+        case
+            when r.is_list_price or q.is_hit or q.output_image_tokens = 0 then null
+            else q.output_image_tokens * r.output_image_usd_per_mtok * 0.000001
+        end as output_image_negotiated,
+    from asked as q
+    left join ledger_rates as r
+        on r.usage_date = q.usage_date
+        and r.provider = q.provider
+        and r.model_canonical = coalesce(q.model_canonical, '')
+        and r.service_tier = coalesce(q.service_tier, '')
+        and r.is_batch = coalesce(q.is_batch, false)
+        and r.speed = coalesce(q.speed, '')
+        and r.region = coalesce(q.region, '')
+        and r.region_class = coalesce(q.region_class, '')
+        and r.billing_account_scope = q.billing_account_scope
+        and r.feature_scope = q.feature_scope
+        and r.customer_scope = q.customer_scope
+        and r.rate_from_at <= q.started_at
+        and r.rate_to_at > q.started_at
+        and r.ctx_min_tokens <= q.ctx_tokens
+        and r.ctx_max_tokens > q.ctx_tokens
+    left join unit_costs as u
+        on u.request_key = q.request_key
+),
+
+summed as (
+    select
+        *,
+        cast(
+            coalesce(units_list, 0)
+            + coalesce(input_uncached_list, 0)
+            + coalesce(input_audio_list, 0)
+            + coalesce(input_image_list, 0)
+            + coalesce(input_other_list, 0)
+            + coalesce(cache_read_list, 0)
+            + coalesce(cache_read_audio_list, 0)
+            + coalesce(cache_read_image_list, 0)
+            + coalesce(cache_write_5m_list, 0)
+            + coalesce(cache_write_30m_list, 0)
+            + coalesce(cache_write_1h_list, 0)
+            + coalesce(cache_write_12h_list, 0)
+            + coalesce(cache_write_list, 0)
+            + coalesce(output_text_list, 0)
+            + coalesce(output_reasoning_list, 0)
+            + coalesce(output_audio_list, 0)
+            + coalesce(output_image_list, 0)
+            as decimal(38, 15)
+        ) as list_sum,
+        cast(
+            coalesce(units_negotiated, units_list, 0)
+            + coalesce(input_uncached_negotiated, input_uncached_list, 0)
+            + coalesce(input_audio_negotiated, input_audio_list, 0)
+            + coalesce(input_image_negotiated, input_image_list, 0)
+            + coalesce(input_other_negotiated, input_other_list, 0)
+            + coalesce(cache_read_negotiated, cache_read_list, 0)
+            + coalesce(cache_read_audio_negotiated, cache_read_audio_list, 0)
+            + coalesce(cache_read_image_negotiated, cache_read_image_list, 0)
+            + coalesce(cache_write_5m_negotiated, cache_write_5m_list, 0)
+            + coalesce(cache_write_30m_negotiated, cache_write_30m_list, 0)
+            + coalesce(cache_write_1h_negotiated, cache_write_1h_list, 0)
+            + coalesce(cache_write_12h_negotiated, cache_write_12h_list, 0)
+            + coalesce(cache_write_negotiated, cache_write_list, 0)
+            + coalesce(output_text_negotiated, output_text_list, 0)
+            + coalesce(output_reasoning_negotiated, output_reasoning_list, 0)
+            + coalesce(output_audio_negotiated, output_audio_list, 0)
+            + coalesce(output_image_negotiated, output_image_list, 0)
+            as decimal(38, 15)
+        ) as contracted_sum,
+        rate_status = 'ok' and not coalesce(lacks_rate, false) and not has_no_usage as has_price,
+    from matched
+),
+
+judged as (
+    select
+        *,
+        case
+            when is_hit then 'free'
+            when has_no_usage then 'no_usage'
+            when has_price and (is_assumed or doubt is not null) then 'assumed'
+            when has_price and (not is_charged_by_usage or (list_sum = 0 and has_quantity)) then 'free'
+            when has_price then 'priced'
+            when stated_cost_usd is not null then 'priced'
+            when rate_status <> 'ok' then rate_status
+            when is_standard then 'no_price_at_time'
+            else 'unknown_tier'
+        end as cost_status,
+        case
+            when is_hit then 'cache_hit'
+            when has_no_usage then 'usage_missing'
+            when has_price and doubt is not null then doubt
+            when has_price and is_assumed then 'assumed_price'
+            when has_price and not is_charged_by_usage then 'provisioned_throughput'
+            when has_price and list_sum = 0 and has_quantity then 'zero_price'
+            when has_price then null
+            when stated_cost_usd is not null then 'provider_stated'
+            when rate_status <> 'ok' then rate_reason
+            else 'no_row_for_a_class'
+        end as cost_reason,
+        has_price or is_hit as is_split,
+    from summed
+)
+
+select
+    request_key,
+    started_at,
+    cost_status,
+    cost_reason,
+    case
+        when is_split then list_sum
+        when cost_reason = 'provider_stated' then cast(stated_cost_usd as decimal(38, 15))
+    end as list_cost_usd,
+    case
+        when is_split then contracted_sum
+        when cost_reason = 'provider_stated' then cast(stated_cost_usd as decimal(38, 15))
+    end as contracted_cost_usd,
+    case
+        when is_split and not coalesce(is_charged_by_usage, true) then cast(0 as decimal(38, 15))
+        when is_split then contracted_sum
+        when cost_reason = 'provider_stated' then cast(stated_cost_usd as decimal(38, 15))
+    end as effective_cost_usd,
+    case when is_split then input_uncached_list end as input_uncached_list_cost_usd,
+    case when is_split then input_audio_list end as input_audio_list_cost_usd,
+    case when is_split then input_image_list end as input_image_list_cost_usd,
+    case when is_split then input_other_list end as input_other_list_cost_usd,
+    case when is_split then cache_read_list end as cache_read_list_cost_usd,
+    case when is_split then cache_read_audio_list end as cache_read_audio_list_cost_usd,
+    case when is_split then cache_read_image_list end as cache_read_image_list_cost_usd,
+    case when is_split then cache_write_5m_list end as cache_write_5m_list_cost_usd,
+    case when is_split then cache_write_30m_list end as cache_write_30m_list_cost_usd,
+    case when is_split then cache_write_1h_list end as cache_write_1h_list_cost_usd,
+    case when is_split then cache_write_12h_list end as cache_write_12h_list_cost_usd,
+    case when is_split then cache_write_list end as cache_write_list_cost_usd,
+    case when is_split then output_text_list end as output_text_list_cost_usd,
+    case when is_split then output_reasoning_list end as output_reasoning_list_cost_usd,
+    case when is_split then output_audio_list end as output_audio_list_cost_usd,
+    case when is_split then output_image_list end as output_image_list_cost_usd,
+    case when is_split then units_list end as units_list_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(input_uncached_negotiated, input_uncached_list)
+        when is_split and input_uncached_list is not null then cast(0 as decimal(38, 15))
+    end as input_uncached_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(input_audio_negotiated, input_audio_list)
+        when is_split and input_audio_list is not null then cast(0 as decimal(38, 15))
+    end as input_audio_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(input_image_negotiated, input_image_list)
+        when is_split and input_image_list is not null then cast(0 as decimal(38, 15))
+    end as input_image_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(input_other_negotiated, input_other_list)
+        when is_split and input_other_list is not null then cast(0 as decimal(38, 15))
+    end as input_other_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(cache_read_negotiated, cache_read_list)
+        when is_split and cache_read_list is not null then cast(0 as decimal(38, 15))
+    end as cache_read_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(cache_read_audio_negotiated, cache_read_audio_list)
+        when is_split and cache_read_audio_list is not null then cast(0 as decimal(38, 15))
+    end as cache_read_audio_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(cache_read_image_negotiated, cache_read_image_list)
+        when is_split and cache_read_image_list is not null then cast(0 as decimal(38, 15))
+    end as cache_read_image_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(cache_write_5m_negotiated, cache_write_5m_list)
+        when is_split and cache_write_5m_list is not null then cast(0 as decimal(38, 15))
+    end as cache_write_5m_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(cache_write_30m_negotiated, cache_write_30m_list)
+        when is_split and cache_write_30m_list is not null then cast(0 as decimal(38, 15))
+    end as cache_write_30m_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(cache_write_1h_negotiated, cache_write_1h_list)
+        when is_split and cache_write_1h_list is not null then cast(0 as decimal(38, 15))
+    end as cache_write_1h_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(cache_write_12h_negotiated, cache_write_12h_list)
+        when is_split and cache_write_12h_list is not null then cast(0 as decimal(38, 15))
+    end as cache_write_12h_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(cache_write_negotiated, cache_write_list)
+        when is_split and cache_write_list is not null then cast(0 as decimal(38, 15))
+    end as cache_write_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(output_text_negotiated, output_text_list)
+        when is_split and output_text_list is not null then cast(0 as decimal(38, 15))
+    end as output_text_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(output_reasoning_negotiated, output_reasoning_list)
+        when is_split and output_reasoning_list is not null then cast(0 as decimal(38, 15))
+    end as output_reasoning_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(output_audio_negotiated, output_audio_list)
+        when is_split and output_audio_list is not null then cast(0 as decimal(38, 15))
+    end as output_audio_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(output_image_negotiated, output_image_list)
+        when is_split and output_image_list is not null then cast(0 as decimal(38, 15))
+    end as output_image_cost_usd,
+    case
+        when is_split and is_charged_by_usage then coalesce(units_negotiated, units_list)
+        when is_split and units_list is not null then cast(0 as decimal(38, 15))
+    end as units_cost_usd,
+    case
+        when cost_status in ('unknown_tier', 'no_price_at_time') and price_ids is not null then nullif(list_sum, 0)
+    end as cost_estimate_usd,
+    price_ids,
+    book_version,
+    cost_reported_usd,
+from judged

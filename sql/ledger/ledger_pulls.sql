@@ -1,0 +1,92 @@
+/*
+about: >-
+  Which pull of usage or bills counts where. For a source, account and report the newest pull counts as a whole for what it
+  covers, so that a bucket that has vanished from it is gone; of pulls of several grains one counts: bills by line item, usage
+  with the most dimensions. One row per pull and stretch of time that is covered by the same pulls.
+grain: [source, source_account, endpoint, source_file_sha256, window_start_at]
+partition: day
+partition_column: window_start_at
+builds_together: true
+columns:
+  source: VARCHAR; folder of landing/ that the record came from
+  source_account: VARCHAR; first folder below the source, else 'default'
+  endpoint: VARCHAR; which report of the source the pull asked for
+  source_file_sha256: VARCHAR; hash of the file's bytes
+  window_start_at: TIMESTAMP WITH TIME ZONE; start of the stretch
+  window_end_at: TIMESTAMP WITH TIME ZONE; its end, exclusive
+  pulled_at: TIMESTAMP WITH TIME ZONE; when the file was pulled from the provider
+  pull_grain: VARCHAR[]; dimensions that the pull was grouped by
+  counts: BOOLEAN; true where the rows of this pull are booked
+checks:
+  - rule: window_end_at > window_start_at
+*/
+with windows as (
+    select distinct
+        source,
+        source_account,
+        endpoint,
+        source_file_sha256,
+        pulled_at,
+        pull_grain,
+        window_start_at,
+        window_end_at,
+        cast(window_start_at as date) as usage_date,
+    from staged_windows
+),
+
+edges as (
+    select source, source_account, endpoint, usage_date, window_start_at as edge_at from windows
+    union
+    select source, source_account, endpoint, usage_date, window_end_at as edge_at from windows
+),
+
+stretches as (
+    select
+        source,
+        source_account,
+        endpoint,
+        usage_date,
+        edge_at as stretch_start_at,
+        lead(edge_at) over (partition by source, source_account, endpoint, usage_date order by edge_at) as stretch_end_at,
+    from edges
+),
+
+ranked as (
+    select
+        w.source,
+        w.source_account,
+        w.endpoint,
+        w.source_file_sha256,
+        s.stretch_start_at as window_start_at,
+        s.stretch_end_at as window_end_at,
+        w.pulled_at,
+        w.pull_grain,
+        row_number() over (
+            partition by w.source, w.source_account, w.endpoint, s.stretch_start_at
+            order by
+                case when w.endpoint like '%cost%' and list_contains(w.pull_grain, 'line_item') then 0 else 1 end,
+                case when w.endpoint like '%cost%' then 0 else -array_length(w.pull_grain) end,
+                w.pulled_at desc,
+                w.source_file_sha256 desc
+        ) as place,
+    from windows as w
+    inner join stretches as s
+        on w.source = s.source
+        and w.source_account = s.source_account
+        and w.endpoint = s.endpoint
+        and w.usage_date = s.usage_date
+        and s.stretch_start_at >= w.window_start_at
+        and s.stretch_end_at <= w.window_end_at
+)
+
+select
+    source,
+    source_account,
+    endpoint,
+    source_file_sha256,
+    window_start_at,
+    window_end_at,
+    pulled_at,
+    pull_grain,
+    place = 1 as counts,
+from ranked

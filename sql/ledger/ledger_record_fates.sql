@@ -1,0 +1,135 @@
+/*
+about: >-
+  The fate of every record that was read, counted: booked, duplicate, not_billable or quarantined. One row per UTC day, file,
+  staged shape, fate and reason.
+grain: [usage_date, source, source_account, source_file_sha256, shape, fate, reason]
+partition: day
+builds_together: true
+columns:
+  usage_date: DATE; UTC day of the records; for a refused one without an instant the day of its file's first record or pull
+  source: VARCHAR; folder of landing/ that the record came from
+  source_account: VARCHAR; first folder below the source, else 'default'
+  source_file_sha256: VARCHAR; hash of the file's bytes
+  shape: VARCHAR; staged shape of the records
+  fate: VARCHAR; booked, duplicate, not_billable or quarantined
+  reason: VARCHAR; why it is not booked, empty where it is
+  records: BIGINT; records of this fate
+  first_source_row: BIGINT; place of the first of them in the file
+checks:
+  - one_of: [fate, booked, duplicate, not_billable, quarantined]
+  - rule: (fate = 'booked') = (reason = '')
+  - rule: records > 0
+*/
+with requests as (
+    select
+        cast(s.started_at as date) as usage_date,
+        s.source,
+        s.source_account,
+        s.source_file_sha256,
+        'requests' as shape,
+        case when d.source_row is not null then 'duplicate' when s.is_billable_leaf then 'booked' else 'not_billable' end as fate,
+        case
+            when d.source_row is not null then d.reason || ' of ' || d.source_row_id
+            when not s.is_billable_leaf then s.row_kind
+            else ''
+        end as reason,
+        s.source_row,
+    from staged_requests as s
+    left join ledger_superseded_requests as d
+        on s.source_file_sha256 = d.source_file_sha256
+        and s.source_row = d.source_row
+        and s.source_account = d.source_account
+        and s.source = d.source
+),
+
+pulled as (
+    select
+        cast(u.bucket_start_at as date) as usage_date, u.source, u.source_account, u.source_file_sha256, 'usage' as shape, u.endpoint,
+        u.bucket_start_at as record_at, u.source_row,
+    from staged_usage as u
+    union all
+    select
+        cast(b.charge_start_at as date) as usage_date, b.source, b.source_account, b.source_file_sha256, 'bills' as shape, b.endpoint,
+        b.charge_start_at as record_at, b.source_row,
+    from staged_bills as b
+),
+
+scores as (
+    select
+        cast(s.scored_at as date) as usage_date,
+        s.source,
+        s.source_account,
+        s.source_file_sha256,
+        'scores' as shape,
+        case
+            when row_number() over (partition by s.score_key order by s.value_text desc, s.source_file_sha256, s.source_row) = 1 then 'booked'
+            else 'duplicate'
+        end as fate,
+        s.source_row,
+    from staged_scores as s
+),
+
+refused as (
+    select
+        cast(r.refused_day_at as date) as usage_date,
+        r.source,
+        r.source_account,
+        r.source_file_sha256,
+        r.shape,
+        -- An empty bucket of a pull that no longer counts is as superseded as its full ones would be.
+        case when r.fate = 'not_billable' and p.counts is not null and not p.counts then 'duplicate' else r.fate end as fate,
+        case when r.fate = 'not_billable' and p.counts is not null and not p.counts then 'superseded pull' else r.reason end as reason,
+        r.source_row,
+    from staged_refusals as r
+    left join (
+        select source, source_account, source_file_sha256, cast(window_start_at as date) as usage_date, bool_or(counts) as counts
+        from ledger_pulls
+        group by source, source_account, source_file_sha256, cast(window_start_at as date)
+    ) as p
+        on r.source = p.source
+        and r.source_account = p.source_account
+        and r.source_file_sha256 = p.source_file_sha256
+        and cast(r.refused_day_at as date) = p.usage_date
+),
+
+records as (
+    select usage_date, source, source_account, source_file_sha256, shape, fate, reason, source_row from requests
+    union all
+    select
+        u.usage_date,
+        u.source,
+        u.source_account,
+        u.source_file_sha256,
+        u.shape,
+        case when p.counts then 'booked' else 'duplicate' end as fate,
+        case when p.counts then '' else 'superseded pull' end as reason,
+        u.source_row,
+    from pulled as u
+    inner join ledger_pulls as p
+        on u.source = p.source
+        and u.source_account = p.source_account
+        and u.source_file_sha256 = p.source_file_sha256
+        and u.endpoint = p.endpoint
+        and u.record_at >= p.window_start_at
+        and u.record_at < p.window_end_at
+    union all
+    select
+        usage_date, source, source_account, source_file_sha256, shape, fate, case when fate = 'duplicate' then 'same score' else '' end,
+        source_row,
+    from scores
+    union all
+    select usage_date, source, source_account, source_file_sha256, shape, fate, reason, source_row from refused
+)
+
+select
+    usage_date,
+    source,
+    source_account,
+    source_file_sha256,
+    shape,
+    fate,
+    reason,
+    count(*) as records,
+    min(source_row) as first_source_row,
+from records
+group by usage_date, source, source_account, source_file_sha256, shape, fate, reason

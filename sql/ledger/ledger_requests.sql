@@ -1,0 +1,549 @@
+/*
+about: >-
+  The canonical call: one row per request, the newest version of it, with disjoint token classes and its owner.
+grain: [request_key]
+order_by: [started_at, request_key]
+partition: day
+partition_column: started_at
+builds_together: true
+columns:
+  request_key: VARCHAR; md5 of source, account and the source's row id
+  source: VARCHAR; folder of landing/ that the record came from
+  source_account: VARCHAR; first folder below the source, else 'default'
+  source_row_id: VARCHAR; the source's own key of the row
+  source_row_version: VARCHAR; version of the row as ISO 8601 UTC with six digits, the highest wins
+  entity_key: VARCHAR; the call itself, equal for the same call seen by two tools
+  provider_response_id: VARCHAR; id that the provider gave its response
+  gateway_call_id: VARCHAR; id that a gateway gave the call
+  trace_id: VARCHAR; trace the call belongs to
+  span_id: VARCHAR; span of the call
+  parent_span_id: VARCHAR; span above the call
+  root_span_id: VARCHAR; top span of the trace
+  session_id: VARCHAR; agent run or conversation
+  task_id: VARCHAR; unit of user value the call worked for
+  row_kind: VARCHAR; llm_call, embedding, tool, aggregate_span, aggregate_only, gateway_cache_hit, overhead, batch_line or other
+  is_billable_leaf: BOOLEAN; true where the row enters money
+  started_at: TIMESTAMP WITH TIME ZONE; start of the call
+  ended_at: TIMESTAMP WITH TIME ZONE; end of the call
+  first_token_at: TIMESTAMP WITH TIME ZONE; instant of the first output token
+  duration_ms: BIGINT; milliseconds from start to end, from the instants
+  ttft_ms: BIGINT; milliseconds from start to the first token, from the instants
+  provider: VARCHAR; the seller, whose price list and invoice apply
+  billing_account_id: VARCHAR; account that is billed; null where it cannot be told
+  model_maker: VARCHAR; who made the model, where that is not the seller
+  model_requested: VARCHAR; model that the caller asked for
+  model_served: VARCHAR; model as the response names it, verbatim
+  model_canonical: VARCHAR; model as the price book names it; null where no alias maps it
+  region_class: VARCHAR; region class that the name of the model says; null where it says none
+  region: VARCHAR; region or endpoint, as the source names it
+  service_tier: VARCHAR; tier that served the call, as the source names it
+  api_base: VARCHAR; address of the API that was called
+  input_uncached_tokens: BIGINT; uncached text input, and uncached input whose modality is not split
+  input_audio_tokens: BIGINT; uncached audio input
+  input_image_tokens: BIGINT; uncached image input
+  input_other_tokens: BIGINT; uncached input of any other kind (video, document, tool-use prompt)
+  cache_read_tokens: BIGINT; input read from the provider's prompt cache, text or unsplit
+  cache_read_audio_tokens: BIGINT; cached audio input, where split
+  cache_read_image_tokens: BIGINT; cached image input, where split
+  cache_write_5m_tokens: BIGINT; input written to the cache for 5 minutes
+  cache_write_30m_tokens: BIGINT; input written to the cache for 30 minutes
+  cache_write_1h_tokens: BIGINT; input written to the cache for 1 hour
+  cache_write_12h_tokens: BIGINT; input written to the cache for 12 hours
+  cache_write_tokens: BIGINT; cache writes whose lifetime is not stated, not the sum of the others
+  output_text_tokens: BIGINT; text output, reasoning included where output_reasoning_tokens is null
+  output_reasoning_tokens: BIGINT; reasoning output; null where not split, 0 where none
+  output_audio_tokens: BIGINT; audio output
+  output_image_tokens: BIGINT; image output
+  cache_read_total_tokens: BIGINT; all input read from the prompt cache; null where no class of it is known
+  cache_write_total_tokens: BIGINT; all input written to the prompt cache; null where no class of it is known
+  input_total_tokens: BIGINT; all input, cached included; null where no class of it is known
+  output_total_tokens: BIGINT; all output, reasoning included; null where no class of it is known
+  total_tokens: BIGINT; input and output; null where neither is known
+  extra_units: MAP(VARCHAR, DECIMAL(38,9)); quantities that are not tokens, by unit (web_search, images, seconds)
+  is_batch: BOOLEAN; true for a call of a batch
+  speed: VARCHAR; speed mode (fast), as the source names it
+  context_test_tokens: BIGINT; tokens that the provider compares with its long-context threshold
+  provider_total_tokens: BIGINT; the provider's own total
+  usage_shape: VARCHAR; API shape of the usage object
+  usage_flags: VARCHAR[]; doubts about the usage, an empty list where there is none
+  usage_basis: VARCHAR; disjoint, inclusive or ambiguous: how the source's counts were read
+  usage_quality: VARCHAR; reported, estimated, replayed, missing or partial
+  usage_raw: JSON; the usage object as received
+  cost_raw: JSON; the cost object as received
+  cost_reported_usd: DECIMAL(18,12); what a provider or gateway said the call cost; null where nothing was said
+  cost_reported_basis: VARCHAR; provider_charge, gateway_list, user_supplied, with_margin or none
+  status: VARCHAR; ok, error, partial or cancelled: the call's own end
+  http_status: INTEGER; HTTP status of the call
+  error_class: VARCHAR; kind of error
+  fallback_of: VARCHAR; call that this one stands in for
+  attempt: INTEGER; number of the attempt, from 1
+  is_retry: BOOLEAN; true where the call repeats an earlier one
+  gateway_cache_hit: BOOLEAN; true where a gateway answered from its own cache
+  saved_cost_usd: DECIMAL(18,12); what the gateway says its cache saved
+  step_index: BIGINT; place in the session, from 0
+  max_output_tokens: BIGINT; output cap sent with the call
+  prompt_hash: VARCHAR; keyed hash of the whole prompt
+  prompt_prefix_hash: VARCHAR; keyed hash of the constant prefix
+  static_prompt_tokens: BIGINT; length of the constant prefix
+  outcome: VARCHAR; success or failure of the task, on its last call; null where not recorded
+  environment: VARCHAR; deployment environment, 'unattributed' where none is known
+  release: VARCHAR; release of the application
+  feature: VARCHAR; product feature, 'unattributed' where none is known
+  team: VARCHAR; owning team, 'unattributed' where none is known
+  cost_centre: VARCHAR; cost centre that bears the cost, 'unattributed' where none is known
+  customer_id: VARCHAR; customer of the company
+  customer_tier: VARCHAR; pricing tier of the customer (not the model tier), 'unattributed' where none is known
+  user_id: VARCHAR; end user
+  workflow: VARCHAR; workflow that the call is a step of
+  step: VARCHAR; step within the workflow
+  prompt_name: VARCHAR; name of the prompt template
+  prompt_version: VARCHAR; version of the prompt template, as text
+  api_key_name: VARCHAR; name of the API key
+  request_tags: VARCHAR[]; tags kept by name
+  attributes: MAP(VARCHAR, VARCHAR); further dimensions kept by name
+  attribution_source: MAP(VARCHAR, VARCHAR); dimension -> own, ancestor, root, trace, rule, reference or account: where its value came from
+checks:
+  - not_null: [source, source_account, source_row_id, entity_key, started_at, provider, row_kind, is_billable_leaf, status]
+  - not_null: [feature, team, cost_centre, customer_tier, environment]
+  - rule: >-
+      least(input_uncached_tokens, input_audio_tokens, input_image_tokens, input_other_tokens, cache_read_tokens, cache_read_audio_tokens, cache_read_image_tokens, cache_write_5m_tokens, cache_write_30m_tokens, cache_write_1h_tokens, cache_write_12h_tokens, cache_write_tokens, output_text_tokens, output_reasoning_tokens, output_audio_tokens, output_image_tokens) >= 0
+    null_passes: true
+    text: no token class is negative
+  - rule: total_tokens = coalesce(input_total_tokens, 0) + coalesce(output_total_tokens, 0)
+    null_passes: true
+    text: input and output make the total
+  - rule: >-
+      provider_total_tokens is null or total_tokens is null or total_tokens = provider_total_tokens
+      or len(usage_flags) > 0
+    text: the classes sum to the provider's own total, or the row is flagged
+  - one_of: [row_kind, llm_call, embedding, tool, aggregate_span, aggregate_only, gateway_cache_hit, overhead, batch_line, other]
+  - one_of: [usage_basis, disjoint, inclusive, ambiguous]
+  - one_of: [usage_quality, reported, estimated, replayed, missing, partial]
+question: Which features made the most calls last week, and how many of them failed?
+answer: >-
+  select feature, count(*) as requests, count(*) filter (where status <> 'ok') as failed_requests
+  from ledger_requests where is_billable_leaf group by feature order by requests desc
+*/
+with rule_fields as (
+    select
+        coalesce(bool_or(match_field = 'source_account'), false) as uses_source_account,
+        coalesce(bool_or(match_field = 'provider'), false) as uses_provider,
+        coalesce(bool_or(match_field = 'api_key_name'), false) as uses_api_key_name,
+        coalesce(bool_or(match_field = 'model_served'), false) as uses_model_served,
+        coalesce(bool_or(match_field = 'environment'), false) as uses_environment,
+        coalesce(bool_or(match_field = 'workflow'), false) as uses_workflow,
+        coalesce(bool_or(match_field = 'step'), false) as uses_step,
+        coalesce(bool_or(match_field = 'prompt_name'), false) as uses_prompt_name,
+        coalesce(bool_or(match_field = 'release'), false) as uses_release,
+        coalesce(bool_or(match_field = 'region'), false) as uses_region,
+        coalesce(bool_or(match_field = 'customer_id'), false) as uses_customer_id,
+        coalesce(bool_or(match_field = 'user_id'), false) as uses_user_id,
+        coalesce(bool_or(match_field = 'feature'), false) as uses_feature,
+        coalesce(bool_or(match_field = 'team'), false) as uses_team,
+        count(*) > 0 as has_rules,
+    from ref_attribution_rules
+),
+
+booked as (
+    select
+        s.*,
+        cast(s.started_at as date) as usage_date,
+        -- Requests that no rule can tell apart share a caller, so that rules are matched once for all of them.
+        case
+            when u.has_rules
+                then concat_ws(
+                    '|',
+                    cast(cast(s.started_at as date) as varchar),
+                    s.source,
+                    case when u.uses_source_account then coalesce(s.source_account, '') end,
+                    case when u.uses_provider then coalesce(s.provider, '') end,
+                    case when u.uses_api_key_name then coalesce(s.api_key_name, '') end,
+                    case when u.uses_model_served then coalesce(s.model_served, '') end,
+                    case when u.uses_environment then coalesce(s.environment, '') end,
+                    case when u.uses_workflow then coalesce(s.workflow, '') end,
+                    case when u.uses_step then coalesce(s.step, '') end,
+                    case when u.uses_prompt_name then coalesce(s.prompt_name, '') end,
+                    case when u.uses_release then coalesce(s.release, '') end,
+                    case when u.uses_region then coalesce(s.region, '') end,
+                    case when u.uses_customer_id then coalesce(s.customer_id, '') end,
+                    case when u.uses_user_id then coalesce(s.user_id, '') end,
+                    case when u.uses_feature then coalesce(s.feature, '') end,
+                    case when u.uses_team then coalesce(s.team, '') end
+                )
+        end as caller,
+    from staged_requests as s
+    anti join ledger_superseded_requests as d
+        on s.source_file_sha256 = d.source_file_sha256
+        and s.source_row = d.source_row
+        and s.source_account = d.source_account
+        and s.source = d.source
+    cross join rule_fields as u
+),
+
+callers as (
+    select
+        caller,
+        any_value(usage_date) as usage_date,
+        any_value(source) as source,
+        any_value(source_account) as source_account,
+        any_value(provider) as provider,
+        any_value(api_key_name) as api_key_name,
+        any_value(model_served) as model_served,
+        any_value(environment) as environment,
+        any_value(workflow) as workflow,
+        any_value(step) as step,
+        any_value(prompt_name) as prompt_name,
+        any_value(release) as release,
+        any_value(region) as region,
+        any_value(customer_id) as customer_id,
+        any_value(user_id) as user_id,
+        any_value(feature) as feature,
+        any_value(team) as team,
+    from booked
+    where caller is not null
+    group by caller
+),
+
+asked as (
+    select
+        c.caller,
+        c.usage_date,
+        r.priority,
+        r.reference_row,
+        r.match_kind,
+        r.match_value,
+        r.dimension,
+        r.dimension_value,
+        case r.match_field
+            when 'source_account' then c.source_account
+            when 'provider' then c.provider
+            when 'api_key_name' then c.api_key_name
+            when 'model_served' then c.model_served
+            when 'environment' then c.environment
+            when 'workflow' then c.workflow
+            when 'step' then c.step
+            when 'prompt_name' then c.prompt_name
+            when 'release' then c.release
+            when 'region' then c.region
+            when 'customer_id' then c.customer_id
+            when 'user_id' then c.user_id
+            when 'feature' then c.feature
+            when 'team' then c.team
+        end as found,
+    from callers as c
+    inner join ref_attribution_rules as r
+        on (r.source is null or r.source = c.source)
+        and (r.valid_from_date is null or c.usage_date >= r.valid_from_date)
+        and (r.valid_to_date is null or c.usage_date < r.valid_to_date)
+),
+
+candidates as (
+    select
+        caller,
+        dimension,
+        dimension_value,
+        row_number() over (partition by caller, dimension order by priority, reference_row) as place,
+    from asked
+    where case match_kind
+        when 'exact' then found = match_value
+        when 'prefix' then starts_with(found, match_value)
+        when 'regex' then regexp_matches(found, match_value)
+        when 'glob' then found like replace(replace(match_value, '*', '%'), '?', '_')
+    end
+),
+
+ruled as (
+    select
+        caller,
+        max(case when dimension = 'billing_account_id' then dimension_value end) as billing_account_id,
+        max(case when dimension = 'cost_centre' then dimension_value end) as cost_centre,
+        max(case when dimension = 'customer_id' then dimension_value end) as customer_id,
+        max(case when dimension = 'customer_tier' then dimension_value end) as customer_tier,
+        max(case when dimension = 'environment' then dimension_value end) as environment,
+        max(case when dimension = 'feature' then dimension_value end) as feature,
+        max(case when dimension = 'team' then dimension_value end) as team,
+    from candidates
+    where place = 1
+    group by caller
+),
+
+-- An account goes by its id or its name (BOOKS: who and where).
+account_names as (
+    select provider, account_name as name, min(account_id) as account_id
+    from (
+        select provider, account_id as account_name, account_id from ref_accounts
+        union
+        select provider, account_name, account_id from ref_accounts where account_name is not null
+    )
+    group by provider, account_name
+),
+
+-- The provider's only billing account in accounts.csv and the month's bills.
+only_accounts as (
+    select month_start_date, provider, min(account_id) as account_id
+    from (
+        select b.month_start_date, b.provider, b.billing_account_id as account_id from ledger_billing_accounts as b
+        union
+        select d.month_start_date, a.provider, a.account_id
+        from ref_accounts as a
+        cross join (select distinct cast(date_trunc('month', usage_date) as date) as month_start_date from booked) as d
+    )
+    group by month_start_date, provider
+    having count(distinct account_id) = 1
+),
+
+owned as (
+    select
+        p.request_key,
+        p.source,
+        p.source_account,
+        p.source_row_id,
+        p.source_row_version,
+        p.entity_key,
+        p.provider_response_id,
+        p.gateway_call_id,
+        p.trace_id,
+        p.span_id,
+        p.parent_span_id,
+        p.root_span_id,
+        p.session_id,
+        p.task_id,
+        p.row_kind,
+        p.is_billable_leaf,
+        p.started_at,
+        p.ended_at,
+        p.first_token_at,
+        p.duration_ms,
+        p.ttft_ms,
+        p.provider,
+        coalesce(p.billing_account_id, r.billing_account_id, k.account_id, n.account_id, o.account_id) as billing_account_id,
+        p.model_maker,
+        p.model_requested,
+        p.model_served,
+        p.region,
+        p.service_tier,
+        p.api_base,
+        p.input_uncached_tokens,
+        p.input_audio_tokens,
+        p.input_image_tokens,
+        p.input_other_tokens,
+        p.cache_read_tokens,
+        p.cache_read_audio_tokens,
+        p.cache_read_image_tokens,
+        p.cache_write_5m_tokens,
+        p.cache_write_30m_tokens,
+        p.cache_write_1h_tokens,
+        p.cache_write_12h_tokens,
+        p.cache_write_tokens,
+        p.output_text_tokens,
+        p.output_reasoning_tokens,
+        p.output_audio_tokens,
+        p.output_image_tokens,
+        p.extra_units,
+        p.is_batch,
+        p.speed,
+        p.context_test_tokens,
+        p.provider_total_tokens,
+        p.usage_shape,
+        p.usage_flags,
+        p.usage_basis,
+        p.usage_quality,
+        p.usage_raw,
+        p.cost_raw,
+        p.cost_reported_usd,
+        p.cost_reported_basis,
+        p.status,
+        p.http_status,
+        p.error_class,
+        p.fallback_of,
+        p.attempt,
+        p.is_retry,
+        p.gateway_cache_hit,
+        p.saved_cost_usd,
+        p.step_index,
+        p.max_output_tokens,
+        p.prompt_hash,
+        p.prompt_prefix_hash,
+        p.static_prompt_tokens,
+        p.outcome,
+        coalesce(p.environment, r.environment) as environment,
+        p.release,
+        coalesce(p.feature, r.feature) as feature,
+        coalesce(p.team, r.team) as team,
+        coalesce(p.cost_centre, r.cost_centre) as cost_centre,
+        coalesce(p.customer_id, r.customer_id) as customer_id,
+        coalesce(p.customer_tier, r.customer_tier) as customer_tier,
+        p.user_id,
+        p.workflow,
+        p.step,
+        p.prompt_name,
+        p.prompt_version,
+        p.api_key_name,
+        p.request_tags,
+        p.attributes,
+        p.usage_date,
+        case when p.feature is not null then 'own' when r.feature is not null then 'rule' end as feature_source,
+        case when p.team is not null then 'own' when r.team is not null then 'rule' end as team_source,
+        case when p.cost_centre is not null then 'own' when r.cost_centre is not null then 'rule' end as cost_centre_source,
+        case when p.customer_tier is not null then 'own' when r.customer_tier is not null then 'rule' end as customer_tier_source,
+        case when p.environment is not null then 'own' when r.environment is not null then 'rule' end as environment_source,
+        case
+            when p.billing_account_id is not null then 'own'
+            when r.billing_account_id is not null then 'rule'
+            when coalesce(k.account_id, n.account_id, o.account_id) is not null then 'account'
+        end as billing_account_id_source,
+    from booked as p
+    left join ruled as r on p.caller = r.caller
+    left join account_names as k on p.provider = k.provider and p.api_key_name = k.name
+    left join account_names as n on p.provider = n.provider and p.source_account = n.name
+    left join only_accounts as o
+        on p.provider = o.provider and cast(date_trunc('month', p.usage_date) as date) = o.month_start_date
+),
+
+found as (
+    select
+        s.*,
+        f.owner_team,
+        f.cost_centre as feature_cost_centre,
+        c.customer_tier as reference_customer_tier,
+        a.team as account_team,
+        a.cost_centre as account_cost_centre,
+        a.environment as account_environment,
+        m.model_canonical,
+        m.region_class,
+    from owned as s
+    left join ref_features as f
+        on s.feature = f.feature
+        and (f.valid_from_date is null or s.usage_date >= f.valid_from_date)
+        and (f.valid_to_date is null or s.usage_date < f.valid_to_date)
+    left join ref_customers as c
+        on s.customer_id = c.customer_id
+        and (c.valid_from_date is null or s.usage_date >= c.valid_from_date)
+        and (c.valid_to_date is null or s.usage_date < c.valid_to_date)
+    left join ref_accounts as a on s.provider = a.provider and s.billing_account_id = a.account_id
+    left join ledger_models as m
+        on s.usage_date = m.usage_date and s.provider = m.provider and s.model_served = m.model_raw
+)
+
+select
+    s.request_key,
+    s.source,
+    s.source_account,
+    s.source_row_id,
+    s.source_row_version,
+    s.entity_key,
+    s.provider_response_id,
+    s.gateway_call_id,
+    s.trace_id,
+    s.span_id,
+    s.parent_span_id,
+    s.root_span_id,
+    s.session_id,
+    s.task_id,
+    s.row_kind,
+    s.is_billable_leaf,
+    s.started_at,
+    s.ended_at,
+    s.first_token_at,
+    s.duration_ms,
+    s.ttft_ms,
+    s.provider,
+    s.billing_account_id,
+    s.model_maker,
+    s.model_requested,
+    s.model_served,
+    s.model_canonical,
+    s.region_class,
+    s.region,
+    s.service_tier,
+    s.api_base,
+    s.input_uncached_tokens,
+    s.input_audio_tokens,
+    s.input_image_tokens,
+    s.input_other_tokens,
+    s.cache_read_tokens,
+    s.cache_read_audio_tokens,
+    s.cache_read_image_tokens,
+    s.cache_write_5m_tokens,
+    s.cache_write_30m_tokens,
+    s.cache_write_1h_tokens,
+    s.cache_write_12h_tokens,
+    s.cache_write_tokens,
+    s.output_text_tokens,
+    s.output_reasoning_tokens,
+    s.output_audio_tokens,
+    s.output_image_tokens,
+    case
+        when coalesce(s.cache_read_tokens, s.cache_read_audio_tokens, s.cache_read_image_tokens) is not null
+            then coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0) + coalesce(s.cache_read_image_tokens, 0)
+    end as cache_read_total_tokens,
+    case
+        when coalesce(s.cache_write_5m_tokens, s.cache_write_30m_tokens, s.cache_write_1h_tokens, s.cache_write_12h_tokens, s.cache_write_tokens) is not null
+            then coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0) + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
+    end as cache_write_total_tokens,
+    case
+        when coalesce(s.input_uncached_tokens, s.input_audio_tokens, s.input_image_tokens, s.input_other_tokens, s.cache_read_tokens, s.cache_read_audio_tokens, s.cache_read_image_tokens, s.cache_write_5m_tokens, s.cache_write_30m_tokens, s.cache_write_1h_tokens, s.cache_write_12h_tokens, s.cache_write_tokens) is not null
+            then coalesce(s.input_uncached_tokens, 0) + coalesce(s.input_audio_tokens, 0) + coalesce(s.input_image_tokens, 0) + coalesce(s.input_other_tokens, 0) + coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0) + coalesce(s.cache_read_image_tokens, 0) + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0) + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
+    end as input_total_tokens,
+    case
+        when coalesce(s.output_text_tokens, s.output_reasoning_tokens, s.output_audio_tokens, s.output_image_tokens) is not null
+            then coalesce(s.output_text_tokens, 0) + coalesce(s.output_reasoning_tokens, 0) + coalesce(s.output_audio_tokens, 0) + coalesce(s.output_image_tokens, 0)
+    end as output_total_tokens,
+    case
+        when coalesce(s.input_uncached_tokens, s.input_audio_tokens, s.input_image_tokens, s.input_other_tokens, s.cache_read_tokens, s.cache_read_audio_tokens, s.cache_read_image_tokens, s.cache_write_5m_tokens, s.cache_write_30m_tokens, s.cache_write_1h_tokens, s.cache_write_12h_tokens, s.cache_write_tokens, s.output_text_tokens, s.output_reasoning_tokens, s.output_audio_tokens, s.output_image_tokens) is not null
+            then coalesce(s.input_uncached_tokens, 0) + coalesce(s.input_audio_tokens, 0) + coalesce(s.input_image_tokens, 0) + coalesce(s.input_other_tokens, 0) + coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0) + coalesce(s.cache_read_image_tokens, 0) + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0) + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0) + coalesce(s.output_text_tokens, 0) + coalesce(s.output_reasoning_tokens, 0) + coalesce(s.output_audio_tokens, 0) + coalesce(s.output_image_tokens, 0)
+    end as total_tokens,
+    s.extra_units,
+    s.is_batch,
+    s.speed,
+    s.context_test_tokens,
+    s.provider_total_tokens,
+    s.usage_shape,
+    s.usage_flags,
+    s.usage_basis,
+    s.usage_quality,
+    s.usage_raw,
+    s.cost_raw,
+    s.cost_reported_usd,
+    s.cost_reported_basis,
+    s.status,
+    s.http_status,
+    s.error_class,
+    s.fallback_of,
+    s.attempt,
+    s.is_retry,
+    s.gateway_cache_hit,
+    s.saved_cost_usd,
+    s.step_index,
+    s.max_output_tokens,
+    s.prompt_hash,
+    s.prompt_prefix_hash,
+    s.static_prompt_tokens,
+    s.outcome,
+    coalesce(s.environment, s.account_environment, 'unattributed') as environment,
+    s.release,
+    coalesce(s.feature, 'unattributed') as feature,
+    coalesce(s.team, s.owner_team, s.account_team, 'unattributed') as team,
+    coalesce(s.cost_centre, s.feature_cost_centre, s.account_cost_centre, 'unattributed') as cost_centre,
+    s.customer_id,
+    coalesce(s.customer_tier, s.reference_customer_tier, 'unattributed') as customer_tier,
+    s.user_id,
+    s.workflow,
+    s.step,
+    s.prompt_name,
+    s.prompt_version,
+    s.api_key_name,
+    s.request_tags,
+    s.attributes,
+    map_from_entries(list_filter(
+        [
+            {'dimension': 'billing_account_id', 'source': s.billing_account_id_source},
+            {'dimension': 'cost_centre', 'source': coalesce(s.cost_centre_source, case when s.feature_cost_centre is not null then 'reference' when s.account_cost_centre is not null then 'account' end)},
+            {'dimension': 'customer_tier', 'source': coalesce(s.customer_tier_source, case when s.reference_customer_tier is not null then 'reference' end)},
+            {'dimension': 'environment', 'source': coalesce(s.environment_source, case when s.account_environment is not null then 'account' end)},
+            {'dimension': 'feature', 'source': s.feature_source},
+            {'dimension': 'team', 'source': coalesce(s.team_source, case when s.owner_team is not null then 'reference' when s.account_team is not null then 'account' end)}
+        ],
+        lambda entry: entry.source is not null
+    )) as attribution_source,
+from found as s

@@ -1,0 +1,137 @@
+/*
+about: >-
+  Priced calls summed to a day and the dimensions of the showback, with tokens and cost by token type: what the weekly
+  showback allocates invoices over. One row per day and key.
+grain: [usage_date, cost_centre, team, feature, customer_tier, environment, provider, billing_account_id, model_canonical, model_tier]
+partition: day
+builds_together: true
+columns:
+  usage_date: DATE; UTC day of the calls
+  cost_centre: VARCHAR; cost centre that bears the cost, 'unattributed' where none is known
+  team: VARCHAR; owning team, 'unattributed' where none is known
+  feature: VARCHAR; product feature, 'unattributed' where none is known
+  customer_tier: VARCHAR; pricing tier of the customer (not the model tier), 'unattributed' where none is known
+  environment: VARCHAR; deployment environment, 'unattributed' where none is known
+  provider: VARCHAR; the seller
+  billing_account_id: VARCHAR; account that is billed, 'unattributed' where it cannot be told
+  model_canonical: VARCHAR; model as the price book names it, 'unknown_model' where no alias maps it
+  model_tier: VARCHAR; capability tier of the model (not the customer's tier), 'unknown_tier' where none is known
+  requests: BIGINT; calls
+  tasks: BIGINT; tasks whose first call is among them
+  successes: BIGINT; of these tasks, those with the outcome success
+  unpriced_requests: BIGINT; calls without a cost
+  unpriced_tokens: BIGINT; tokens of these calls
+  input_total_tokens: BIGINT; all input, cached included
+  output_total_tokens: BIGINT; all output, reasoning included
+  cache_read_total_tokens: BIGINT; input read from the prompt cache
+  cache_write_total_tokens: BIGINT; input written to the prompt cache
+  output_reasoning_tokens: BIGINT; reasoning output, where split
+  list_cost_usd: DECIMAL(38,15); cost at list prices of the priced calls
+  effective_cost_usd: DECIMAL(38,15); cost of the priced calls
+  input_cost_usd: DECIMAL(38,15); effective cost of input that was neither read from nor written to the cache
+  cache_read_cost_usd: DECIMAL(38,15); effective cost of cache reads
+  cache_write_cost_usd: DECIMAL(38,15); effective cost of cache writes
+  output_cost_usd: DECIMAL(38,15); effective cost of output
+checks:
+  - rule: requests >= unpriced_requests
+*/
+with calls as (
+    select
+        cast(r.started_at as date) as usage_date,
+        r.cost_centre,
+        r.team,
+        r.feature,
+        r.customer_tier,
+        r.environment,
+        r.provider,
+        coalesce(r.billing_account_id, 'unattributed') as billing_account_id,
+        coalesce(r.model_canonical, 'unknown_model') as model_canonical,
+        r.request_key,
+        coalesce(r.total_tokens, 0) as total_tokens,
+        coalesce(r.input_total_tokens, 0) as input_total_tokens,
+        coalesce(r.output_total_tokens, 0) as output_total_tokens,
+        coalesce(r.cache_read_total_tokens, 0) as cache_read_total_tokens,
+        coalesce(r.cache_write_total_tokens, 0) as cache_write_total_tokens,
+        coalesce(r.output_reasoning_tokens, 0) as output_reasoning_tokens,
+        c.list_cost_usd,
+        c.effective_cost_usd,
+        coalesce(c.input_uncached_cost_usd, 0) + coalesce(c.input_audio_cost_usd, 0) + coalesce(c.input_image_cost_usd, 0)
+            + coalesce(c.input_other_cost_usd, 0) as input_cost_usd,
+        coalesce(c.cache_read_cost_usd, 0) + coalesce(c.cache_read_audio_cost_usd, 0)
+            + coalesce(c.cache_read_image_cost_usd, 0) as cache_read_cost_usd,
+        coalesce(c.cache_write_cost_usd, 0) + coalesce(c.cache_write_5m_cost_usd, 0) + coalesce(c.cache_write_30m_cost_usd, 0)
+            + coalesce(c.cache_write_1h_cost_usd, 0) + coalesce(c.cache_write_12h_cost_usd, 0) as cache_write_cost_usd,
+        coalesce(c.output_text_cost_usd, 0) + coalesce(c.output_reasoning_cost_usd, 0) + coalesce(c.output_audio_cost_usd, 0)
+            + coalesce(c.output_image_cost_usd, 0) as output_cost_usd,
+    from ledger_requests as r
+    inner join ledger_costs as c on r.request_key = c.request_key
+    where r.is_billable_leaf
+),
+
+summed as (
+    select
+        c.usage_date,
+        c.cost_centre,
+        c.team,
+        c.feature,
+        c.customer_tier,
+        c.environment,
+        c.provider,
+        c.billing_account_id,
+        c.model_canonical,
+        count(*) as requests,
+        count(t.task_id) as tasks,
+        count(case when t.outcome = 'success' then 1 end) as successes,
+        count(case when c.effective_cost_usd is null then 1 end) as unpriced_requests,
+        cast(sum(case when c.effective_cost_usd is null then c.total_tokens else 0 end) as bigint) as unpriced_tokens,
+        cast(sum(c.input_total_tokens) as bigint) as input_total_tokens,
+        cast(sum(c.output_total_tokens) as bigint) as output_total_tokens,
+        cast(sum(c.cache_read_total_tokens) as bigint) as cache_read_total_tokens,
+        cast(sum(c.cache_write_total_tokens) as bigint) as cache_write_total_tokens,
+        cast(sum(c.output_reasoning_tokens) as bigint) as output_reasoning_tokens,
+        cast(coalesce(sum(c.list_cost_usd), 0) as decimal(38, 15)) as list_cost_usd,
+        cast(coalesce(sum(c.effective_cost_usd), 0) as decimal(38, 15)) as effective_cost_usd,
+        cast(sum(case when c.effective_cost_usd is not null then c.input_cost_usd else 0 end) as decimal(38, 15)) as input_cost_usd,
+        cast(sum(case when c.effective_cost_usd is not null then c.cache_read_cost_usd else 0 end) as decimal(38, 15)) as cache_read_cost_usd,
+        cast(sum(case when c.effective_cost_usd is not null then c.cache_write_cost_usd else 0 end) as decimal(38, 15)) as cache_write_cost_usd,
+        cast(sum(case when c.effective_cost_usd is not null then c.output_cost_usd else 0 end) as decimal(38, 15)) as output_cost_usd,
+    from calls as c
+    left join ledger_tasks as t on c.request_key = t.first_request_key
+    group by
+        c.usage_date, c.cost_centre, c.team, c.feature, c.customer_tier, c.environment, c.provider, c.billing_account_id,
+        c.model_canonical
+)
+
+select
+    s.usage_date,
+    s.cost_centre,
+    s.team,
+    s.feature,
+    s.customer_tier,
+    s.environment,
+    s.provider,
+    s.billing_account_id,
+    s.model_canonical,
+    coalesce(m.model_tier, 'unknown_tier') as model_tier,
+    s.requests,
+    s.tasks,
+    s.successes,
+    s.unpriced_requests,
+    s.unpriced_tokens,
+    s.input_total_tokens,
+    s.output_total_tokens,
+    s.cache_read_total_tokens,
+    s.cache_write_total_tokens,
+    s.output_reasoning_tokens,
+    s.list_cost_usd,
+    s.effective_cost_usd,
+    s.input_cost_usd,
+    s.cache_read_cost_usd,
+    s.cache_write_cost_usd,
+    s.output_cost_usd,
+from summed as s
+left join ref_model_tiers as m
+    on s.provider = m.provider
+    and s.model_canonical = m.model_id
+    and (m.valid_from_date is null or s.usage_date >= m.valid_from_date)
+    and (m.valid_to_date is null or s.usage_date < m.valid_to_date)

@@ -1,0 +1,136 @@
+/*
+about: >-
+  Units of user value: all calls of a task, retries and hidden calls included. A task belongs to the day of its first call;
+  its calls are joined within seven days. One row per task.
+grain: [source_account, task_id]
+order_by: [started_at, source_account, task_id]
+partition: day
+partition_column: started_at
+reads_around: 7 days
+builds_together: true
+columns:
+  source_account: VARCHAR; first folder below the source, else 'default'
+  task_id: VARCHAR; the task as its source names it
+  started_at: TIMESTAMP WITH TIME ZONE; start of its first call
+  last_call_at: TIMESTAMP WITH TIME ZONE; start of its last call
+  first_request_key: VARCHAR; request_key of its first call
+  feature: VARCHAR; feature of its first call, 'unattributed' where none is known
+  customer_tier: VARCHAR; pricing tier of the customer (not the model tier), of its first call, 'unattributed' where none is known
+  requests: BIGINT; calls, failed ones included
+  failed_requests: BIGINT; calls whose status is not ok
+  retried_requests: BIGINT; calls that repeat an earlier one
+  input_total_tokens: BIGINT; all input, cached included; null where no call told it
+  output_total_tokens: BIGINT; all output, reasoning included; null where no call told it
+  effective_cost_usd: DECIMAL(38,15); cost of the priced calls; null where none is priced
+  unpriced_requests: BIGINT; calls without a cost
+  outcome: VARCHAR; success or failure; null where nobody recorded it
+  outcome_source: VARCHAR; outcomes (landing/outcomes), score (outcome_labels.csv) or call (its last call); null without outcome
+  is_closed: BOOLEAN; true once the books' newest call of its day is 24 hours past its last call
+checks:
+  - not_null: [task_id, started_at, requests]
+  - one_of: [outcome, success, failure]
+  - between: [requests, 1, null]
+question: What does a task cost, all its calls included?
+answer: >-
+  select feature, count(*) as tasks, sum(effective_cost_usd) / count(*) as cost_per_task_usd
+  from ledger_tasks group by feature order by tasks desc
+*/
+with calls as (
+    select
+        r.source_account,
+        r.task_id,
+        r.request_key,
+        r.started_at,
+        r.feature,
+        r.customer_tier,
+        r.status,
+        r.is_retry,
+        r.outcome,
+        r.input_total_tokens,
+        r.output_total_tokens,
+        c.effective_cost_usd,
+    from ledger_requests as r
+    left join ledger_costs as c on r.request_key = c.request_key
+    where r.is_billable_leaf and r.task_id is not null
+),
+
+tasks as (
+    select
+        source_account,
+        task_id,
+        min(started_at) as started_at,
+        max(started_at) as last_call_at,
+        min_by(request_key, (started_at, request_key)) as first_request_key,
+        min_by(feature, (started_at, request_key)) as feature,
+        min_by(customer_tier, (started_at, request_key)) as customer_tier,
+        count(*) as requests,
+        count(*) filter (where status <> 'ok') as failed_requests,
+        count(*) filter (where is_retry) as retried_requests,
+        cast(sum(input_total_tokens) as bigint) as input_total_tokens,
+        cast(sum(output_total_tokens) as bigint) as output_total_tokens,
+        cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
+        count(*) filter (where effective_cost_usd is null) as unpriced_requests,
+        max_by(outcome, (started_at, request_key)) as call_outcome,
+    from calls
+    group by source_account, task_id
+),
+
+-- The newest of landing/outcomes, else a score that outcome_labels.csv maps.
+scored as (
+    select
+        s.target_id as task_id,
+        s.scored_at,
+        case
+            when s.name = 'outcome' and s.value_text in ('success', 'failure') then s.value_text
+            else l.outcome
+        end as outcome,
+        case when s.source = 'outcomes' then 'outcomes' else 'score' end as outcome_source,
+        s.score_key,
+    from staged_scores as s
+    left join ref_outcome_labels as l
+        on s.name = l.score_name
+        and (
+            (l.label is not null and lower(l.label) = lower(s.value_text))
+            or (l.threshold is not null and s.value_num >= cast(l.threshold as double))
+        )
+        and l.feature is null
+    where s.target_kind = 'task'
+),
+
+newest as (
+    select task_id, outcome, outcome_source
+    from scored
+    where outcome is not null
+    qualify row_number() over (
+        partition by task_id order by case outcome_source when 'outcomes' then 0 else 1 end, scored_at desc, score_key, outcome
+    ) = 1
+),
+
+clock as (
+    select max(started_at) as newest_at from calls
+)
+
+select
+    t.source_account,
+    t.task_id,
+    t.started_at,
+    t.last_call_at,
+    t.first_request_key,
+    t.feature,
+    t.customer_tier,
+    t.requests,
+    t.failed_requests,
+    t.retried_requests,
+    t.input_total_tokens,
+    t.output_total_tokens,
+    t.effective_cost_usd,
+    t.unpriced_requests,
+    coalesce(n.outcome, case when t.call_outcome in ('success', 'failure') then t.call_outcome end) as outcome,
+    case
+        when n.outcome is not null then n.outcome_source
+        when t.call_outcome in ('success', 'failure') then 'call'
+    end as outcome_source,
+    k.newest_at >= t.last_call_at + interval 24 hours as is_closed,
+from tasks as t
+cross join clock as k
+left join newest as n on t.task_id = n.task_id

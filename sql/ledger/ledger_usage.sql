@@ -1,0 +1,147 @@
+/*
+about: >-
+  What the providers say was used: the rows of the pull that counts for each window (ledger_pulls). One row per bucket and
+  dimension tuple.
+grain: [usage_key]
+order_by: [bucket_start_at, usage_key]
+partition: day
+partition_column: bucket_start_at
+builds_together: true
+columns:
+  usage_key: VARCHAR; md5 of source, account, endpoint, bucket, dimensions and duplicate ordinal
+  source: VARCHAR; folder of landing/ that the record came from
+  source_account: VARCHAR; first folder below the source, else 'default'
+  billing_account_id: VARCHAR; account that is billed
+  pulled_at: TIMESTAMP WITH TIME ZONE; when the file was pulled from the provider
+  endpoint: VARCHAR; which report of the source the row comes from
+  pull_grain: VARCHAR[]; dimensions that the pull was grouped by
+  dims_null_means: VARCHAR; not_grouped or default: what a null dimension means in this pull
+  is_final: BOOLEAN; true where the source says the figure is final; null where it never says
+  provider: VARCHAR; the seller
+  model_maker: VARCHAR; who made the model, where that is not the seller
+  host_provider: VARCHAR; upstream behind a router
+  bucket_start_at: TIMESTAMP WITH TIME ZONE; start of the bucket
+  bucket_end_at: TIMESTAMP WITH TIME ZONE; end of the bucket, exclusive
+  org_id: VARCHAR; organisation at the provider
+  project_id: VARCHAR; project or workspace at the provider
+  project_name: VARCHAR; its name
+  api_key_id: VARCHAR; API key
+  api_key_name: VARCHAR; its name
+  user_id: VARCHAR; user at the provider
+  principal: VARCHAR; cloud identity that called
+  workload_ref: VARCHAR; agent, session, deployment, vector store or inference profile
+  tags: MAP(VARCHAR, VARCHAR); labels of the row
+  model_raw: VARCHAR; model, verbatim
+  model_canonical: VARCHAR; model as the price book names it; null where no alias maps it
+  operation: VARCHAR; completion, embedding, moderation, image, tts, stt, vector_store, code_interpreter, file_search, web_search, decision or other
+  service_tier: VARCHAR; tier, as the source names it
+  is_batch: BOOLEAN; true for batch
+  context_tier: VARCHAR; context bucket, as the source names it
+  region: VARCHAR; region, as the source names it
+  speed: VARCHAR; speed mode, as the source names it
+  modality: VARCHAR; modality, as the source names it
+  variant: VARCHAR; image size, source or search context level
+  requests: BIGINT; calls in the bucket; null where unknown
+  input_uncached_tokens: BIGINT; uncached text input, and uncached input whose modality is not split
+  input_audio_tokens: BIGINT; uncached audio input
+  input_image_tokens: BIGINT; uncached image input
+  input_other_tokens: BIGINT; uncached input of any other kind (video, document, tool-use prompt)
+  cache_read_tokens: BIGINT; input read from the provider's prompt cache, text or unsplit
+  cache_read_audio_tokens: BIGINT; cached audio input, where split
+  cache_read_image_tokens: BIGINT; cached image input, where split
+  cache_write_5m_tokens: BIGINT; input written to the cache for 5 minutes
+  cache_write_30m_tokens: BIGINT; input written to the cache for 30 minutes
+  cache_write_1h_tokens: BIGINT; input written to the cache for 1 hour
+  cache_write_12h_tokens: BIGINT; input written to the cache for 12 hours
+  cache_write_tokens: BIGINT; cache writes whose lifetime is not stated, not the sum of the others
+  output_text_tokens: BIGINT; text output, reasoning included where output_reasoning_tokens is null
+  output_reasoning_tokens: BIGINT; reasoning output; null where not split, 0 where none
+  output_audio_tokens: BIGINT; audio output
+  output_image_tokens: BIGINT; image output
+  input_total_tokens: BIGINT; all input, cached included; null where no class of it is known
+  output_total_tokens: BIGINT; all output; null where no class of it is known
+  quantity: DECIMAL(38,9); meter that is not tokens
+  quantity_unit: VARCHAR; its unit
+  raw: JSON; the record as received
+checks:
+  - not_null: [source, source_account, provider, billing_account_id, bucket_start_at, bucket_end_at, operation]
+  - rule: bucket_end_at > bucket_start_at
+question: How many tokens does each provider say were used, by day and model?
+answer: >-
+  select cast(bucket_start_at as date) as usage_date, provider, coalesce(model_canonical, model_raw) as model,
+  sum(input_total_tokens) as input_tokens, sum(output_total_tokens) as output_tokens
+  from ledger_usage group by usage_date, provider, model order by usage_date, input_tokens desc
+*/
+select
+    u.usage_key,
+    u.source,
+    u.source_account,
+    u.billing_account_id,
+    u.pulled_at,
+    u.endpoint,
+    u.pull_grain,
+    u.dims_null_means,
+    u.is_final,
+    u.provider,
+    u.model_maker,
+    u.host_provider,
+    u.bucket_start_at,
+    u.bucket_end_at,
+    u.org_id,
+    u.project_id,
+    u.project_name,
+    u.api_key_id,
+    u.api_key_name,
+    u.user_id,
+    u.principal,
+    u.workload_ref,
+    u.tags,
+    u.model_raw,
+    m.model_canonical,
+    u.operation,
+    u.service_tier,
+    u.is_batch,
+    u.context_tier,
+    u.region,
+    u.speed,
+    u.modality,
+    u.variant,
+    u.requests,
+    u.input_uncached_tokens,
+    u.input_audio_tokens,
+    u.input_image_tokens,
+    u.input_other_tokens,
+    u.cache_read_tokens,
+    u.cache_read_audio_tokens,
+    u.cache_read_image_tokens,
+    u.cache_write_5m_tokens,
+    u.cache_write_30m_tokens,
+    u.cache_write_1h_tokens,
+    u.cache_write_12h_tokens,
+    u.cache_write_tokens,
+    u.output_text_tokens,
+    u.output_reasoning_tokens,
+    u.output_audio_tokens,
+    u.output_image_tokens,
+    case
+        when coalesce(u.input_uncached_tokens, u.input_audio_tokens, u.input_image_tokens, u.input_other_tokens, u.cache_read_tokens, u.cache_read_audio_tokens, u.cache_read_image_tokens, u.cache_write_5m_tokens, u.cache_write_30m_tokens, u.cache_write_1h_tokens, u.cache_write_12h_tokens, u.cache_write_tokens) is not null
+            then coalesce(u.input_uncached_tokens, 0) + coalesce(u.input_audio_tokens, 0) + coalesce(u.input_image_tokens, 0) + coalesce(u.input_other_tokens, 0) + coalesce(u.cache_read_tokens, 0) + coalesce(u.cache_read_audio_tokens, 0) + coalesce(u.cache_read_image_tokens, 0) + coalesce(u.cache_write_5m_tokens, 0) + coalesce(u.cache_write_30m_tokens, 0) + coalesce(u.cache_write_1h_tokens, 0) + coalesce(u.cache_write_12h_tokens, 0) + coalesce(u.cache_write_tokens, 0)
+    end as input_total_tokens,
+    case
+        when coalesce(u.output_text_tokens, u.output_reasoning_tokens, u.output_audio_tokens, u.output_image_tokens) is not null
+            then coalesce(u.output_text_tokens, 0) + coalesce(u.output_reasoning_tokens, 0) + coalesce(u.output_audio_tokens, 0) + coalesce(u.output_image_tokens, 0)
+    end as output_total_tokens,
+    u.quantity,
+    u.quantity_unit,
+    u.raw,
+from staged_usage as u
+inner join ledger_pulls as p
+    on u.source = p.source
+    and u.source_account = p.source_account
+    and u.source_file_sha256 = p.source_file_sha256
+    and u.endpoint = p.endpoint
+    and u.bucket_start_at >= p.window_start_at
+    and u.bucket_start_at < p.window_end_at
+    and p.counts
+left join ledger_models as m
+    on cast(u.bucket_start_at as date) = m.usage_date and u.provider = m.provider and u.model_raw = m.model_raw

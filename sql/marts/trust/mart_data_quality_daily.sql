@@ -1,0 +1,103 @@
+/*
+about: >-
+  What was read, day by day and source by source: records by fate, and how many booked calls have no price. One row per UTC day
+  and source.
+grain: [usage_date, source]
+partition: day
+builds_together: true
+columns:
+  usage_date: DATE; UTC day of the records; for a refused one without an instant the day of its file's first record or pull
+  source: VARCHAR; folder of landing/ that the records came from
+  records: BIGINT; records of files that count
+  booked: BIGINT; records that are in the books
+  duplicate: BIGINT; records of which another version, copy or pull counts
+  not_billable: BIGINT; records that carry no cost of their own
+  quarantined: BIGINT; records that were refused
+  quarantined_share: DECIMAL(18,9); quarantined over records
+  requests: BIGINT; booked calls that can cost money
+  unpriced_requests: BIGINT; of these, calls without a cost
+  total_tokens: BIGINT; tokens of these calls
+  unpriced_tokens: BIGINT; tokens of the calls without a cost
+  unpriced_share: DECIMAL(18,9); unpriced over all tokens; null without tokens
+  list_cost_usd: DECIMAL(38,15); cost at list prices of the priced calls; null where none is priced
+  unpriced_estimate_usd: DECIMAL(38,15); what unpriced calls would cost where a part or a standard price is known; null where nothing is
+  flagged_requests: BIGINT; calls whose usage raised a doubt
+  verdict: VARCHAR; ok, warn or fail
+checks:
+  - one_of: [verdict, ok, warn, fail]
+  - rule: records = booked + duplicate + not_billable + quarantined
+    text: every record has one fate
+  - rule: verdict <> 'fail'
+    severity: warning
+    text: no day has more than unpriced_fail_share of its tokens without a price
+  - between: [quarantined_share, 0, 1]
+  - between: [unpriced_share, 0, 1]
+question: On which days were records refused or calls left without a price?
+answer: >-
+  select usage_date, source, quarantined, unpriced_requests, unpriced_tokens, verdict
+  from mart_data_quality_daily where verdict <> 'ok' order by usage_date, source
+*/
+with fates as (
+    select
+        usage_date,
+        source,
+        cast(sum(records) as bigint) as records,
+        cast(sum(case when fate = 'booked' then records else 0 end) as bigint) as booked,
+        cast(sum(case when fate = 'duplicate' then records else 0 end) as bigint) as duplicate,
+        cast(sum(case when fate = 'not_billable' then records else 0 end) as bigint) as not_billable,
+        cast(sum(case when fate = 'quarantined' then records else 0 end) as bigint) as quarantined,
+    from ledger_record_fates
+    group by usage_date, source
+),
+
+calls as (
+    select
+        cast(r.started_at as date) as usage_date,
+        r.source,
+        count(*) as requests,
+        count(case when c.effective_cost_usd is null then 1 end) as unpriced_requests,
+        cast(coalesce(sum(r.total_tokens), 0) as bigint) as total_tokens,
+        cast(coalesce(sum(case when c.effective_cost_usd is null then r.total_tokens end), 0) as bigint) as unpriced_tokens,
+        cast(sum(c.list_cost_usd) as decimal(38, 15)) as list_cost_usd,
+        cast(sum(case when c.effective_cost_usd is null then c.cost_estimate_usd end) as decimal(38, 15)) as unpriced_estimate_usd,
+        count(case when array_length(r.usage_flags) > 0 then 1 end) as flagged_requests,
+    from ledger_requests as r
+    inner join ledger_costs as c on r.request_key = c.request_key
+    group by cast(r.started_at as date), r.source
+),
+
+limits as (
+    select
+        cast(max(case when name = 'unpriced_warn_share' then threshold end) as decimal(9, 6)) as unpriced_warn_share,
+        cast(max(case when name = 'unpriced_fail_share' then threshold end) as decimal(9, 6)) as unpriced_fail_share,
+        cast(max(case when name = 'quarantine_warn_share' then threshold end) as decimal(9, 6)) as quarantine_warn_share,
+    from ref_thresholds
+    where scope_kind is null
+)
+
+select
+    f.usage_date,
+    f.source,
+    f.records,
+    f.booked,
+    f.duplicate,
+    f.not_billable,
+    f.quarantined,
+    cast(cast(f.quarantined as double) / nullif(f.records, 0) as decimal(18, 9)) as quarantined_share,
+    coalesce(c.requests, 0) as requests,
+    coalesce(c.unpriced_requests, 0) as unpriced_requests,
+    coalesce(c.total_tokens, 0) as total_tokens,
+    coalesce(c.unpriced_tokens, 0) as unpriced_tokens,
+    cast(cast(c.unpriced_tokens as double) / nullif(c.total_tokens, 0) as decimal(18, 9)) as unpriced_share,
+    c.list_cost_usd,
+    c.unpriced_estimate_usd,
+    coalesce(c.flagged_requests, 0) as flagged_requests,
+    case
+        when coalesce(c.unpriced_tokens, 0) > coalesce(c.total_tokens, 0) * l.unpriced_fail_share then 'fail'
+        when coalesce(c.unpriced_tokens, 0) > coalesce(c.total_tokens, 0) * l.unpriced_warn_share
+            or f.quarantined > f.records * l.quarantine_warn_share then 'warn'
+        else 'ok'
+    end as verdict,
+from fates as f
+cross join limits as l
+left join calls as c on f.usage_date = c.usage_date and f.source = c.source
