@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
-from functools import cached_property
+from typing import Any
 
 import duckdb
 
@@ -28,6 +28,7 @@ from pipelines.settings import load as load_settings
 from pipelines.sources import sources
 
 RESULTS = "check_results"
+_BOOK_INPUTS = ("ref_prices", "ref_model_aliases")
 
 
 @dataclass
@@ -41,6 +42,22 @@ class RunReport:
     results: list[CheckResult] = field(default_factory=list)
     published: list[str] = field(default_factory=list)
     is_blocked: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON-ready values: what the command line prints, and what a run in another process hands back."""
+        return {
+            "warnings": self.read.warnings,
+            "notes": self.notes,
+            "problems": [str(problem) for problem in self.problems],
+            "files_read": len(self.read.files_read),
+            "tables": len(self.built),
+            "partitions": sum(len(built.partitions) for built in self.built),
+            "changed": sum(len(built.changed) for built in self.built),
+            "failed": [asdict(result) for result in self.failed],
+            "warned": [asdict(result) for result in self.results if result.status != "passed" and result.severity != "critical"],
+            "published": self.published,
+            "is_blocked": self.is_blocked,
+        }
 
     @property
     def failed(self) -> list[CheckResult]:
@@ -62,17 +79,29 @@ class Books:
     def refresh_references(self) -> tuple[list[Problem], list[str]]:
         """Bring reference tables and price book up to date. Faults of the files, and what the book has to say."""
         problems = reference.refresh(self.con, self.root, self.lake)
-        notes = self._refresh_book(problems)
+        notes = self._refresh_book()
         self.lake.save_index()
         return problems, notes
 
-    def read_landing(self, *, full: bool = False, now: datetime | None = None) -> ReadReport:
-        """Stage what is new in ``landing/``."""
-        reader = Reader(self.con, self.root, self.lake, self.settings, sources(), self._kept_attributes(), now, self._progress)
-        report = reader.read(full=full)
+    def read_landing(self, *, full: bool = False, only: str | None = None, now: datetime | None = None) -> ReadReport:
+        """Stage what is new in ``landing/``, of one source or of all."""
+        reader = self._reader(now)
+        report = reader.read(full=full, only=only)
         self._ensure_register(reader)
         self.lake.save_index()
         return report
+
+    def stale_references(self) -> bool:
+        """Whether a reference table or the price book is out of date, or has a fault to report."""
+        return reference.is_stale(self.root, self.lake) or self._book_fingerprint() != self._book_built()
+
+    def news(self) -> list[str]:
+        """Files of ``landing/`` that a run would read."""
+        return self._reader().news()
+
+    def outlook(self) -> dict[str, Plan]:
+        """What a run would rebuild, as far as it can be told now."""
+        return self.planner.outlook()
 
     def plan(self, table: str, *, full: bool = False, window: Span = EVER) -> Plan:
         return self.planner.plan(self.models[table], full=full, window=window)
@@ -103,21 +132,31 @@ class Books:
         return exports.publish(self.con, self.root, self.lake)
 
     # ---- parts of steps
-    def _refresh_book(self, problems: Sequence[Problem]) -> list[str]:
-        inputs = ("ref_prices", "ref_model_aliases")
-        hashes = [part.content_hash for table in inputs if (part := self.lake.part(table, None))]
-        fingerprint = digest([prices.source_version(), *hashes])
+    def _reader(self, now: datetime | None = None) -> Reader:
+        return Reader(self.con, self.root, self.lake, self.settings, sources(), self._kept_attributes(), now, self._progress)
+
+    def _book_fingerprint(self) -> str:
+        hashes = [part.content_hash for table in _BOOK_INPUTS if (part := self.lake.part(table, None))]
+        return digest([prices.source_version(), *hashes])
+
+    def _book_built(self) -> str:
         part = self.lake.part("ref_price_book", None)
-        if part is not None and part.fingerprint == fingerprint and self.lake.part("ref_model_names", None) is not None:
+        return part.fingerprint if part is not None and self.lake.part("ref_model_names", None) is not None else ""
+
+    def _refresh_book(self) -> list[str]:
+        fingerprint = self._book_fingerprint()
+        if fingerprint == self._book_built():
             return []
         self._progress("building the price book")
-        book = prices.build_book(*(reference.frame_of(self.lake, table) for table in inputs))
+        book = prices.build_book(*(reference.frame_of(self.lake, table) for table in _BOOK_INPUTS))
         for table, frame in reversed(book.tables.items()):
             reference.write_frame(self.con, self.root, self.lake, table, frame, fingerprint)
         return list(book.problems)
 
     def _kept_attributes(self) -> list[str]:
         """Names that a dimension or an attribution rule asks to keep (BOOKS: attributes are kept by name)."""
+        if self.lake.part("ref_dimensions", None) is None or self.lake.part("ref_attribution_rules", None) is None:
+            return []
         kept = set(reference.frame_of(self.lake, "ref_dimensions")["attribute"].to_list())
         fields = reference.frame_of(self.lake, "ref_attribution_rules")["match_field"].to_list()
         kept |= {name.removeprefix("attributes.") for name in fields if name and name.startswith("attributes.")}
@@ -159,10 +198,6 @@ class Books:
         temporary = self.lake.write(self.con, "select * from result_rows", target, "results", "1")
         self.con.unregister("result_rows")
         self.lake.put(temporary, target, RESULTS, None)
-
-    @cached_property
-    def is_new(self) -> bool:
-        return not self.lake.parts("staged_files")
 
 
 @contextmanager

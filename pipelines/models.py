@@ -262,6 +262,8 @@ def _checks(where: str, entries: list[dict[str, Any]], grain: tuple[str, ...], n
             case "between":
                 name, low, high = value
                 columns = (name,)
+                if low is None and high is None:
+                    raise ModelError(f"{where}: check {number} is between nothing and nothing.")
                 sides = [f"{name} >= {low}"] * (low is not None) + [f"{name} <= {high}"] * (high is not None)
                 condition = f"({name} is null or ({' and '.join(sides)}))"
                 text = text or f"{name} lies between {_open(low)} and {_open(high)}"

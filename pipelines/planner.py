@@ -84,6 +84,38 @@ class Planner:
         gone = tuple(part for start, part in built.items() if start not in set(wanted))
         return Plan(model, tuple(stale), gone)
 
+    def outlook(self) -> dict[str, Plan]:
+        """Every table's plan as far as it can be told now: a partition that reads what is itself to be rebuilt counts as stale.
+
+        When the inputs are rebuilt to the same rows, fewer partitions than these are built.
+        """
+        plans: dict[str, Plan] = {}
+        for name, model in self._models.items():
+            plan = self.plan(model)
+            known = {stale.start for stale in plan.stale}
+            wanted = set(self._partitions(model))
+            for table in sorted(model.inputs & set(plans)):
+                for start in sorted(wanted | self._touched(model, table, plans[table]), key=lambda day: day or date.min):
+                    span = self.span(model, table, start, start)
+                    ends = ((s.start, self._end(table, s.start)) for s in plans[table].stale if s.start is not None)
+                    upstream_whole = any(s.start is None for s in plans[table].stale)
+                    if start not in known and (upstream_whole or any(span.overlaps(first, end) for first, end in ends)):
+                        known.add(start)
+                        plan = Plan(model, (*plan.stale, Stale(start, "", f"{table} is to be rebuilt")), plan.gone)
+            plans[name] = Plan(model, tuple(sorted(plan.stale, key=lambda stale: stale.start or date.min)), plan.gone)
+        return plans
+
+    def _touched(self, model: Model, table: str, plan: Plan) -> set[date | None]:
+        """Partitions of ``model`` that do not exist yet and that a partition to be built of an input will bring about."""
+        grain = self._grain(table)
+        if model.partition is None or grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
+            return set()
+        found: set[date | None] = set()
+        for stale in plan.stale:
+            if stale.start is not None:
+                found.update(periods(model.partition, stale.start, end_of(grain, stale.start)))
+        return found
+
     def fingerprint(self, model: Model, start: date | None) -> str:
         lines = [RUNNER_VERSION, duckdb.__version__, model.name, model.version, str(start)]
         for table in sorted(model.inputs):

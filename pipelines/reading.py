@@ -130,11 +130,19 @@ class Reader:
         self._now = now or datetime.now(UTC)
         self._progress = progress
         self.register = Register(root, lake)
+        self._given: dict[tuple[str, str], set[str]] = {}
 
-    def read(self, *, full: bool = False) -> ReadReport:
-        """Read what is new or changed; with ``full`` everything that is still there."""
+    def news(self) -> list[str]:
+        """Files of ``landing/`` that are new or look changed, by path, size and modification time alone."""
+        found, _ = listing(self._root, frozenset(self._sources))
+        live = self.register.live()
+        return [file.name for file in found if not self._is_known(file, live.get(file.name))]
+
+    def read(self, *, full: bool = False, only: str | None = None) -> ReadReport:
+        """Read what is new or changed, of one source or of all; with ``full`` everything that is still there."""
         report = ReadReport()
         found, strangers = listing(self._root, frozenset(self._sources))
+        found = [file for file in found if only in (None, file.source)]
         report.files_listed = len(found)
         for stranger in strangers:
             report.warnings.append(
@@ -168,8 +176,7 @@ class Reader:
             known = live.get(file.name)
             source = self._sources[file.source]
             current_reading = known is not None and known.reading_version == self._reading_version(source)
-            unmoved = known is not None and (known.file_bytes, known.mtime_ns) == (file.size, file.mtime_ns)
-            if unmoved and current_reading and not full:
+            if self._is_known(file, known) and not full:
                 continue
             sha256, lines = fingerprint_of(file.path)
             if known is not None and known.sha256 == sha256 and current_reading and not full:
@@ -195,6 +202,13 @@ class Reader:
             pending.append(_Pending(file, sha256, lines, compression, recognised.layout, recognised.schema_version, first_seen_at))
             holders[file.source, file.source_account, sha256] = self._version(file, sha256, first_seen_at, source, "current")
         return pending, retired
+
+    def _is_known(self, file: Found, known: FileVersion | None) -> bool:
+        return (
+            known is not None
+            and (known.file_bytes, known.mtime_ns) == (file.size, file.mtime_ns)
+            and known.reading_version == self._reading_version(self._sources[file.source])
+        )
 
     def _reading_version(self, source: Source) -> str:
         kept = "|".join(self._keep) if source.keeps_attributes else ""
@@ -318,7 +332,7 @@ class Reader:
         while True:
             try:
                 source.read(self._con, files, self._keep if source.keeps_attributes else [], careful)
-                staged = {shape: self._stage(source, shape) for shape in source.queries}
+                staged = {shape: self._stage(source, shape, careful) for shape in source.queries}
             except _OUR_FAULT:
                 raise
             except duckdb.Error:
@@ -350,14 +364,16 @@ class Reader:
         self._con.execute("create or replace temp table landing_files as select * from landing_rows")
         self._con.unregister("landing_rows")
 
-    def _stage(self, source: Source, shape_name: str) -> Path:
-        shape, query = shapes()[shape_name], source.queries[shape_name]
-        given = {row[0] for row in self._con.execute(f"describe {query}").fetchall()}
+    def _stage(self, source: Source, shape_name: str, careful: bool) -> Path:
+        shape, query = shapes()[shape_name], source.query(self._con, shape_name, careful=careful)
+        if (source.name, shape_name) not in self._given:
+            self._given[source.name, shape_name] = {row[0] for row in self._con.execute(f"describe {query}").fetchall()}
+        given = self._given[source.name, shape_name]
         derived = _DERIVED.get(shape_name, {})
         columns = [self._column(column.name, column.type, given, derived) for column in shape.columns if column.name not in LINEAGE_NAMES]
         lineage = [f"f.{name}" for name in LINEAGE_NAMES if name != "source_row"]
         instant = f"g.{shape.day_of}"
-        fate = "g.fate" if "fate" in given else "cast(null as varchar)"
+        context = "g.context" if "context" in given else "cast(null as varchar)"
         path = self._root.scratch / f"{shape_name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         self._con.execute(
@@ -366,12 +382,12 @@ class Reader:
                     g.file_no,
                     case
                         when g.refusal is not null then g.refusal
-                        when {fate} is not null then null
+                        when {context} is not null then null
                         when {instant} is null then 'missing {shape.day_of}'
                         when cast({instant} as date) > f.last_day
                             then 'in_the_future: ' || strftime({instant}, '%Y-%m-%dT%H:%M:%SZ') || ', expected no day after ' || f.last_day
                     end as refusal,
-                    {fate} as fate,
+                    {context} as context,
                     {", ".join(lineage)},
                     cast(g.source_row as bigint) as source_row,
                     {", ".join(columns)}
@@ -401,12 +417,12 @@ class Reader:
     def _write_fragments(self, shape: Shape, scratch: Path, name: str) -> None:
         rows, day = f"read_parquet({quoted(str(scratch))})", shape.day_of
         days = self._con.execute(
-            f"select distinct cast({day} as date) from {rows} where refusal is null and fate is null order by all"
+            f"select distinct cast({day} as date) from {rows} where refusal is null and context is null order by all"
         ).fetchall()
         columns = ", ".join(f'"{column.name}"' for column in shape.columns)
         for (start,) in days:
             first, end = f"timestamptz '{start} 00:00:00+00'", f"timestamptz '{start} 00:00:00+00' + interval 1 day"
-            query = f"select {columns} from {rows} where {day} >= {first} and {day} < {end} and refusal is null and fate is null"
+            query = f"select {columns} from {rows} where {day} >= {first} and {day} < {end} and refusal is null and context is null"
             target = self._root.fragment(shape.table, start, name)
             temporary = self._lake.write(self._con, query, target, name, "fragment", order=" order by source_file_sha256, source_row")
             self._lake.put(temporary, target, shape.table, start)
@@ -420,10 +436,10 @@ class Reader:
                     min({shapes()[shape].day_of}) filter (where refusal is null) over (partition by source_file_sha256),
                     (select any_value(f.pulled_at) from landing_files as f where f.file_no = r.file_no)
                 ) as refused_day_at,
-                '{shape}' as shape, case when refusal is null then fate else 'quarantined' end as fate,
-                coalesce(refusal, 'context') as reason
+                '{shape}' as shape, case when refusal is null then 'not_billable' else 'quarantined' end as fate,
+                coalesce(refusal, context) as reason
             from read_parquet({quoted(str(path))}) as r
-            qualify refusal is not null or fate is not null"""
+            qualify refusal is not null or context is not null"""
             for shape, path in staged.items()
         ]
         self._con.execute(f"create or replace temp table refused_rows as {' union all '.join(selects)}")
@@ -444,14 +460,14 @@ class Reader:
 
     def _counts(self, staged: Mapping[str, Path], number: int) -> dict[str, object]:
         selects = " union all ".join(
-            f"select refusal, fate, {shapes()[shape].day_of} as record_at, '{shape}' as shape from read_parquet({quoted(str(path))}) "
+            f"select refusal, context, {shapes()[shape].day_of} as record_at, '{shape}' as shape from read_parquet({quoted(str(path))}) "
             f"where file_no = {number}"
             for shape, path in staged.items()
         )
         row = one_row(
             self._con,
-            f"""select count(*) filter (where shape <> 'windows'), count(refusal), count(fate) filter (where refusal is null),
-                min(record_at) filter (where refusal is null and fate is null), max(record_at) filter (where refusal is null and fate is null)
+            f"""select count(*) filter (where shape <> 'windows'), count(refusal), count(context) filter (where refusal is null),
+                min(record_at) filter (where refusal is null and context is null), max(record_at) filter (where refusal is null and context is null)
             from ({selects})""",
         )
         return dict(zip(("records", "quarantined", "context", "first_record_at", "last_record_at"), row, strict=True))

@@ -7,6 +7,7 @@ no number, and nothing is published until it is mended.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -299,10 +300,25 @@ def _disorder(values: Mapping[str, object]) -> list[str]:
     return found
 
 
+def is_stale(root: DataRoot, lake: Lake) -> bool:
+    """Whether a table differs from its files, or a file has a fault (then its table is never up to date)."""
+    strangers = root.reference.is_dir() and any(path.stem not in TABLES for path in root.reference.glob("*.csv"))
+    parts = {table.name: lake.part(table.table, None) for table in TABLES.values()}
+    return strangers or any(part is None or part.fingerprint != _fingerprint(root, TABLES[name]) for name, part in parts.items())
+
+
+def _files(root: DataRoot, table: ReferenceTable) -> tuple[Path, Path]:
+    return paths.SHIPPED_DATA / f"{table.name}.csv", root.reference / f"{table.name}.csv"
+
+
+def _fingerprint(root: DataRoot, table: ReferenceTable) -> str:
+    contents = [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "" for path in _files(root, table)]
+    return digest([REFERENCE_VERSION, duckdb.__version__, repr(table), *contents])
+
+
 def _refresh(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, table: ReferenceTable) -> list[Problem]:
-    shipped, theirs = paths.SHIPPED_DATA / f"{table.name}.csv", root.reference / f"{table.name}.csv"
-    contents = [path.read_bytes().hex() if path.is_file() else "" for path in (shipped, theirs)]
-    fingerprint = digest([REFERENCE_VERSION, duckdb.__version__, repr(table), *contents])
+    shipped, theirs = _files(root, table)
+    fingerprint = _fingerprint(root, table)
     part = lake.part(table.table, None)
     if part is not None and part.fingerprint == fingerprint:
         return []

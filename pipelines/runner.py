@@ -193,5 +193,5 @@ def check_partitions(
     create_view(con, lake, model.name, parts, model.types)
     partition_sql = None
     if model.partition:
-        partition_sql = f"strftime(cast(date_trunc('{model.partition}', {model.partition_column}) as date), '%Y-%m-%d')"
+        partition_sql = f"cast(date_trunc('{model.partition}', {model.partition_column}) as date)"
     return checks.check(con, model, [label(start) for start in starts], partition_sql)

@@ -16,6 +16,10 @@ from pipelines.models import Model
 from pipelines.paths import DataRoot
 
 
+class QueryRefused(ValueError):
+    """A statement that is no question."""
+
+
 def refresh(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> bool:
     """Write the file of views anew where the tables or their columns have changed; a reader keeps the old one."""
     statements = list(_statements(lake, models))
@@ -25,8 +29,10 @@ def refresh(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> bool:
     temporary = root.views.with_name(f".{root.views.name}.tmp")
     temporary.unlink(missing_ok=True)
     with duckdb.connect(str(temporary), config={"file_search_path": str(root.path)}) as con:
+        con.execute("begin transaction")
         for statement in statements:
             con.execute(statement)
+        con.execute("commit")
         con.execute(f"create macro views_version() as {quoted(version)}")
     os.replace(temporary, root.views)
     return True
@@ -48,10 +54,21 @@ def open_views(root: DataRoot) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(root.views), read_only=True, config=config) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute(f"set file_search_path = {quoted(str(root.path))}")
-        con.execute(f"set allowed_directories = {listed([str(root.lake) + '/', str(root.closed) + '/'])}")
+        # A view's path is checked as it stands in the view and as the search path completes it.
+        folders = ["lake/", "closed/", f"{root.lake}/", f"{root.closed}/"]
+        con.execute(f"set allowed_directories = {listed(folders)}")
         con.execute("set enable_external_access = false")
         con.execute("set lock_configuration = true")
         yield con
+
+
+def ask(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyConnection:
+    """The answer to one query. Raises QueryRefused for what is no question: it could write below the lake."""
+    for statement in con.extract_statements(query):
+        if statement.type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+            word = str(statement.type).rpartition(".")[2].lower()
+            raise QueryRefused(f"a {word} statement: only queries are answered here (select, from, with, describe, show, explain)")
+    return con.execute(query)
 
 
 def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:

@@ -292,7 +292,7 @@ def _names_table(
         kind = str(row["pattern_kind"])
         if kind not in PATTERN_KINDS:
             problems.append(
-                f"model_aliases.csv: pattern_kind {kind!r} of {row['pattern']!r} is none of exact, prefix, regex: left out."
+                f"model_aliases.csv: {row['pattern']!r} is left out: {kind!r} is none of exact, prefix, regex."
             )
             continue
         pattern = str(row["pattern"])

@@ -367,7 +367,7 @@ def _parts_of_day(period: _Period, model_id: str) -> Iterator[tuple[Prices, int,
 
 
 def _context_ranges(price: Price) -> Iterator[tuple[int, int, Decimal]]:
-    """Closed-open context ranges. A tier begins *above* its start: 200000 is [200001, ..), xAI's 199999 [200000, ..)."""
+    """Closed-open context ranges. A tier begins above its start: 200000 is [200001, ..), xAI's 199999 [200000, ..)."""
     if isinstance(price, Decimal):
         yield 0, CONTEXT_END, price
         return
@@ -553,7 +553,7 @@ def _escaped(text: str) -> str:
 
 
 def _settled(names: Iterable[Name]) -> list[Name]:
-    """One meaning a pattern: the package's first, as it looks up itself; a stated name before one read from a prefix."""
+    """One meaning a pattern: the package's first, as it looks up itself; stated names before those of a prefix."""
     found: dict[tuple[str, str, str], Name] = {}
     for name in names:
         key = (name.provider, name.pattern_kind, name.pattern)

@@ -22,6 +22,7 @@ from pipelines import paths, usage
 from pipelines.contract import CONTRACT_VERSION, shapes
 from pipelines.records import Readable, Unreadable, create_records, layout_of
 
+_FIRST_RECORDS = 2_000
 _USAGE_STEPS = re.compile(r"/\* usage_steps: (?P<records>\w+), (?P<api>\w+), (?P<usage>\w+) \*/")
 
 # Folders that an export itself makes inside its delivery; they never name an account (BOOKS: files and time).
@@ -55,14 +56,26 @@ class Source:
     @cached_property
     def queries(self) -> Mapping[str, str]:
         """Shape -> SQL over ``records``. ``/* usage_steps: table, api, usage */`` stands for the steps of pipelines.usage."""
-        return {
-            name: _USAGE_STEPS.sub(
-                lambda found: usage.usage_steps(found["records"], api=found["api"], usage=found["usage"]).strip(),
-                path.read_text(encoding="utf-8"),
-            )
-            for name in shapes()
-            if (path := self.folder / f"{name}.sql").is_file()
-        }
+        return {name: path.read_text(encoding="utf-8") for name in shapes() if (path := self.folder / f"{name}.sql").is_file()}
+
+    def query(self, con: duckdb.DuckDBPyConnection, shape: str, *, careful: bool) -> str:
+        """The SQL of a shape, its usage steps written out.
+
+        Reading every known API shape costs time, so the quick way writes out those of the first records only; a record of
+        another one then has a problem, and its file is read the careful way.
+        """
+        text = self.queries[shape]
+        marker = _USAGE_STEPS.search(text)
+        if marker is None:
+            return text
+        table, api, usage_object = marker["records"], marker["api"], marker["usage"]
+        only = None
+        if not careful:
+            first = f"select {api}, {usage_object} from {table} limit {_FIRST_RECORDS}"
+            seen = con.execute(f"{text[: marker.start()]}firsts as ({first}) select distinct usage_shape({api}, {usage_object}) from firsts")
+            only = {row[0] for row in seen.fetchall()} & set(usage.usage_shapes())
+        steps = usage.usage_steps(table, api=api, usage=usage_object, only=only).strip()
+        return text[: marker.start()] + steps + text[marker.end() :]
 
     @cached_property
     def version(self) -> str:

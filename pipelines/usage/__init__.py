@@ -1,7 +1,7 @@
 """A provider's usage object, turned into disjoint token classes by SQL.
 
-Each API shape is one file beside this module, named like the shape: a header (YAML in a comment) and one struct expression
-over ``usage``, the parsed object. A new shape is a new file. The header says
+Each API shape is one file beside this module, named like the shape: a header (YAML in a comment) and one struct
+expression over ``usage``, the parsed object. A new shape is a new file. The header says
 
 ``about``          what the provider counts where, and what we do about it
 ``apis``           names of the API under which a source may hand over such objects
@@ -11,8 +11,9 @@ over ``usage``, the parsed object. A new shape is a new file. The header says
 ``define``         optional named expressions over ``usage``, written ``defined.<name>`` below
 
 The expression names token classes, and of ``OTHER_PARTS`` what the provider tells. Counts are DOUBLE there: exact up to
-2^53, and a fraction can be seen. Everything that holds for each shape is done here: a negative remainder is nulled
-and flagged, the provider's total is tested, a count that is none becomes ``problem``.
+2^53, and a fraction can be seen. Names of its lambdas begin with ``usage_``: a column of the records would win.
+Everything that holds for each shape is done here: a negative remainder is nulled and flagged, the provider's total is
+tested, a count that is none becomes ``problem``.
 
 A source's SQL takes the steps as common table expressions, after the one that holds its records::
 
@@ -28,7 +29,7 @@ parts of an expression within a step, not within a macro's lambda, where the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,10 +51,10 @@ OTHER_PARTS = {
     "flags": "VARCHAR[]",
     "is_partial": "BOOLEAN",
 }
-_PARTS = {**{name: "DOUBLE" for name in TOKEN_CLASS_NAMES}, **OTHER_PARTS}
+_PARTS = {**dict.fromkeys(TOKEN_CLASS_NAMES, "DOUBLE"), **OTHER_PARTS}
 # What the struct ``classed`` holds, in this order.
 CLASSES_TYPES = {
-    **{name: "BIGINT" for name in TOKEN_CLASS_NAMES},
+    **dict.fromkeys(TOKEN_CLASS_NAMES, "BIGINT"),
     "context_test_tokens": "BIGINT",
     "provider_total_tokens": "BIGINT",
     "extra_units": "MAP(VARCHAR, DECIMAL(38,9))",
@@ -68,6 +69,7 @@ CLASSES_TYPES = {
 # A DOUBLE above this does not hold every whole number.
 LARGEST_COUNT = 2**53
 _FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n\*/\n(?P<expression>\{.*\})\s*\Z", re.DOTALL)
+_NAMED_PART = re.compile(r"^    '(\w+)':", re.MULTILINE)
 _HEADER_KEYS = {"about", "apis", "recognised_by", "basis", "fields", "define"}
 
 
@@ -114,19 +116,26 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
 
     They are temporary: they live and die with the connection, whatever database it is on.
     """
-    for statement in (_COUNT_PROBLEM, _MODALITY_TOKENS, _shape_macro()):
+    for statement in (_COUNT_PROBLEM, _MODALITY_TOKENS, _LIFETIME_TOKENS, _shape_macro()):
         connection.execute(statement)
 
 
-def usage_steps(records: str, *, api: str, usage: str) -> str:
+def usage_steps(records: str, *, api: str, usage: str, only: Collection[str] | None = None) -> str:
     """Common table expressions from ``records`` (a table or an earlier step) to ``usage_classed``.
 
     ``usage_classed`` has all columns of ``records``, ``usage_shape`` (null without usage, ``ambiguous`` where no api is
     given and the keys fit no shape or several, ``unknown`` where the api is not known) and the struct ``classed``
-    (``CLASSES_TYPES``). Where ``classed.problem`` is not null the classes are null and the record belongs in quarantine.
+    (``CLASSES_TYPES``). Where ``classed.problem`` is not null the classes are null: the record belongs in quarantine.
 
     ``api`` and ``usage`` are expressions over ``records``, of type VARCHAR and JSON; each is evaluated once.
+    ``only`` names the shapes that occur, where the caller has looked (``select distinct usage_shape(api, usage)``
+    costs little): the parser then reads the fields of these alone. A row of another shape gets a ``problem``.
+    None or empty: all shapes.
+
+    Raises KeyError where ``only`` names no shape.
     """
+    shapes = [usage_shapes()[name] for name in sorted(only or usage_shapes())]
+    fields = _all_fields(shapes)
     return f"""
 usage_named as (
     select *, {api} as usage_api, {usage} as usage_text
@@ -137,19 +146,21 @@ usage_shaped as (
     from usage_named
 ),
 usage_parsed as (
-    select *, from_json(usage_text, {_literal(_structure(_all_fields()))}) as usage_texts
+    select *, from_json(usage_text, {_literal(_structure(fields))}) as usage_texts
     from usage_shaped
 ),
 usage_counted as (
-    select *, try_cast(usage_texts as {_columns(_all_fields())}) as usage_numbers
+    select *, try_cast(usage_texts as {_columns(fields)}) as usage_numbers
     from usage_parsed
 ),
 usage_found as (
-    select *, {_parts()} as usage_parts, {_problem()} as usage_problem
+    select *, {_parts(shapes)} as usage_parts, {_problem(shapes)} as usage_problem
     from usage_counted
 ),
 usage_classed as (
-    select * exclude (usage_api, usage_text, usage_texts, usage_numbers, usage_parts, usage_problem), {_classed()} as classed
+    select
+        * exclude (usage_api, usage_text, usage_texts, usage_numbers, usage_parts, usage_problem),
+        {_classed()} as classed
     from usage_found
 )
 """
@@ -184,6 +195,8 @@ def _read_shape(path: Path) -> UsageShape:
         raise UsageShapeError(f"{path.name}: header has {sorted(unknown)}, known are {sorted(_HEADER_KEYS)}")
     if header.get("basis") not in ("inclusive", "disjoint"):
         raise UsageShapeError(f"{path.name}: basis is {header.get('basis')!r}, expected inclusive or disjoint")
+    if unknown := set(_NAMED_PART.findall(match["expression"])) - set(_PARTS):
+        raise UsageShapeError(f"{path.name}: {sorted(unknown)} is neither a token class nor one of {list(OTHER_PARTS)}")
     return UsageShape(
         name=path.name.removesuffix(".sql"),
         about=header["about"],
@@ -246,8 +259,17 @@ create or replace temp macro modality_tokens(details, modalities) as
         )
     )
 """
+_LIFETIME_TOKENS = """
+create or replace temp macro lifetime_tokens(details, lifetime) as
+    list_sum(
+        list_transform(
+            list_filter(details, lambda usage_part: usage_part.ttl = lifetime),
+            lambda usage_part: usage_part.inputTokens
+        )
+    )
+"""
 _NOT_AN_OBJECT = (
-    "case when json_type(usage_text) <> 'OBJECT' "
+    "case when json_type(usage_text) not in ('OBJECT', 'NULL') "
     "then 'usage is ' || left(cast(usage_text as varchar), 40) || ', expected an object' end"
 )
 
@@ -268,7 +290,8 @@ def _is_sound(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterato
         elif isinstance(of, list):
             counts = [part for part, kind in of[0].items() if kind == "count"]
             wrong = " or ".join(f"not {_is_count(f'usage_element.{count}')}" for count in counts)
-            yield f"coalesce(len(list_filter({number}, lambda usage_element: coalesce({wrong}, true))) = 0, {text} is null)"
+            doubtful = f"list_filter({number}, lambda usage_element: coalesce({wrong}, true))"
+            yield f"coalesce(len({doubtful}) = 0, {text} is null)"
         elif of == "count":
             yield f"({number} is null) = ({text} is null)"
             yield f"coalesce({number} = floor({number}), true)"
@@ -312,29 +335,31 @@ def _problems(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterato
                 )
 
 
-def _problem() -> str:
+def _problem(shapes: Collection[UsageShape]) -> str:
     """A sentence for quarantine, or NULL. The text is read again only where the parsed values leave a doubt."""
     branches = []
-    for shape in usage_shapes().values():
+    for shape in shapes:
         anything = " or ".join(f"usage_texts.{name} is not null" for name in shape.fields)
         numbers = ", ".join(".".join(("usage_numbers", *keys)) for keys in _counts(shape.fields))
         in_range = f"coalesce(least({numbers}) >= 0 and greatest({numbers}) <= {LARGEST_COUNT}, true)"
         sound = " and ".join([f"({anything})", in_range, *_is_sound(shape.fields)])
         found = f"coalesce({_NOT_AN_OBJECT}, {', '.join(_problems(shape.fields))})"
         branches.append(f"when {_literal(shape.name)} then case when {sound} then null else {found} end")
-    return f"case usage_shape {_lines(branches)} when 'ambiguous' then {_NOT_AN_OBJECT} when 'unknown' then {_NOT_AN_OBJECT} end"
+    left_out = [name for name in usage_shapes() if name not in {shape.name for shape in shapes}]
+    branches += [f"when {_literal(name)} then 'usage is of shape {name}, which was not asked for'" for name in left_out]
+    return f"case usage_shape {_lines(branches)} else {_NOT_AN_OBJECT} end"
 
 
 # --- what comes out ---------------------------------------------------------------------------------------------------
 
 
-def _all_fields() -> dict[str, Any]:
-    """The fields of all shapes in one object: which shape a row has is known row by row, the parser reads one structure.
+def _all_fields(shapes: Collection[UsageShape]) -> dict[str, Any]:
+    """The fields of all shapes in one object: rows of all shapes come mixed, and the parser reads one structure.
 
     Raises UsageShapeError where two shapes want to read the same key in different ways.
     """
     merged: dict[str, Any] = {}
-    for shape in usage_shapes().values():
+    for shape in shapes:
         _merge(merged, shape.fields, shape.name)
     return merged
 
@@ -347,14 +372,15 @@ def _merge(into: dict[str, Any], fields: Mapping[str, Any], name: str) -> None:
             raise UsageShapeError(f"{name}.sql: field {key} is {of} here and {into[key]} in another shape")
 
 
-def _parts() -> str:
+def _parts(shapes: Collection[UsageShape]) -> str:
     """The shape's own struct, widened to all parts that there are."""
     widened = "STRUCT(" + ", ".join(f"{name} {of}" for name, of in _PARTS.items()) + ")"
-    branches = []
-    for shape in usage_shapes().values():
+    branches = [f"when '' then cast(null as {widened})"]
+    for shape in shapes:
         expression = _over_columns(shape.expression)
         for name, text in shape.define.items():
-            expression = re.sub(rf"\bdefined\.{name}\b", lambda _, text=text: f"({_over_columns(text)})", expression)
+            defined = f"({_over_columns(text)})".replace("\\", "\\\\")
+            expression = re.sub(rf"\bdefined\.{name}\b", defined, expression)
         branches.append(f"when {_literal(shape.name)} then cast({expression} as {widened})")
     return f"case usage_shape {_lines(branches)} end"
 
@@ -379,7 +405,8 @@ def _classed() -> str:
     values |= {
         "extra_units": "usage_parts.extra_units",
         "usage_flags": f"""case
-            when not ({negative}) and not ({mismatch}) and not ({nothing}) and usage_parts.flags is null then cast([] as varchar[])
+            when not ({negative}) and not ({mismatch}) and not ({nothing}) and usage_parts.flags is null
+                then cast([] as varchar[])
             when usage_shape is null then ['missing_usage']
             when usage_parts is null then ['ambiguous_shape']
             else list_sort(list_distinct(list_filter(list_concat(usage_parts.flags, [
@@ -388,11 +415,11 @@ def _classed() -> str:
                 case when {nothing} then 'missing_usage' end
             ]), lambda usage_flag: usage_flag is not null)))
         end""",
-        "usage_basis": f"case usage_shape {_lines(_basis_branches())} when 'ambiguous' then 'ambiguous' when 'unknown' then 'ambiguous' end",
+        "usage_basis": f"case usage_shape {_lines(_basis_branches())} end",
         "usage_quality": f"""case
             when usage_shape in ('ambiguous', 'unknown') then 'partial'
             when {nothing} then 'missing'
-            when {negative} or usage_parts.is_partial then 'partial'
+            when {negative} or usage_parts.is_partial or usage_problem is not null then 'partial'
             else 'reported'
         end""",
         "service_tier": "usage_parts.service_tier",
@@ -404,7 +431,9 @@ def _classed() -> str:
 
 
 def _basis_branches() -> list[str]:
-    return [f"when {_literal(shape.name)} then {_literal(shape.basis)}" for shape in usage_shapes().values()]
+    bases = {shape.name: shape.basis for shape in usage_shapes().values()}
+    bases |= {"ambiguous": "ambiguous", "unknown": "ambiguous"}
+    return [f"when {_literal(name)} then {_literal(basis)}" for name, basis in bases.items()]
 
 
 def _lines(branches: list[str]) -> str:
@@ -428,8 +457,11 @@ def _shape_macro() -> str:
 create or replace temp macro usage_shape(api_name, usage_json) as case
     when usage_json is null or cast(usage_json as varchar) = 'null' then null
     when api_name is null then list_transform(
-        list_transform([json_keys(usage_json)], lambda usage_keys: list_filter([{fitting}], lambda fit: fit is not null)),
-        lambda fits: case when len(fits) = 1 then fits[1] else 'ambiguous' end
+        list_transform(
+            [json_keys(usage_json)],
+            lambda usage_keys: list_filter([{fitting}], lambda usage_fit: usage_fit is not null)
+        ),
+        lambda usage_fits: case when len(usage_fits) = 1 then usage_fits[1] else 'ambiguous' end
     )[1]
     else case api_name {by_api} else 'unknown' end
 end

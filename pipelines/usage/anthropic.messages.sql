@@ -1,9 +1,10 @@
 /*
 about: >-
-  Anthropic Messages. input_tokens excludes both cache classes; output_tokens includes thinking, which newer answers also give
-  as a detail. Cache writes are split by lifetime in cache_creation; writes that the split does not hold (no split, a
-  zeroed or a partial one) are cache_write_tokens, priced at the 5-minute rate. Web searches are billed apiece, web fetches not.
-  iterations may hold work that the top level leaves out (compaction, advisor models): such rows are flagged.
+  Anthropic Messages. input_tokens excludes both cache classes; output_tokens includes thinking,
+  which newer answers also give as a detail. Cache writes are split by lifetime in cache_creation;
+  writes that the split does not hold (no split, a zeroed or a partial one) are cache_write_tokens,
+  priced at the 5-minute rate. Web searches are billed apiece, web fetches not. iterations may hold
+  work that the top level leaves out (compaction, advisor models): such rows are flagged.
 apis: [anthropic.messages, bedrock.anthropic, vertex.anthropic, azure.anthropic]
 recognised_by:
   all: [input_tokens, output_tokens]
@@ -34,7 +35,11 @@ fields:
         - coalesce(usage.cache_creation.ephemeral_5m_input_tokens, 0)
         - coalesce(usage.cache_creation.ephemeral_1h_input_tokens, 0),
         -- A split that holds all writes leaves none unstated; without any split the total says it, a 0 included.
-        if(coalesce(usage.cache_creation.ephemeral_5m_input_tokens, usage.cache_creation.ephemeral_1h_input_tokens) is null, null, 0)
+        if(
+            usage.cache_creation.ephemeral_5m_input_tokens is null
+            and usage.cache_creation.ephemeral_1h_input_tokens is null,
+            null, 0
+        )
     ),
     'output_text_tokens': usage.output_tokens - coalesce(usage.output_tokens_details.thinking_tokens, 0),
     'output_reasoning_tokens': usage.output_tokens_details.thinking_tokens,

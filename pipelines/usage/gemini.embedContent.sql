@@ -1,6 +1,7 @@
 /*
 about: >-
-  Gemini and Vertex embeddings: promptTokenCount is all there is, and nothing comes out. Output stays null.
+  Gemini and Vertex embeddings: promptTokenCount is all there is, and nothing comes out. Output
+  stays null.
 apis: [gemini.embedContent, gemini.batchEmbedContents, vertex.embedContent]
 basis: inclusive
 fields:

@@ -1,10 +1,11 @@
 /*
 about: >-
-  Gemini API and Vertex generateContent. promptTokenCount includes cachedContentTokenCount; toolUsePromptTokenCount comes on
-  top, and so does thoughtsTokenCount on the output side, unless prompt, tool prompts and candidates alone make up the
-  total: then thoughts are inside the candidates. Audio and images are taken out of prompt, cache and candidates,
-  video and documents out of the uncached prompt. JSON leaves a count of 0 out: candidates are 0 where the total shows it;
-  a cache read that is left out stays null, since implicit caching is not always reported.
+  Gemini API and Vertex generateContent. promptTokenCount includes cachedContentTokenCount;
+  toolUsePromptTokenCount comes on top, and so does thoughtsTokenCount on the output side, unless
+  prompt, tool prompts and candidates alone make up the total: then thoughts are inside the
+  candidates. Audio and images are taken out of prompt, cache and candidates, video and documents
+  out of the uncached prompt. JSON leaves a count of 0 out: candidates are 0 where the total shows
+  it; a cache read that is left out stays null, since implicit caching is not always reported.
 apis: [gemini.generateContent, gemini.streamGenerateContent, vertex.generateContent]
 recognised_by:
   all: [promptTokenCount]

@@ -1,13 +1,16 @@
 /*
 about: >-
-  OpenAI Chat Completions, and all who answer in its form. prompt_tokens includes cached, cache-write and audio tokens,
-  completion_tokens includes reasoning, audio and rejected predictions (billed): the parts are subtracted, never added.
-  The cached part goes by other names elsewhere: top level cached_tokens (Together), num_cached_tokens (Mistral),
-  prompt_cache_hit_tokens (DeepSeek), prompt_token_details (OpenAI Assistants, Writer). The lifetime of a cache write is not said.
-apis: [openai.chat, azure.chat, groq.chat, mistral.chat, deepseek.chat, together.chat, cerebras.chat, fireworks.chat]
+  OpenAI Chat Completions, and all who answer in its form. prompt_tokens includes cached, cache-
+  write and audio tokens, completion_tokens includes reasoning, audio and rejected predictions
+  (billed): the parts are subtracted, never added. The cached part goes by other names elsewhere:
+  top level cached_tokens (Together), num_cached_tokens (Mistral), prompt_cache_hit_tokens
+  (DeepSeek), prompt_token_details (OpenAI Assistants, Writer). OpenRouter's web searches are billed
+  apiece. The lifetime of a cache write is not said.
+apis: [openai.chat, azure.chat, groq.chat, mistral.chat, deepseek.chat, together.chat,
+  cerebras.chat, fireworks.chat, openrouter.chat]
 recognised_by:
   all: [prompt_tokens, completion_tokens]
-  none: [num_sources_used, cache_creation_input_tokens, cache_read_input_tokens, is_byok, cost_details]
+  none: [num_sources_used, cache_creation_input_tokens, cache_read_input_tokens]
 basis: inclusive
 fields:
   prompt_tokens: count
@@ -19,6 +22,7 @@ fields:
   cached_tokens: count
   num_cached_tokens: count
   prompt_cache_hit_tokens: count
+  server_tool_use_details: {web_search_requests: count}
   service_tier: text
 */
 {
@@ -44,6 +48,10 @@ fields:
     'output_image_tokens': usage.completion_tokens_details.image_tokens,
     'context_test_tokens': usage.prompt_tokens,
     'provider_total_tokens': usage.total_tokens,
+    'extra_units': case
+        when usage.server_tool_use_details.web_search_requests > 0
+        then map {'web_search': cast(usage.server_tool_use_details.web_search_requests as decimal(38, 9))}
+    end,
     'service_tier': usage.service_tier,
     'is_partial': usage.prompt_tokens is null or usage.completion_tokens is null,
 }

@@ -1,6 +1,7 @@
 /*
 about: >-
-  OpenAI Embeddings: prompt_tokens is all there is, nothing is cached and nothing comes out. Output stays null.
+  OpenAI Embeddings: prompt_tokens is all there is, nothing is cached and nothing comes out. Output
+  stays null.
 apis: [openai.embeddings, azure.embeddings, mistral.embeddings, together.embeddings]
 recognised_by:
   all: [prompt_tokens, total_tokens]

@@ -1,8 +1,10 @@
 /*
 about: >-
-  OpenAI Responses. input_tokens includes cached, cache-write and audio tokens, output_tokens includes reasoning: the parts
-  are subtracted, never added. The lifetime of a cache write is not said.
-apis: [openai.responses, azure.responses, deepseek.responses, xai.responses, openrouter.responses, bedrock.responses]
+  OpenAI Responses. input_tokens includes cached, cache-write and audio tokens, output_tokens
+  includes reasoning: the parts are subtracted, never added. The lifetime of a cache write is not
+  said.
+apis: [openai.responses, azure.responses, deepseek.responses, xai.responses, openrouter.responses,
+  bedrock.responses]
 recognised_by:
   all: [input_tokens, output_tokens, input_tokens_details]
 basis: inclusive

@@ -1,8 +1,8 @@
 /*
 about: >-
-  xAI chat completions. prompt_tokens includes cached tokens; reasoning is outside completion_tokens where the total is
-  prompt + completion + reasoning, inside where it is prompt + completion. Image tokens overlap the cached ones and stay in the prompt.
-  Live-search sources are billed apiece.
+  xAI chat completions. prompt_tokens includes cached tokens; reasoning is outside completion_tokens
+  where the total is prompt + completion + reasoning, inside where it is prompt + completion. Image
+  tokens overlap the cached ones and stay in the prompt. Live-search sources are billed apiece.
 apis: [xai.chat]
 recognised_by:
   all: [prompt_tokens, completion_tokens, num_sources_used]

@@ -76,7 +76,7 @@ notes:
   - A cost that a provider or gateway stated is booked only where the book has no price; it has no split by class.
   - Failed and repeated calls are priced by their usage, not by their status.
 */
-with asked as not materialized (
+with asked as (
     select
         q.request_key,
         q.started_at,

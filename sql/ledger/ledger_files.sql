@@ -58,7 +58,7 @@ sentences as (
                 || case when records > 1 then ' (' || cast(records as varchar) || ' records)' else '' end
         end as sentence,
         row_number() over (
-            partition by source, source_account, source_file_sha256 order by usage_date, first_source_row, shape, fate, reason
+            partition by source, source_account, source_file_sha256 order by first_source_row, usage_date, shape, fate, reason
         ) as place,
         count(*) over (partition by source, source_account, source_file_sha256) as sentences,
     from ledger_record_fates

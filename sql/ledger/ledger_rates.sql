@@ -186,8 +186,8 @@ pieces as (
         b.confidence,
         b.ctx_min_tokens,
         b.ctx_max_tokens,
-        greatest(k.day_from_at, b.effective_from, k.day_from_at + to_seconds(b.window_from_s)) as rate_from_at,
-        least(k.day_to_at, b.effective_to, k.day_from_at + to_seconds(b.window_to_s)) as rate_to_at,
+        greatest(k.day_from_at, b.effective_from, k.day_from_at + b.window_from_s * interval 1 second) as rate_from_at,
+        least(k.day_to_at, b.effective_to, k.day_from_at + b.window_to_s * interval 1 second) as rate_to_at,
     from conditioned as k
     inner join book as b
         on b.provider = k.provider
@@ -210,8 +210,8 @@ pieces as (
         b.confidence,
         b.ctx_min_tokens,
         b.ctx_max_tokens,
-        greatest(k.day_from_at, b.effective_from, k.day_from_at + to_seconds(b.window_from_s)) as rate_from_at,
-        least(k.day_to_at, b.effective_to, k.day_from_at + to_seconds(b.window_to_s)) as rate_to_at,
+        greatest(k.day_from_at, b.effective_from, k.day_from_at + b.window_from_s * interval 1 second) as rate_from_at,
+        least(k.day_to_at, b.effective_to, k.day_from_at + b.window_to_s * interval 1 second) as rate_to_at,
     from conditioned as k
     inner join book as b
         on b.provider = k.provider
@@ -242,10 +242,10 @@ overrides as (
         coalesce(o.ctx_min_tokens, 0) as ctx_min_tokens,
         coalesce(o.ctx_max_tokens, 4611686018427387904) as ctx_max_tokens,
         greatest(
-            k.day_from_at, coalesce(o.effective_from, k.day_from_at), k.day_from_at + to_seconds(coalesce(o.window_from_s, 0))
+            k.day_from_at, coalesce(o.effective_from, k.day_from_at), k.day_from_at + coalesce(o.window_from_s, 0) * interval 1 second
         ) as rate_from_at,
         least(
-            k.day_to_at, coalesce(o.effective_to, k.day_to_at), k.day_from_at + to_seconds(coalesce(o.window_to_s, 86400))
+            k.day_to_at, coalesce(o.effective_to, k.day_to_at), k.day_from_at + coalesce(o.window_to_s, 86400) * interval 1 second
         ) as rate_to_at,
     from conditioned as k
     inner join ref_price_overrides as o
@@ -521,8 +521,8 @@ box_units as (
         key_number,
         rate_from_at,
         ctx_min_tokens,
-        map_from_entries(list(row(word, list_rate) order by word)) as unit_list_usd_per_million,
-        map_from_entries(list(row(word, contracted_rate) order by word)) as unit_usd_per_million,
+        map_from_entries(list(struct_pack(key := word, value := list_rate) order by word)) as unit_list_usd_per_million,
+        map_from_entries(list(struct_pack(key := word, value := contracted_rate) order by word)) as unit_usd_per_million,
     from other_units
     group by key_number, rate_from_at, ctx_min_tokens
 ),

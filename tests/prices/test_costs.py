@@ -114,7 +114,7 @@ def test_cached_tokens_of_gemini_are_not_halved_in_batch(cost: Cost) -> None:
 
 
 def test_cached_tokens_in_a_batch_without_a_listed_price_are_not_guessed(cost: Cost) -> None:
-    """Trap 21: o3 has no cached price in batch: unknown_tier, and the part that has a price (1000 x 1) as an estimate."""
+    """Trap 21: o3 has no cached price in batch: unknown_tier; the part with a price (1000 x 1) is the estimate."""
     row = cost(model_served="o3", is_batch=True, input_uncached_tokens=1_000, cache_read_tokens=1_000)
 
     assert (row["cost_status"], row["cost_reason"], row["list_cost_usd"]) == (
@@ -139,7 +139,7 @@ def test_cached_tokens_in_a_batch_without_a_listed_price_are_not_guessed(cost: C
     ],
 )
 def test_an_unknown_model_costs_null_and_never_zero(cost: Cost, provider: str, model: str) -> None:
-    """Traps 22, 26, 27, 28: a family prefix never prices a new member; deployment and profile names need the user's table."""
+    """Traps 22, 26, 27, 28: a family prefix never prices a new member; deployments need the user's own table."""
     row = cost(provider=provider, model_served=model, input_uncached_tokens=1_000)
 
     assert (row["cost_status"], row["list_cost_usd"], row["effective_cost_usd"]) == ("unknown_model", None, None)
@@ -196,7 +196,7 @@ def test_many_small_costs_add_up_exactly(cost: Cost) -> None:
 
 
 def test_a_gateway_cache_hit_is_free(cost: Cost) -> None:
-    """Trap 34: a hit of the gateway's own cache costs exactly 0 and says why, also where it repeats the old usage."""
+    """Trap 34: a hit of the gateway's own cache costs exactly 0 and says why, even where old usage is repeated."""
     for tokens in (0, 1_000):
         row = cost(gateway_cache_hit=True, input_uncached_tokens=tokens, output_text_tokens=0)
         assert (row["cost_status"], row["cost_reason"]) == ("free", "cache_hit")

@@ -124,7 +124,7 @@ def test_gemini_thoughts_are_output(cost: Cost) -> None:
     [("2026-08-20T23:59:59.999999Z", "0.019613"), ("2026-08-21T00:00:00Z", "0.0154504")],
 )
 def test_the_price_of_the_instant_counts(cost: Cost, started_at: str, expected: str) -> None:
-    """849 x 5 + 27136 x 0.5 + 60 x 30 = 19613 before 2026-08-21; 849 x 4 + 27136 x 0.4 + 60 x 20 = 15450.4 from then on (ccusage#1636)."""
+    """849 x 5 + 27136 x 0.5 + 60 x 30 = 19613; from 08-21 849 x 4 + 27136 x 0.4 + 60 x 20 = 15450.4 (ccusage#1636)."""
     row = cost(
         model_served="gpt-5.6-sol",
         started_at=started_at,

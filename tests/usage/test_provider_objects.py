@@ -19,10 +19,10 @@ OBJECTS = Path(__file__).parents[3] / "shared" / "data" / "provider_usage" / "us
 APIS = {
     "/interactions": None,
     "/cachedContents": None,
-    "bedrock-runtime": None,
-    "cohere.com": None,
+    "/invoke": None,
+    "/converse": "bedrock.converse",
+    "cohere.com": "cohere.chat",
     "voyageai.com": None,
-    "openrouter.ai/api/v1/chat": None,
     "mbedContent": "gemini.embedContent",
     "/embeddings": "openai.embeddings",
     "enerateContent": "gemini.generateContent",
@@ -51,7 +51,10 @@ def read() -> list[tuple[dict[str, Any], str, dict[str, Any]]]:
         rows = connection.execute(
             f"""
             with records as (
-                select unnest(range(len($api))) as place, unnest($api::varchar[]) as api, unnest($usage::json[]) as usage
+                select
+                    unnest(range(len($api))) as place,
+                    unnest($api::varchar[]) as api,
+                    unnest($usage::json[]) as usage
             ), {steps}
             select usage_shape, classed from usage_classed order by place
             """,
@@ -81,7 +84,13 @@ def test_sums_are_the_providers_or_the_row_is_flagged(read: list[tuple[dict[str,
 
 @pytest.mark.parametrize(
     ("shape", "least"),
-    [("openai.chat", 300), ("openai.responses", 140), ("anthropic.messages", 220), ("gemini.generateContent", 270)],
+    [
+        ("openai.chat", 300),
+        ("openai.responses", 140),
+        ("anthropic.messages", 220),
+        ("gemini.generateContent", 270),
+        ("bedrock.converse", 100),
+    ],
 )
 def test_enough_objects_of_a_shape_are_read(
     read: list[tuple[dict[str, Any], str, dict[str, Any]]], shape: str, least: int

@@ -376,6 +376,49 @@ def test_gemini_leaves_zero_out() -> None:
     assert (tokens(unknown), unknown["usage_quality"]) == ({"input_uncached": 10}, "partial")
 
 
+# --- Bedrock, Cohere --------------------------------------------------------------------------------------------------
+
+
+def converse(details: list[dict[str, Any]] | None) -> dict[str, Any]:
+    given = {"inputTokens": 4299, "outputTokens": 631, "cacheReadInputTokens": 35574, "cacheWriteInputTokens": 17787}
+    return {**given, "totalTokens": 58291} | ({"cacheDetails": details} if details else {})
+
+
+def test_bedrock_totals_include_the_cache_and_the_input_does_not() -> None:
+    """16.9: 4,299 + 35,574 + 17,787 + 631 = 58,291: nothing remains to be billed as output."""
+    found = classed("bedrock.converse", converse(None))
+
+    assert tokens(found) == {"input_uncached": 4299, "cache_read": 35574, "cache_write": 17787, "output_text": 631}
+    assert (found["usage_flags"], found["context_test_tokens"]) == ([], 57660)
+
+
+def test_bedrock_lifetimes_are_used_only_where_they_sum_to_the_writes() -> None:
+    """17,000 + 787 = 17,787; 17,000 alone is not."""
+    five, hour = {"ttl": "5m", "inputTokens": 17000}, {"ttl": "1h", "inputTokens": 787}
+    whole = classed("bedrock.converse", converse([five, hour]))
+    part = classed("bedrock.converse", converse([five]))
+
+    assert tokens(whole) == {
+        "input_uncached": 4299,
+        "cache_read": 35574,
+        "cache_write_5m": 17000,
+        "cache_write_1h": 787,
+        "output_text": 631,
+    }
+    assert tokens(part) == {"input_uncached": 4299, "cache_read": 35574, "cache_write": 17787, "output_text": 631}
+    assert (whole["usage_flags"], part["usage_flags"]) == ([], ["split_mismatch"])
+
+
+def test_cohere_bills_its_billed_units() -> None:
+    """542 tokens went in, 13 are billed."""
+    given = {
+        "billed_units": {"input_tokens": 13, "output_tokens": 61},
+        "tokens": {"input_tokens": 542, "output_tokens": 63},
+    }
+
+    assert tokens(classed("cohere.chat", given)) == {"input_uncached": 13, "output_text": 61}
+
+
 # --- no usage, no shape -----------------------------------------------------------------------------------------------
 
 
@@ -526,6 +569,23 @@ def test_columns_of_the_source_do_not_get_in_the_way() -> None:
         ).fetchone()
 
     assert row == ("draft", "batch", 1, ["iterations_outside_total"])
+
+
+def test_a_shape_that_was_not_asked_for_is_a_problem() -> None:
+    """A caller that looked wrongly gets no row with classes left out."""
+    with duckdb.connect() as connection:
+        usage.register(connection)
+        connection.execute(
+            "create table records as select 'openai.chat' as api, json($given) as usage", {"given": json.dumps(chat())}
+        )
+        for only, problem in (
+            (["openai.chat"], None),
+            (["xai.chat"], "usage is of shape openai.chat, which was not asked for"),
+            ([], None),
+        ):
+            steps = usage.usage_steps("records", api="api", usage="usage", only=only)
+            rows = connection.execute(f"with {steps} select classed.problem from usage_classed").fetchall()
+            assert rows == [(problem,)]
 
 
 def test_every_api_is_read_by_one_shape() -> None:

@@ -24,7 +24,7 @@ select
     file_no,
     source_row,
     coalesce(wrong, wrong_amount('amount.value', r.amount.value), wrong_amount('quantity', r.quantity)) as refusal,
-    case when raw is null or r.amount.value is null then 'not_billable' end as fate,
+    case when raw is null then 'context (empty bucket)' when r.amount.value is null then 'context (no amount)' end as context,
     concat_ws(
         '|',
         endpoint,

@@ -20,7 +20,7 @@ select
                 then 'input_cached_tokens ' || r.input_cached_tokens || ' is more than input_tokens ' || r.input_tokens
         end
     ) as refusal,
-    case when raw is null then 'not_billable' end as fate,
+    case when raw is null then 'context (empty bucket)' end as context,
     concat_ws(
         '|',
         endpoint,

@@ -1,0 +1,210 @@
+"""The price book: layers, conditions, defects of the package, stability."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from conftest import REPOSITORY, SHARED, at, book_of, usd
+
+from pipelines.prices import Book, rates_at, source_version
+from pipelines.prices.rates import OPEN_END
+
+
+def price(**given: Any) -> dict[str, Any]:
+    return {
+        "provider": "openai",
+        "model_id": "larch",
+        "unit": "input",
+        "per_units": 1_000_000,
+        "unit_price": "2",
+        "effective_from": "2026-01-01",
+    } | given
+
+
+def own(book: Book, model_id: str = "larch") -> list[dict[str, Any]]:
+    return book.tables["ref_price_book"].filter(pl.col("model_id") == model_id).to_dicts()
+
+
+def test_no_two_rates_of_a_key_hold_at_once(book: Book) -> None:
+    """Check 1 of section 4.3 over every row: time, context, window and weekday never overlap in a key."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for row in book.tables["ref_price_book"].filter(pl.col("superseded_at") == OPEN_END).to_dicts():
+        names = ("provider", "model_id", "unit", "service_tier", "processing", "region_class")
+        groups[tuple(row[name] for name in names)].append(row)
+
+    for key, rows in groups.items():
+        for place, left in enumerate(rows):
+            for right in rows[place + 1 :]:
+                meet = all(
+                    left[low] < right[high] and right[low] < left[high]
+                    for low, high in (
+                        ("effective_from", "effective_to"),
+                        ("ctx_min_tokens", "ctx_max_tokens"),
+                        ("window_from_s", "window_to_s"),
+                    )
+                )
+                assert not (meet and left["weekday_mask"] & right["weekday_mask"]), key
+
+
+def test_the_same_input_gives_the_same_book() -> None:
+    rows = [price(), price(unit="output", unit_price="8")]
+
+    first, second = book_of(rows), book_of(rows)
+
+    assert first.version == second.version
+    assert first.tables["ref_price_book"].equals(second.tables["ref_price_book"])
+    assert first.tables["ref_model_names"].equals(second.tables["ref_model_names"])
+    assert first.version != book_of([price(unit_price="3")]).version
+
+
+def test_a_price_id_is_unique_and_survives_the_end_of_its_price() -> None:
+    """A price that gets an end is the same statement: the days it priced must keep their bytes."""
+    [open_ended] = own(book_of([price()]))
+    [ended] = own(book_of([price(effective_to="2027-01-01")]))
+    ids = book_of([price()]).tables["ref_price_book"]["price_id"]
+
+    assert open_ended["price_id"] == ended["price_id"]
+    assert ids.n_unique() == len(ids)
+
+
+def test_no_condition_is_null(book: Book) -> None:
+    conditions = ["service_tier", "processing", "ctx_min_tokens", "ctx_max_tokens", "region_class", "window_from_s"]
+    table = book.tables["ref_price_book"].select(*conditions, "window_to_s", "weekday_mask", "effective_from")
+
+    assert sum(table.null_count().row(0)) == 0
+
+
+def test_a_user_row_takes_its_box_and_leaves_the_rest() -> None:
+    """gpt-4o costs 2.50; a contract list of 2026-12 alone says 2.00."""
+    book = book_of(
+        [price(model_id="gpt-4o", unit_price="2.00", effective_from="2026-12-01", effective_to="2027-01-01")]
+    )
+
+    found = [
+        rates_at(book, "openai", "gpt-4o", at(instant)).filter(pl.col("unit") == "input")["unit_price"].to_list()
+        for instant in ("2026-11-30T23:59:59Z", "2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z")
+    ]
+
+    assert found == [[usd("2.5")], [usd("2")], [usd("2.5")]]
+    assert any("gpt-4o" in problem and "user rows win" in problem for problem in book.problems)
+
+
+def test_a_later_known_equal_row_supersedes_the_earlier() -> None:
+    """BOOKS 7: 89.00 was a slip, 82.50 is known from 2026-10-06; both stay readable."""
+    rows = [price(unit_price="89"), price(unit_price="82.50", known_at="2026-10-06")]
+
+    slip, corrected = sorted(own(book_of(rows)), key=lambda row: row["known_at"])
+
+    assert (slip["unit_price"], slip["superseded_at"]) == (usd("89"), at("2026-10-06T00:00:00Z"))
+    assert (corrected["unit_price"], corrected["superseded_at"]) == (usd("82.5"), OPEN_END)
+
+
+def test_two_rows_that_contradict_each_other_are_reported() -> None:
+    book = book_of([price(), price(unit_price="3", effective_from="2026-06-01")])
+
+    assert any("two user rows hold at the same time" in problem for problem in book.problems)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"unit_price": "0.0000000001"}, "more than nine decimals"),
+        ({"effective_to": "2026-01-01"}, "not after effective_from"),
+        ({"currency": "EUR"}, "kept in USD"),
+        ({"unit": None}, "no unit"),
+    ],
+)
+def test_a_row_that_cannot_be_used_stops_the_build(broken: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        book_of([price(**broken)])
+
+
+def test_typing_errors_of_ten_times_are_reported() -> None:
+    """Trap 32: cached dearer than uncached; a jump of more than five times."""
+    book = book_of(
+        [
+            price(effective_to="2026-06-01"),
+            price(unit_price="20", effective_from="2026-06-01"),
+            price(unit="cache_read", unit_price="3"),
+        ]
+    )
+
+    assert any("jumps from 2 to 20" in problem for problem in book.problems)
+    assert any("a cached token costs more" in problem for problem in book.problems)
+
+
+def test_float_artefacts_of_the_package_are_rounded_and_listed(book: Book) -> None:
+    """Section 11: 0.18000000000000002 is 0.18; none of the 28 slips through."""
+    [listed] = [problem for problem in book.problems if "float artefacts" in problem]
+
+    assert "28 float artefacts" in listed
+    assert "0.18000000000000002 -> 0.18" in listed
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "boundary"),
+    [("google", "gemini-2.5-pro", 200_001), ("xai", "grok-4.3", 200_000), ("openai", "gpt-5.4", 272_001)],
+)
+def test_context_ranges_begin_where_the_provider_says(book: Book, provider: str, model: str, boundary: int) -> None:
+    """Traps 19 and 20: Google and OpenAI above their threshold, xAI at it."""
+    found = rates_at(book, provider, model, at("2026-11-15T00:00:00Z"), region_class="global")
+
+    assert sorted(set(found.filter(pl.col("unit") == "input")["ctx_min_tokens"])) == [0, boundary]
+
+
+def test_shipped_rows_have_a_source() -> None:
+    for name in ("prices.csv", "model_aliases.csv", "model_tiers.csv"):
+        with (REPOSITORY / "data" / "shipped" / name).open(encoding="utf-8", newline="") as file:
+            for number, row in enumerate(csv.DictReader(file), 2):
+                assert row["source_ref"], f"{name}, line {number}"
+
+
+def test_the_tiers_name_models_that_have_a_price(book: Book) -> None:
+    known = set(book.tables["ref_price_book"].select("provider", "model_id").iter_rows())
+    with (REPOSITORY / "data" / "shipped" / "model_tiers.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            assert (row["provider"], row["model_id"]) in known
+            assert row["model_tier"] in ("budget", "mid", "frontier")
+
+
+def test_the_source_version_is_stable() -> None:
+    assert source_version() == source_version()
+    assert len(source_version()) == 64
+
+
+@pytest.mark.parametrize(
+    ("model", "unit", "instant", "expected"),
+    [
+        ("o3", "cache_read", "2025-06-09T23:59:59Z", "2.5"),
+        ("o3", "cache_read", "2025-06-10T00:00:00Z", "0.5"),
+        ("gpt-5.6-sol", "output", "2026-08-20T00:00:00Z", "30"),
+        ("gpt-5.6-sol", "output", "2026-08-21T00:00:00Z", "20"),
+    ],
+)
+def test_prices_of_the_past_are_what_they_were(book: Book, model: str, unit: str, instant: str, expected: str) -> None:
+    """Section 14, the curated history."""
+    found = rates_at(book, "openai", model, at(instant), context_test_tokens=0).filter(pl.col("unit") == unit)
+
+    assert found["unit_price"].to_list() == [Decimal(expected)]
+
+
+def test_the_books_example_of_the_specification_resolves(tmp_path: Path) -> None:
+    """The invented prices of the worked books build without a conflict."""
+    folder = SHARED / "golden" / "books" / "reference"
+    if not folder.is_dir():
+        pytest.skip("the worked books are not here")
+    with (folder / "prices.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{key: value or None for key, value in row.items()} for row in csv.DictReader(file)]
+
+    book = book_of(rows)
+
+    assert not [problem for problem in book.problems if "larch" in problem or "heron" in problem], json.dumps(
+        book.problems
+    )
