@@ -1,8 +1,8 @@
-"""The data dictionary: one Markdown page out of the headers of the SQL files, the staged shapes and the reference tables.
+"""The data dictionary: a page made of the headers of the SQL files, the staged shapes and the reference tables.
 
 Nothing in it is written twice: a sentence that is wrong there is mended where its table is described.
 
-``python -m pipelines.dictionary --write FILE`` writes it; ``--check FILE`` exits 1 where FILE is not what the headers give.
+``python -m pipelines.dictionary --write FILE`` writes it; ``--check FILE`` exits 1 where FILE is out of date.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ import pyarrow as pa
 from pipelines.engine import listed, quoted
 
 _BLOCK_BYTES = 32 << 20
+# Larger files of lines are read in pieces of about this size.
+PIECE_BYTES = 128 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
 _LINES = pa.schema([("file_no", pa.int32()), ("source_row", pa.int64()), ("line", pa.string()), ("problem", pa.string())])
 
@@ -29,13 +31,22 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class Readable:
-    """A file to read: ``number`` is its place in the batch, ``layout`` jsonl, csv or parquet."""
+    """A file to read: ``number`` is its place in the batch, ``layout`` jsonl, csv or parquet.
+
+    A piece of a larger file has ``lines_before``. ``problem`` says why there is no more of it to read; then it must be read
+    carefully.
+    """
 
     number: int
     path: Path
     layout: str
     compression: str
-    lines: int | None
+    lines_before: int = 0
+    problem: str = ""
+
+    @property
+    def must_be_careful(self) -> bool:
+        return bool(self.problem)
 
 
 def compression_of(head: bytes) -> str:
@@ -71,6 +82,46 @@ def layout_of(head: bytes) -> str:
         first = text.split(b"\n", 1)[0].strip()
         return "jsonl" if first.endswith(b"}") or len(text) > (1 << 15) and b"\n" not in text else "json"
     return "csv"
+
+
+def pieces_of(path: Path, compression: str, scratch: Path) -> Iterator[Readable]:
+    """A file of lines in pieces that end with a line, so that memory follows the piece and not the file.
+
+    A small plain file is its own piece; others are copied out to ``scratch``, one at a time, decompressed. A stream that ends
+    early gives what can be read of it and the reason.
+    """
+    if compression == "none" and path.stat().st_size <= PIECE_BYTES:
+        yield Readable(0, path, "jsonl", "none")
+        return
+    scratch.mkdir(parents=True, exist_ok=True)
+    piece = scratch / "piece.jsonl"
+    blocks = _blocks(path, compression, _BLOCK_BYTES)
+    lines_before, rest, problem, ended = 0, b"", "", False
+    while not ended:
+        lines = 0
+        with piece.open("wb") as file:
+            while file.tell() < PIECE_BYTES:
+                try:
+                    block = next(blocks, b"")
+                except (OSError, EOFError, pa.ArrowInvalid) as error:
+                    block, problem = b"", f"the {compression} stream ends early ({error}); what stood behind this line is lost"
+                if not block:
+                    file.write(rest)
+                    ended = True
+                    break
+                # Only a whole line goes into a piece.
+                end = block.rfind(b"\n") + 1
+                if end:
+                    file.write(rest)
+                    file.write(block[:end])
+                    lines += rest.count(b"\n") + block.count(b"\n", 0, end)
+                    rest = block[end:]
+                else:
+                    rest += block
+        if piece.stat().st_size or problem:
+            yield Readable(0, piece, "jsonl", "none", lines_before, problem if ended else "")
+        lines_before += lines
+    piece.unlink(missing_ok=True)
 
 
 def create_records(
@@ -133,7 +184,7 @@ def _json_lines(
             f"records = true, maximum_object_size = {at_most}, compression = '{'uncompressed' if compression == 'none' else compression}'"
         )
         if len(chosen) == 1:
-            file_no, row, source = str(chosen[0].number), "row_number() over ()", reader + ")"
+            file_no, row, source = str(chosen[0].number), f"row_number() over () + {chosen[0].lines_before}", reader + ")"
         else:
             numbers = ", ".join(f"{quoted(str(file.path))}: {file.number}" for file in chosen)
             file_no, source = "file_no", (
@@ -171,7 +222,7 @@ def _json_lines_carefully(
 def _lines(files: Sequence[Readable]) -> Iterator[pa.RecordBatch]:
     """The lines of files with their numbers. Blank lines are no records. A cut stream ends in a row with a problem."""
     for file in files:
-        number, rest, cut = 0, b"", None
+        number, rest, cut = file.lines_before, b"", file.problem
         blocks = _blocks(file.path, file.compression, _BLOCK_BYTES)
         while True:
             try:

@@ -126,7 +126,14 @@ distinct_candidates as (
 ),
 
 exact_matches as (
-    select c.provider, c.model_raw, c.step, 1 as kind_rank, n.pattern_kind, n.pattern, n.model_id, n.priority, n.valid_from_date, n.valid_to_date, n.region_class
+    select c.provider, c.model_raw, c.step, 1 as kind_rank,
+        n.pattern_kind,
+        n.pattern,
+        n.model_id,
+        n.priority,
+        n.valid_from_date,
+        n.valid_to_date,
+        n.region_class,
     from distinct_candidates as c
     inner join ref_model_names as n
         on n.pattern = c.name and (n.provider = c.provider or n.provider = '')
@@ -148,12 +155,26 @@ unresolved as (
 matches as (
     select * from exact_matches
     union all
-    select c.provider, c.model_raw, c.step, 2 as kind_rank, n.pattern_kind, n.pattern, n.model_id, n.priority, n.valid_from_date, n.valid_to_date, n.region_class
+    select c.provider, c.model_raw, c.step, 2 as kind_rank, 
+        n.pattern_kind,
+        n.pattern,
+        n.model_id,
+        n.priority,
+        n.valid_from_date,
+        n.valid_to_date,
+        n.region_class,
     from unresolved as c
     inner join ref_model_names as n
         on n.pattern_kind = 'prefix' and (n.provider = c.provider or n.provider = '') and starts_with(c.name, n.pattern)
     union all
-    select c.provider, c.model_raw, c.step, 3 as kind_rank, n.pattern_kind, n.pattern, n.model_id, n.priority, n.valid_from_date, n.valid_to_date, n.region_class
+    select c.provider, c.model_raw, c.step, 3 as kind_rank, 
+        n.pattern_kind,
+        n.pattern,
+        n.model_id,
+        n.priority,
+        n.valid_from_date,
+        n.valid_to_date,
+        n.region_class,
     from unresolved as c
     inner join ref_model_names as n
         on n.pattern_kind = 'regex' and (n.provider = c.provider or n.provider = '') and regexp_matches(c.name, n.pattern)

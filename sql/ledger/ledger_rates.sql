@@ -3,7 +3,9 @@ about: >-
   The rates that apply to the calls of a day: for every combination of seller, model, tier, region and contract scope that
   occurs, one row per box of time and context length, with list and contracted prices side by side. The boxes of a
   combination cover the whole day and every context length, also where there is no price.
-grain: [usage_date, provider, model_canonical, service_tier, is_batch, speed, region, region_class, billing_account_scope, feature_scope, customer_scope, rate_from_at, ctx_min_tokens]
+grain:
+  [usage_date, provider, model_canonical, service_tier, is_batch, speed, region, region_class, billing_account_scope,
+   feature_scope, customer_scope, rate_from_at, ctx_min_tokens]
 partition: day
 builds_together: true
 columns:
@@ -344,7 +346,12 @@ covering as (
         p.confidence,
         -- A list that has but other units for a box (a web search) says nothing about its tokens.
         coalesce(
-            min(case when p.unit in ('audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write', 'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read', 'image_in', 'image_out', 'input', 'input_other', 'output', 'output_reasoning') then p.preference end) over (
+            min(case when p.unit in (
+                'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
+                'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
+                'image_in', 'image_out', 'input', 'input_other', 'output',
+                'output_reasoning'
+            ) then p.preference end) over (
                 partition by x.key_number, x.rate_from_at, x.ctx_min_tokens
             ),
             min(p.preference) over (partition by x.key_number, x.rate_from_at, x.ctx_min_tokens)
@@ -403,8 +410,18 @@ unit_prices as (
         coalesce(p.preference, 0) as preference,
         p.price_id,
         p.confidence,
-        coalesce(p.list_rate, cast(n.override_value * cast(coalesce(1000000 // p.per_units, case when n.unit in ('audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write', 'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read', 'image_in', 'image_out', 'input', 'input_other', 'output', 'output_reasoning') then 1 else 1000000 end) as bigint) as decimal(28, 9))) as list_rate,
-        coalesce(cast(n.override_value * cast(coalesce(1000000 // p.per_units, case when n.unit in ('audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write', 'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read', 'image_in', 'image_out', 'input', 'input_other', 'output', 'output_reasoning') then 1 else 1000000 end) as bigint) as decimal(28, 9)), p.list_rate) as negotiated_rate,
+        coalesce(p.list_rate, cast(n.override_value * cast(coalesce(1000000 // p.per_units, case when n.unit in (
+                'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
+                'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
+                'image_in', 'image_out', 'input', 'input_other', 'output',
+                'output_reasoning'
+            ) then 1 else 1000000 end) as bigint) as decimal(28, 9))) as list_rate,
+        coalesce(cast(n.override_value * cast(coalesce(1000000 // p.per_units, case when n.unit in (
+                'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
+                'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
+                'image_in', 'image_out', 'input', 'input_other', 'output',
+                'output_reasoning'
+            ) then 1 else 1000000 end) as bigint) as decimal(28, 9)), p.list_rate) as negotiated_rate,
     from listed as p
     full outer join negotiated as n
         on n.key_number = p.key_number
@@ -465,7 +482,19 @@ contracted as (
         case
             when f.steps is null then p.negotiated_rate
             else cast(
-                cast(cast(cast(cast(cast(cast(cast(p.negotiated_rate as decimal(38, 22)) * f.factor_1 as decimal(38, 22)) * f.factor_2 as decimal(38, 22)) * f.factor_3 as decimal(38, 22)) * f.factor_4 as decimal(38, 22)) * f.factor_5 as decimal(38, 22)) * f.factor_6 as decimal(38, 22)) as decimal(28, 9)
+                cast(
+                    cast(
+                    cast(
+                    cast(
+                    cast(
+                    cast(
+                    cast(p.negotiated_rate as decimal(38, 22)) * f.factor_1 as decimal(38, 22)
+                ) * f.factor_2 as decimal(38, 22)
+                ) * f.factor_3 as decimal(38, 22)
+                ) * f.factor_4 as decimal(38, 22)
+                ) * f.factor_5 as decimal(38, 22)
+                ) * f.factor_6 as decimal(38, 22)
+                ) as decimal(28, 9)
             )
         end as contracted_rate,
     from unit_prices as p
@@ -500,7 +529,12 @@ unit_words as (
 other_units as (
     select key_number, rate_from_at, ctx_min_tokens, unit as word, list_rate, contracted_rate
     from contracted
-    where unit not in ('audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write', 'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read', 'image_in', 'image_out', 'input', 'input_other', 'output', 'output_reasoning')
+    where unit not in (
+                'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
+                'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
+                'image_in', 'image_out', 'input', 'input_other', 'output',
+                'output_reasoning'
+            )
     union all
     select p.key_number, p.rate_from_at, p.ctx_min_tokens, s.word, p.list_rate, p.contracted_rate
     from contracted as p
@@ -533,41 +567,116 @@ box_rates as (
         rate_from_at,
         ctx_min_tokens,
         min(preference) as preference,
-        coalesce(bool_or(confidence = 'assumed' and unit in ('audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write', 'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read', 'image_in', 'image_out', 'input', 'input_other', 'output', 'output_reasoning')), false) as is_assumed,
+        coalesce(bool_or(confidence = 'assumed' and unit in (
+                'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
+                'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
+                'image_in', 'image_out', 'input', 'input_other', 'output',
+                'output_reasoning'
+            )), false) as is_assumed,
         bool_and(list_rate = contracted_rate) as is_list_price,
         max(steps) as override_steps,
         list_sort(list(distinct price_id) filter (where price_id is not null)) as price_ids,
         string_agg(unit || ' ' || cast(contracted_rate as varchar), ',' order by unit) as contracted_text,
         cast(max(case when unit = 'input' then list_rate end) as decimal(18, 9)) as input_uncached_list_usd_per_mtok,
         cast(max(case when unit = 'audio_in' then list_rate end) as decimal(18, 9)) as input_audio_list_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'image_in' then list_rate end), max(case when unit = 'input' then list_rate end)) as decimal(18, 9)) as input_image_list_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'input_other' then list_rate end), max(case when unit = 'input' then list_rate end)) as decimal(18, 9)) as input_other_list_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'image_in' then list_rate end),
+                max(case when unit = 'input' then list_rate end)
+            ) as decimal(18, 9)
+        ) as input_image_list_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'input_other' then list_rate end),
+                max(case when unit = 'input' then list_rate end)
+            ) as decimal(18, 9)
+        ) as input_other_list_usd_per_mtok,
         cast(max(case when unit = 'cache_read' then list_rate end) as decimal(18, 9)) as cache_read_list_usd_per_mtok,
         cast(max(case when unit = 'audio_cache_read' then list_rate end) as decimal(18, 9)) as cache_read_audio_list_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'image_cache_read' then list_rate end), max(case when unit = 'cache_read' then list_rate end)) as decimal(18, 9)) as cache_read_image_list_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'image_cache_read' then list_rate end),
+                max(case when unit = 'cache_read' then list_rate end)
+            ) as decimal(18, 9)
+        ) as cache_read_image_list_usd_per_mtok,
         cast(max(case when unit = 'cache_write_5m' then list_rate end) as decimal(18, 9)) as cache_write_5m_list_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'cache_write_30m' then list_rate end), max(case when unit = 'cache_write_5m' then list_rate end)) as decimal(18, 9)) as cache_write_30m_list_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'cache_write_30m' then list_rate end),
+                max(case when unit = 'cache_write_5m' then list_rate end)
+            ) as decimal(18, 9)
+        ) as cache_write_30m_list_usd_per_mtok,
         cast(max(case when unit = 'cache_write_1h' then list_rate end) as decimal(18, 9)) as cache_write_1h_list_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'cache_write_12h' then list_rate end), max(case when unit = 'cache_write_5m' then list_rate end)) as decimal(18, 9)) as cache_write_12h_list_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'cache_write' then list_rate end), max(case when unit = 'cache_write_5m' then list_rate end)) as decimal(18, 9)) as cache_write_list_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'cache_write_12h' then list_rate end),
+                max(case when unit = 'cache_write_5m' then list_rate end)
+            ) as decimal(18, 9)
+        ) as cache_write_12h_list_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'cache_write' then list_rate end),
+                max(case when unit = 'cache_write_5m' then list_rate end)
+            ) as decimal(18, 9)
+        ) as cache_write_list_usd_per_mtok,
         cast(max(case when unit = 'output' then list_rate end) as decimal(18, 9)) as output_text_list_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'output_reasoning' then list_rate end), max(case when unit = 'output' then list_rate end)) as decimal(18, 9)) as output_reasoning_list_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'output_reasoning' then list_rate end),
+                max(case when unit = 'output' then list_rate end)
+            ) as decimal(18, 9)
+        ) as output_reasoning_list_usd_per_mtok,
         cast(max(case when unit = 'audio_out' then list_rate end) as decimal(18, 9)) as output_audio_list_usd_per_mtok,
         cast(max(case when unit = 'image_out' then list_rate end) as decimal(18, 9)) as output_image_list_usd_per_mtok,
         cast(max(case when unit = 'input' then contracted_rate end) as decimal(18, 9)) as input_uncached_usd_per_mtok,
         cast(max(case when unit = 'audio_in' then contracted_rate end) as decimal(18, 9)) as input_audio_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'image_in' then contracted_rate end), max(case when unit = 'input' then contracted_rate end)) as decimal(18, 9)) as input_image_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'input_other' then contracted_rate end), max(case when unit = 'input' then contracted_rate end)) as decimal(18, 9)) as input_other_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'image_in' then contracted_rate end),
+                max(case when unit = 'input' then contracted_rate end)
+            ) as decimal(18, 9)
+        ) as input_image_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'input_other' then contracted_rate end),
+                max(case when unit = 'input' then contracted_rate end)
+            ) as decimal(18, 9)
+        ) as input_other_usd_per_mtok,
         cast(max(case when unit = 'cache_read' then contracted_rate end) as decimal(18, 9)) as cache_read_usd_per_mtok,
         cast(max(case when unit = 'audio_cache_read' then contracted_rate end) as decimal(18, 9)) as cache_read_audio_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'image_cache_read' then contracted_rate end), max(case when unit = 'cache_read' then contracted_rate end)) as decimal(18, 9)) as cache_read_image_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'image_cache_read' then contracted_rate end),
+                max(case when unit = 'cache_read' then contracted_rate end)
+            ) as decimal(18, 9)
+        ) as cache_read_image_usd_per_mtok,
         cast(max(case when unit = 'cache_write_5m' then contracted_rate end) as decimal(18, 9)) as cache_write_5m_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'cache_write_30m' then contracted_rate end), max(case when unit = 'cache_write_5m' then contracted_rate end)) as decimal(18, 9)) as cache_write_30m_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'cache_write_30m' then contracted_rate end),
+                max(case when unit = 'cache_write_5m' then contracted_rate end)
+            ) as decimal(18, 9)
+        ) as cache_write_30m_usd_per_mtok,
         cast(max(case when unit = 'cache_write_1h' then contracted_rate end) as decimal(18, 9)) as cache_write_1h_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'cache_write_12h' then contracted_rate end), max(case when unit = 'cache_write_5m' then contracted_rate end)) as decimal(18, 9)) as cache_write_12h_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'cache_write' then contracted_rate end), max(case when unit = 'cache_write_5m' then contracted_rate end)) as decimal(18, 9)) as cache_write_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'cache_write_12h' then contracted_rate end),
+                max(case when unit = 'cache_write_5m' then contracted_rate end)
+            ) as decimal(18, 9)
+        ) as cache_write_12h_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'cache_write' then contracted_rate end),
+                max(case when unit = 'cache_write_5m' then contracted_rate end)
+            ) as decimal(18, 9)
+        ) as cache_write_usd_per_mtok,
         cast(max(case when unit = 'output' then contracted_rate end) as decimal(18, 9)) as output_text_usd_per_mtok,
-        cast(coalesce(max(case when unit = 'output_reasoning' then contracted_rate end), max(case when unit = 'output' then contracted_rate end)) as decimal(18, 9)) as output_reasoning_usd_per_mtok,
+        cast(
+            coalesce(
+                max(case when unit = 'output_reasoning' then contracted_rate end),
+                max(case when unit = 'output' then contracted_rate end)
+            ) as decimal(18, 9)
+        ) as output_reasoning_usd_per_mtok,
         cast(max(case when unit = 'audio_out' then contracted_rate end) as decimal(18, 9)) as output_audio_usd_per_mtok,
         cast(max(case when unit = 'image_out' then contracted_rate end) as decimal(18, 9)) as output_image_usd_per_mtok,
     from contracted

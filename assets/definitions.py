@@ -1,0 +1,29 @@
+"""Everything that Dagster shows and runs."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets.exports import export_assets
+from assets.models import table_asset
+from assets.runs import books_of_a_run
+from assets.schedules import INGEST, TABLES, daily, landing, rebuild, weekly
+from assets.sources import source_assets
+from pipelines.models import models
+
+
+@dg.configured(dg.colored_console_logger, config_schema={"log_level": dg.Field(str, default_value="WARNING")})
+def console(config: dict[str, str]) -> dict[str, str]:
+    """Warnings and errors: at its own level Dagster writes thousands of lines a run."""
+    return {"log_level": config["log_level"]}
+
+
+defs = dg.Definitions(
+    assets=[*source_assets(), *(table_asset(model) for model in models().values()), *export_assets()],
+    jobs=[INGEST, TABLES],
+    schedules=[daily, weekly],
+    sensors=[landing, rebuild],
+    resources={"run": books_of_a_run},
+    executor=dg.in_process_executor,
+    loggers={"console": console},
+)

@@ -1,0 +1,76 @@
+"""One asset a model: its name, inputs, columns and checks are those of its SQL file, its step is Books.build."""
+
+from collections.abc import Iterable
+
+# Dagster reads the annotations of a step itself: none of them may be a text, so no `from __future__ import annotations`.
+import dagster as dg
+
+from assets.checks import check_results, check_specs
+from assets.runs import Run
+from assets.weeks import WEEKS, span_of
+from pipelines.contract import Column
+from pipelines.lake import Part
+from pipelines.models import Model
+from pipelines.periods import end_of
+from pipelines.planner import Span
+from pipelines.runner import Built
+
+_NAMED_AT_MOST = 60
+
+
+def table_asset(model: Model) -> dg.AssetsDefinition:
+    """The asset of one table."""
+    is_partitioned = model.partition is not None
+
+    @dg.asset(
+        name=model.name,
+        deps=sorted(model.inputs - {model.name}),
+        group_name=model.subject,
+        description=model.about,
+        metadata={"dagster/column_schema": column_schema(model.columns), "grain": ", ".join(model.grain)},
+        kinds={"duckdb", "parquet"},
+        code_version=model.version[:12],
+        partitions_def=WEEKS if is_partitioned else None,
+        backfill_policy=dg.BackfillPolicy.single_run() if is_partitioned else None,
+        check_specs=check_specs(model),
+    )
+    def build(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> dg.MaterializeResult[None]:
+        window = _overlap(run.window, span_of(context.partition_keys)) if is_partitioned else run.window
+        built = run.books.build(model.name, full=run.full, window=window)
+        if built.partitions or built.removed:
+            run.report.built.append(built)
+        parts = [part for part in run.books.lake.parts(model.name) if _lies_in(model, part, window)]
+        return dg.MaterializeResult(
+            metadata=_metadata(built, parts), check_results=check_results(model, run.books.results_of(model.name))
+        )
+
+    return build
+
+
+def column_schema(columns: Iterable[Column]) -> dg.TableSchema:
+    """Columns of a header, or of a staged shape, for Dagster's pages."""
+    return dg.TableSchema([dg.TableColumn(column.name, column.type, column.meaning) for column in columns])
+
+
+def _metadata(built: Built, parts: list[Part]) -> dict[str, int | str]:
+    metadata: dict[str, int | str] = {
+        "dagster/row_count": sum(part.rows for part in parts),
+        "partitions built": len(built.partitions),
+        "partitions with other rows than before": len(built.changed),
+        "rows built": built.rows,
+    }
+    if built.partitions:
+        metadata["built"] = ", ".join(built.partitions[:_NAMED_AT_MOST])
+    if built.removed:
+        metadata["removed"] = ", ".join(built.removed[:_NAMED_AT_MOST])
+    return metadata
+
+
+def _overlap(one: Span, other: Span) -> Span:
+    firsts = [span.first for span in (one, other) if span.first]
+    ends = [span.end for span in (one, other) if span.end]
+    return Span(max(firsts, default=None), min(ends, default=None))
+
+
+def _lies_in(model: Model, part: Part, window: Span) -> bool:
+    return model.partition is None or part.start is None or window.overlaps(part.start, end_of(model.partition, part.start))

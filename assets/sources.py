@@ -1,0 +1,174 @@
+"""What a run starts from: reference tables and the price book, one asset a source, one a staged shape."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+# Dagster reads the annotations of a step itself: none of them may be a text, so no `from __future__ import annotations`.
+import dagster as dg
+
+from assets.models import column_schema
+from assets.runs import Run
+from pipelines import landing
+from pipelines.contract import Column, Shape, shapes
+from pipelines.reference import TABLES, Problem, ReferenceTable
+from pipelines.sources import Source, sources
+
+FILES_CHECK = "files_without_fault"
+_BOOK = {
+    "ref_price_book": "Every rate that held or holds: the package's list prices, our rows over them, yours over both.",
+    "ref_model_names": "The names that models go by in logs and on bills, and the model of the price book that each means.",
+}
+_BOOK_INPUTS = ["ref_prices", "ref_model_aliases"]
+# What decides which attributes of a record are kept.
+_KEPT_BY = ["ref_attribution_rules", "ref_dimensions"]
+_NAMED_AT_MOST = 20
+
+
+def landing_key(source: str) -> dg.AssetKey:
+    """The asset that stands for the files of a source."""
+    return dg.AssetKey(["landing", source])
+
+
+def source_assets() -> list[dg.AssetsDefinition]:
+    """All of them, in the order of a row's journey."""
+    found = sources().values()
+    register = _staged_asset(landing.TABLE, _first_line(landing.FileVersion), list(found), None)
+    staged = [_shape_asset(shape, [s for s in found if _fills(s, shape)]) for shape in shapes().values()]
+    return [_references(), *(_source_asset(source) for source in found), register, *staged]
+
+
+def _references() -> dg.AssetsDefinition:
+    specs = [
+        dg.AssetSpec(
+            table.table,
+            group_name="reference",
+            description=f"{table.about} Rows of reference/{table.name}.csv win over ours.",
+            metadata={"dagster/column_schema": _written_columns(table)},
+            kinds={"csv", "parquet"},
+        )
+        for table in TABLES.values()
+    ]
+    specs += [
+        dg.AssetSpec(name, deps=_BOOK_INPUTS, group_name="reference", description=about, kinds={"parquet"})
+        for name, about in _BOOK.items()
+    ]
+    faultless = [
+        dg.AssetCheckSpec(FILES_CHECK, asset=table.table, description="No line of the table's CSV files has a fault.")
+        for table in TABLES.values()
+    ]
+
+    @dg.multi_asset(name="references", specs=specs, check_specs=faultless)
+    def refresh(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult[None]]:
+        run.report.problems, run.report.notes = run.books.refresh_references()
+        for problem in run.report.problems:
+            context.log.error(str(problem))
+        for spec in specs:
+            [table] = spec.key.path
+            metadata = _held(run, table)
+            if table in _BOOK:
+                metadata["notes"] = dg.MarkdownMetadataValue("\n".join(f"- {note}" for note in run.report.notes))
+                yield dg.MaterializeResult(spec.key, metadata=metadata)
+            else:
+                wrong = [problem for problem in run.report.problems if _table_of(problem) == table]
+                yield dg.MaterializeResult(spec.key, metadata=metadata, check_results=[_files_verdict(table, wrong)])
+
+    return refresh
+
+
+def _source_asset(source: Source) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=landing_key(source.name),
+        deps=_KEPT_BY if source.keeps_attributes else [],
+        group_name="landing",
+        description=source.about,
+        metadata={"fills": ", ".join(shapes()[name].table for name in source.queries)},
+    )
+    def read(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> dg.MaterializeResult[None]:
+        report = run.books.read_landing(full=run.full, only=source.name)
+        for warning in report.warnings:
+            if warning not in run.report.read.warnings:
+                context.log.warning(warning)
+                run.report.read.warnings.append(warning)
+        run.report.read.files_read += report.files_read
+        run.report.read.files_listed += report.files_listed
+        return dg.MaterializeResult(
+            metadata={
+                "files in landing": report.files_listed,
+                "files read": len(report.files_read),
+                "records read": sum(version.records for version in report.files_read),
+                "records quarantined": sum(version.quarantined for version in report.files_read),
+                "read": ", ".join(version.path for version in report.files_read[:_NAMED_AT_MOST]) or "nothing new",
+            }
+        )
+
+    return read
+
+
+def _shape_asset(shape: Shape, filled_by: Sequence[Source]) -> dg.AssetsDefinition:
+    return _staged_asset(shape.table, shape.about, filled_by, column_schema(shape.columns))
+
+
+def _staged_asset(table: str, about: str, filled_by: Sequence[Source], schema: dg.TableSchema | None) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=table,
+        deps=[landing_key(source.name) for source in filled_by],
+        group_name="staged",
+        description=about,
+        metadata={"dagster/column_schema": schema} if schema else {},
+        kinds={"parquet"},
+    )
+    def stage(run: dg.ResourceParam[Run]) -> dg.MaterializeResult[None]:
+        metadata = _held(run, table)
+        metadata["days"] = len({part.start for part in run.books.lake.parts(table)})
+        if schema:
+            del metadata["dagster/column_schema"]
+        return dg.MaterializeResult(metadata=metadata)
+
+    return stage
+
+
+def _fills(source: Source, shape: Shape) -> bool:
+    """Refusals come from every source, the other shapes from those that have a query for them."""
+    return shape.name in source.queries or shape.name == "refusals"
+
+
+def _held(run: Run, table: str) -> dict[str, dg.MetadataValue | dg.TableSchema | int]:
+    """Rows and columns of an unpartitioned table as the lake has it."""
+    types = run.books.planner.types(table, run.books.con)
+    return {
+        "dagster/row_count": sum(part.rows for part in run.books.lake.parts(table)),
+        "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, type_) for name, type_ in types.items()]),
+    }
+
+
+def _written_columns(table: ReferenceTable) -> dg.TableSchema:
+    """The columns as people write them in the file."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                field.name,
+                field.kind,
+                f"one of {', '.join(field.allowed)}" if field.allowed else None,
+                constraints=dg.TableColumnConstraints(nullable=not field.required),
+            )
+            for field in table.fields
+        ]
+    )
+
+
+def _table_of(problem: Problem) -> str:
+    return f"ref_{PurePosixPath(problem.file).stem}"
+
+
+def _files_verdict(table: str, wrong: Sequence[Problem]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=table,
+        check_name=FILES_CHECK,
+        passed=not wrong,
+        description=str(wrong[0]) if wrong else None,
+        metadata={"faults": "\n".join(map(str, wrong[:_NAMED_AT_MOST]))} if wrong else None,
+    )
+
+
+def _first_line(documented: type) -> str:
+    return (documented.__doc__ or "").split(".")[0] + "."
