@@ -1,4 +1,4 @@
-"""Checks of the headers as Dagster's asset checks: the same names, texts and verdicts as in the table of check results."""
+"""Checks of the headers as asset checks: names, texts and verdicts are those of the table of check results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def check_specs(model: Model) -> list[dg.AssetCheckSpec]:
 
 def check_results(model: Model, results: Sequence[CheckResult]) -> list[dg.AssetCheckResult]:
     """The verdict on each check of the header, over all partitions of the table."""
-    return [_verdict(model, check.id, check.severity, [r for r in results if r.check == check.id]) for check in model.checks]
+    return [
+        _verdict(model, check.id, check.severity, [r for r in results if r.check == check.id]) for check in model.checks
+    ]
 
 
 def _verdict(model: Model, check: str, severity: str, results: Sequence[CheckResult]) -> dg.AssetCheckResult:

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-# Dagster reads the annotations of a step itself: none of them may be a text, so no `from __future__ import annotations`.
+# Dagster reads the annotations of steps and wants them whole, so no `from __future__ import annotations`.
 import dagster as dg
 
 from assets.checks import check_results, check_specs
-from assets.runs import Run
+from assets.runs import Materialized, Run
 from assets.weeks import WEEKS, span_of
 from pipelines.contract import Column
 from pipelines.lake import Part
@@ -34,7 +34,7 @@ def table_asset(model: Model) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run() if is_partitioned else None,
         check_specs=check_specs(model),
     )
-    def build(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> dg.MaterializeResult[None]:
+    def build(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> Materialized:
         window = _overlap(run.window, span_of(context.partition_keys)) if is_partitioned else run.window
         built = run.books.build(model.name, full=run.full, window=window)
         if built.partitions or built.removed:
@@ -73,4 +73,8 @@ def _overlap(one: Span, other: Span) -> Span:
 
 
 def _lies_in(model: Model, part: Part, window: Span) -> bool:
-    return model.partition is None or part.start is None or window.overlaps(part.start, end_of(model.partition, part.start))
+    return (
+        model.partition is None
+        or part.start is None
+        or window.overlaps(part.start, end_of(model.partition, part.start))
+    )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import duckdb
@@ -24,6 +26,12 @@ from pipelines.settings import load as load_settings
 PATIENCE_S = 900
 _PAUSE_S = 2
 
+if TYPE_CHECKING:
+    Materialized = dg.MaterializeResult[None]
+else:
+    # Of a step with checks Dagster accepts the plain class only.
+    Materialized = dg.MaterializeResult
+
 
 @dataclass
 class Run:
@@ -33,6 +41,19 @@ class Run:
     full: bool = False
     window: Span = EVER
     report: RunReport = field(default_factory=RunReport)
+
+
+_given: ContextVar[Run | None] = ContextVar("given", default=None)
+
+
+@contextmanager
+def working_on(run: Run) -> Iterator[None]:
+    """The steps of every run within work on books that are open already, and report there."""
+    token = _given.set(run)
+    try:
+        yield
+    finally:
+        _given.reset(token)
 
 
 @dataclass(frozen=True)
@@ -63,14 +84,17 @@ def data_root() -> DataRoot:
 
 @dg.resource(
     config_schema={
-        "full": dg.Field(bool, default_value=False, description="Read every landing file and build every partition again."),
+        "full": dg.Field(bool, default_value=False, description="Read every file and build every partition again."),
         "first": dg.Field(str, is_required=False, description="Build nothing before this day, such as 2026-11-02."),
         "end": dg.Field(str, is_required=False, description="Build nothing from this day on."),
     },
     description="The books of the data root, under its run lock.",
 )
 def books_of_a_run(context: dg.InitResourceContext) -> Iterator[Run]:
-    """The books of ``$TOKENBOOKS_DATA``, for the steps of one run."""
+    """The books of ``$TOKENBOOKS_DATA``, for the steps of one run; those of the command line, where it runs the job."""
+    if (given := _given.get()) is not None:
+        yield given
+        return
     config = context.resource_config
     first, end = (date.fromisoformat(config[name]) if name in config else None for name in ("first", "end"))
     with ExitStack() as stack:
@@ -119,10 +143,10 @@ def outstanding(books: Books, *, full: bool = False, window: Span = EVER, select
             tables.add(name)
             mondays |= _mondays(plan, starts)
     for result in books.results:
-        if result.status != "passed" and result.severity == "critical" and (not select or result.table in select):
-            if result.table in plans and result.table not in tables:
-                tables.add(result.table)
-                mondays |= _mondays(plans[result.table], {_start(result.partition)})
+        is_asked_for = result.table in (select or plans)
+        if is_asked_for and result.status != "passed" and result.severity == "critical":
+            tables.add(result.table)
+            mondays |= _mondays(plans[result.table], {_start(result.partition)})
     return Work(frozenset(tables), tuple(keys_of(window, mondays)))
 
 

@@ -1,8 +1,8 @@
 """What runs when. All of it is on from the start, and asks for a run only where there is something to do.
 
-``landing`` sees files that are new or changed and asks for ``ingest``; when that has ended, ``rebuild`` asks for ``tables``
-over the weeks that are out of date. ``daily`` catches what no file announces (a changed query, a run that failed), ``weekly``
-has the week just ended published.
+``landing`` sees files that are new or changed and asks for ``ingest``; when that has ended, ``rebuild`` asks for
+``tables`` over the weeks that are out of date. ``daily`` catches what no file announces (a changed query, a run that
+failed), ``weekly`` has the week just ended published.
 """
 
 from __future__ import annotations

@@ -3,20 +3,20 @@
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-# Dagster reads the annotations of a step itself: none of them may be a text, so no `from __future__ import annotations`.
+# Dagster reads the annotations of steps and wants them whole, so no `from __future__ import annotations`.
 import dagster as dg
 
 from assets.models import column_schema
-from assets.runs import Run
+from assets.runs import Materialized, Run
 from pipelines import landing
-from pipelines.contract import Column, Shape, shapes
+from pipelines.contract import Shape, shapes
 from pipelines.reference import TABLES, Problem, ReferenceTable
 from pipelines.sources import Source, sources
 
 FILES_CHECK = "files_without_fault"
 _BOOK = {
     "ref_price_book": "Every rate that held or holds: the package's list prices, our rows over them, yours over both.",
-    "ref_model_names": "The names that models go by in logs and on bills, and the model of the price book that each means.",
+    "ref_model_names": "Names that models go by in logs and on bills, and the model of the price book that each means.",
 }
 _BOOK_INPUTS = ["ref_prices", "ref_model_aliases"]
 # What decides which attributes of a record are kept.
@@ -58,7 +58,7 @@ def _references() -> dg.AssetsDefinition:
     ]
 
     @dg.multi_asset(name="references", specs=specs, check_specs=faultless)
-    def refresh(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> Iterator[dg.MaterializeResult[None]]:
+    def refresh(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> Iterator[Materialized]:
         run.report.problems, run.report.notes = run.books.refresh_references()
         for problem in run.report.problems:
             context.log.error(str(problem))
@@ -83,7 +83,7 @@ def _source_asset(source: Source) -> dg.AssetsDefinition:
         description=source.about,
         metadata={"fills": ", ".join(shapes()[name].table for name in source.queries)},
     )
-    def read(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> dg.MaterializeResult[None]:
+    def read(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> Materialized:
         report = run.books.read_landing(full=run.full, only=source.name)
         for warning in report.warnings:
             if warning not in run.report.read.warnings:
@@ -108,7 +108,9 @@ def _shape_asset(shape: Shape, filled_by: Sequence[Source]) -> dg.AssetsDefiniti
     return _staged_asset(shape.table, shape.about, filled_by, column_schema(shape.columns))
 
 
-def _staged_asset(table: str, about: str, filled_by: Sequence[Source], schema: dg.TableSchema | None) -> dg.AssetsDefinition:
+def _staged_asset(
+    table: str, about: str, filled_by: Sequence[Source], schema: dg.TableSchema | None
+) -> dg.AssetsDefinition:
     @dg.asset(
         name=table,
         deps=[landing_key(source.name) for source in filled_by],
@@ -117,7 +119,7 @@ def _staged_asset(table: str, about: str, filled_by: Sequence[Source], schema: d
         metadata={"dagster/column_schema": schema} if schema else {},
         kinds={"parquet"},
     )
-    def stage(run: dg.ResourceParam[Run]) -> dg.MaterializeResult[None]:
+    def stage(run: dg.ResourceParam[Run]) -> Materialized:
         metadata = _held(run, table)
         metadata["days"] = len({part.start for part in run.books.lake.parts(table)})
         if schema:

@@ -1,7 +1,7 @@
-"""The weeks that Dagster counts in: every partitioned table has one Dagster partition a week, whatever its files' grain.
+"""The weeks that Dagster counts in: a partitioned table has one Dagster partition a week, whatever its files' grain.
 
-One job can hold one kind of partition, and each costs Dagster some 15 ms a table; so days and months stay a matter of the
-lake. The first week stands for all before it too, the last for all after it: no date of a record can fall outside.
+One job can hold one kind of partition, and each costs some 15 ms a table; so days and months stay a matter of the lake.
+The first week stands for all before it too, the last for all after it: no date of a record can fall outside.
 """
 
 from __future__ import annotations
@@ -41,5 +41,3 @@ def keys_of(span: Span, mondays: Iterable[date]) -> list[str]:
 def range_tags(keys: Sequence[str]) -> Mapping[str, str]:
     """The tags of a run over all weeks from the first to the last of ``keys``."""
     return {_FIRST_TAG: min(keys), _LAST_TAG: max(keys)} if keys else {}
-
-

@@ -81,7 +81,7 @@ class Lake:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.tmp")
         con.execute(
-            f"copy ({query}{order}) to {quoted(str(temporary))} (format parquet, compression zstd, compression_level 1, "
+            f"copy ({query}{order}) to {quoted(str(temporary))} (format parquet, compression zstd, compression_level 1, write_bloom_filter false, "
             f"kv_metadata {{fingerprint: {quoted(fingerprint)}, content_hash: {quoted(_HASH_TO_COME)}, "
             f"header_version: {quoted(header_version)}}})"
         ).fetchall()

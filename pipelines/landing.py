@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from pipelines.lake import Lake
 from pipelines.paths import DataRoot
+from pipelines.records import PIECE_BYTES
 from pipelines.sources import EXPORT_FOLDERS
 
 TABLE = "staged_files"
@@ -123,14 +124,23 @@ def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
                 yield entry
 
 
-def fingerprint_of(path: Path) -> tuple[str, int]:
-    """sha256 of a file and how many line ends it holds."""
-    content, ends = hashlib.sha256(), 0
+def fingerprint_of(path: Path) -> tuple[str, list[tuple[int, int]]]:
+    """sha256 of a file, and where it can be cut between lines into pieces: (offset, lines before it).
+
+    One pass finds both. A file of one piece, or without lines, has no cuts.
+    """
+    content, offset, lines, piece_start = hashlib.sha256(), 0, 0, 0
+    cuts: list[tuple[int, int]] = []
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             content.update(block)
-            ends += block.count(b"\n")
-    return content.hexdigest(), ends
+            end = block.rfind(b"\n") + 1
+            if end and offset + end - piece_start >= PIECE_BYTES:
+                piece_start = offset + end
+                cuts.append((piece_start, lines + block.count(b"\n", 0, end)))
+            lines += block.count(b"\n")
+            offset += len(block)
+    return content.hexdigest(), [cut for cut in cuts if cut[0] < offset]
 
 
 def pulled_at_of(name: str, mtime_ns: int) -> datetime:

@@ -105,7 +105,7 @@ class Reader:
             current_reading = known is not None and known.reading_version == self._reading_version(source)
             if self._is_known(file, known) and not full:
                 continue
-            sha256, lines = fingerprint_of(file.path)
+            sha256, cuts = fingerprint_of(file.path)
             if known is not None and known.sha256 == sha256 and current_reading and not full:
                 self.register.change(known, mtime_ns=file.mtime_ns)
                 continue
@@ -126,7 +126,7 @@ class Reader:
                 continue
             with file.path.open("rb") as opened:
                 compression = compression_of(opened.read(4))
-            pending.append(Pending(file, sha256, lines, compression, recognised.layout, recognised.schema_version, first_seen_at))
+            pending.append(Pending(file, sha256, cuts, compression, recognised.layout, recognised.schema_version, first_seen_at))
             holders[file.source, file.source_account, sha256] = self._version(file, sha256, first_seen_at, source, "current")
         return pending, retired
 

@@ -8,6 +8,7 @@ line by line: it says which line is broken and why, and is taken only where the 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,17 +85,37 @@ def layout_of(head: bytes) -> str:
     return "csv"
 
 
-def pieces_of(path: Path, compression: str, scratch: Path) -> Iterator[Readable]:
+def pieces_of(path: Path, compression: str, cuts: Sequence[tuple[int, int]], scratch: Path) -> Iterator[Readable]:
     """A file of lines in pieces that end with a line, so that memory follows the piece and not the file.
 
-    A small plain file is its own piece; others are copied out to ``scratch``, one at a time, decompressed. A stream that ends
-    early gives what can be read of it and the reason.
+    ``cuts`` are places between lines: (offset, lines before it). A plain file without cuts is its own piece; others are copied
+    out to ``scratch``, one at a time, decompressed. A stream that ends early gives what can be read of it and the reason.
     """
-    if compression == "none" and path.stat().st_size <= PIECE_BYTES:
+    if compression == "none" and not cuts:
         yield Readable(0, path, "jsonl", "none")
         return
     scratch.mkdir(parents=True, exist_ok=True)
     piece = scratch / "piece.jsonl"
+    yield from _cut(path, cuts, piece) if compression == "none" else _decompressed(path, compression, piece)
+    piece.unlink(missing_ok=True)
+
+
+def _cut(path: Path, cuts: Sequence[tuple[int, int]], piece: Path) -> Iterator[Readable]:
+    starts = [(0, 0), *cuts]
+    ends = [offset for offset, _ in cuts] + [path.stat().st_size]
+    with path.open("rb") as source:
+        for (start, lines_before), end in zip(starts, ends, strict=True):
+            with piece.open("wb") as target:
+                offset = start
+                while offset < end:
+                    sent = os.sendfile(target.fileno(), source.fileno(), offset, end - offset)
+                    if not sent:
+                        break
+                    offset += sent
+            yield Readable(0, piece, "jsonl", "none", lines_before)
+
+
+def _decompressed(path: Path, compression: str, piece: Path) -> Iterator[Readable]:
     blocks = _blocks(path, compression, _BLOCK_BYTES)
     lines_before, rest, problem, ended = 0, b"", "", False
     while not ended:
@@ -113,15 +134,14 @@ def pieces_of(path: Path, compression: str, scratch: Path) -> Iterator[Readable]
                 end = block.rfind(b"\n") + 1
                 if end:
                     file.write(rest)
-                    file.write(block[:end])
-                    lines += rest.count(b"\n") + block.count(b"\n", 0, end)
+                    file.write(memoryview(block)[:end])
+                    lines += block.count(b"\n")
                     rest = block[end:]
                 else:
                     rest += block
         if piece.stat().st_size or problem:
             yield Readable(0, piece, "jsonl", "none", lines_before, problem if ended else "")
         lines_before += lines
-    piece.unlink(missing_ok=True)
 
 
 def create_records(

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -20,7 +19,7 @@ from pipelines.engine import listed, one_row, quoted
 from pipelines.lake import Lake
 from pipelines.landing import Found, last_day_allowed, pulled_at_of
 from pipelines.paths import DataRoot
-from pipelines.records import Readable, Unreadable, pieces_of
+from pipelines.records import Readable, pieces_of
 from pipelines.settings import Settings
 from pipelines.sources import Source
 
@@ -89,7 +88,7 @@ class Pending:
 
     found: Found
     sha256: str
-    lines: int
+    cuts: Sequence[tuple[int, int]]
     compression: str
     layout: str
     schema_version: str
@@ -146,7 +145,8 @@ class Stager:
 
     def _pieces(self, batch: Sequence[Pending]) -> Iterator[list[Readable]]:
         if len(batch) == 1 and batch[0].layout == "jsonl":
-            yield from ([piece] for piece in pieces_of(batch[0].found.path, batch[0].compression, self._root.scratch))
+            one = batch[0]
+            yield from ([piece] for piece in pieces_of(one.found.path, one.compression, one.cuts, self._root.scratch))
         else:
             yield [Readable(n, one.found.path, one.layout, one.compression) for n, one in enumerate(batch)]
 

@@ -68,8 +68,6 @@ columns:
   usage_flags: VARCHAR[]; doubts about the usage, an empty list where there is none
   usage_basis: VARCHAR; disjoint, inclusive or ambiguous: how the source's counts were read
   usage_quality: VARCHAR; reported, estimated, replayed, missing or partial
-  usage_raw: JSON; the usage object as received
-  cost_raw: JSON; the cost object as received
   cost_reported_usd: DECIMAL(18,12); what a provider or gateway said the call cost; null where nothing was said
   cost_reported_basis: VARCHAR; provider_charge, gateway_list, user_supplied, with_margin or none
   status: VARCHAR; ok, error, partial or cancelled: the call's own end
@@ -348,8 +346,6 @@ owned as (
         p.usage_flags,
         p.usage_basis,
         p.usage_quality,
-        p.usage_raw,
-        p.cost_raw,
         p.cost_reported_usd,
         p.cost_reported_basis,
         p.status,
@@ -403,6 +399,15 @@ owned as (
 found as (
     select
         s.*,
+        concat_ws(
+            '|',
+            coalesce(s.billing_account_id_source, ''),
+            coalesce(coalesce(s.cost_centre_source, case when f.cost_centre is not null then 'reference' when a.cost_centre is not null then 'account' end), ''),
+            coalesce(coalesce(s.customer_tier_source, case when c.customer_tier is not null then 'reference' end), ''),
+            coalesce(coalesce(s.environment_source, case when a.environment is not null then 'account' end), ''),
+            coalesce(s.feature_source, ''),
+            coalesce(coalesce(s.team_source, case when f.owner_team is not null then 'reference' when a.team is not null then 'account' end), '')
+        ) as sources,
         f.owner_team,
         f.cost_centre as feature_cost_centre,
         c.customer_tier as reference_customer_tier,
@@ -423,6 +428,24 @@ found as (
     left join ref_accounts as a on s.provider = a.provider and s.billing_account_id = a.account_id
     left join ledger_models as m
         on s.usage_date = m.usage_date and s.provider = m.provider and s.model_served = m.model_raw
+),
+
+-- Few combinations of sources occur: a map is made once for each.
+combinations as (
+    select
+        sources,
+        map_from_entries(list_filter(
+            [
+                {'dimension': 'billing_account_id', 'source': nullif(split_part(sources, '|', 1), '')},
+                {'dimension': 'cost_centre', 'source': nullif(split_part(sources, '|', 2), '')},
+                {'dimension': 'customer_tier', 'source': nullif(split_part(sources, '|', 3), '')},
+                {'dimension': 'environment', 'source': nullif(split_part(sources, '|', 4), '')},
+                {'dimension': 'feature', 'source': nullif(split_part(sources, '|', 5), '')},
+                {'dimension': 'team', 'source': nullif(split_part(sources, '|', 6), '')}
+            ],
+            lambda entry: entry.source is not null
+        )) as attribution_source,
+    from (select distinct sources from found)
 )
 
 select
@@ -502,8 +525,6 @@ select
     s.usage_flags,
     s.usage_basis,
     s.usage_quality,
-    s.usage_raw,
-    s.cost_raw,
     s.cost_reported_usd,
     s.cost_reported_basis,
     s.status,
@@ -535,15 +556,6 @@ select
     s.api_key_name,
     s.request_tags,
     s.attributes,
-    map_from_entries(list_filter(
-        [
-            {'dimension': 'billing_account_id', 'source': s.billing_account_id_source},
-            {'dimension': 'cost_centre', 'source': coalesce(s.cost_centre_source, case when s.feature_cost_centre is not null then 'reference' when s.account_cost_centre is not null then 'account' end)},
-            {'dimension': 'customer_tier', 'source': coalesce(s.customer_tier_source, case when s.reference_customer_tier is not null then 'reference' end)},
-            {'dimension': 'environment', 'source': coalesce(s.environment_source, case when s.account_environment is not null then 'account' end)},
-            {'dimension': 'feature', 'source': s.feature_source},
-            {'dimension': 'team', 'source': coalesce(s.team_source, case when s.owner_team is not null then 'reference' when s.account_team is not null then 'account' end)}
-        ],
-        lambda entry: entry.source is not null
-    )) as attribution_source,
+    w.attribution_source,
 from found as s
+inner join combinations as w on s.sources = w.sources

@@ -60,9 +60,8 @@ tasks as (
         task_id,
         min(started_at) as started_at,
         max(started_at) as last_call_at,
-        min_by(request_key, (started_at, request_key)) as first_request_key,
-        min_by(feature, (started_at, request_key)) as feature,
-        min_by(customer_tier, (started_at, request_key)) as customer_tier,
+        -- Compared field by field: the earliest call, of equal ones the smaller key.
+        min({'started_at': started_at, 'request_key': request_key, 'feature': feature, 'customer_tier': customer_tier}) as first_call,
         count(*) as requests,
         count(*) filter (where status <> 'ok') as failed_requests,
         count(*) filter (where is_retry) as retried_requests,
@@ -70,7 +69,7 @@ tasks as (
         cast(sum(output_total_tokens) as bigint) as output_total_tokens,
         cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
         count(*) filter (where effective_cost_usd is null) as unpriced_requests,
-        max_by(outcome, (started_at, request_key)) as call_outcome,
+        max(case when outcome is not null then {'started_at': started_at, 'request_key': request_key, 'outcome': outcome} end) as last_word,
     from calls
     group by source_account, task_id
 ),
@@ -115,9 +114,9 @@ select
     t.task_id,
     t.started_at,
     t.last_call_at,
-    t.first_request_key,
-    t.feature,
-    t.customer_tier,
+    t.first_call.request_key as first_request_key,
+    t.first_call.feature as feature,
+    t.first_call.customer_tier as customer_tier,
     t.requests,
     t.failed_requests,
     t.retried_requests,
@@ -125,10 +124,10 @@ select
     t.output_total_tokens,
     t.effective_cost_usd,
     t.unpriced_requests,
-    coalesce(n.outcome, case when t.call_outcome in ('success', 'failure') then t.call_outcome end) as outcome,
+    coalesce(n.outcome, case when t.last_word.outcome in ('success', 'failure') then t.last_word.outcome end) as outcome,
     case
         when n.outcome is not null then n.outcome_source
-        when t.call_outcome in ('success', 'failure') then 'call'
+        when t.last_word.outcome in ('success', 'failure') then 'call'
     end as outcome_source,
     k.newest_at >= t.last_call_at + interval 24 hours as is_closed,
 from tasks as t

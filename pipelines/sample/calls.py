@@ -1,0 +1,291 @@
+"""The calls of the sample company: tasks on the calendar, their calls with retries, and the tokens of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+
+from pipelines.sample import company
+from pipelines.sample.chance import Chance, Flags, Whole
+from pipelines.sample.company import SEED, Customer, Step, Workload
+
+DAY_MS = 86_400_000
+_EPOCH = date(1970, 1, 1)
+_GAP_MS = 40
+_LONGEST_CONTEXT_TOKENS = 160_000
+# Below it no provider caches a prompt; OpenAI caches in blocks.
+_SHORTEST_CACHED_TOKENS = 1_024
+_CACHE_BLOCK_TOKENS = 128
+
+
+def make_calls(weeks: int, requests: int) -> pl.DataFrame:
+    """``requests`` calls of the ``weeks`` before ``company.END``, ordered by time.
+
+    One row a call: ids and instants in ms, the names of task, owner and model, and the tokens of the response: ``input_tokens``
+    (all), ``cache_read_tokens`` and ``cache_write_tokens`` of them, ``output_tokens`` (all), ``reasoning_tokens`` of them.
+    """
+    tasks = _tasks(weeks, requests)
+    found = pl.concat([_workload_calls(tasks.filter(workload=workload.name), workload) for workload in company.WORKLOADS])
+    # The last task drawn is cut short where the number is reached.
+    found = found.sort("task", "started_ms").head(requests).sort("started_ms", "task")
+    chance = Chance(SEED, "ids")
+    return found.with_columns(
+        pl.format("call-{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(7)).alias("id"),
+        chance.hexes(len(found), 16).alias("span_id"),
+        chance.hexes(len(found), 32).alias("response_hex"),
+        *(
+            pl.from_epoch(f"{name}_ms", time_unit="ms").dt.replace_time_zone("UTC").alias(f"{name}_at")
+            for name in ("started", "first_token", "ended")
+        ),
+    )
+
+
+def first_date(weeks: int) -> date:
+    return company.END - timedelta(weeks=weeks)
+
+
+def _day_ms(day: date) -> int:
+    return (day - _EPOCH).days * DAY_MS
+
+
+def _named(names: Sequence[str], places: Whole) -> pl.Series:
+    return pl.Series(list(names), dtype=pl.String).gather(places)
+
+
+def _tasks(weeks: int, count: int) -> pl.DataFrame:
+    """More tasks than are needed, in the order in which they are drawn: each has at least one call."""
+    workloads = company.WORKLOADS
+    numbers = np.arange(count, dtype=np.int64)
+    places = Chance(SEED, "workload").pick(count, [workload.weight for workload in workloads])
+    return pl.concat([_workload_tasks(numbers[places == place], workload, weeks) for place, workload in enumerate(workloads)])
+
+
+def _workload_tasks(numbers: Whole, workload: Workload, weeks: int) -> pl.DataFrame:
+    chance, count, first = Chance(SEED, "tasks", workload.name), len(numbers), first_date(weeks)
+    days = chance.pick(count, [_day_weight(workload, first, number) for number in range(weeks * 7)])
+    hours = chance.pick(count, company.HOUR_WEIGHTS[workload.workload])
+    started = _day_ms(first) + days * DAY_MS + hours * 3_600_000 + chance.below(count, 3_600_000)
+    customers = company.CUSTOMERS
+    who = np.zeros(count, dtype=np.int64)
+    for day in np.unique(days):
+        here = np.flatnonzero(days == day)
+        weights = [_customer_weight(customer, workload, first + timedelta(days=int(day))) for customer in customers]
+        who[here] = chance.pick(len(here), weights)
+    sizes = np.asarray([customer.users for customer in customers], dtype=np.int64)[who]
+    # Few users make most calls: the rank is drawn towards the first.
+    drawn = chance.fractions(count) >> 16
+    users = (((drawn * drawn) >> 16) * sizes) >> 16
+    tasks = pl.DataFrame(
+        {
+            "task": numbers,
+            "task_ms": started,
+            "customer_id": _named([customer.customer_id for customer in customers], who),
+            "user": users + 1,
+            "language": _named(list(company.LANGUAGES), chance.pick(count, list(company.LANGUAGES.values()))),
+            "framework": _named(list(workload.frameworks), chance.pick(count, list(workload.frameworks.values()))),
+            "trace_id": chance.hexes(count, 32),
+            "outcome_is_known": chance.happens(count, workload.outcomes.known_per_mille),
+            "task_succeeds": chance.happens(count, workload.outcomes.success_per_mille),
+        }
+    )
+    task_id = pl.format("task-{}", pl.col("task").cast(pl.String).str.zfill(7))
+    user_id = pl.format("{}-user-{}", "customer_id", "user")
+    session_id = {
+        "task": pl.format("run-{}", "task"),
+        "user_day": pl.format("chat-{}-{}", user_id, pl.col("task_ms") // DAY_MS),
+        "none": pl.lit(None, dtype=pl.String),
+    }[workload.session]
+    tasks = tasks.select(
+        "task",
+        "task_ms",
+        "language",
+        "framework",
+        "trace_id",
+        "customer_id",
+        "outcome_is_known",
+        "task_succeeds",
+        workload=pl.lit(workload.name),
+        feature=pl.lit(workload.name if workload.tagged_by == "record" else None, dtype=pl.String),
+        environment=pl.lit("production" if workload.tagged_by == "record" else None, dtype=pl.String),
+        api_key_name=pl.lit(workload.api_key_name),
+        task_id=task_id,
+        user_id=user_id,
+        session_id=session_id,
+        release=_in_force("task_ms", company.RELEASES),
+    )
+    if workload.tagged_by == "nothing":
+        owners = ("task_id", "user_id", "session_id", "customer_id", "release", "language", "trace_id")
+        tasks = tasks.with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in owners)
+    return tasks
+
+
+def _day_weight(workload: Workload, first: date, number: int) -> int:
+    day = first + timedelta(days=number)
+    if day < workload.launched:
+        return 0
+    return company.DAY_WEIGHTS[workload.workload][day.weekday()] * (1_000 + number // 7 * company.WEEKLY_GROWTH_PER_MILLE)
+
+
+def _customer_weight(customer: Customer, workload: Workload, day: date) -> int:
+    tier = max(since for since in customer.tiers if since[0] <= day)[1]
+    return customer.weight if tier in workload.customer_tiers else 0
+
+
+def _in_force(instant_ms: str, changes: Sequence[tuple[date, str]]) -> pl.Expr:
+    """The name that the newest change at an instant gave; changes go up in time."""
+    found = pl.lit(changes[0][1])
+    for since, name in changes[1:]:
+        found = pl.when(pl.col(instant_ms) >= _day_ms(since)).then(pl.lit(name)).otherwise(found)
+    return found
+
+
+def _workload_calls(tasks: pl.DataFrame, workload: Workload) -> pl.DataFrame:
+    """The calls of tasks: steps in order, failed attempts before the one that answers, each starting when the last has ended."""
+    steps = [_step_calls(tasks, workload, place) for place in range(len(workload.steps))]
+    calls = pl.concat(steps).sort("task", "step_place", "repeat", "attempt")
+    given_up = pl.col("is_given_up").cast(pl.Int64)
+    calls = calls.filter(given_up.cum_sum().over("task") - given_up == 0)
+    taken = pl.col("duration_ms") + _GAP_MS
+    place, count = pl.int_range(pl.len()).over("task"), pl.len().over("task")
+    has_failed = pl.col("is_given_up").any().over("task")
+    calls = calls.with_columns(
+        started_ms=pl.col("task_ms") + taken.cum_sum().over("task") - taken,
+        is_last=place == count.cast(pl.Int64) - 1,
+        step_index=pl.when(pl.lit(workload.session == "task")).then(place),
+        outcome=pl.when("outcome_is_known").then(
+            pl.when(pl.col("task_succeeds") & ~has_failed).then(pl.lit("success")).otherwise(pl.lit("failure"))
+        ),
+        told_by=pl.lit(workload.outcomes.told_by),
+    )
+    return calls.with_columns(
+        ended_ms=pl.col("started_ms") + pl.col("duration_ms"),
+        first_token_ms=pl.when(pl.col("is_streamed") & pl.col("has_usage")).then(pl.col("started_ms") + pl.col("first_token_after_ms")),
+    ).filter(pl.col("ended_ms").max().over("task") < _day_ms(company.END))
+
+
+def _step_calls(tasks: pl.DataFrame, workload: Workload, place: int) -> pl.DataFrame:
+    """The calls of one step of every task, with the tokens that a response to each states."""
+    step = workload.steps[place]
+    chance = Chance(SEED, "calls", workload.name, step.name)
+    counts = chance.quantities(len(tasks), step.calls)
+    owner = np.repeat(np.arange(len(tasks), dtype=np.int64), counts)
+    size, repeat = len(owner), _places(counts)
+    models = [company.MODELS[name] for name in step.models]
+    model = chance.pick(size, list(step.models.values()))
+    new_input = chance.quantities(size, step.new_input)
+    visible = chance.quantities(size, step.output) * _output_per_mille(tasks["task_ms"].to_numpy()[owner], step) // 1_000
+    reasoning, first_token = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+    for number, one in enumerate(models):
+        reasoning += np.where(model == number, chance.quantities(size, one.reasoning) // 64 * 64, 0)
+        first_token += np.where(model == number, chance.quantities(size, one.first_token_ms), 0)
+    # Every answer has a token at least, and the cap counts reasoning.
+    visible = np.minimum(np.maximum(visible, 1), step.max_output_tokens)
+    reasoning = np.minimum(reasoning, step.max_output_tokens - visible)
+    output = visible + reasoning
+    total, earlier = _contexts(step, counts, repeat, new_input, output)
+    hits = chance.happens(size, step.cache_hit_per_mille)
+    provider = _named([one.provider for one in models], model)
+    read, written = _cached(step, (provider == "anthropic").to_numpy(), total, earlier, hits)
+    pace = np.asarray([one.ms_per_100_tokens for one in models], dtype=np.int64)[model]
+    calls = tasks[owner].with_columns(
+        pl.Series("repeat", repeat),
+        provider.alias("provider"),
+        _named([one.served for one in models], model).alias("model"),
+        _named([one.requested for one in models], model).alias("model_requested"),
+        _named([one.api for one in models], model).alias("api"),
+        pl.Series("input_tokens", total),
+        pl.Series("cache_read_tokens", read),
+        pl.Series("cache_write_tokens", written),
+        pl.Series("output_tokens", output),
+        pl.Series("reasoning_tokens", reasoning),
+        pl.Series("first_token_after_ms", first_token),
+        pl.Series("duration_ms", first_token + output * pace // 100),
+        pl.lit(place).alias("step_place"),
+        pl.lit(step.name or None, dtype=pl.String).alias("step"),
+        pl.lit(f"{workload.name}/{step.name}" if step.name else None, dtype=pl.String).alias("prompt_name"),
+        pl.lit(step.max_output_tokens).alias("max_output_tokens"),
+        pl.lit(step.static_prompt_tokens or None, dtype=pl.Int64).alias("static_prompt_tokens"),
+        _in_force("task_ms", [(one.from_date, one.version) for one in step.versions]).alias("prompt_version"),
+        pl.lit(workload.workload == "interactive").alias("is_streamed"),
+    )
+    if not step.name:
+        calls = calls.with_columns(pl.lit(None, dtype=pl.String).alias("prompt_version"))
+    return _attempts(calls, chance)
+
+
+def _places(counts: Whole) -> Whole:
+    """0, 1, ... within each of the groups that ``counts`` says."""
+    return np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def _running(counts: Whole, summed: Whole) -> Whole:
+    """Running total within each group."""
+    through = np.cumsum(summed)
+    starts = np.cumsum(counts) - counts
+    before = np.concatenate([np.zeros(1, dtype=np.int64), through])[starts]
+    running: Whole = through - np.repeat(before, counts)
+    return running
+
+
+def _output_per_mille(instants_ms: Whole, step: Step) -> Whole:
+    found = np.full(len(instants_ms), step.versions[0].output_per_mille, dtype=np.int64)
+    for version in step.versions[1:]:
+        found[instants_ms >= _day_ms(version.from_date)] = version.output_per_mille
+    return found
+
+
+def _contexts(step: Step, counts: Whole, repeat: Whole, new_input: Whole, output: Whole) -> tuple[Whole, Whole]:
+    """Input of each call, and the input of the call before it where the step carries its context (0 for the first)."""
+    if not step.keeps_context:
+        return np.maximum(step.static_prompt_tokens + new_input, 1), np.zeros(len(repeat), dtype=np.int64)
+    said = _running(counts, new_input) + _running(counts, output) - output
+    total = np.minimum(step.static_prompt_tokens + said, _LONGEST_CONTEXT_TOKENS)
+    earlier = np.where(repeat > 0, np.concatenate([np.zeros(1, dtype=np.int64), total[:-1]]), 0)
+    return total, earlier
+
+
+def _cached(step: Step, is_anthropic: Flags, total: Whole, earlier: Whole, hits: Flags) -> tuple[Whole, Whole]:
+    """Input read from and written to the prompt cache. OpenAI caches blocks of a prefix and does not charge for writes;
+    Anthropic writes what it is told to: the constant prefix, or the whole context where the next call carries it on.
+    """
+    prefix = np.where(earlier > 0, earlier, step.static_prompt_tokens)
+    can_cache = prefix >= _SHORTEST_CACHED_TOKENS
+    # The newest message stays outside of the cache.
+    prefix = np.minimum(prefix, total - 1)
+    read = np.where(can_cache & hits, np.where(is_anthropic, prefix, prefix // _CACHE_BLOCK_TOKENS * _CACHE_BLOCK_TOKENS), 0)
+    end = total - 1 if step.keeps_context else prefix
+    written = np.where(can_cache & is_anthropic, np.maximum(end - read, 0), 0)
+    return read, written
+
+
+def _attempts(calls: pl.DataFrame, chance: Chance) -> pl.DataFrame:
+    """Each call as its attempts: all but the last have failed; where a task is given up, the last one too."""
+    size = len(calls)
+    third = chance.happens(size, company.THIRD_ATTEMPT_PER_MILLE)
+    second = chance.happens(size, company.SECOND_ATTEMPT_PER_MILLE)
+    gives_up = third & chance.happens(size, company.GIVEN_UP_PER_MILLE)
+    counts = np.where(third, 3, np.where(second, 2, 1)).astype(np.int64)
+    owner = np.repeat(np.arange(size, dtype=np.int64), counts)
+    attempt = _places(counts) + 1
+    is_final = attempt == counts[owner]
+    failures = company.FAILURES
+    kind = chance.pick(len(owner), [failure.weight for failure in failures])
+    failed = pl.Series("is_failed", ~is_final | gives_up[owner])
+    return calls[owner].with_columns(
+        pl.Series("attempt", attempt),
+        failed,
+        pl.Series("is_given_up", is_final & gives_up[owner]),
+        pl.when(failed).then(_named([failure.error_class for failure in failures], kind)).alias("error_class"),
+        pl.when(failed)
+        .then(pl.Series([failure.http_status for failure in failures], dtype=pl.Int64).gather(kind))
+        .otherwise(200)
+        .alias("http_status"),
+        (~failed | pl.Series([failure.has_usage for failure in failures]).gather(kind)).alias("has_usage"),
+        pl.when(failed)
+        .then(pl.coalesce(pl.Series([failure.duration_ms for failure in failures], dtype=pl.Int64).gather(kind), "duration_ms"))
+        .otherwise("duration_ms")
+        .alias("duration_ms"),
+    )

@@ -1,0 +1,104 @@
+"""Writes the sample company into an empty data root."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from pipelines import reference
+from pipelines.paths import DataRoot
+from pipelines.sample import app_log, company, openai_usage, outcomes, reference_tables
+from pipelines.sample.calls import first_date, make_calls
+
+
+@dataclass(frozen=True)
+class SampleReport:
+    """What was written. The sample covers ``first_date`` to ``end_date`` (exclusive).
+
+    ``billed_usd`` is the sum of the cost pages: traced and untraced calls of OpenAI at list prices, and a correction.
+    """
+
+    files: tuple[str, ...]
+    file_bytes: int
+    requests: int
+    tasks: int
+    first_date: date
+    end_date: date
+    traced_usd: Decimal
+    untraced_usd: Decimal
+    correction_usd: Decimal
+
+    @property
+    def billed_usd(self) -> Decimal:
+        return self.traced_usd + self.untraced_usd + self.correction_usd
+
+    @property
+    def untraced_share(self) -> Decimal:
+        """Share of the calls' charges that no trace explains."""
+        return self.untraced_usd / (self.traced_usd + self.untraced_usd)
+
+
+def write(root: DataRoot, *, weeks: int = 6, requests: int = 8_000) -> SampleReport:
+    """Write the ``weeks`` before ``company.END``, ``requests`` calls in all. The same arguments give the same bytes.
+
+    Reference tables that hold a header only are filled. Raises ValueError for fewer than one week or request,
+    FileExistsError where a landing file or a filled reference table is there already; nothing is written then.
+    """
+    if weeks < 1 or requests < 1:
+        raise ValueError(f"weeks {weeks} and requests {requests}: expected at least one of each")
+    tables = {root.reference / f"{name}.csv": text for name, text in reference_tables.files()}
+    _refuse_if_used(root, tables)
+    calls = make_calls(weeks, requests)
+    model_days = openai_usage.count_model_days(calls, weeks, openai_usage.shipped_book())
+    written = []
+    for path, text in tables.items():
+        written.append(_put(path, text, None))
+    for folder, name, known_at, text in (
+        *(("app_log/prod", f"{day}.jsonl", _midnight(day + timedelta(days=1)), text) for day, text in app_log.day_files(calls)),
+        *(("outcomes/helpdesk", f"{month:%Y-%m}.jsonl", _month_end(month), text) for month, text in outcomes.month_files(calls)),
+        *((f"openai_usage/{company.OPENAI_ACCOUNT}", *page) for page in openai_usage.page_files(model_days, weeks)),
+    ):
+        written.append(_put(root.landing / folder / name, text, known_at))
+    charged = sum((usd for one in model_days for usd in one.usd.values()), Decimal())
+    traced = sum((one.traced_usd for one in model_days), Decimal())
+    return SampleReport(
+        files=tuple(sorted(root.relative(path) for path in written)),
+        file_bytes=sum(path.stat().st_size for path in written),
+        requests=len(calls),
+        tasks=calls["task_id"].n_unique() - calls["task_id"].has_nulls(),
+        first_date=first_date(weeks),
+        end_date=company.END,
+        traced_usd=traced,
+        untraced_usd=charged - traced,
+        correction_usd=openai_usage.correction_usd(model_days),
+    )
+
+
+def _refuse_if_used(root: DataRoot, tables: Iterable[Path]) -> None:
+    landed = [path for path in root.landing.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    if landed:
+        raise FileExistsError(f"{root.landing} holds files already, {min(landed).name} among them; the sample needs an empty data root")
+    for path in tables:
+        if path.is_file() and path.read_text(encoding="utf-8").strip() != reference.template(reference.TABLES[path.stem]).strip():
+            raise FileExistsError(f"{path} is filled in already; the sample needs an empty data root")
+
+
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _month_end(month: date) -> datetime:
+    return min(_midnight((month + timedelta(days=31)).replace(day=1)), _midnight(company.END))
+
+
+def _put(path: Path, text: str, known_at: datetime | None) -> Path:
+    """Write a file; ``known_at`` is its modification time, which the books take for its pull where the name has none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8", newline="\n")
+    if known_at is not None:
+        os.utime(path, (known_at.timestamp(), known_at.timestamp()))
+    return path
