@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
 from assets.exports import export_assets
@@ -18,8 +20,13 @@ def console(config: dict[str, str]) -> dict[str, str]:
     return {"log_level": config["log_level"]}
 
 
+with warnings.catch_warnings():
+    # It says so of a parameter that it has had for years, backfill_policy.
+    warnings.filterwarnings("ignore", ".* is currently in beta", dg.BetaWarning)
+    _tables = [table_asset(model) for model in models().values()]
+
 defs = dg.Definitions(
-    assets=[*source_assets(), *(table_asset(model) for model in models().values()), *export_assets()],
+    assets=[*source_assets(), *_tables, *export_assets()],
     jobs=[INGEST, TABLES],
     schedules=[daily, weekly],
     sensors=[landing, rebuild],

@@ -17,8 +17,9 @@ from assets.weeks import keys_of, range_tags
 from pipelines import paths
 from pipelines.books import Books, RunReport, open_books
 from pipelines.lake import LakeError
+from pipelines.models import Model
 from pipelines.paths import DataRoot
-from pipelines.periods import end_of, periods
+from pipelines.periods import end_of, periods, start_of
 from pipelines.planner import EVER, Plan, Span
 from pipelines.settings import load as load_settings
 
@@ -131,23 +132,17 @@ def outstanding(books: Books, *, full: bool = False, window: Span = EVER, select
     A table with a failed check is among them until it is mended, so that what depends on it is held back each time.
     """
     plans = books.planner.outlook()
-    tables: set[str] = set()
-    mondays: set[date] = set()
+    due: dict[str, set[date | None]] = {}
     for name, plan in plans.items():
-        if select and name not in select:
-            continue
-        starts = _starts(plan, window)
-        if full:
-            starts |= _starts(books.planner.plan(plan.model, full=True), window)
-        if starts:
-            tables.add(name)
-            mondays |= _mondays(plan, starts)
+        if not select or name in select:
+            due[name] = _starts(plan, window)
+            if full:
+                due[name] |= _starts(books.planner.plan(plan.model, full=True), window)
     for result in books.results:
-        is_asked_for = result.table in (select or plans)
-        if is_asked_for and result.status != "passed" and result.severity == "critical":
-            tables.add(result.table)
-            mondays |= _mondays(plans[result.table], {_start(result.partition)})
-    return Work(frozenset(tables), tuple(keys_of(window, mondays)))
+        if result.table in due and result.status != "passed" and result.severity == "critical":
+            due[result.table].add(_start(result.partition))
+    tables = frozenset(name for name, starts in due.items() if starts)
+    return Work(tables, tuple(keys_of(window, _mondays(books.models, due, window))))
 
 
 def _starts(plan: Plan, window: Span) -> set[date | None]:
@@ -161,12 +156,14 @@ def _starts(plan: Plan, window: Span) -> set[date | None]:
     return found | {part.start for part in plan.gone}
 
 
-def _mondays(plan: Plan, starts: Collection[date | None]) -> set[date]:
-    """The Mondays of the weeks that partitions of a table touch."""
-    grain = plan.model.partition
-    if grain is None:
-        return set()
-    return {monday for start in starts if start for monday in periods("week", start, end_of(grain, start))}
+def _mondays(models: Mapping[str, Model], due: Mapping[str, Collection[date | None]], window: Span) -> set[date]:
+    """The weeks of the days that are due, and one week of each further month: its step builds the month whole."""
+    starts = {(models[name].partition, start) for name, found in due.items() for start in found if start}
+    mondays = {start_of("week", start) for grain, start in starts if grain != "month"}
+    for grain, start in starts:
+        if grain == "month" and mondays.isdisjoint(periods("week", start, end_of("month", start))):
+            mondays.add(start_of("week", max(start, window.first or start)))
+    return mondays
 
 
 def _start(label: str) -> date | None:

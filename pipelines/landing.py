@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.lake import Lake
+from pipelines.lake import Lake, digest
 from pipelines.paths import DataRoot
 from pipelines.records import PIECE_BYTES
 from pipelines.sources import EXPORT_FOLDERS
@@ -70,6 +70,8 @@ class FileVersion:
         return (self.source, self.source_account, self.sha256)
 
 
+_CLOCKED = {"mtime_ns", "first_seen_at", "pulled_at"}
+_TIMELESS = [field.name for field in fields(FileVersion) if field.name not in _CLOCKED]
 _INSTANT = pa.timestamp("us", tz="UTC")
 _SCHEMA = pa.schema(
     [
@@ -181,11 +183,13 @@ class Register:
         self.add(replace(version, **changes))  # type: ignore[arg-type]
 
     def save(self, con: duckdb.DuckDBPyConnection) -> None:
-        ordered = sorted(self, key=lambda version: (version.path, version.first_seen_at, version.sha256))
+        ordered = sorted(self, key=lambda version: (version.path, version.state != "replaced", version.sha256))
         columns = zip(*(astuple(version) for version in ordered), strict=True) if ordered else ([] for _ in _SCHEMA)
         rows = pa.table([pa.array(list(column), field.type) for column, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
         con.register("register_rows", rows)
-        temporary = self._lake.write(con, "select * from register_rows", self._path, "register", "1")
+        # The fingerprint leaves out what a clock said: tables that are made of the rest are the same in every data root.
+        timeless = digest([repr([getattr(version, name) for name in _TIMELESS]) for version in ordered])
+        temporary = self._lake.write(con, "select * from register_rows", self._path, timeless, "1")
         con.unregister("register_rows")
         self._lake.put(temporary, self._path, TABLE, None)
 

@@ -22,6 +22,7 @@ from pipelines.periods import end_of, is_finer, periods
 # Raised when the runner writes other bytes for the same query.
 RUNNER_VERSION = "1"
 
+REGISTER = "staged_files"
 _VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"))
 
 
@@ -123,7 +124,10 @@ class Planner:
             if table.startswith("ref_") and table not in self._models:
                 lines.append(f"{table}:{self._reference(table, span)}")
             else:
-                lines.append(f"{table}:" + " ".join(sorted(f"{p.start}@{p.content_hash}" for p in self.files(table, span))))
+                # The register knows a clock; what of it decides other tables is its fingerprint.
+                is_register = table == REGISTER
+                found = (f"{p.start}@{p.fingerprint if is_register else p.content_hash}" for p in self.files(table, span))
+                lines.append(f"{table}:" + " ".join(sorted(found)))
         return digest(lines)
 
     def files(self, table: str, span: Span) -> list[Part]:
@@ -173,7 +177,7 @@ class Planner:
         return list(sorted(starts))
 
     def _grain(self, table: str) -> str | None:
-        if table.startswith("staged_") and table != "staged_files":
+        if table.startswith("staged_") and table != REGISTER:
             return "day"
         model = self._models.get(table)
         return model.partition if model else None

@@ -1,4 +1,4 @@
-"""Calls as the application's own log: one JSON object a line, with the usage object as the provider's SDK returns it."""
+"""Calls as the application's own log: one JSON object a line, the usage object as the provider's SDK returns it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _RESPONSE_IDS: Mapping[str, str] = {
     "gemini.generateContent": "",
 }
 _TEXTS = """
-error_class feature environment customer_id user_id session_id task_id trace_id span_id step prompt_name prompt_version release
-api_key_name
+error_class feature environment customer_id user_id session_id task_id trace_id span_id step prompt_name prompt_version
+release api_key_name
 """.split()
 
 
@@ -97,7 +97,9 @@ def _usages() -> Mapping[str, pl.Expr]:
             }
         ),
         # Gemini leaves a count of 0 out.
-        "gemini.generateContent": pl.when(reasoning > 0).then(_json(gemini | {"thoughtsTokenCount": reasoning})).otherwise(_json(gemini)),
+        "gemini.generateContent": pl.when(reasoning > 0)
+        .then(_json(gemini | {"thoughtsTokenCount": reasoning}))
+        .otherwise(_json(gemini)),
     }
 
 

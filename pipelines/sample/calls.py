@@ -24,11 +24,14 @@ _CACHE_BLOCK_TOKENS = 128
 def make_calls(weeks: int, requests: int) -> pl.DataFrame:
     """``requests`` calls of the ``weeks`` before ``company.END``, ordered by time.
 
-    One row a call: ids and instants in ms, the names of task, owner and model, and the tokens of the response: ``input_tokens``
-    (all), ``cache_read_tokens`` and ``cache_write_tokens`` of them, ``output_tokens`` (all), ``reasoning_tokens`` of them.
+    One row a call: ids and instants, the names of task, owner and model, and the tokens of the response. ``input_tokens``
+    is all input, ``cache_read_tokens`` and ``cache_write_tokens`` are parts of it; ``reasoning_tokens`` is a part of
+    ``output_tokens``. Where ``has_usage`` is false the response stated none of them.
     """
     tasks = _tasks(weeks, requests)
-    found = pl.concat([_workload_calls(tasks.filter(workload=workload.name), workload) for workload in company.WORKLOADS])
+    found = pl.concat(
+        [_workload_calls(tasks.filter(workload=workload.name), workload) for workload in company.WORKLOADS]
+    )
     # The last task drawn is cut short where the number is reached.
     found = found.sort("task", "started_ms").head(requests).sort("started_ms", "task")
     chance = Chance(SEED, "ids")
@@ -60,7 +63,9 @@ def _tasks(weeks: int, count: int) -> pl.DataFrame:
     workloads = company.WORKLOADS
     numbers = np.arange(count, dtype=np.int64)
     places = Chance(SEED, "workload").pick(count, [workload.weight for workload in workloads])
-    return pl.concat([_workload_tasks(numbers[places == place], workload, weeks) for place, workload in enumerate(workloads)])
+    return pl.concat(
+        [_workload_tasks(numbers[places == place], workload, weeks) for place, workload in enumerate(workloads)]
+    )
 
 
 def _workload_tasks(numbers: Whole, workload: Workload, weeks: int) -> pl.DataFrame:
@@ -95,7 +100,7 @@ def _workload_tasks(numbers: Whole, workload: Workload, weeks: int) -> pl.DataFr
     user_id = pl.format("{}-user-{}", "customer_id", "user")
     session_id = {
         "task": pl.format("run-{}", "task"),
-        "user_day": pl.format("chat-{}-{}", user_id, pl.col("task_ms") // DAY_MS),
+        "user_day": pl.format("chat-{}-{}", user_id, pl.from_epoch("task_ms", time_unit="ms").dt.strftime("%Y%m%d")),
         "none": pl.lit(None, dtype=pl.String),
     }[workload.session]
     tasks = tasks.select(
@@ -126,7 +131,8 @@ def _day_weight(workload: Workload, first: date, number: int) -> int:
     day = first + timedelta(days=number)
     if day < workload.launched:
         return 0
-    return company.DAY_WEIGHTS[workload.workload][day.weekday()] * (1_000 + number // 7 * company.WEEKLY_GROWTH_PER_MILLE)
+    growth_per_mille = 1_000 + number // 7 * company.WEEKLY_GROWTH_PER_MILLE
+    return company.DAY_WEIGHTS[workload.workload][day.weekday()] * growth_per_mille
 
 
 def _customer_weight(customer: Customer, workload: Workload, day: date) -> int:
@@ -143,7 +149,7 @@ def _in_force(instant_ms: str, changes: Sequence[tuple[date, str]]) -> pl.Expr:
 
 
 def _workload_calls(tasks: pl.DataFrame, workload: Workload) -> pl.DataFrame:
-    """The calls of tasks: steps in order, failed attempts before the one that answers, each starting when the last has ended."""
+    """The calls of tasks: steps in order, failed attempts before the one that answers, each after the end of the last."""
     steps = [_step_calls(tasks, workload, place) for place in range(len(workload.steps))]
     calls = pl.concat(steps).sort("task", "step_place", "repeat", "attempt")
     given_up = pl.col("is_given_up").cast(pl.Int64)
@@ -162,7 +168,9 @@ def _workload_calls(tasks: pl.DataFrame, workload: Workload) -> pl.DataFrame:
     )
     return calls.with_columns(
         ended_ms=pl.col("started_ms") + pl.col("duration_ms"),
-        first_token_ms=pl.when(pl.col("is_streamed") & pl.col("has_usage")).then(pl.col("started_ms") + pl.col("first_token_after_ms")),
+        first_token_ms=pl.when(pl.col("is_streamed") & pl.col("has_usage")).then(
+            pl.col("started_ms") + pl.col("first_token_after_ms")
+        ),
     ).filter(pl.col("ended_ms").max().over("task") < _day_ms(company.END))
 
 
@@ -176,7 +184,8 @@ def _step_calls(tasks: pl.DataFrame, workload: Workload, place: int) -> pl.DataF
     models = [company.MODELS[name] for name in step.models]
     model = chance.pick(size, list(step.models.values()))
     new_input = chance.quantities(size, step.new_input)
-    visible = chance.quantities(size, step.output) * _output_per_mille(tasks["task_ms"].to_numpy()[owner], step) // 1_000
+    per_mille = _output_per_mille(tasks["task_ms"].to_numpy()[owner], step)
+    visible = chance.quantities(size, step.output) * per_mille // 1_000
     reasoning, first_token = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
     for number, one in enumerate(models):
         reasoning += np.where(model == number, chance.quantities(size, one.reasoning) // 64 * 64, 0)
@@ -248,14 +257,17 @@ def _contexts(step: Step, counts: Whole, repeat: Whole, new_input: Whole, output
 
 
 def _cached(step: Step, is_anthropic: Flags, total: Whole, earlier: Whole, hits: Flags) -> tuple[Whole, Whole]:
-    """Input read from and written to the prompt cache. OpenAI caches blocks of a prefix and does not charge for writes;
-    Anthropic writes what it is told to: the constant prefix, or the whole context where the next call carries it on.
+    """Input read from and written to the prompt cache.
+
+    OpenAI caches blocks of a prefix and does not count writes. Anthropic writes what it is told to: the constant prefix,
+    or the whole context where the next call carries it on.
     """
     prefix = np.where(earlier > 0, earlier, step.static_prompt_tokens)
     can_cache = prefix >= _SHORTEST_CACHED_TOKENS
     # The newest message stays outside of the cache.
     prefix = np.minimum(prefix, total - 1)
-    read = np.where(can_cache & hits, np.where(is_anthropic, prefix, prefix // _CACHE_BLOCK_TOKENS * _CACHE_BLOCK_TOKENS), 0)
+    in_blocks = prefix // _CACHE_BLOCK_TOKENS * _CACHE_BLOCK_TOKENS
+    read = np.where(can_cache & hits, np.where(is_anthropic, prefix, in_blocks), 0)
     end = total - 1 if step.keeps_context else prefix
     written = np.where(can_cache & is_anthropic, np.maximum(end - read, 0), 0)
     return read, written
@@ -273,6 +285,7 @@ def _attempts(calls: pl.DataFrame, chance: Chance) -> pl.DataFrame:
     is_final = attempt == counts[owner]
     failures = company.FAILURES
     kind = chance.pick(len(owner), [failure.weight for failure in failures])
+    taken_ms = pl.Series([failure.duration_ms for failure in failures], dtype=pl.Int64).gather(kind)
     failed = pl.Series("is_failed", ~is_final | gives_up[owner])
     return calls[owner].with_columns(
         pl.Series("attempt", attempt),
@@ -284,8 +297,5 @@ def _attempts(calls: pl.DataFrame, chance: Chance) -> pl.DataFrame:
         .otherwise(200)
         .alias("http_status"),
         (~failed | pl.Series([failure.has_usage for failure in failures]).gather(kind)).alias("has_usage"),
-        pl.when(failed)
-        .then(pl.coalesce(pl.Series([failure.duration_ms for failure in failures], dtype=pl.Int64).gather(kind), "duration_ms"))
-        .otherwise("duration_ms")
-        .alias("duration_ms"),
+        pl.when(failed).then(pl.coalesce(taken_ms, "duration_ms")).otherwise("duration_ms").alias("duration_ms"),
     )

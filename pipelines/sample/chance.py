@@ -1,4 +1,4 @@
-"""Seeded chance in whole numbers, so that the sample has the same bytes with every version of numpy and on every machine.
+"""Seeded chance in whole numbers: the same bytes on every machine and with every version of numpy.
 
 Only the raw 64-bit stream of PCG64 is used, which numpy keeps stable; what is made of it is integer arithmetic. Each
 purpose has a stream of its own: a draw that is added for one does not shift the others.
@@ -74,9 +74,10 @@ class Chance:
         drawn = self.fractions(size)
         left = np.searchsorted(ranks, drawn, side="right") - 1
         rise, width = values[left + 1] - values[left], ranks[left + 1] - ranks[left]
-        return values[left] + rise * (drawn - ranks[left]) // width
+        found: Whole = values[left] + rise * (drawn - ranks[left]) // width
+        return found
 
     def hexes(self, size: int, digits: int) -> pl.Series:
         """Identifiers of 16 or 32 hexadecimal digits."""
-        words = self._words(size * digits // 16).astype("<u8").tobytes().hex()
-        return pl.Series(np.frombuffer(words.encode(), dtype=f"S{digits}").astype(f"U{digits}").tolist(), dtype=pl.String)
+        text = self._words(size * digits // 16).astype("<u8").tobytes().hex().encode()
+        return pl.Series(np.frombuffer(text, dtype=f"S{digits}").astype(f"U{digits}").tolist(), dtype=pl.String)

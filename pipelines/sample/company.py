@@ -23,7 +23,10 @@ Api = Literal["openai.chat", "openai.responses", "anthropic.messages", "gemini.g
 
 @dataclass(frozen=True)
 class Model:
-    """A model as responses name it. ``untraced_per_mille``: calls that the bill has and no trace, lowest and highest of a day."""
+    """A model as responses name it.
+
+    ``untraced_per_mille``: what the bill has beyond the traces, lowest and highest of a day.
+    """
 
     served: str
     requested: str
@@ -103,7 +106,7 @@ class Customer:
 
 @dataclass(frozen=True)
 class Failure:
-    """How a call fails. ``has_usage``: the provider counted tokens; ``duration_ms`` is None where it took as long as an answer."""
+    """How a call fails. ``has_usage``: the response states tokens; ``duration_ms`` None: it took as long as an answer."""
 
     error_class: str
     http_status: int | None
@@ -114,7 +117,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Correction:
-    """A day's charge for the output of a model that the provider gives back on the next day."""
+    """A day's charges for a model that the provider gives back on the next day."""
 
     incident_date: date
     model: str
@@ -176,8 +179,8 @@ WORKLOADS: tuple[Workload, ...] = (
             Step(
                 name="draft-answer",
                 models={GPT_4O.served: 82, GPT_4O_MINI.served: 18},
-                new_input=lengths.AZURE_CHAT_INPUT,
-                output=lengths.AZURE_CHAT_OUTPUT,
+                new_input=lengths.CONVERSATION_INPUT,
+                output=lengths.CONVERSATION_OUTPUT,
                 static_prompt_tokens=1_930,
                 max_output_tokens=1_024,
                 cache_hit_per_mille=760,
@@ -339,7 +342,7 @@ WORKLOADS: tuple[Workload, ...] = (
     # Scripts that people run with a shared key: no feature, no customer, no task.
     Workload(
         name="scripts",
-        weight=42,
+        weight=38,
         team="",
         cost_centre="",
         description="",
@@ -348,7 +351,7 @@ WORKLOADS: tuple[Workload, ...] = (
             Step(
                 name="",
                 models={GPT_4O.served: 70, GPT_4O_MINI.served: 30},
-                new_input=lengths.RAG_INPUT,
+                new_input=lengths.CONVERSATION_INPUT,
                 output=lengths.CODING_OUTPUT,
                 static_prompt_tokens=0,
                 max_output_tokens=4_096,
@@ -367,7 +370,13 @@ def _customers(tier: str, first_number: int, names: str, users: tuple[int, ...],
     """Customers of a tier by size: the weight falls with the square of the rank, so that few make most of the calls."""
     found = names.split(", ")
     return tuple(
-        Customer(f"cu-{first_number + rank}", name, ((BEGINNING, tier),), users[min(rank, len(users) - 1)], size // (rank + 2) ** 2)
+        Customer(
+            f"cu-{first_number + rank}",
+            name,
+            ((BEGINNING, tier),),
+            users[min(rank, len(users) - 1)],
+            size // (rank + 2) ** 2,
+        )
         for rank, name in enumerate(found)
     )
 
@@ -380,12 +389,13 @@ CUSTOMERS: tuple[Customer, ...] = (
     ),
     # Bought a larger plan during the sample: one customer, two tiers.
     Customer(
-        "cu-201", "Pinebrook Outfitters", ((BEGINNING, "pro"), (date(2026, 10, 26), "enterprise")), users=60, weight=52_000
+        "cu-201", "Pinebrook Outfitters",
+        ((BEGINNING, "pro"), (date(2026, 10, 26), "enterprise")), users=60, weight=52_000,
     ),
     *_customers(
         "pro", 202,
-        "Lindqvist Dental, Copper Kettle Coffee, Varga Auto Parts, Meadow Lane Books, Tidewater Kayaks, Ibarra Textiles, "
-        "Quill and Anchor, Summit Cycle Works, Osei Pharmacy, Lakeshore Vets, Bright Spoke, Delft Ceramics",
+        "Lindqvist Dental, Copper Kettle Coffee, Varga Auto Parts, Meadow Lane Books, Tidewater Kayaks, "
+        "Ibarra Textiles, Quill and Anchor, Summit Cycle Works, Osei Pharmacy, Lakeshore Vets, Bright Spoke, Delft Ceramics",
         (40, 32, 24, 20, 16, 14, 12, 10, 8, 6, 5, 4), 180_000,
     ),
     *_customers(
@@ -412,7 +422,10 @@ RELEASES: tuple[tuple[date, str], ...] = (
 )
 
 # Weights of the days from Monday on, and of the hours from 0 UTC on.
-DAY_WEIGHTS: Mapping[str, tuple[int, ...]] = {"interactive": (20, 21, 21, 20, 18, 7, 6), "async": (18, 17, 17, 17, 16, 10, 9)}
+DAY_WEIGHTS: Mapping[str, tuple[int, ...]] = {
+    "interactive": (20, 21, 21, 20, 18, 7, 6),
+    "async": (18, 17, 17, 17, 16, 10, 9),
+}
 HOUR_WEIGHTS: Mapping[str, tuple[int, ...]] = {
     "interactive": (2, 2, 1, 1, 2, 4, 8, 14, 20, 23, 22, 19, 17, 20, 22, 21, 18, 14, 11, 9, 7, 5, 4, 3),
     "async": (11, 12, 13, 13, 12, 11, 11, 12, 13, 14, 14, 13, 12, 13, 14, 14, 13, 12, 12, 11, 11, 10, 10, 10),

@@ -42,7 +42,8 @@ def shipped_book() -> Book:
     """The price book as it is without the rows of a data root."""
     frames = []
     for name in ("prices", "model_aliases"):
-        rows, problems = reference.read(reference.TABLES[name], paths.SHIPPED_DATA / f"{name}.csv", f"data/shipped/{name}.csv")
+        path = paths.SHIPPED_DATA / f"{name}.csv"
+        rows, problems = reference.read(reference.TABLES[name], path, f"data/shipped/{name}.csv")
         if problems:
             raise ValueError(str(problems[0]))
         frames.append(pl.DataFrame(rows, infer_schema_length=None))
@@ -66,7 +67,8 @@ def count_model_days(calls: pl.DataFrame, weeks: int, book: Book) -> list[ModelD
     untraced = {}
     for model in company.MODELS.values():
         low, high = model.untraced_per_mille
-        for number, drawn in enumerate(Chance(company.SEED, "untraced", model.served).below(days, high - low + 1).tolist()):
+        drawn_days = Chance(company.SEED, "untraced", model.served).below(days, high - low + 1)
+        for number, drawn in enumerate(drawn_days.tolist()):
             untraced[first + timedelta(days=number), model.served] = low + drawn
     found = []
     for row in counted.iter_rows(named=True):
@@ -90,17 +92,19 @@ def count_model_days(calls: pl.DataFrame, weeks: int, book: Book) -> list[ModelD
 
 def _prices(book: Book, model: str, day: date) -> dict[str, Decimal]:
     """List price of a token by class. Raises ValueError where the book does not have one price for each."""
-    rates = rates_at(book, "openai", model, datetime(day.year, day.month, day.day, 12, tzinfo=UTC), region_class="global")
-    rates = rates.filter(pl.col("unit").is_in(list(_LINE_ITEMS)))
-    if sorted(rates["unit"]) != sorted(_LINE_ITEMS):
-        raise ValueError(f"{model} on {day}: the book has {sorted(rates['unit'])}, expected one price each for {sorted(_LINE_ITEMS)}")
+    noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    rates = rates_at(book, "openai", model, noon, region_class="global").filter(pl.col("unit").is_in(list(_LINE_ITEMS)))
+    found, expected = sorted(rates["unit"]), sorted(_LINE_ITEMS)
+    if found != expected:
+        raise ValueError(f"{model} on {day}: the book has prices for {found}, expected one each for {expected}")
     return {row["unit"]: row["unit_price"] / row["per_units"] for row in rates.iter_rows(named=True)}
 
 
 def correction_usd(model_days: list[ModelDay]) -> Decimal:
     """The credit for the incident, negative; 0 where it is outside of the sample."""
     correction = company.CORRECTION
-    return -sum((one.usd["output"] for one in model_days if (one.day, one.model) == (correction.incident_date, correction.model)), Decimal())
+    found = [one for one in model_days if (one.day, one.model) == (correction.incident_date, correction.model)]
+    return -sum((usd for one in found for usd in one.usd.values()), Decimal())
 
 
 def page_files(model_days: list[ModelDay], weeks: int) -> Iterator[tuple[str, datetime, str]]:

@@ -16,14 +16,12 @@ _MINUTES_LATER = Grid((2, 5, 12, 20, 90, 400, 1_300, 2_600, 3_300, 4_200, 5_600)
 
 def month_files(calls: pl.DataFrame) -> Iterator[tuple[date, str]]:
     """The text of each month's file. What would be told after the sample's end is not known yet."""
-    units = pl.DataFrame(
-        {"workload": [workload.name for workload in company.WORKLOADS], "unit": [workload.outcomes.unit for workload in company.WORKLOADS]}
-    )
-    told = calls.filter(pl.col("is_last"), pl.col("outcome").is_not_null(), told_by="system").join(
-        units, on="workload", how="left", maintain_order="left"
-    )
-    later = pl.Series(Chance(company.SEED, "outcomes").quantities(len(told), _MINUTES_LATER))
-    told = told.with_columns(recorded_at=(pl.col("ended_at") + pl.duration(minutes=later)).dt.truncate("1s"))
+    units = {workload.name: workload.outcomes.unit for workload in company.WORKLOADS}
+    told = calls.filter(pl.col("is_last"), pl.col("outcome").is_not_null(), told_by="system")
+    told = told.with_columns(
+        pl.col("workload").replace_strict(units).alias("unit"),
+        pl.Series("minutes_later", Chance(company.SEED, "outcomes").quantities(len(told), _MINUTES_LATER)),
+    ).with_columns(recorded_at=(pl.col("ended_at") + pl.duration(minutes="minutes_later")).dt.truncate("1s"))
     end = datetime(company.END.year, company.END.month, company.END.day, tzinfo=UTC)
     told = told.filter(pl.col("recorded_at") < end).sort("recorded_at", "task_id")
     for (month,), rows in told.group_by(pl.col("recorded_at").dt.date().dt.month_start(), maintain_order=True):

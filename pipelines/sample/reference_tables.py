@@ -32,7 +32,8 @@ def files() -> Iterator[tuple[str, str]]:
     }
     for name, rows in tables.items():
         text = io.StringIO()
-        table = csv.DictWriter(text, [*(field.name for field in reference.TABLES[name].fields), "why"], lineterminator="\n")
+        columns = [field.name for field in reference.TABLES[name].fields]
+        table = csv.DictWriter(text, [*columns, "why"], lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
         yield name, text.getvalue()

@@ -54,15 +54,16 @@ def write(root: DataRoot, *, weeks: int = 6, requests: int = 8_000) -> SampleRep
     _refuse_if_used(root, tables)
     calls = make_calls(weeks, requests)
     model_days = openai_usage.count_model_days(calls, weeks, openai_usage.shipped_book())
-    written = []
-    for path, text in tables.items():
-        written.append(_put(path, text, None))
-    for folder, name, known_at, text in (
-        *(("app_log/prod", f"{day}.jsonl", _midnight(day + timedelta(days=1)), text) for day, text in app_log.day_files(calls)),
-        *(("outcomes/helpdesk", f"{month:%Y-%m}.jsonl", _month_end(month), text) for month, text in outcomes.month_files(calls)),
-        *((f"openai_usage/{company.OPENAI_ACCOUNT}", *page) for page in openai_usage.page_files(model_days, weeks)),
-    ):
-        written.append(_put(root.landing / folder / name, text, known_at))
+    written = [_put(path, text) for path, text in tables.items()]
+    folder = root.landing / "app_log" / "prod"
+    for day, text in app_log.day_files(calls):
+        written.append(_put(folder / f"{day}.jsonl", text, _midnight(day + timedelta(days=1))))
+    folder = root.landing / "outcomes" / "helpdesk"
+    for month, text in outcomes.month_files(calls):
+        written.append(_put(folder / f"{month:%Y-%m}.jsonl", text, _month_end(month)))
+    folder = root.landing / "openai_usage" / company.OPENAI_ACCOUNT
+    for name, pulled_at, text in openai_usage.page_files(model_days, weeks):
+        written.append(_put(folder / name, text, pulled_at))
     charged = sum((usd for one in model_days for usd in one.usd.values()), Decimal())
     traced = sum((one.traced_usd for one in model_days), Decimal())
     return SampleReport(
@@ -79,12 +80,15 @@ def write(root: DataRoot, *, weeks: int = 6, requests: int = 8_000) -> SampleRep
 
 
 def _refuse_if_used(root: DataRoot, tables: Iterable[Path]) -> None:
-    landed = [path for path in root.landing.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    if landed:
-        raise FileExistsError(f"{root.landing} holds files already, {min(landed).name} among them; the sample needs an empty data root")
+    for path in root.landing.rglob("*"):
+        if path.is_file() and not path.name.startswith("."):
+            raise FileExistsError(f"{path} is there already; the sample needs a data root where nothing has landed")
     for path in tables:
-        if path.is_file() and path.read_text(encoding="utf-8").strip() != reference.template(reference.TABLES[path.stem]).strip():
-            raise FileExistsError(f"{path} is filled in already; the sample needs an empty data root")
+        empty = reference.template(reference.TABLES[path.stem])
+        if path.is_file() and path.read_text(encoding="utf-8").strip() != empty.strip():
+            raise FileExistsError(
+                f"{path} is filled in already; the sample needs a data root without tables of its own"
+            )
 
 
 def _midnight(day: date) -> datetime:
@@ -95,7 +99,7 @@ def _month_end(month: date) -> datetime:
     return min(_midnight((month + timedelta(days=31)).replace(day=1)), _midnight(company.END))
 
 
-def _put(path: Path, text: str, known_at: datetime | None) -> Path:
+def _put(path: Path, text: str, known_at: datetime | None = None) -> Path:
     """Write a file; ``known_at`` is its modification time, which the books take for its pull where the name has none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="\n")

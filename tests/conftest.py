@@ -1,0 +1,139 @@
+"""What the tests share: the real SQL over rows written in the test, and whole runs over a data root in a temporary folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines import reference
+from pipelines.contract import TOKEN_CLASS_NAMES, shapes
+from pipelines.engine import connect
+from pipelines.lake import Lake
+from pipelines.models import models
+from pipelines.paths import DataRoot
+from pipelines.settings import Settings
+
+Rows = Sequence[Mapping[str, Any]]
+
+# Values that a row of a table has where a test does not say otherwise.
+DEFAULTS: Mapping[str, Any] = {
+    "source": "app_log",
+    "source_account": "default",
+    "source_schema_version": "1",
+    "source_file": "landing/app_log/a.jsonl",
+    "source_file_sha256": "a",
+    "source_row": 1,
+    "row_kind": "llm_call",
+    "is_billable_leaf": True,
+    "started_at": datetime(2026, 11, 2, 12, tzinfo=UTC),
+    "provider": "openai",
+    "usage_flags": [],
+    "request_tags": [],
+    "status": "ok",
+    "gateway_cache_hit": False,
+    "feature": "unattributed",
+    "team": "unattributed",
+    "cost_centre": "unattributed",
+    "customer_tier": "unattributed",
+    "environment": "unattributed",
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """``run(model, **tables)``: the rows that a model's real SQL file gives for rows of its inputs.
+
+    Each input is a table of the model's own types; what a row leaves out has its default, else is null. Reference tables that
+    are not given are empty but for what we ship.
+    """
+    root = DataRoot(tmp_path / "books")
+
+    def run_model(name: str, **tables: Rows) -> list[dict[str, Any]]:
+        model = models()[name]
+        with connect(Settings(threads=2), root.scratch) as con:
+            lake = Lake(root)
+            reference.refresh(con, root, lake)
+            for table in sorted(model.inputs):
+                types = _types(table)
+                if table in tables:
+                    _create(con, table, types, tables[table])
+                elif table.startswith("ref_"):
+                    part = lake.part(table, None)
+                    con.execute(f"create table {table} as select * from read_parquet('{lake.absolute(part)}')" if part else _empty(table, types))
+                else:
+                    con.execute(_empty(table, types))
+            result = con.execute(f"select * from ({model.query}) order by {', '.join(model.sort_columns)}")
+            names = [column[0] for column in result.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    return run_model
+
+
+def _types(table: str) -> dict[str, str]:
+    if table in models():
+        return models()[table].types
+    for shape in shapes().values():
+        if table == shape.table:
+            return shape.types
+    found = reference.TABLES.get(table.removeprefix("ref_"))
+    if found is None:
+        return {}
+    kinds = {"text": "varchar", "date": "date", "instant": "timestamptz", "whole": "bigint", "amount": "decimal(38, 15)"}
+    types = {field.name: kinds[field.kind] for field in found.fields}
+    return types | {"why": "varchar", "source_ref": "varchar", "reference_file": "varchar", "reference_row": "bigint"}
+
+
+def _empty(table: str, types: Mapping[str, str]) -> str:
+    return f"create table {table} ({', '.join(f'{name} {type_}' for name, type_ in types.items())})"
+
+
+def _create(con: Any, table: str, types: Mapping[str, str], rows: Rows) -> None:
+    con.execute(_empty(table, types))
+    for number, row in enumerate(rows, 1):
+        assert not set(row) - set(types), f"{table} has no {sorted(set(row) - set(types))}"
+        known = {name: value for name, value in DEFAULTS.items() if name in types} if not table.startswith("ref_") else {}
+        values = {**known, **({"reference_row": number} if "reference_row" in types else {}), **row}
+        if "total_tokens" in types and not {"total_tokens", "input_total_tokens"} & set(row):
+            values |= _totals(values)
+        con.execute(f"insert into {table} ({', '.join(values)}) values ({', '.join('?' * len(values))})", list(values.values()))
+
+
+def _totals(row: Mapping[str, Any]) -> dict[str, int]:
+    stated = {name: row[name] for name in TOKEN_CLASS_NAMES if row.get(name) is not None}
+    output = sum(value for name, value in stated.items() if name.startswith("output_"))
+    return {"input_total_tokens": sum(stated.values()) - output, "output_total_tokens": output, "total_tokens": sum(stated.values())}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> DataRoot:
+    """An empty data root."""
+    return DataRoot(tmp_path / "books")
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of shared facts beside the checkout; a test that needs it is skipped where it is absent."""
+    folder = Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        pytest.skip("the shared folder is not beside this checkout")
+    return folder
+
+
+def land(root: DataRoot, name: str, content: str | bytes) -> Path:
+    """Put a file below ``landing/``."""
+    path = root.landing / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)

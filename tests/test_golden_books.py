@@ -1,0 +1,180 @@
+"""A company worked out by hand: every figure of its calls, their costs and the fates of its records."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines import books
+from pipelines.paths import DataRoot
+from pipelines.views import ask, open_views
+
+GOLDEN = Path(__file__).parent / "golden" / "books"
+SOURCES = ("app_log", "openai_usage")
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+    root = DataRoot(tmp_path_factory.mktemp("golden"))
+    for source in SOURCES:
+        shutil.copytree(GOLDEN / "landing" / source, root.landing / source)
+    shutil.copytree(GOLDEN / "reference", root.reference)
+    report = books.run(root)
+    assert not report.is_blocked, report.failed
+    return root
+
+
+def rows(root: DataRoot, query: str) -> list[dict[str, Any]]:
+    with open_views(root) as con:
+        result = ask(con, query)
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def expected(name: str) -> Iterator[dict[str, str]]:
+    with (GOLDEN / "expected" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def as_text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, dict):
+        return " ".join(f"{key}={value[key]}" for key in sorted(value))
+    return str(value)
+
+
+def differences(wanted: dict[str, str], found: dict[str, Any]) -> list[str]:
+    wrong = []
+    for name, text in wanted.items():
+        value = found[name]
+        same = (value == Decimal(text) if text else value is None) if isinstance(value, Decimal) else as_text(value) == text
+        if not same:
+            wrong.append(f"{name}: expected {text!r}, found {as_text(value)!r}")
+    return wrong
+
+
+def test_every_request_has_the_classes_the_owner_and_the_account_worked_out_by_hand(company: DataRoot) -> None:
+    """110 calls, 22 columns each, from the newest version of each record."""
+    found = {(row["source_account"], row["source_row_id"]): row for row in rows(company, "from ledger_requests")}
+    wanted = list(expected("ledger_requests"))
+
+    wrong = {row["source_row_id"]: differences(row, found[row["source_account"], row["source_row_id"]]) for row in wanted}
+
+    assert len(found) == len(wanted) == 110
+    assert not {key: texts for key, texts in wrong.items() if texts}
+
+
+def test_every_cost_equals_the_one_worked_out_by_hand_to_the_last_digit(company: DataRoot) -> None:
+    """List, contracted and effective cost and each class of both; k-039: 1.793832 + 0.201480 + 0.264672 + 0.155328 = 2.415312."""
+    query = "select c.*, r.source, r.source_account, r.source_row_id from ledger_costs as c join ledger_requests as r using (request_key)"
+    found = {(row["source_account"], row["source_row_id"]): row for row in rows(company, query)}
+    wanted = list(expected("ledger_costs"))
+
+    wrong = {row["source_row_id"]: differences(row, found[row["source_account"], row["source_row_id"]]) for row in wanted}
+
+    assert len(found) == len(wanted)
+    assert not {key: texts for key, texts in wrong.items() if texts}
+    assert found["web", "k-039"]["list_cost_usd"] == Decimal("2.415312")
+
+
+def test_every_record_of_every_file_has_the_fate_worked_out_by_hand(company: DataRoot) -> None:
+    """311 records of 11 files: booked, duplicate, not billable or quarantined, with the reason."""
+    found = {row["path"]: row for row in rows(company, "from ledger_files")}
+    wanted = [row for row in expected("ledger_files") if row["source"] in SOURCES]
+
+    wrong = {row["path"]: differences(row, found[row["path"]]) for row in wanted}
+
+    assert set(found) == {row["path"] for row in wanted}
+    assert not {path: texts for path, texts in wrong.items() if texts}
+    assert sum(row["records"] for row in found.values()) == 311
+
+
+def test_invoices_of_the_native_bill_equal_those_worked_out_by_hand(company: DataRoot) -> None:
+    found = {(row["provider"], row["billing_account_id"], f"{row['month_start_date']:%Y-%m}"): row for row in rows(company, "from ledger_invoices")}
+    wanted = [row for row in expected("invoices") if row["source"] == "openai_usage"]
+
+    assert wanted
+    for row in wanted:
+        invoice = found[row["provider"], row["billing_account_id"], row["billing_month"]]
+        assert invoice["invoiced_cost_billing_currency"] == Decimal(row["invoice"])
+        assert invoice["billed_amount"] == Decimal(row["billed_exact"])
+        assert invoice["bill_lines"] == int(row["bill_lines"])
+        assert invoice["state"] == row["state"]
+
+
+KEY = (
+    "week_start_date billing_month cost_centre team feature customer_tier environment provider billing_account_id model_canonical model_tier"
+).split()
+
+
+def test_showback_of_a_month_without_allocation_rules_equals_the_one_worked_out_by_hand(company: DataRoot) -> None:
+    """August of org-main: every component of every row, the cents among them."""
+    found = {tuple(str(row[name]) for name in KEY): row for row in rows(company, "from mart_showback_weekly")}
+    wanted = [row for row in expected("mart_showback_weekly") if (row["billing_account_id"], row["billing_month"]) == ("org-main", "2026-08")]
+
+    wrong = {tuple(row[name] for name in KEY): differences(row, found[tuple(row[name] for name in KEY)]) for row in wanted}
+
+    assert wanted
+    assert not {key: texts for key, texts in wrong.items() if texts}
+
+
+def test_showback_sums_to_each_invoice(company: DataRoot) -> None:
+    """19.97 for August, 93.16 for September, and 1.15 accrued for October of org-main."""
+    query = """select billing_month, sum(invoiced_cost_usd) as usd from mart_showback_weekly
+        where billing_account_id = 'org-main' group by billing_month order by billing_month"""
+
+    found = {row["billing_month"]: row["usd"] for row in rows(company, query)}
+
+    assert found == {"2026-08": Decimal("19.97"), "2026-09": Decimal("93.16"), "2026-10": Decimal("1.15")}
+
+
+def test_a_second_run_changes_no_byte(company: DataRoot) -> None:
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(company.lake.rglob("*.parquet"))}
+
+    report = books.run(company)
+
+    assert not report.built
+    assert not report.published
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(company.lake.rglob("*.parquet"))} == before
+
+
+def test_another_root_with_the_same_files_gets_the_same_bytes(company: DataRoot, tmp_path: Path) -> None:
+    """All but the tables that know a clock."""
+    other = DataRoot(tmp_path / "other")
+    shutil.copytree(company.landing, other.landing)
+    shutil.copytree(company.reference, other.reference)
+
+    books.run(other)
+
+    clocked = ("staged_files", "ledger_files")
+    for path in sorted(company.lake.rglob("*.parquet")):
+        if path.relative_to(company.lake).parts[0] not in clocked:
+            assert (other.lake / path.relative_to(company.lake)).read_bytes() == path.read_bytes(), path
+
+
+def test_late_files_rebuild_only_the_days_they_touch(company: DataRoot, tmp_path: Path) -> None:
+    """Two calls of August arrive: k-023's neighbours stay as they are, byte for byte."""
+    other = DataRoot(tmp_path / "late")
+    shutil.copytree(company.path, other.path)
+    before = {path: path.read_bytes() for path in sorted((other.lake / "ledger_requests").rglob("*.parquet"))}
+    shutil.copytree(GOLDEN / "late" / "landing" / "app_log", other.landing / "app_log", dirs_exist_ok=True)
+
+    report = books.run(other)
+
+    built = {one.model.name: one for one in report.built}
+    late_days = {"2026-08-27", "2026-08-31"}
+    assert set(built["ledger_requests"].changed) <= late_days
+    assert set(built["ledger_costs"].partitions) <= late_days
+    changed = {path for path in before if path.read_bytes() != before[path]}
+    assert {path.parent.name.removeprefix("day=") for path in changed} <= set(built["ledger_requests"].partitions)
+    assert sum(row["n"] for row in rows(other, "select count(*) as n from ledger_requests")) == 112
