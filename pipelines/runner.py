@@ -77,8 +77,7 @@ def _batches(lake: Lake, planner: Planner, plan: Plan) -> list[list[Stale]]:
     batches: list[list[Stale]] = []
     rows_so_far = 0
     for stale in plan.stale:
-        own = Span(stale.start, end_of(model.partition or "day", stale.start)) if stale.start else EVER
-        rows = sum(part.rows for table in model.inputs if not table.startswith("ref_") for part in planner.files(table, own))
+        rows = _input_rows(planner, model, stale)
         near = batches and stale.start and batches[-1][-1].start and (stale.start - batches[-1][-1].start).days <= 31
         if near and rows_so_far + rows <= ROWS_AT_ONCE:
             batches[-1].append(stale)
@@ -87,6 +86,11 @@ def _batches(lake: Lake, planner: Planner, plan: Plan) -> list[list[Stale]]:
             batches.append([stale])
             rows_so_far = rows
     return batches
+
+
+def _input_rows(planner: Planner, model: Model, stale: Stale) -> int:
+    own = Span(stale.start, end_of(model.partition or "day", stale.start)) if stale.start else EVER
+    return sum(part.rows for table in model.inputs if not table.startswith("ref_") for part in planner.files(table, own))
 
 
 def _build_batch(
@@ -102,7 +106,8 @@ def _build_batch(
         con.execute(f"set threads = {model.threads}")
     done = []
     try:
-        if len(batch) > 1:
+        # Sorting rows that are there is cheaper than sorting them as they come; only a large partition is not kept whole.
+        if len(batch) > 1 or _input_rows(planner, model, batch[0]) <= ROWS_AT_ONCE:
             whole = _within(model, first, last)
             con.execute(f"create or replace temp table built_rows as {_explained(con, model, rows)}{whole}")
             rows = f"select {columns} from built_rows"

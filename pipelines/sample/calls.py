@@ -15,6 +15,8 @@ from pipelines.sample.company import SEED, Customer, Step, Workload
 DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1)
 _GAP_MS = 40
+# Tasks that would end after the sample's end are left out; a few more are drawn.
+_SPARE_TASKS = 50
 _LONGEST_CONTEXT_TOKENS = 160_000
 # Below it no provider caches a prompt; OpenAI caches in blocks.
 _SHORTEST_CACHED_TOKENS = 1_024
@@ -24,11 +26,11 @@ _CACHE_BLOCK_TOKENS = 128
 def make_calls(weeks: int, requests: int) -> pl.DataFrame:
     """``requests`` calls of the ``weeks`` before ``company.END``, ordered by time.
 
-    One row a call: ids and instants, the names of task, owner and model, and the tokens of the response. ``input_tokens``
-    is all input, ``cache_read_tokens`` and ``cache_write_tokens`` are parts of it; ``reasoning_tokens`` is a part of
-    ``output_tokens``. Where ``has_usage`` is false the response stated none of them.
+    One row a call: ids and instants, the names of task, owner and model, and the tokens of the response.
+    ``input_tokens`` is all input, ``cache_read_tokens`` and ``cache_write_tokens`` are parts of it;
+    ``reasoning_tokens`` is a part of ``output_tokens``. Where ``has_usage`` is false the response stated none of them.
     """
-    tasks = _tasks(weeks, requests)
+    tasks = _tasks(weeks, requests + _SPARE_TASKS)
     found = pl.concat(
         [_workload_calls(tasks.filter(workload=workload.name), workload) for workload in company.WORKLOADS]
     )
@@ -149,7 +151,7 @@ def _in_force(instant_ms: str, changes: Sequence[tuple[date, str]]) -> pl.Expr:
 
 
 def _workload_calls(tasks: pl.DataFrame, workload: Workload) -> pl.DataFrame:
-    """The calls of tasks: steps in order, failed attempts before the one that answers, each after the end of the last."""
+    """The calls of tasks: steps in order, failed attempts before the one that answers, one after the other."""
     steps = [_step_calls(tasks, workload, place) for place in range(len(workload.steps))]
     calls = pl.concat(steps).sort("task", "step_place", "repeat", "attempt")
     given_up = pl.col("is_given_up").cast(pl.Int64)
@@ -259,8 +261,8 @@ def _contexts(step: Step, counts: Whole, repeat: Whole, new_input: Whole, output
 def _cached(step: Step, is_anthropic: Flags, total: Whole, earlier: Whole, hits: Flags) -> tuple[Whole, Whole]:
     """Input read from and written to the prompt cache.
 
-    OpenAI caches blocks of a prefix and does not count writes. Anthropic writes what it is told to: the constant prefix,
-    or the whole context where the next call carries it on.
+    OpenAI caches blocks of a prefix and does not count writes. Anthropic writes what it is told to: the constant
+    prefix, or the whole context where the next call carries it on.
     """
     prefix = np.where(earlier > 0, earlier, step.static_prompt_tokens)
     can_cache = prefix >= _SHORTEST_CACHED_TOKENS

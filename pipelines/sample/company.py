@@ -16,6 +16,7 @@ from pipelines.sample.chance import Grid, always
 SEED = 20_261_116
 # The first day after the sample; a Monday.
 END = date(2026, 11, 16)
+# The company's first day: nothing is dated before it.
 BEGINNING = date(2026, 1, 1)
 
 Api = Literal["openai.chat", "openai.responses", "anthropic.messages", "gemini.generateContent"]
@@ -106,7 +107,7 @@ class Customer:
 
 @dataclass(frozen=True)
 class Failure:
-    """How a call fails. ``has_usage``: the response states tokens; ``duration_ms`` None: it took as long as an answer."""
+    """How a call fails. ``has_usage``: the response states tokens; ``duration_ms`` None: as long as an answer."""
 
     error_class: str
     http_status: int | None
@@ -395,7 +396,8 @@ CUSTOMERS: tuple[Customer, ...] = (
     *_customers(
         "pro", 202,
         "Lindqvist Dental, Copper Kettle Coffee, Varga Auto Parts, Meadow Lane Books, Tidewater Kayaks, "
-        "Ibarra Textiles, Quill and Anchor, Summit Cycle Works, Osei Pharmacy, Lakeshore Vets, Bright Spoke, Delft Ceramics",
+        "Ibarra Textiles, Quill and Anchor, Summit Cycle Works, Osei Pharmacy, Lakeshore Vets, Bright Spoke, "
+        "Delft Ceramics",
         (40, 32, 24, 20, 16, 14, 12, 10, 8, 6, 5, 4), 180_000,
     ),
     *_customers(
@@ -407,7 +409,6 @@ CUSTOMERS: tuple[Customer, ...] = (
     ),
 )  # fmt: skip
 
-TEAMS = ("care", "knowledge", "automation")
 LANGUAGES: Mapping[str, int] = {"en": 56, "de": 22, "fr": 13, "es": 9}
 
 RELEASES: tuple[tuple[date, str], ...] = (

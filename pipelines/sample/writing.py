@@ -39,17 +39,21 @@ class SampleReport:
     @property
     def untraced_share(self) -> Decimal:
         """Share of the calls' charges that no trace explains."""
-        return self.untraced_usd / (self.traced_usd + self.untraced_usd)
+        charged = self.traced_usd + self.untraced_usd
+        return self.untraced_usd / charged if charged else Decimal()
 
 
 def write(root: DataRoot, *, weeks: int = 6, requests: int = 8_000) -> SampleReport:
     """Write the ``weeks`` before ``company.END``, ``requests`` calls in all. The same arguments give the same bytes.
 
-    Reference tables that hold a header only are filled. Raises ValueError for fewer than one week or request,
-    FileExistsError where a landing file or a filled reference table is there already; nothing is written then.
+    Reference tables that hold a header only are filled. Raises ValueError for fewer than one week or request
+    and for weeks before ``company.BEGINNING``, FileExistsError where a landing file or a filled reference table is
+    there already; nothing is written then.
     """
     if weeks < 1 or requests < 1:
         raise ValueError(f"weeks {weeks} and requests {requests}: expected at least one of each")
+    if first_date(weeks) < company.BEGINNING:
+        raise ValueError(f"weeks {weeks}: {first_date(weeks)} is before the company's first day, {company.BEGINNING}")
     tables = {root.reference / f"{name}.csv": text for name, text in reference_tables.files()}
     _refuse_if_used(root, tables)
     calls = make_calls(weeks, requests)
@@ -100,7 +104,7 @@ def _month_end(month: date) -> datetime:
 
 
 def _put(path: Path, text: str, known_at: datetime | None = None) -> Path:
-    """Write a file; ``known_at`` is its modification time, which the books take for its pull where the name has none."""
+    """Write a file; its modification time is ``known_at``, which the books take for its pull if the name has none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8", newline="\n")
     if known_at is not None:

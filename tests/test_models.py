@@ -1,0 +1,94 @@
+"""A SQL file's header: what it must say, and the messages where it does not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pipelines.models import ModelError, inputs, load, models, parse
+
+GOOD = """/*
+about: >-
+  Spend by week.
+  One row per week.
+grain: [week_start_date]
+partition: week
+reads_back: 4 weeks
+columns:
+  week_start_date: DATE; Monday of the ISO week: the first day
+  spent_usd: DECIMAL(38,2); spend; null where nothing is priced
+checks:
+  - between: [spent_usd, 0, null]
+  - rule: spent_usd < 10
+    severity: warning
+    null_passes: true
+*/
+with weeks as (select * from ledger_costs), joined as (select * from weeks join main.ref_features on true)
+select * from joined, (select 1 from staged_requests)
+"""
+
+
+def write(folder: Path, text: str, name: str = "marts/showback/mart_spend_weekly.sql") -> Path:
+    path = folder / "sql" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_header_says_everything_about_a_table(tmp_path: Path) -> None:
+    model = parse(write(tmp_path, GOOD), tmp_path / "sql")
+
+    assert model.about == "Spend by week. One row per week."
+    assert model.types == {"week_start_date": "DATE", "spent_usd": "DECIMAL(38,2)"}
+    assert model.columns[0].meaning == "Monday of the ISO week: the first day"
+    assert model.partition_column == "week_start_date"
+    assert model.reads_back == timedelta(weeks=4)
+    assert (model.layer, model.subject) == ("marts", "showback")
+    assert [(check.kind, check.severity) for check in model.checks] == [("unique", "critical"), ("between", "critical"), ("rule", "warning")]
+
+
+def test_inputs_are_parsed_from_the_query_and_never_listed(tmp_path: Path) -> None:
+    assert parse(write(tmp_path, GOOD), tmp_path / "sql").inputs == {"ledger_costs", "ref_features", "staged_requests"}
+    assert inputs("with a as (select 1) select * from a where exists (from b) union all select * from c") == {"b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("about: >-", "abuot: >-", "unknown entries abuot"),
+        ("grain: [week_start_date]", "grain: [week]", "the grain names week, which is not among the columns"),
+        ("DATE; Monday of the ISO week: the first day", "DATE", "not of the form 'name: TYPE; meaning'"),
+        ("partition: week", "partition: year", "partition is 'year', expected one of day, week, month"),
+        ("reads_back: 4 weeks", "reads_back: a while", "'a while' is not a span"),
+        ("between: [spent_usd, 0, null]", "between: [cost, 0, null]", "names cost, which is not among the columns"),
+        ("between: [spent_usd, 0, null]", "between: [spent_usd, null, null]", "between nothing and nothing"),
+        ("severity: warning", "severity: mild", "severity 'mild'"),
+        ("rule: spent_usd < 10", "law: spent_usd < 10", "unknown kind 'law'"),
+        ("select * from joined,", "selec * from joined,", "not a query that DuckDB can parse"),
+        ("/*\n", "", "a model begins with"),
+    ],
+)
+def test_a_header_that_is_wrong_is_named_with_what_is_wrong(tmp_path: Path, before: str, after: str, message: str) -> None:
+    with pytest.raises(ModelError, match=f"(?s)sql/marts/showback/mart_spend_weekly.sql: .*{message}"):
+        parse(write(tmp_path, GOOD.replace(before, after, 1)), tmp_path / "sql")
+
+
+def test_a_table_is_named_for_its_folder(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="tables of sql/ledger are named ledger_<noun>"):
+        parse(write(tmp_path, GOOD, "ledger/mart_spend_weekly.sql"), tmp_path / "sql")
+
+
+def test_tables_that_read_each_other_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("ledger_costs", "mart_other_weekly"))
+    write(tmp_path, GOOD.replace("ledger_costs", "mart_spend_weekly"), "marts/showback/mart_other_weekly.sql")
+
+    with pytest.raises(ModelError, match="read each other: mart_other_weekly -> mart_spend_weekly -> mart_other_weekly"):
+        load(tmp_path / "sql")
+
+
+def test_every_model_stands_behind_its_inputs() -> None:
+    order = list(models())
+
+    assert all(order.index(table) < order.index(name) for name, model in models().items() for table in model.inputs if table in models())

@@ -1,0 +1,296 @@
+"""What a run rebuilds: fingerprints, early stops, and what a model may read of other partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from pipelines import reference
+from pipelines.engine import connect
+from pipelines.lake import Lake
+from pipelines.models import Model, ModelError, load
+from pipelines.paths import DataRoot
+from pipelines.planner import Planner, Span, stale_weeks
+from pipelines.runner import Built, build
+from pipelines.settings import Settings
+
+CALLS = """/*
+about: Calls.
+grain: [call_id]
+partition: day
+partition_column: usage_date
+columns:
+  usage_date: DATE; UTC day
+  call_id: BIGINT; number of the call
+  spent_usd: DECIMAL(18,2); what it cost
+*/
+select usage_date, call_id, spent_usd from staged_scores
+"""
+
+
+class House:
+    """A small lake with models of the test's own, and ``ledger_calls`` filled by hand."""
+
+    def __init__(self, folder: Path, con: duckdb.DuckDBPyConnection) -> None:
+        self.sql, self.con = folder / "sql", con
+        self.root = DataRoot(folder / "books")
+        self.lake = Lake(self.root)
+        self.add("ledger_calls", CALLS)
+
+    def add(self, name: str, text: str) -> None:
+        path = self.sql / ("ledger" if name.startswith("ledger_") else "marts") / f"{name}.sql"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def calls(self, day: str, *spent: str) -> None:
+        """The rows of one day; none takes the day away."""
+        start = date.fromisoformat(day)
+        target = self.root.partition("ledger_calls", "day", start)
+        if not spent:
+            part = self.lake.part("ledger_calls", start)
+            assert part is not None
+            self.lake.remove("ledger_calls", part)
+            return
+        rows = " union all ".join(
+            f"select date '{day}' as usage_date, {n}::bigint as call_id, {usd}::decimal(18,2) as spent_usd" for n, usd in enumerate(spent)
+        )
+        self.lake.put(self.lake.write(self.con, rows, target, "by hand", "1"), target, "ledger_calls", start)
+
+    @property
+    def models(self) -> dict[str, Model]:
+        return load(self.sql)
+
+    def run(self, *names: str, window: Span | None = None) -> dict[str, Built]:
+        models = self.models
+        planner = Planner(self.lake, models)
+        chosen = names or tuple(name for name in models if name != "ledger_calls")
+        return {
+            name: build(self.con, self.lake, planner, planner.plan(models[name], **({"window": window} if window else {})))
+            for name in chosen
+        }
+
+    def rows(self, name: str) -> list[tuple[object, ...]]:
+        files = [str(self.lake.absolute(part)) for part in self.lake.parts(name)]
+        return self.con.execute(f"select * from read_parquet({files}, hive_partitioning = false) order by all").fetchall()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with connect(Settings(threads=2), tmp_path / "scratch") as con:
+        yield House(tmp_path, con)
+
+
+def weekly(extra: str = "", query: str = "select date_trunc('week', usage_date)::date, sum(spent_usd)::decimal(38,2) from ledger_calls group by 1") -> str:
+    return f"""/*
+about: Spend by week.
+grain: [week_start_date]
+partition: week
+{extra}columns:
+  week_start_date: DATE; Monday
+  spent_usd: DECIMAL(38,2); spend
+*/
+with weeks(week_start_date, spent_usd) as ({query})
+select week_start_date, spent_usd from weeks
+"""
+
+
+def test_a_partition_is_built_once_and_again_when_a_day_of_it_changes(house: House) -> None:
+    house.add("mart_spend_weekly", weekly())
+    house.calls("2026-11-02", "1.50")
+    house.calls("2026-11-09", "2.00")
+
+    assert house.run()["mart_spend_weekly"].partitions == ["2026-11-02", "2026-11-09"]
+    assert house.run()["mart_spend_weekly"].partitions == []
+    house.calls("2026-11-10", "0.25")
+    assert house.run()["mart_spend_weekly"].partitions == ["2026-11-09"]
+    assert [str(row[1]) for row in house.rows("mart_spend_weekly")] == ["1.50", "2.25"]
+
+
+def test_a_rebuild_to_the_same_rows_does_not_wake_what_reads_it(house: House) -> None:
+    """A call moves within the week: the week's sum, and so its file's content, stays."""
+    house.add("mart_spend_weekly", weekly())
+    house.add("mart_spend_monthly", weekly().replace("partition: week", "partition: month").replace("from ledger_calls", "from mart_spend_weekly").replace("date_trunc('week', usage_date)::date", "date_trunc('month', week_start_date)::date"))
+    house.calls("2026-11-02", "1.00")
+    house.calls("2026-11-03", "2.00")
+    house.run()
+    house.calls("2026-11-02", "2.00")
+    house.calls("2026-11-03", "1.00")
+
+    built = house.run()
+
+    assert built["mart_spend_weekly"].partitions == ["2026-11-02"]
+    assert built["mart_spend_weekly"].changed == []
+    assert built["mart_spend_monthly"].partitions == []
+
+
+def test_reads_back_wakes_the_weeks_that_look_back_and_shows_them_the_rows(house: House) -> None:
+    house.add(
+        "mart_spend_weekly",
+        weekly("reads_back: 1 week\n", "select week, (select sum(spent_usd) from ledger_calls)::decimal(38,2) from (select max(date_trunc('week', usage_date))::date as week from ledger_calls)"),
+    )
+    house.calls("2026-11-02", "1.00")
+    house.calls("2026-11-09", "2.00")
+    house.calls("2026-11-16", "4.00")
+
+    house.run()
+    house.calls("2026-11-03", "8.00")
+
+    assert house.run()["mart_spend_weekly"].partitions == ["2026-11-02", "2026-11-09"]
+    assert [str(row[1]) for row in house.rows("mart_spend_weekly")] == ["9.00", "11.00", "6.00"]
+
+
+def test_reads_around_wakes_both_neighbours(house: House) -> None:
+    house.add("mart_spend_weekly", weekly("reads_around: 7 days\n"))
+    for day in ("2026-11-02", "2026-11-09", "2026-11-16", "2026-11-23"):
+        house.calls(day, "1.00")
+    house.run()
+
+    house.calls("2026-11-09", "2.00")
+
+    assert house.run()["mart_spend_weekly"].partitions == ["2026-11-02", "2026-11-09", "2026-11-16"]
+    assert [str(row[1]) for row in house.rows("mart_spend_weekly")] == ["1.00", "2.00", "1.00", "1.00"]
+
+
+def test_reads_self_builds_in_date_order_on_its_own_earlier_partitions(house: House) -> None:
+    """A running total: 1, 1 + 2, 3 + 4."""
+    query = """select date_trunc('week', c.usage_date)::date, (sum(c.spent_usd) + coalesce((select max(spent_usd) from mart_spend_weekly), 0))::decimal(38,2)
+        from ledger_calls as c group by 1"""
+    house.add("mart_spend_weekly", weekly("reads_self: 1 week\n", query))
+    for day, spent in (("2026-11-02", "1.00"), ("2026-11-09", "2.00"), ("2026-11-16", "4.00")):
+        house.calls(day, spent)
+
+    house.run()
+
+    assert [str(row[1]) for row in house.rows("mart_spend_weekly")] == ["1.00", "3.00", "7.00"]
+
+
+def test_a_partition_whose_input_is_gone_is_taken_away(house: House) -> None:
+    house.add("mart_spend_weekly", weekly())
+    house.calls("2026-11-02", "1.00")
+    house.calls("2026-11-09", "2.00")
+    house.run()
+
+    house.calls("2026-11-09")
+
+    assert house.run()["mart_spend_weekly"].removed == ["2026-11-09"]
+    assert len(house.rows("mart_spend_weekly")) == 1
+
+
+def test_a_changed_query_rebuilds_and_a_changed_sentence_does_not(house: House) -> None:
+    house.add("mart_spend_weekly", weekly())
+    house.calls("2026-11-02", "1.00")
+    house.run()
+
+    house.add("mart_spend_weekly", weekly().replace("Spend by week.", "What each week cost."))
+    assert house.run()["mart_spend_weekly"].partitions == []
+    house.add("mart_spend_weekly", weekly().replace("sum(spent_usd)", "2 * sum(spent_usd)"))
+    assert house.run()["mart_spend_weekly"].partitions == ["2026-11-02"]
+
+
+def test_only_reference_rows_in_force_in_its_dates_wake_a_partition(house: House) -> None:
+    """A tier that holds from the second week on: the first week does not read it."""
+    query = """select date_trunc('week', c.usage_date)::date, sum(c.spent_usd)::decimal(38,2) from ledger_calls as c
+        cross join (select count(*) from ref_customers) group by 1"""
+    house.add("mart_spend_weekly", weekly("", query))
+    house.calls("2026-11-02", "1.00")
+    house.calls("2026-11-09", "2.00")
+
+    def customers(*rows: tuple[str, date]) -> None:
+        frame = pl.DataFrame(
+            {"customer_id": [row[0] for row in rows], "valid_from_date": [row[1] for row in rows], "valid_to_date": [None for _ in rows]},
+            schema={"customer_id": pl.String, "valid_from_date": pl.Date, "valid_to_date": pl.Date},
+        )
+        reference.write_frame(house.con, house.root, house.lake, "ref_customers", frame, "by hand")
+
+    customers(("c-1", date(2026, 1, 1)))
+    house.run()
+    customers(("c-1", date(2026, 1, 1)), ("c-2", date(2026, 11, 9)))
+
+    assert house.run()["mart_spend_weekly"].partitions == ["2026-11-09"]
+
+
+def test_a_window_leaves_other_partitions_stale(house: House) -> None:
+    house.add("mart_spend_weekly", weekly())
+    house.calls("2026-11-02", "1.00")
+    house.calls("2026-11-09", "2.00")
+
+    built = house.run(window=Span(date(2026, 11, 9), None))
+
+    assert built["mart_spend_weekly"].partitions == ["2026-11-09"]
+    assert house.run()["mart_spend_weekly"].partitions == ["2026-11-02"]
+
+
+def test_the_outlook_follows_what_is_to_be_rebuilt_through_the_tables(house: House) -> None:
+    house.add("mart_spend_weekly", weekly())
+    house.add("mart_spend_monthly", weekly().replace("partition: week", "partition: month").replace("from ledger_calls", "from mart_spend_weekly").replace("date_trunc('week', usage_date)::date", "date_trunc('month', week_start_date)::date"))
+    house.calls("2026-10-28", "1.00")
+    plans = Planner(house.lake, {name: model for name, model in house.models.items() if name != "ledger_calls"}).outlook()
+
+    # The week of 26 October reaches into November.
+    assert [str(stale.start) for stale in plans["mart_spend_weekly"].stale] == []
+
+    planner = Planner(house.lake, house.models)
+    outlook = {name: [str(stale.start) for stale in plan.stale] for name, plan in planner.outlook().items() if name != "ledger_calls"}
+    assert outlook == {"mart_spend_weekly": ["2026-10-26"], "mart_spend_monthly": ["2026-10-01", "2026-11-01"]}
+    assert stale_weeks([planner.plan(house.models["mart_spend_weekly"])]) == [date(2026, 10, 26)]
+
+
+def test_days_built_together_have_the_bytes_of_days_built_alone(house: House) -> None:
+    daily = """/*
+about: Spend by day.
+grain: [usage_date]
+partition: day
+TOGETHERcolumns:
+  usage_date: DATE; UTC day
+  spent_usd: DECIMAL(38,2); spend
+*/
+select usage_date, sum(spent_usd)::decimal(38,2) as spent_usd from ledger_calls group by usage_date
+"""
+    house.add("mart_spend_daily", daily.replace("TOGETHER", "builds_together: true\n"))
+    house.add("mart_alone_daily", daily.replace("TOGETHER", ""))
+    for number in range(12):
+        house.calls(str(date(2026, 11, 2) + timedelta(days=number)), f"{number}.50", "1.00")
+
+    house.run()
+
+    together, alone = house.lake.parts("mart_spend_daily"), house.lake.parts("mart_alone_daily")
+    assert len(together) == 12
+    assert [(part.start, part.rows, part.content_hash) for part in together] == [
+        (part.start, part.rows, part.content_hash) for part in alone
+    ]
+
+
+def test_a_query_that_disagrees_with_its_header_names_both_sides(house: House) -> None:
+    house.add("mart_spend_weekly", weekly().replace("spent_usd: DECIMAL(38,2); spend", "spent_usd: BIGINT; spend"))
+    house.calls("2026-11-02", "1.00")
+
+    with pytest.raises(ModelError, match=r"(?s)mart_spend_weekly.*spent_usd: header BIGINT, query DECIMAL\(38,2\).*change the one that is wrong"):
+        house.run()
+    assert house.lake.parts("mart_spend_weekly") == []
+
+
+def test_a_type_that_only_the_file_loses_is_found(house: House) -> None:
+    """DuckDB sums integers to HUGEINT in the query and writes DOUBLE to Parquet."""
+    house.add("mart_spend_weekly", weekly("", "select date_trunc('week', usage_date)::date, sum(call_id) from ledger_calls group by 1").replace("spent_usd: DECIMAL(38,2)", "spent_usd: HUGEINT"))
+    house.calls("2026-11-02", "1.00")
+
+    with pytest.raises(ModelError, match="spent_usd: header HUGEINT, query DOUBLE"):
+        house.run()
+
+
+def test_a_failing_query_leaves_the_last_good_partition(house: House) -> None:
+    house.add("mart_spend_weekly", weekly())
+    house.calls("2026-11-02", "1.00")
+    house.run()
+    before = house.rows("mart_spend_weekly")
+
+    house.add("mart_spend_weekly", weekly("", "select date_trunc('week', usage_date)::date, error('no')::decimal(38,2) from ledger_calls"))
+
+    with pytest.raises(ModelError, match="the query fails for 2026-11-02"):
+        house.run()
+    assert house.rows("mart_spend_weekly") == before
