@@ -1,8 +1,8 @@
 """Runs both jobs in this process, as ``tokenbooks run`` does: ``python -m assets run --root DIR --report FILE``.
 
-The runs are kept in the instance of the data root, so that Dagster's pages show them. What is being done goes to
-standard output, a line each; what went wrong to standard error; what was done, as JSON, to the report. Exit codes: 0
-done; 1 failed; 2 wrong usage; 3 done but a check failed, so nothing was published.
+The runs are kept in the instance of the data root, so that Dagster's pages show them. What was done goes to the report, as
+JSON, unless the run failed; what went wrong to standard error; with ``--progress`` what is being done to standard output,
+a line each. Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done but a check failed, so nothing was published.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,30 +57,8 @@ class Outcome:
         return FAILED if self.errors else BLOCKED if self.report.is_blocked else DONE
 
     def document(self) -> dict[str, Any]:
-        """As it is written to the report file. Of the check results only those that did not pass."""
-        report = self.report
-        return {
-            "exit_code": self.exit_code,
-            "errors": self.errors,
-            "runs": self.runs,
-            "read": asdict(report.read),
-            "problems": [asdict(problem) for problem in report.problems],
-            "notes": report.notes,
-            "built": [
-                {
-                    "table": built.model.name,
-                    "partitions": built.partitions,
-                    "changed": built.changed,
-                    "removed": built.removed,
-                    "rows": built.rows,
-                }
-                for built in report.built
-            ],
-            "checks": len(report.results),
-            "results": [asdict(result) for result in report.results if result.status != "passed"],
-            "published": report.published,
-            "is_blocked": report.is_blocked,
-        }
+        """The report as ``--direct`` has it, and the runs."""
+        return {**self.report.as_dict(), "exit_code": self.exit_code, "runs": self.runs}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,15 +68,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"No table {', '.join(strange)}. Known are {', '.join(sorted(models()))}.", file=sys.stderr)
         return WRONG_USAGE
     root = DataRoot(given.root.expanduser().resolve())
-    outcome = run(root, full=given.full, window=Span(given.first, given.end), select=given.select)
+    window = Span(given.first, given.end)
+    tell = _tell if given.progress else _keep_still
+    outcome = run(root, full=given.full, window=window, select=given.select, progress=tell)
     for error in outcome.errors:
         print(error, file=sys.stderr)
-    if given.report:
-        replace_text(given.report, json.dumps(outcome.document(), indent=2, default=_as_text) + "\n")
+    if given.report and outcome.exit_code != FAILED:
+        replace_text(given.report, json.dumps(outcome.document(), indent=2, default=str) + "\n")
     return outcome.exit_code
 
 
-def run(root: DataRoot, *, full: bool = False, window: Span = EVER, select: Sequence[str] = ()) -> Outcome:
+def run(
+    root: DataRoot,
+    *,
+    full: bool = False,
+    window: Span = EVER,
+    select: Sequence[str] = (),
+    progress: Callable[[str], None] = lambda text: None,
+) -> Outcome:
     """``ingest``, then ``tables`` over the weeks that are out of date, under one lock."""
     os.environ.update(environment(root))
     # Dagster reads the environment when it is imported.
@@ -108,7 +95,7 @@ def run(root: DataRoot, *, full: bool = False, window: Span = EVER, select: Sequ
 
     outcome = Outcome()
     try:
-        with dg.DagsterInstance.get() as instance, open_books(root, _tell) as books:
+        with dg.DagsterInstance.get() as instance, open_books(root, progress) as books:
             asked = Run(books, full, window, outcome.report)
             with working_on(asked):
                 _run_jobs(instance, asked, select, outcome)
@@ -207,15 +194,16 @@ def _parser() -> argparse.ArgumentParser:
         "--select", action="append", default=[], metavar="TABLE", help="build this table only (repeat)"
     )
     command.add_argument("--report", type=Path, help="where to write, as JSON, what was done")
+    command.add_argument("--progress", action="store_true", help="say what is being done")
     return parser
-
-
-def _as_text(value: object) -> str:
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)
 
 
 def _tell(text: str) -> None:
     print(text, flush=True)
+
+
+def _keep_still(text: str) -> None:
+    pass
 
 
 if __name__ == "__main__":

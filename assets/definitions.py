@@ -13,13 +13,6 @@ from assets.schedules import INGEST, TABLES, daily, landing, rebuild, weekly
 from assets.sources import source_assets
 from pipelines.models import models
 
-
-@dg.configured(dg.colored_console_logger, config_schema={"log_level": dg.Field(str, default_value="WARNING")})
-def console(config: dict[str, str]) -> dict[str, str]:
-    """Warnings and errors: at its own level Dagster writes thousands of lines a run."""
-    return {"log_level": config["log_level"]}
-
-
 with warnings.catch_warnings():
     # It says so of a parameter that it has had for years, backfill_policy.
     warnings.filterwarnings("ignore", ".* is currently in beta", dg.BetaWarning)
@@ -32,5 +25,4 @@ defs = dg.Definitions(
     sensors=[landing, rebuild],
     resources={"run": books_of_a_run},
     executor=dg.in_process_executor,
-    loggers={"console": console},
 )

@@ -131,13 +131,13 @@ def outstanding(books: Books, *, full: bool = False, window: Span = EVER, select
 
     A table with a failed check is among them until it is mended, so that what depends on it is held back each time.
     """
-    plans = books.planner.outlook()
+    plans = books.outlook()
     due: dict[str, set[date | None]] = {}
     for name, plan in plans.items():
         if not select or name in select:
             due[name] = _starts(plan, window)
             if full:
-                due[name] |= _starts(books.planner.plan(plan.model, full=True), window)
+                due[name] |= _starts(books.plan(name, full=True), window)
     for result in books.results:
         if result.table in due and result.status != "passed" and result.severity == "critical":
             due[result.table].add(_start(result.partition))

@@ -25,6 +25,7 @@ from pipelines.sources import sources
 # On runs that the command line starts: it goes on to the tables by itself.
 STARTED_BY = "tokenbooks/started_by"
 COMMAND_LINE = "command line"
+# Without it Dagster writes thousands of lines a run to the console. A request for a run does not take it from its job.
 QUIET: Mapping[str, Mapping[str, object]] = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 _LOOK_EVERY_S = 30
@@ -65,8 +66,8 @@ def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipRea
     except OSError as error:
         return dg.SkipReason(_busy(error))
     if not news:
-        return dg.SensorResult(skip_reason="All that has landed is in the books.", cursor=seen)
-    return dg.SensorResult(run_requests=[dg.RunRequest(tags={"tokenbooks/news": news})], cursor=seen)
+        return dg.SensorResult(skip_reason="Nothing has landed that is not in the books.", cursor=seen)
+    return dg.SensorResult(run_requests=[_ingest(news)], cursor=seen)
 
 
 @dg.run_status_sensor(
@@ -81,7 +82,7 @@ def rebuild(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason
     if context.dagster_run.tags.get(STARTED_BY) == COMMAND_LINE:
         return dg.SkipReason("The command line goes on to the tables by itself.")
     work = _look(data_root(), outstanding)
-    return _request(work, run_key=context.dagster_run.run_id) if work.tables else dg.SkipReason(_FRESH)
+    return _rebuild(work, run_key=context.dagster_run.run_id) if work.tables else dg.SkipReason(_FRESH)
 
 
 @dg.schedule(
@@ -96,7 +97,7 @@ def daily() -> dg.RunRequest | dg.SkipReason:
         news = _look(data_root(), lambda books: _news(books) or _overdue(books))
     except OSError as error:
         return dg.SkipReason(_busy(error))
-    return dg.RunRequest(tags={"tokenbooks/news": news}) if news else dg.SkipReason(_FRESH)
+    return _ingest(news) if news else dg.SkipReason(_FRESH)
 
 
 @dg.schedule(
@@ -117,7 +118,7 @@ def weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
         return dg.SkipReason("Nothing has landed yet.")
     if not work.tables and (root.showback_export(week) / "manifest.json").is_file():
         return dg.SkipReason(f"The week of {week} is published. {_FRESH}")
-    return _request(work, run_key=f"week of {week}")
+    return _rebuild(work, run_key=f"week of {week}")
 
 
 def signature(root: DataRoot) -> str:
@@ -153,8 +154,12 @@ def _overdue(books: Books) -> str:
     return str(work) if work and work.tables else ""
 
 
-def _request(work: Work, run_key: str) -> dg.RunRequest:
-    return dg.RunRequest(run_key=run_key, tags=work.tags, asset_selection=[*work.keys, SHOWBACK])
+def _ingest(news: str) -> dg.RunRequest:
+    return dg.RunRequest(run_config=QUIET, tags={"tokenbooks/news": news})
+
+
+def _rebuild(work: Work, run_key: str) -> dg.RunRequest:
+    return dg.RunRequest(run_key, run_config=QUIET, tags=work.tags, asset_selection=[*work.keys, SHOWBACK])
 
 
 def _busy(error: OSError) -> str:

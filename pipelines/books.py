@@ -54,7 +54,9 @@ class RunReport:
             "partitions": sum(len(built.partitions) for built in self.built),
             "changed": sum(len(built.changed) for built in self.built),
             "failed": [asdict(result) for result in self.failed],
-            "warned": [asdict(result) for result in self.results if result.status != "passed" and result.severity != "critical"],
+            "warned": [
+                asdict(result) for result in self.results if result.status != "passed" and result.severity != "critical"
+            ],
             "published": self.published,
             "is_blocked": self.is_blocked,
         }
@@ -68,7 +70,9 @@ class RunReport:
 class Books:
     """The tables of one data root, opened for a run. Get one from ``open_books``."""
 
-    def __init__(self, root: DataRoot, settings: Settings, con: duckdb.DuckDBPyConnection, progress: Callable[[str], None]) -> None:
+    def __init__(
+        self, root: DataRoot, settings: Settings, con: duckdb.DuckDBPyConnection, progress: Callable[[str], None]
+    ) -> None:
         self.root, self.settings, self.con, self._progress = root, settings, con, progress
         self.lake = Lake(root)
         self.models: Mapping[str, Model] = models()
@@ -133,7 +137,9 @@ class Books:
 
     # ---- parts of steps
     def _reader(self, now: datetime | None = None) -> Reader:
-        return Reader(self.con, self.root, self.lake, self.settings, sources(), self._kept_attributes(), now, self._progress)
+        return Reader(
+            self.con, self.root, self.lake, self.settings, sources(), self._kept_attributes(), now, self._progress
+        )
 
     def _book_fingerprint(self) -> str:
         hashes = [part.content_hash for table in _BOOK_INPUTS if (part := self.lake.part(table, None))]
@@ -184,7 +190,9 @@ class Books:
             for key in [key for key in self._results if key[:2] == (model.name, name)]:
                 del self._results[key]
         if due:
-            found = check_partitions(self.con, self.lake, self.planner, model, sorted(due, key=lambda start: start or date.min))
+            found = check_partitions(
+                self.con, self.lake, self.planner, model, sorted(due, key=lambda start: start or date.min)
+            )
             self._results.update({(r.table, r.partition, r.check): r for r in found})
         self._save_results()
 

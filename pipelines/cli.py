@@ -36,7 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Root = Annotated[
-    Path | None, typer.Option("--root", help="The data root. Default: $TOKENBOOKS_DATA, else data/ of the checkout, else ./data.")
+    Path | None,
+    typer.Option("--root", help="The data root. Default: $TOKENBOOKS_DATA, else data/ of the checkout, else ./data."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")]
 
@@ -61,7 +62,11 @@ def _version(wanted: bool) -> None:
 
 
 @app.callback()
-def _options(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False) -> None:
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
     pass
 
 
@@ -77,7 +82,10 @@ def init(folder: Annotated[Path, typer.Argument(help="The data root to make.")])
     root.reference.mkdir(parents=True, exist_ok=True)
     made = []
     key_file = root.path / "pseudonym.key"
-    texts = {root.settings: settings.TEMPLATE.replace("# pseudonym_key_file", "pseudonym_key_file"), key_file: secrets.token_hex(32) + "\n"}
+    texts = {
+        root.settings: settings.TEMPLATE.replace("# pseudonym_key_file", "pseudonym_key_file"),
+        key_file: secrets.token_hex(32) + "\n",
+    }
     for table in reference.TABLES.values():
         texts[root.reference / f"{table.name}.csv"] = reference.template(table)
     for path, text in texts.items():
@@ -91,12 +99,16 @@ def init(folder: Annotated[Path, typer.Argument(help="The data root to make.")])
 
 
 @app.command()
-def demo(root: Root = None, direct: Annotated[bool, typer.Option("--direct", help="Run without Dagster.")] = False) -> None:
+def demo(
+    root: Root = None, direct: Annotated[bool, typer.Option("--direct", help="Run without Dagster.")] = False
+) -> None:
     """Build the sample company's books and say what they show."""
     from pipelines import sample
 
     data = DataRoot(root.resolve() if root else default_root())
-    if data.landing.is_dir() and any(path.is_file() and not path.name.startswith(".") for path in data.landing.rglob("*")):
+    if data.landing.is_dir() and any(
+        path.is_file() and not path.name.startswith(".") for path in data.landing.rglob("*")
+    ):
         print(f"{data.landing} holds files already; the demo goes on with them.")
     else:
         with _progress() as say:
@@ -113,7 +125,9 @@ def run(
     root: Root = None,
     from_: Annotated[str | None, typer.Option("--from", help="Only partitions from this day on.")] = None,
     to: Annotated[str | None, typer.Option("--to", help="Only partitions before this day.")] = None,
-    select: Annotated[list[str] | None, typer.Option("--select", help="Only these tables (repeat it for several).")] = None,
+    select: Annotated[
+        list[str] | None, typer.Option("--select", help="Only these tables (repeat it for several).")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Read every file again and rebuild every table.")] = False,
     direct: Annotated[bool, typer.Option("--direct", help="Run without Dagster: same functions, same bytes.")] = False,
     as_json: AsJson = False,
@@ -125,7 +139,9 @@ def run(
     data = DataRoot(root.resolve() if root else default_root())
     window = Span(_day(from_, "--from"), _day(to, "--to"))
     if unknown := sorted(set(select or ()) - set(models())):
-        raise typer.BadParameter(f"no such table: {', '.join(unknown)}. Known are {', '.join(models())}.", param_hint="--select")
+        raise typer.BadParameter(
+            f"no such table: {', '.join(unknown)}. Known are {', '.join(models())}.", param_hint="--select"
+        )
     code = _run(data, full=full, window=window, select=select or (), direct=direct, as_json=as_json)
     if code:
         raise typer.Exit(code)
@@ -151,7 +167,9 @@ def status(root: Root = None, as_json: AsJson = False) -> None:
 def sql(
     query: Annotated[str | None, typer.Argument(help="The query. Without one: a shell.")] = None,
     root: Root = None,
-    format_: Annotated[str, typer.Option("--format", help="table, csv, json or parquet (parquet to standard output).")] = "table",
+    format_: Annotated[
+        str, typer.Option("--format", help="table, csv, json or parquet (parquet to standard output).")
+    ] = "table",
 ) -> None:
     """Ask the books: DuckDB over all tables, read-only and locked down."""
     import duckdb
@@ -208,7 +226,11 @@ def _nothing_to_do(data: DataRoot) -> dict[str, Any] | None:
     from pipelines.books import RunReport
 
     with books.open_books(data) as opened:
-        if opened.stale_references() or opened.news() or any(plan.stale or plan.gone for plan in opened.outlook().values()):
+        if (
+            opened.stale_references()
+            or opened.news()
+            or any(plan.stale or plan.gone for plan in opened.outlook().values())
+        ):
             return None
         report = RunReport(results=opened.results)
         report.published = opened.publish([])
@@ -287,25 +309,43 @@ def _print_report(data: DataRoot, report: dict[str, Any]) -> None:
 
 def _print_summary(console: Console, summary: Any) -> None:
     if not summary.requests and summary.invoiced_cost_usd is None:
-        console.print(f"No calls and no bills yet: put files into landing/<source>/.")
+        console.print("No calls and no bills yet: put files into landing/<source>/.")
         return
     if summary.requests:
-        console.print(f"Calls        {summary.requests:,} from {summary.first_at:%Y-%m-%d} to {summary.last_at:%Y-%m-%d} (UTC)")
-    console.print(f"Spend        {_money(summary.effective_cost_usd)} by price book (list {_money(summary.list_cost_usd)})")
-    console.print(f"Invoiced     {_money(summary.invoiced_cost_usd)}, and {_money(summary.accrued_cost_usd)} accrued where no bill is in")
+        console.print(
+            f"Calls        {summary.requests:,} from {summary.first_at:%Y-%m-%d} to {summary.last_at:%Y-%m-%d} (UTC)"
+        )
+    console.print(
+        f"Spend        {_money(summary.effective_cost_usd)} by price book (list {_money(summary.list_cost_usd)})"
+    )
+    console.print(
+        f"Invoiced     {_money(summary.invoiced_cost_usd)}, and {_money(summary.accrued_cost_usd)} accrued where no bill is in"
+    )
     console.print(
         f"Priced       {_percent(summary.priced_share)} of tokens ({summary.unpriced_requests:,} calls without a price)"
     )
-    console.print(f"Attributed   {_percent(summary.attributed_share)} of the invoiced usage is tied to a feature by a traced call")
+    console.print(
+        f"Attributed   {_percent(summary.attributed_share)} of the invoiced usage is tied to a feature by a traced call"
+    )
     console.print(f"Untraced     {_money(summary.untraced_usd)} of the invoices has no call behind it")
     for row in summary.unpriced_models:
-        console.print(
-            f"  no price   {row['provider']} '{row['model']}' ({row['cost_status']}): {row['requests']:,} calls, {row['tokens']:,} tokens since "
-            f"{row['since']}. Add rows to reference/prices.csv, or an alias to reference/model_aliases.csv."
-        )
+        calls = f"{row['requests']:,} calls, {row['tokens']:,} tokens since {row['since']}"
+        if row["cost_status"] == "no_usage":
+            console.print(
+                f"  no usage   {row['provider']} '{row['model']}': {calls}. Their provider sent no usage that can be priced."
+            )
+        else:
+            console.print(
+                f"  no price   {row['provider']} '{row['model']}' ({row['cost_status']}): {calls}. "
+                "Add rows to reference/prices.csv, or an alias to reference/model_aliases.csv."
+            )
     for row in summary.unattributed_callers[:5]:
         if row["effective_cost_usd"]:
-            key = f"api_key_name {row['api_key_name']}" if row["api_key_name"] else f"source_account {row['source_account']}"
+            key = (
+                f"api_key_name {row['api_key_name']}"
+                if row["api_key_name"]
+                else f"source_account {row['source_account']}"
+            )
             console.print(
                 f"  no feature {row['source']}, {key}: {row['requests']:,} calls, {_money(row['effective_cost_usd'])}. "
                 "Add a row to reference/attribution_rules.csv."
@@ -315,7 +355,7 @@ def _print_summary(console: Console, summary: Any) -> None:
 def _print_outputs(data: DataRoot) -> None:
     console = _console()
     console.print(f"Showback     {data.exports / 'showback' / 'v1'} (Parquet and CSV, a folder a week)")
-    console.print(f"Ad hoc       tokenbooks sql \"from mart_showback_weekly\" --root {data.path}")
+    console.print(f'Ad hoc       tokenbooks sql "from mart_showback_weekly" --root {data.path}')
     console.print("Dagster      make dev")
 
 
@@ -363,10 +403,14 @@ def _print_status(content: dict[str, Any]) -> None:
     console.print(f"Data root {content['root']}")
     _print_table(console, content["sources"], "No file has been read yet.")
     if content["unread_files"]:
-        console.print(f"{len(content['unread_files'])} files are new or changed and not read yet: {', '.join(content['unread_files'][:5])}")
+        console.print(
+            f"{len(content['unread_files'])} files are new or changed and not read yet: {', '.join(content['unread_files'][:5])}"
+        )
     _print_table(console, content["tables"], "")
     for result in content["failed_checks"]:
-        console.print(f"{result['severity']} {result['table']} ({result['partition']}): {result['text']} ({result['violations']} rows)")
+        console.print(
+            f"{result['severity']} {result['table']} ({result['partition']}): {result['text']} ({result['violations']} rows)"
+        )
     if content["summary"]:
         from pipelines.summary import Summary
 
@@ -387,8 +431,9 @@ def _print_table(console: Console, rows: Sequence[dict[str, Any]], empty: str) -
 
 
 def _console() -> Console:
+    """Plain where it goes into a pipe: no colour, and wide enough that no table is cut."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    return console
+    return console if console.is_terminal else Console(highlight=False, markup=False, soft_wrap=True, width=240)
 
 
 def _cell(value: object) -> str:
@@ -419,7 +464,8 @@ def _money(value: Decimal | None) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return "unknown" if share is None else f"{share * 100:.1f} %"
+    """Cut, not rounded: 100 % means all of it."""
+    return "unknown" if share is None else f"{int(share * 1000) / 10:.1f} %"
 
 
 def _day(text: str | None, option: str) -> date | None:
@@ -450,15 +496,38 @@ def _answer(con: Any, query: str, format_: str) -> None:
 
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
-        writer.writerows([["" if value is None else _plain(value) if not isinstance(value, (str, int, float)) else value for value in row] for row in rows])
+        writer.writerows(
+            [
+                [
+                    "" if value is None else _plain(value) if not isinstance(value, (str, int, float)) else value
+                    for value in row
+                ]
+                for row in rows
+            ]
+        )
     else:
         console = _console()
         table = Table(box=None, pad_edge=False, header_style="bold")
         for place, name in enumerate(names):
-            right = bool(rows) and isinstance(rows[0][place], (int, float, Decimal)) and not isinstance(rows[0][place], bool)
+            right = (
+                bool(rows)
+                and isinstance(rows[0][place], (int, float, Decimal))
+                and not isinstance(rows[0][place], bool)
+            )
             table.add_column(name, justify="right" if right else "left", overflow="fold")
         for row in rows:
-            table.add_row(*("NULL" if value is None else f"{value:f}" if isinstance(value, Decimal) else _cell(value) if isinstance(value, datetime) else str(value) for value in row))
+            table.add_row(
+                *(
+                    "NULL"
+                    if value is None
+                    else f"{value:f}"
+                    if isinstance(value, Decimal)
+                    else _cell(value)
+                    if isinstance(value, datetime)
+                    else str(value)
+                    for value in row
+                )
+            )
         console.print(table)
         console.print(f"{len(rows)} row{'s' * (len(rows) != 1)}")
 

@@ -174,7 +174,7 @@ principal: VARCHAR; cloud identity that called
 workload_ref: VARCHAR; agent, session, deployment, vector store or inference profile
 tags: MAP(VARCHAR, VARCHAR); labels of the row
 model_raw: VARCHAR; model, verbatim
-operation: VARCHAR; completion, embedding, moderation, image, tts, stt, vector_store, code_interpreter, file_search, web_search, decision or other
+operation: VARCHAR; completion, embedding, moderation, image, tts, stt, web_search, another endpoint's word, or other
 service_tier: VARCHAR; tier, as the source names it
 is_batch: BOOLEAN; true for batch
 context_tier: VARCHAR; context bucket, as the source names it
@@ -298,12 +298,26 @@ def shapes() -> dict[str, Shape]:
     return {
         shape.name: shape
         for shape in (
-            Shape("requests", "started_at", "One provider call attempt as one source recorded it.", columns_of(_REQUESTS)),
-            Shape("usage", "bucket_start_at", "One bucket and dimension tuple of a provider's usage report.", columns_of(_USAGE)),
+            Shape(
+                "requests", "started_at", "One provider call attempt as one source recorded it.", columns_of(_REQUESTS)
+            ),
+            Shape(
+                "usage",
+                "bucket_start_at",
+                "One bucket and dimension tuple of a provider's usage report.",
+                columns_of(_USAGE),
+            ),
             Shape("bills", "charge_start_at", "One charge line of a provider's bill.", columns_of(_BILLS)),
             Shape("scores", "scored_at", "One outcome or quality value.", columns_of(_SCORES)),
-            Shape("windows", "window_start_at", "What one pull of usage or bills covers, a row a UTC day.", columns_of(_WINDOWS)),
-            Shape("refusals", "refused_day_at", "Records that were refused or only carry context.", columns_of(_REFUSALS)),
+            Shape(
+                "windows",
+                "window_start_at",
+                "What one pull of usage or bills covers, a row a UTC day.",
+                columns_of(_WINDOWS),
+            ),
+            Shape(
+                "refusals", "refused_day_at", "Records that were refused or only carry context.", columns_of(_REFUSALS)
+            ),
         )
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from datetime import date
 from pathlib import Path
 
@@ -55,7 +54,9 @@ def publish(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> list[
 
 def _state(con: duckdb.DuckDBPyConnection, week: date, least: str) -> str:
     """A week is final when all its rows are."""
-    provisional = one_row(con, f"select count(*) from {TABLE} where week_start_date = ? and state <> 'final'", [week])[0]
+    provisional = one_row(con, f"select count(*) from {TABLE} where week_start_date = ? and state <> 'final'", [week])[
+        0
+    ]
     return "provisional" if provisional else "final"
 
 
@@ -77,7 +78,7 @@ def _publish_week(
             (folder / f".{name}.tmp").unlink()
         return []
     for name in formats:
-        os.replace(folder / f".{name}.tmp", folder / name)
+        (folder / f".{name}.tmp").replace(folder / name)
     manifest = {
         "dataset": "showback",
         "schema_version": SCHEMA_VERSION,
@@ -95,6 +96,6 @@ def _publish_week(
 
 def _same(manifest_path: Path, hashes: dict[str, str]) -> bool:
     try:
-        return json.loads(manifest_path.read_text(encoding="utf-8"))["sha256"] == hashes
+        return bool(json.loads(manifest_path.read_text(encoding="utf-8"))["sha256"] == hashes)
     except (OSError, ValueError, KeyError):
         return False

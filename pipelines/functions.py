@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+from duckdb.func import FunctionNullHandling, PythonUDFType
 from duckdb.sqltypes import DOUBLE
 
 
@@ -32,5 +33,12 @@ def _numbers(column: pa.ChunkedArray, instead: float):  # type: ignore[no-untype
 
 def register_functions(con: duckdb.DuckDBPyConnection) -> None:
     """Make the functions known to a connection."""
-    con.create_function("student_t_two_sided", student_t_two_sided, [DOUBLE, DOUBLE], DOUBLE, type="arrow", null_handling="special")
-    con.create_function("student_t_quantile", student_t_quantile, [DOUBLE, DOUBLE], DOUBLE, type="arrow", null_handling="special")
+    for name, function in (("student_t_two_sided", student_t_two_sided), ("student_t_quantile", student_t_quantile)):
+        con.create_function(
+            name,
+            function,
+            [DOUBLE, DOUBLE],
+            DOUBLE,
+            type=PythonUDFType.ARROW,
+            null_handling=FunctionNullHandling.SPECIAL,
+        )

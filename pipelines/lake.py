@@ -72,7 +72,14 @@ class Lake:
 
     # ---- writing
     def write(
-        self, con: duckdb.DuckDBPyConnection, query: str, target: Path, fingerprint: str, header_version: str, *, order: str = ""
+        self,
+        con: duckdb.DuckDBPyConnection,
+        query: str,
+        target: Path,
+        fingerprint: str,
+        header_version: str,
+        *,
+        order: str = "",
     ) -> Path:
         """Write the rows of ``query`` beside ``target`` and return the temporary file; ``put`` sets it in place.
 
@@ -81,7 +88,8 @@ class Lake:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.tmp")
         con.execute(
-            f"copy ({query}{order}) to {quoted(str(temporary))} (format parquet, compression zstd, compression_level 1, write_bloom_filter false, "
+            f"copy ({query}{order}) to {quoted(str(temporary))} (format parquet, compression zstd, compression_level 1, "
+            "write_bloom_filter false, "
             f"kv_metadata {{fingerprint: {quoted(fingerprint)}, content_hash: {quoted(_HASH_TO_COME)}, "
             f"header_version: {quoted(header_version)}}})"
         ).fetchall()
@@ -90,7 +98,7 @@ class Lake:
 
     def put(self, temporary: Path, target: Path, table: str, start: date | None) -> Part:
         """Set a written file in place with one rename; readers see the old file or the new one."""
-        os.replace(temporary, target)
+        temporary.replace(target)
         part = _describe(target, self.root.relative(target), start)
         self._parts.setdefault(table, {})[part.path] = part
         self._changed = True
@@ -109,7 +117,14 @@ class Lake:
             return
         content = {
             table: {
-                part.path: [part.start and part.start.isoformat(), part.fingerprint, part.content_hash, part.rows, part.size, part.mtime_ns]
+                part.path: [
+                    part.start and part.start.isoformat(),
+                    part.fingerprint,
+                    part.content_hash,
+                    part.rows,
+                    part.size,
+                    part.mtime_ns,
+                ]
                 for part in parts.values()
             }
             for table, parts in self._parts.items()
@@ -179,7 +194,9 @@ def run_lock(root: DataRoot) -> Iterator[None]:
         except OSError as error:
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise LakeError(f"Another run is at work in {root.path} (process {holder}). Wait for it to end, then run again.") from error
+            raise LakeError(
+                f"Another run is at work in {root.path} (process {holder}). Wait for it to end, then run again."
+            ) from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -195,7 +212,7 @@ def replace_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def digest(parts: Mapping[str, str] | list[str]) -> str:
@@ -208,7 +225,9 @@ def _files(folder: Path) -> Iterator[tuple[Path, date | None]]:
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and "=" in entry.name:
             start = date.fromisoformat(entry.name.partition("=")[2])
-            yield from ((path, start) for path in sorted(entry.iterdir()) if path.suffix == ".parquet" and path.name[0] != ".")
+            yield from (
+                (path, start) for path in sorted(entry.iterdir()) if path.suffix == ".parquet" and path.name[0] != "."
+            )
         elif entry.suffix == ".parquet" and entry.name[0] != ".":
             yield entry, None
 
@@ -218,11 +237,15 @@ def _describe(path: Path, name: str, start: date | None) -> Part:
     status = path.stat()
     try:
         metadata = pq.read_metadata(path)
-        said = {key.decode(): value.decode() for key, value in (metadata.metadata or {}).items() if key != b"ARROW:schema"}
+        said = {
+            key.decode(): value.decode() for key, value in (metadata.metadata or {}).items() if key != b"ARROW:schema"
+        }
         rows = metadata.num_rows
     except (OSError, ValueError):
         said, rows = {}, 0
-    return Part(name, start, said.get("fingerprint", ""), said.get("content_hash", ""), rows, status.st_size, status.st_mtime_ns)
+    return Part(
+        name, start, said.get("fingerprint", ""), said.get("content_hash", ""), rows, status.st_size, status.st_mtime_ns
+    )
 
 
 def _seal(path: Path, header_version: str) -> None:

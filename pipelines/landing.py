@@ -185,7 +185,9 @@ class Register:
     def save(self, con: duckdb.DuckDBPyConnection) -> None:
         ordered = sorted(self, key=lambda version: (version.path, version.state != "replaced", version.sha256))
         columns = zip(*(astuple(version) for version in ordered), strict=True) if ordered else ([] for _ in _SCHEMA)
-        rows = pa.table([pa.array(list(column), field.type) for column, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
+        rows = pa.table(
+            [pa.array(list(column), field.type) for column, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA
+        )
         con.register("register_rows", rows)
         # The fingerprint leaves out what a clock said: tables that are made of the rest are the same in every data root.
         timeless = digest([repr([getattr(version, name) for name in _TIMELESS]) for version in ordered])

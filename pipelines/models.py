@@ -106,7 +106,9 @@ class Model:
 
     @property
     def checks_version(self) -> str:
-        return hashlib.sha256("\n".join(f"{c.id}|{c.severity}|{c.condition}|{c.query}" for c in self.checks).encode()).hexdigest()
+        return hashlib.sha256(
+            "\n".join(f"{c.id}|{c.severity}|{c.condition}|{c.query}" for c in self.checks).encode()
+        ).hexdigest()
 
 
 @cache
@@ -124,7 +126,9 @@ def load(folder: Path) -> dict[str, Model]:
     for path in sorted(folder.rglob("*.sql")):
         model = parse(path, folder)
         if model.name in found:
-            raise ModelError(f"{path}: the table {model.name} is also made by {found[model.name].path}. Rename one of them.")
+            raise ModelError(
+                f"{path}: the table {model.name} is also made by {found[model.name].path}. Rename one of them."
+            )
         found[model.name] = model
     return _in_order(found)
 
@@ -135,7 +139,9 @@ def parse(path: Path, folder: Path) -> Model:
     text = path.read_text(encoding="utf-8")
     match = _HEADER.match(text)
     if match is None:
-        raise ModelError(f"{where}: a model begins with /* its description */ on lines of their own. Add it: CONTRIBUTING.md shows one.")
+        raise ModelError(
+            f"{where}: a model begins with /* its description */ on lines of their own. Add it: CONTRIBUTING.md shows one."
+        )
     header_text, query = match["header"] + "\n", match["query"].strip().removesuffix(";")
     lines = _COLUMNS.search(header_text)
     if lines is None:
@@ -146,10 +152,21 @@ def parse(path: Path, folder: Path) -> Model:
     except (ValueError, yaml.YAMLError) as error:
         raise ModelError(f"{where}: the header cannot be read: {error}") from error
 
-    known = {"about", "grain", "partition", "partition_column", "reads_back", "reads_around", "reads_self", "builds_together"}
+    known = {
+        "about",
+        "grain",
+        "partition",
+        "partition_column",
+        "reads_back",
+        "reads_around",
+        "reads_self",
+        "builds_together",
+    }
     known |= {"order_by", "threads", "checks", "question", "answer", "notes"}
     if unknown := sorted(set(header) - known):
-        raise ModelError(f"{where}: the header has unknown entries {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
+        raise ModelError(
+            f"{where}: the header has unknown entries {', '.join(unknown)}; known are {', '.join(sorted(known))}."
+        )
     for needed in ("about", "grain"):
         if needed not in header:
             raise ModelError(f"{where}: the header has no '{needed}:'.")
@@ -222,7 +239,9 @@ def _partition_column(where: str, header: Mapping[str, Any], columns: Iterable[C
         dated = [name for name in grain if types[name] == "DATE"]
         given = dated[0] if dated else "started_at"
     if types.get(given) not in ("DATE", "TIMESTAMP WITH TIME ZONE"):
-        raise ModelError(f"{where}: the partition is decided by {given}, which is no DATE or TIMESTAMP WITH TIME ZONE column of the header.")
+        raise ModelError(
+            f"{where}: the partition is decided by {given}, which is no DATE or TIMESTAMP WITH TIME ZONE column of the header."
+        )
     return str(given)
 
 
@@ -249,7 +268,9 @@ def _checks(where: str, entries: list[dict[str, Any]], grain: tuple[str, ...], n
         if severity not in ("critical", "warning", "info"):
             raise ModelError(f"{where}: check {number} has severity {severity!r}; expected critical, warning or info.")
         if len(entry) != 1:
-            raise ModelError(f"{where}: check {number} is not one of unique, not_null, between, one_of, rule, no_rows: {entry}")
+            raise ModelError(
+                f"{where}: check {number} is not one of unique, not_null, between, one_of, rule, no_rows: {entry}"
+            )
         [(kind, value)] = entry.items()
         columns: tuple[str, ...] = ()
         condition = query = ""
@@ -297,7 +318,9 @@ def _in_order(found: dict[str, Model]) -> dict[str, Model]:
         if name in ordered or name not in found:
             return
         if name in under_way:
-            raise ModelError(f"These tables read each other: {' -> '.join([*under_way[under_way.index(name) :], name])}.")
+            raise ModelError(
+                f"These tables read each other: {' -> '.join([*under_way[under_way.index(name) :], name])}."
+            )
         under_way.append(name)
         for table in sorted(found[name].inputs - {name}):
             visit(table)

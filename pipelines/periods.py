@@ -22,7 +22,11 @@ def start_of(grain: str, day: date) -> date:
 
 def end_of(grain: str, start: date) -> date:
     """First day after the period that begins on ``start``."""
-    return start_of(grain, start + timedelta(days=_DAYS[grain])) if grain == "month" else start + timedelta(days=_DAYS[grain])
+    return (
+        start_of(grain, start + timedelta(days=_DAYS[grain]))
+        if grain == "month"
+        else start + timedelta(days=_DAYS[grain])
+    )
 
 
 def periods(grain: str, first: date, end: date) -> Iterator[date]:

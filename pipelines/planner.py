@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import duckdb
 import polars as pl
@@ -96,7 +96,9 @@ class Planner:
             known = {stale.start for stale in plan.stale}
             wanted = set(self._partitions(model))
             for table in sorted(model.inputs & set(plans)):
-                for start in sorted(wanted | self._touched(model, table, plans[table]), key=lambda day: day or date.min):
+                for start in sorted(
+                    wanted | self._touched(model, table, plans[table]), key=lambda day: day or date.min
+                ):
                     span = self.span(model, table, start, start)
                     ends = ((s.start, self._end(table, s.start)) for s in plans[table].stale if s.start is not None)
                     upstream_whole = any(s.start is None for s in plans[table].stale)
@@ -126,13 +128,19 @@ class Planner:
             else:
                 # The register knows a clock; what of it decides other tables is its fingerprint.
                 is_register = table == REGISTER
-                found = (f"{p.start}@{p.fingerprint if is_register else p.content_hash}" for p in self.files(table, span))
+                found = (
+                    f"{p.start}@{p.fingerprint if is_register else p.content_hash}" for p in self.files(table, span)
+                )
                 lines.append(f"{table}:" + " ".join(sorted(found)))
         return digest(lines)
 
     def files(self, table: str, span: Span) -> list[Part]:
         """The files of a table whose partitions overlap a span."""
-        return [part for part in self._lake.parts(table) if part.start is None or span.overlaps(part.start, self._end(table, part.start))]
+        return [
+            part
+            for part in self._lake.parts(table)
+            if part.start is None or span.overlaps(part.start, self._end(table, part.start))
+        ]
 
     def span(self, model: Model, table: str, first: date | None, last: date | None) -> Span:
         """What a model reads of a table to build the partitions from ``first`` to ``last``."""
@@ -155,7 +163,9 @@ class Planner:
                 return shape.types
         part = self._lake.part(table, None)
         if part is None:
-            raise ModelError(f"There is no table {table}: known are the models below sql/, the staged shapes and the reference tables.")
+            raise ModelError(
+                f"There is no table {table}: known are the models below sql/, the staged shapes and the reference tables."
+            )
         rows = con.execute("describe select * from read_parquet(?)", [str(self._lake.absolute(part))]).fetchall()
         return {row[0]: row[1] for row in rows}
 
@@ -174,7 +184,7 @@ class Planner:
             for part in self._lake.parts(table):
                 if part.start is not None:
                     starts.update(periods(model.partition, part.start, end_of(grain, part.start)))
-        return list(sorted(starts))
+        return [*sorted(starts)]
 
     def _grain(self, table: str) -> str | None:
         if table.startswith("staged_") and table != REGISTER:
@@ -198,7 +208,9 @@ class Planner:
 
 def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
     # Where a row stands in which file decides ties only; its place must not wake a partition by itself.
-    texts = rows.select(pl.concat_str(pl.exclude("reference_row", "reference_file").cast(pl.String).fill_null("\x00"), separator="\x1f"))
+    texts = rows.select(
+        pl.concat_str(pl.exclude("reference_row", "reference_file").cast(pl.String).fill_null("\x00"), separator="\x1f")
+    )
     lines = texts.to_series().to_list()
     validity = next(((a, b) for a, b in _VALIDITY if a in rows.columns and b in rows.columns), None)
     if validity is None:
@@ -224,7 +236,7 @@ def _day_after(value: date | None) -> date:
     """First whole day on which a row that ends at an instant or date is no longer valid."""
     if value is None:
         return date.max
-    at_midnight = not hasattr(value, "hour") or (value.hour, value.minute, value.second) == (0, 0, 0)
+    at_midnight = not isinstance(value, datetime) or (value.hour, value.minute, value.second) == (0, 0, 0)
     day = date(value.year, value.month, value.day)
     return day if at_midnight or day == date.max else day + timedelta(days=1)
 

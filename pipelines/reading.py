@@ -94,7 +94,9 @@ class Reader:
                     self._lake.remove(shape.table, part)
 
     # ---- what is new
-    def _compare(self, found: Iterable[Found], full: bool, report: ReadReport) -> tuple[list[Pending], list[FileVersion]]:
+    def _compare(
+        self, found: Iterable[Found], full: bool, report: ReadReport
+    ) -> tuple[list[Pending], list[FileVersion]]:
         live = self.register.live()
         holders = {version.key: version for version in live.values() if version.state == "current"}
         pending: list[Pending] = []
@@ -116,7 +118,11 @@ class Reader:
                 retired.append(known)
             holder = holders.get((file.source, file.source_account, sha256))
             if holder is not None and holder.path != file.name:
-                self.register.add(self._version(file, sha256, first_seen_at, source, "copy", records=holder.records, reason=holder.path))
+                self.register.add(
+                    self._version(
+                        file, sha256, first_seen_at, source, "copy", records=holder.records, reason=holder.path
+                    )
+                )
                 continue
             head = head_of(file.path)
             try:
@@ -126,8 +132,12 @@ class Reader:
                 continue
             with file.path.open("rb") as opened:
                 compression = compression_of(opened.read(4))
-            pending.append(Pending(file, sha256, cuts, compression, recognised.layout, recognised.schema_version, first_seen_at))
-            holders[file.source, file.source_account, sha256] = self._version(file, sha256, first_seen_at, source, "current")
+            pending.append(
+                Pending(file, sha256, cuts, compression, recognised.layout, recognised.schema_version, first_seen_at)
+            )
+            holders[file.source, file.source_account, sha256] = self._version(
+                file, sha256, first_seen_at, source, "current"
+            )
         return pending, retired
 
     def _is_known(self, file: Found, known: FileVersion | None) -> bool:
@@ -142,7 +152,15 @@ class Reader:
         return digest([source.version, self._settings.reading_version, kept])[:16]
 
     def _version(
-        self, file: Found, sha256: str, first_seen_at: datetime, source: Source, state: str, *, records: int = 0, reason: str = ""
+        self,
+        file: Found,
+        sha256: str,
+        first_seen_at: datetime,
+        source: Source,
+        state: str,
+        *,
+        records: int = 0,
+        reason: str = "",
     ) -> FileVersion:
         return FileVersion(
             path=file.name,
@@ -165,7 +183,9 @@ class Reader:
             last_record_at=None,
         )
 
-    def _refuse(self, file: Found, sha256: str, first_seen_at: datetime, source: Source, reason: str, report: ReadReport) -> None:
+    def _refuse(
+        self, file: Found, sha256: str, first_seen_at: datetime, source: Source, reason: str, report: ReadReport
+    ) -> None:
         """Nothing of the file can be read: it counts as one quarantined record, and the other files go on."""
         version = self._version(file, sha256, first_seen_at, source, "refused", records=1, reason=reason)
         version = replace(version, quarantined=1)
@@ -182,13 +202,23 @@ class Reader:
         A version's bytes may still lie under another path (a copy): then that path takes them over.
         """
         for version in retired:
-            heir = next((v for v in self.register if v.state == "copy" and v.key == version.key and v.path != version.path), None)
+            heir = next(
+                (v for v in self.register if v.state == "copy" and v.key == version.key and v.path != version.path),
+                None,
+            )
             if heir is not None:
                 self.register.change(
                     heir,
                     **{
                         name: getattr(version, name)
-                        for name in ("schema_version", "batch", "quarantined", "context", "first_record_at", "last_record_at")
+                        for name in (
+                            "schema_version",
+                            "batch",
+                            "quarantined",
+                            "context",
+                            "first_record_at",
+                            "last_record_at",
+                        )
                     },
                     state="current",
                     reason="",
@@ -196,7 +226,9 @@ class Reader:
                 continue
             if not version.batch:
                 continue
-            others = [v for v in self.register if v.state == "current" and v.batch == version.batch and v.path != version.path]
+            others = [
+                v for v in self.register if v.state == "current" and v.batch == version.batch and v.path != version.path
+            ]
             if not others:
                 continue
             renamed = _batch_name(other.sha256 + other.reading_version for other in others)
@@ -204,11 +236,17 @@ class Reader:
             for shape in shapes().values():
                 for part in self._lake.parts(shape.table):
                     if batch_of(part.path) == version.batch and part.start is not None:
-                        rows = f"select * from read_parquet({quoted(str(self._lake.absolute(part)))}, hive_partitioning = false) where source_file_sha256 in ({kept})"
+                        file = quoted(str(self._lake.absolute(part)))
+                        rows = f"select * from read_parquet({file}, hive_partitioning = false) where source_file_sha256 in ({kept})"
                         piece = Path(part.path).stem.removeprefix(version.batch)
                         target = self._root.fragment(shape.table, part.start, renamed + piece)
                         temporary = self._lake.write(
-                            self._con, rows, target, renamed, "fragment", order=" order by source_file_sha256, source_row"
+                            self._con,
+                            rows,
+                            target,
+                            renamed,
+                            "fragment",
+                            order=" order by source_file_sha256, source_row",
                         )
                         self._lake.put(temporary, target, shape.table, part.start)
             for other in others:
@@ -220,7 +258,8 @@ class Reader:
     def _read_batch(self, batch: Sequence[Pending], report: ReadReport) -> None:
         source = self._sources[batch[0].found.source]
         self._progress(
-            f"reading {batch[0].found.name}" + (f" and {len(batch) - 1} more files of {source.name}" if len(batch) > 1 else "")
+            f"reading {batch[0].found.name}"
+            + (f" and {len(batch) - 1} more files of {source.name}" if len(batch) > 1 else "")
         )
         name = _batch_name(one.sha256 + self._reading_version(source) for one in batch)
         try:
@@ -262,7 +301,9 @@ class Reader:
 
 def _batches(pending: Sequence[Pending]) -> Iterable[list[Pending]]:
     """Files that are read together, bounded in bytes and number."""
-    for _, group in groupby(sorted(pending, key=lambda one: (one.together, one.found.name)), key=lambda one: one.together):
+    for _, group in groupby(
+        sorted(pending, key=lambda one: (one.together, one.found.name)), key=lambda one: one.together
+    ):
         batch: list[Pending] = []
         size = 0
         for one in group:

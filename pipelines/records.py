@@ -23,7 +23,9 @@ _BLOCK_BYTES = 32 << 20
 # Larger files of lines are read in pieces of about this size.
 PIECE_BYTES = 128 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
-_LINES = pa.schema([("file_no", pa.int32()), ("source_row", pa.int64()), ("line", pa.string()), ("problem", pa.string())])
+_LINES = pa.schema(
+    [("file_no", pa.int32()), ("source_row", pa.int64()), ("line", pa.string()), ("problem", pa.string())]
+)
 
 
 class Unreadable(ValueError):
@@ -81,7 +83,7 @@ def layout_of(head: bytes) -> str:
         return "json"
     if text[:1] == b"{":
         first = text.split(b"\n", 1)[0].strip()
-        return "jsonl" if first.endswith(b"}") or len(text) > (1 << 15) and b"\n" not in text else "json"
+        return "jsonl" if first.endswith(b"}") or (len(text) > (1 << 15) and b"\n" not in text) else "json"
     return "csv"
 
 
@@ -125,7 +127,10 @@ def _decompressed(path: Path, compression: str, piece: Path) -> Iterator[Readabl
                 try:
                     block = next(blocks, b"")
                 except (OSError, EOFError, pa.ArrowInvalid) as error:
-                    block, problem = b"", f"the {compression} stream ends early ({error}); what stood behind this line is lost"
+                    block, problem = (
+                        b"",
+                        f"the {compression} stream ends early ({error}); what stood behind this line is lost",
+                    )
                 if not block:
                     file.write(rest)
                     ended = True
@@ -160,7 +165,11 @@ def create_records(
     of the fields named by ``keep`` that are not among the columns, null without any. Raises Unreadable.
     """
     more = [name for name in keep if name not in columns]
-    further = "json_object(" + ", ".join(f'{quoted(name)}, {_identifier(name)}' for name in more) + ")" if more else "cast(null as json)"
+    further = (
+        "json_object(" + ", ".join(f"{quoted(name)}, {_identifier(name)}" for name in more) + ")"
+        if more
+        else "cast(null as json)"
+    )
     columns = {**columns, **dict.fromkeys(more, "VARCHAR")}
     selects = []
     for layout, chosen in _by_layout(files).items():
@@ -172,8 +181,12 @@ def create_records(
             case "parquet":
                 selects += [_parquet(con, file, columns, nullable) for file in chosen]
             case _:
-                raise Unreadable(f"the file is one {layout} document; expected JSON Lines (one object a line), CSV or Parquet")
-    con.execute(f"create or replace temp view records as select *, {further} as further from ({' union all by name '.join(selects)})")
+                raise Unreadable(
+                    f"the file is one {layout} document; expected JSON Lines (one object a line), CSV or Parquet"
+                )
+    con.execute(
+        f"create or replace temp view records as select *, {further} as further from ({' union all by name '.join(selects)})"
+    )
 
 
 def _identifier(name: str) -> str:
@@ -204,11 +217,18 @@ def _json_lines(
             f"records = true, maximum_object_size = {at_most}, compression = '{'uncompressed' if compression == 'none' else compression}'"
         )
         if len(chosen) == 1:
-            file_no, row, source = str(chosen[0].number), f"row_number() over () + {chosen[0].lines_before}", reader + ")"
+            file_no, row, source = (
+                str(chosen[0].number),
+                f"row_number() over () + {chosen[0].lines_before}",
+                reader + ")",
+            )
         else:
             numbers = ", ".join(f"{quoted(str(file.path))}: {file.number}" for file in chosen)
-            file_no, source = "file_no", (
-                f"(select *, row_number() over () as place, map {{{numbers}}}[filename] as file_no from {reader}, filename = true))"
+            file_no, source = (
+                "file_no",
+                (
+                    f"(select *, row_number() over () as place, map {{{numbers}}}[filename] as file_no from {reader}, filename = true))"
+                ),
             )
             row = "place - min(place) over (partition by file_no) + 1"
         selects.append(
@@ -248,7 +268,10 @@ def _lines(files: Sequence[Readable]) -> Iterator[pa.RecordBatch]:
             try:
                 block = next(blocks, b"")
             except (OSError, EOFError, pa.ArrowInvalid) as error:
-                block, cut = b"", f"the {file.compression} stream ends early ({error}); what stood behind this line is lost"
+                block, cut = (
+                    b"",
+                    f"the {file.compression} stream ends early ({error}); what stood behind this line is lost",
+                )
             text = rest + block
             pieces = text.split(b"\n")
             if block:
@@ -260,7 +283,9 @@ def _lines(files: Sequence[Readable]) -> Iterator[pa.RecordBatch]:
                 number += len(pieces)
             if not block:
                 if cut:
-                    yield pa.RecordBatch.from_arrays([[file.number], [number + 1], pa.array([None], pa.string()), [cut]], schema=_LINES)
+                    yield pa.RecordBatch.from_arrays(
+                        [[file.number], [number + 1], pa.array([None], pa.string()), [cut]], schema=_LINES
+                    )
                 break
 
 
@@ -273,7 +298,12 @@ def _batch(file_no: int, before: int, pieces: list[bytes]) -> pa.RecordBatch:
         texts = pa.array([text for text, _ in decoded], pa.string())
         problems = pa.array([problem for _, problem in decoded], pa.string())
     rows = pa.RecordBatch.from_arrays(
-        [pa.array([file_no] * len(pieces), pa.int32()), pa.array(range(before + 1, before + 1 + len(pieces)), pa.int64()), texts, problems],
+        [
+            pa.array([file_no] * len(pieces), pa.int32()),
+            pa.array(range(before + 1, before + 1 + len(pieces)), pa.int64()),
+            texts,
+            problems,
+        ],
         schema=_LINES,
     )
     return rows.filter(pa.array([bool(piece.strip()) for piece in pieces]))
@@ -306,7 +336,9 @@ def _csv(con: duckdb.DuckDBPyConnection, file: Readable, columns: Mapping[str, s
     return _table(reader, "row_number() over () + 1", file, found, columns, nullable)
 
 
-def _parquet(con: duckdb.DuckDBPyConnection, file: Readable, columns: Mapping[str, str], nullable: Sequence[str]) -> str:
+def _parquet(
+    con: duckdb.DuckDBPyConnection, file: Readable, columns: Mapping[str, str], nullable: Sequence[str]
+) -> str:
     reader = f"read_parquet({quoted(str(file.path))}, file_row_number = true)"
     try:
         types = {row[0]: row[1] for row in con.execute(f"describe select * from {reader}").fetchall()}
@@ -332,7 +364,7 @@ def _table(
         elif types and types[name].endswith(("[]", ")")) and not types[name].startswith("DECIMAL"):
             texts.append(f'cast(to_json("{name}") as varchar) as "{name}"')
         elif types and types[name].startswith("TIMESTAMP"):
-            texts.append(f"strftime(cast(\"{name}\" as timestamptz), '%Y-%m-%dT%H:%M:%S.%fZ') as \"{name}\"")
+            texts.append(f'strftime(cast("{name}" as timestamptz), \'%Y-%m-%dT%H:%M:%S.%fZ\') as "{name}"')
         else:
             texts.append(f'nullif(cast("{name}" as varchar), \'\') as "{name}"')
     has = "".join(f", {str(name in found).lower()} as has_{name}" for name in nullable)

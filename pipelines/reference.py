@@ -72,11 +72,16 @@ def _fields(text: str) -> tuple[Field, ...]:
     for word in text.split():
         name, _, kind = word.partition(":")
         kind, _, allowed = kind.partition("=")
-        found.append(Field(name.rstrip("!"), kind or "text", name.endswith("!"), tuple(allowed.split("|")) if allowed else ()))
+        found.append(
+            Field(name.rstrip("!"), kind or "text", name.endswith("!"), tuple(allowed.split("|")) if allowed else ())
+        )
     return tuple(found)
 
 
-_CONDITIONS = "service_tier processing ctx_min_tokens:whole ctx_max_tokens:whole region_class window_from_s:whole window_to_s:whole weekday_mask:whole"
+_CONDITIONS = (
+    "service_tier processing ctx_min_tokens:whole ctx_max_tokens:whole region_class window_from_s:whole window_to_s:whole "
+    "weekday_mask:whole"
+)
 
 TABLES: Mapping[str, ReferenceTable] = {
     name: ReferenceTable(name, about, _fields(columns), tuple(key.split()))
@@ -95,7 +100,12 @@ TABLES: Mapping[str, ReferenceTable] = {
             "valid_from_date:date valid_to_date:date",
             "priority source match_field match_kind match_value dimension valid_from_date",
         ),
-        ("accounts", "Billing accounts, by id or name.", "provider! account_id! account_name team cost_centre environment", "provider account_id"),
+        (
+            "accounts",
+            "Billing accounts, by id or name.",
+            "provider! account_id! account_name team cost_centre environment",
+            "provider account_id",
+        ),
         (
             "customers",
             "Customers and their pricing tier when.",
@@ -145,7 +155,8 @@ TABLES: Mapping[str, ReferenceTable] = {
             "period_charges",
             "Charges and credits of a period that no bill line lists.",
             "charge_id! provider! billing_account_id! kind!:text=credit|commitment|provisioned_throughput|subscription|minimum|tax|fee "
-            "period_start_date!:date period_end_date!:date amount_usd:amount amount:amount currency scope allocation_basis known_at:instant",
+            "period_start_date!:date period_end_date!:date amount_usd:amount amount:amount currency scope allocation_basis "
+            "known_at:instant",
             "charge_id known_at",
         ),
         (
@@ -156,7 +167,12 @@ TABLES: Mapping[str, ReferenceTable] = {
             "utilisation_share:amount",
             "pool_id valid_from_date",
         ),
-        ("fx_rates", "Rates to USD; one holds until the currency's next.", "currency! rate_date!:date fx_rate_to_usd!:amount", "currency rate_date"),
+        (
+            "fx_rates",
+            "Rates to USD; one holds until the currency's next.",
+            "currency! rate_date!:date fx_rate_to_usd!:amount",
+            "currency rate_date",
+        ),
         (
             "bill_sources",
             "Which source is the bill of an account.",
@@ -176,7 +192,12 @@ TABLES: Mapping[str, ReferenceTable] = {
             "valid_from_date:date valid_to_date:date",
             "charge_match_field charge_match_value target_kind target_value valid_from_date",
         ),
-        ("budgets", "Budgets of teams and features.", "scope_kind! scope_value! month budget_usd!:amount", "scope_kind scope_value month"),
+        (
+            "budgets",
+            "Budgets of teams and features.",
+            "scope_kind! scope_value! month budget_usd!:amount",
+            "scope_kind scope_value month",
+        ),
         (
             "thresholds",
             "Limits of verdicts and alerts, each with its reason.",
@@ -214,7 +235,9 @@ def refresh(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> list[
     if root.reference.is_dir():
         for path in sorted(root.reference.glob("*.csv")):
             if path.stem not in TABLES:
-                problems.append(Problem(root.relative(path), None, "", f"no such table. Known are {', '.join(sorted(TABLES))}"))
+                problems.append(
+                    Problem(root.relative(path), None, "", f"no such table. Known are {', '.join(sorted(TABLES))}")
+                )
     for table in TABLES.values():
         problems += _refresh(con, root, lake, table)
     return problems
@@ -237,7 +260,14 @@ def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[st
         header = [name.strip() for name in header]
         for name in header:
             if name not in fields and name not in ("why", "source_ref"):
-                problems.append(Problem(shown_as, rows.line_num, name, f"an unknown column. Known are {', '.join([*fields, 'why', 'source_ref'])}"))
+                problems.append(
+                    Problem(
+                        shown_as,
+                        rows.line_num,
+                        name,
+                        f"an unknown column. Known are {', '.join([*fields, 'why', 'source_ref'])}",
+                    )
+                )
         for field in table.fields:
             if field.required and field.name not in header:
                 problems.append(Problem(shown_as, rows.line_num, field.name, "the column is missing"))
@@ -272,7 +302,13 @@ def _value(field: Field, cell: str) -> tuple[object, str]:
         return None, "blank, expected a value" if field.required else ""
     if field.allowed and cell not in field.allowed:
         return None, f"{cell!r}, expected {' or '.join(field.allowed)}"
-    read_as: Mapping[str, Callable[[str], object]] = {"date": date.fromisoformat, "instant": _instant, "whole": int, "amount": _amount, "text": str}
+    read_as: Mapping[str, Callable[[str], object]] = {
+        "date": date.fromisoformat,
+        "instant": _instant,
+        "whole": int,
+        "amount": _amount,
+        "text": str,
+    }
     try:
         return read_as[field.kind](cell), ""
     except (ValueError, InvalidOperation):
@@ -293,7 +329,11 @@ def _instant(cell: str) -> datetime:
 
 def _disorder(values: Mapping[str, object]) -> list[str]:
     found = []
-    for first, last in (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"), ("period_start_date", "period_end_date")):
+    for first, last in (
+        ("valid_from_date", "valid_to_date"),
+        ("effective_from", "effective_to"),
+        ("period_start_date", "period_end_date"),
+    ):
         start, end = values.get(first), values.get(last)
         if start is not None and end is not None and end <= start:  # type: ignore[operator]
             found.append(f"{last} {end} is not after {first} {start} (ends are exclusive)")
@@ -304,7 +344,9 @@ def is_stale(root: DataRoot, lake: Lake) -> bool:
     """Whether a table differs from its files, or a file has a fault (then its table is never up to date)."""
     strangers = root.reference.is_dir() and any(path.stem not in TABLES for path in root.reference.glob("*.csv"))
     parts = {table.name: lake.part(table.table, None) for table in TABLES.values()}
-    return strangers or any(part is None or part.fingerprint != _fingerprint(root, TABLES[name]) for name, part in parts.items())
+    return strangers or any(
+        part is None or part.fingerprint != _fingerprint(root, TABLES[name]) for name, part in parts.items()
+    )
 
 
 def _files(root: DataRoot, table: ReferenceTable) -> tuple[Path, Path]:
@@ -345,7 +387,10 @@ def _merge(
     for row in theirs:
         key = tuple(row.get(name) for name in table.key)
         if key in seen:
-            text = f"a second row for {', '.join(f'{n}={v}' for n, v in zip(table.key, key, strict=True) if v is not None)} (first in line {seen[key]})"
+            named = ", ".join(
+                f"{name}={value}" for name, value in zip(table.key, key, strict=True) if value is not None
+            )
+            text = f"a second row for {named} (first in line {seen[key]})"
             problems.append(Problem(str(row["reference_file"]), row["reference_line"], "", text))  # type: ignore[arg-type]
         seen[key] = row["reference_line"]
     kept = [row for row in ours if tuple(row.get(name) for name in table.key) not in seen]
@@ -353,24 +398,41 @@ def _merge(
 
 
 def _write(
-    con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, table: ReferenceTable, rows: Sequence[dict[str, object]], fingerprint: str
+    con: duckdb.DuckDBPyConnection,
+    root: DataRoot,
+    lake: Lake,
+    table: ReferenceTable,
+    rows: Sequence[dict[str, object]],
+    fingerprint: str,
 ) -> None:
     schema = {field.name: _TYPES[field.kind] for field in table.fields}
-    schema |= {"why": pl.String(), "source_ref": pl.String(), "reference_file": pl.String(), "reference_row": pl.Int64()}
+    schema |= {
+        "why": pl.String(),
+        "source_ref": pl.String(),
+        "reference_file": pl.String(),
+        "reference_row": pl.Int64(),
+    }
     frame = pl.DataFrame(
-        [{**row, "reference_row": number} for number, row in enumerate(rows, 1)], schema=schema, orient="row", strict=False
+        [{**row, "reference_row": number} for number, row in enumerate(rows, 1)],
+        schema=schema,
+        orient="row",
+        strict=False,
     ).select(list(schema))
     write_frame(con, root, lake, table.table, frame, fingerprint)
 
 
-def write_frame(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, table: str, frame: pl.DataFrame, fingerprint: str) -> None:
+def write_frame(
+    con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, table: str, frame: pl.DataFrame, fingerprint: str
+) -> None:
     """Keep a frame in the lake as an unpartitioned table, its rows in the order given."""
     con.register("frame_rows", frame.to_arrow())
     target = root.partition(table, None, None)
     try:
         types = con.execute("describe select * from frame_rows").fetchall()
         names = ", ".join(f"cast({quote_name(row[0])} as {row[1]}) as {quote_name(row[0])}" for row in types)
-        temporary = lake.write(con, f"select {names} from frame_rows", target, fingerprint, quoted(REFERENCE_VERSION).strip("'"))
+        temporary = lake.write(
+            con, f"select {names} from frame_rows", target, fingerprint, quoted(REFERENCE_VERSION).strip("'")
+        )
     finally:
         con.unregister("frame_rows")
     lake.put(temporary, target, table, None)

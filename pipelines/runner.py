@@ -56,7 +56,9 @@ def label(start: date | None) -> str:
     return start.isoformat() if start else "all"
 
 
-def create_view(con: duckdb.DuckDBPyConnection, lake: Lake, table: str, parts: Sequence[Part], types: dict[str, str]) -> None:
+def create_view(
+    con: duckdb.DuckDBPyConnection, lake: Lake, table: str, parts: Sequence[Part], types: dict[str, str]
+) -> None:
     """A view with the rows of some files of a table; a typed empty one where there is no file."""
     con.execute(f'create or replace temp view "{table}" as {_rows_of(lake, parts, types)}')
 
@@ -90,7 +92,9 @@ def _batches(lake: Lake, planner: Planner, plan: Plan) -> list[list[Stale]]:
 
 def _input_rows(planner: Planner, model: Model, stale: Stale) -> int:
     own = Span(stale.start, end_of(model.partition or "day", stale.start)) if stale.start else EVER
-    return sum(part.rows for table in model.inputs if not table.startswith("ref_") for part in planner.files(table, own))
+    return sum(
+        part.rows for table in model.inputs if not table.startswith("ref_") for part in planner.files(table, own)
+    )
 
 
 def _build_batch(
@@ -136,7 +140,9 @@ def create_input_views(
 ) -> None:
     """Views of what a model reads to build the partitions from ``first`` to ``last``."""
     for table in sorted(model.inputs):
-        create_view(con, lake, table, planner.files(table, planner.span(model, table, first, last)), planner.types(table, con))
+        create_view(
+            con, lake, table, planner.files(table, planner.span(model, table, first, last)), planner.types(table, con)
+        )
 
 
 def _within(model: Model, first: date | None, last: date | None) -> str:
@@ -145,7 +151,9 @@ def _within(model: Model, first: date | None, last: date | None) -> str:
     column, end = model.partition_column, end_of(model.partition, last)
     if model.types[str(column)] == "DATE":
         return f" where \"{column}\" >= date '{first}' and \"{column}\" < date '{end}'"
-    return f" where \"{column}\" >= timestamptz '{first} 00:00:00+00' and \"{column}\" < timestamptz '{end} 00:00:00+00'"
+    return (
+        f" where \"{column}\" >= timestamptz '{first} 00:00:00+00' and \"{column}\" < timestamptz '{end} 00:00:00+00'"
+    )
 
 
 def _explained(con: duckdb.DuckDBPyConnection, model: Model, rows: str) -> str:
@@ -157,7 +165,12 @@ def _explained(con: duckdb.DuckDBPyConnection, model: Model, rows: str) -> str:
 
 def _hold_to_header(con: duckdb.DuckDBPyConnection, model: Model, file: str) -> None:
     """Compare the types of the written file with the header: a sum may be one type in the query and another in Parquet."""
-    found = {row[0]: row[1] for row in con.execute(f"describe select * from read_parquet({quoted(file)}, hive_partitioning = false)").fetchall()}
+    found = {
+        row[0]: row[1]
+        for row in con.execute(
+            f"describe select * from read_parquet({quoted(file)}, hive_partitioning = false)"
+        ).fetchall()
+    }
     _compare(model, found)
 
 

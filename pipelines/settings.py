@@ -70,12 +70,14 @@ def load(path: Path) -> Settings:
         wanted = list if kinds[key] is tuple else kinds[key]
         if type(value) is not wanted:
             raise SettingsError(f"{path.name}: {key} is {value!r}, expected a {wanted.__name__}.")
-        values[key] = tuple(value) if wanted is list else value
+        values[key] = tuple(value) if isinstance(value, list) else value
     if "reporting_time_zone" in values:
         try:
             ZoneInfo(str(values["reporting_time_zone"]))
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise SettingsError(f"{path.name}: reporting_time_zone {values['reporting_time_zone']!r} is not a known time zone.") from error
+            raise SettingsError(
+                f"{path.name}: reporting_time_zone {values['reporting_time_zone']!r} is not a known time zone."
+            ) from error
     if key_file := values.get("pseudonym_key_file"):
         key_path = path.parent / str(key_file)
         if not key_path.is_file():

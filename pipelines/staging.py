@@ -27,7 +27,13 @@ from pipelines.sources import Source
 REFUSALS_LISTED = 10_000
 
 # Faults of a source's SQL, never of a file.
-OUR_FAULT = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException, duckdb.SyntaxException, duckdb.InternalException)
+OUR_FAULT = (
+    duckdb.BinderException,
+    duckdb.ParserException,
+    duckdb.CatalogException,
+    duckdb.SyntaxException,
+    duckdb.InternalException,
+)
 
 # Columns that follow from others, or have a value where a source says nothing.
 _DERIVED: Mapping[str, Mapping[str, str]] = {
@@ -122,7 +128,9 @@ class Counts:
 class Stager:
     """Reads batches of files of one source into fragments."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, settings: Settings, keep: Sequence[str]) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, settings: Settings, keep: Sequence[str]
+    ) -> None:
         self._con, self._root, self._lake, self._settings, self._keep = con, root, lake, settings, keep
         self._given: dict[tuple[str, str], set[str]] = {}
         _create_macros(con, keep)
@@ -180,7 +188,8 @@ class Stager:
                 "source_file": [one.found.name for one in batch],
                 "source_file_sha256": [one.sha256 for one in batch],
                 "pulled_at": pa.array(
-                    [pulled_at_of(one.found.path.name, one.found.mtime_ns) for one in batch], pa.timestamp("us", tz="UTC")
+                    [pulled_at_of(one.found.path.name, one.found.mtime_ns) for one in batch],
+                    pa.timestamp("us", tz="UTC"),
                 ),
                 "last_day": pa.array([last_day_allowed(one.first_seen_at) for one in batch], pa.date32()),
             }
@@ -195,7 +204,11 @@ class Stager:
             self._given[source.name, shape_name] = {row[0] for row in self._con.execute(f"describe {query}").fetchall()}
         given = self._given[source.name, shape_name]
         derived = _DERIVED.get(shape_name, {})
-        columns = [self._column(column.name, column.type, given, derived) for column in shape.columns if column.name not in LINEAGE_NAMES]
+        columns = [
+            self._column(column.name, column.type, given, derived)
+            for column in shape.columns
+            if column.name not in LINEAGE_NAMES
+        ]
         lineage = [f"f.{name} as {name}" for name in LINEAGE_NAMES if name != "source_row"]
         instant = f"g.{shape.day_of}"
         context = "g.context" if "context" in given else "cast(null as varchar)"
@@ -212,17 +225,19 @@ class Stager:
                 {context} as context,
                 {", ".join(lineage)},
                 cast(g.source_row as bigint) as source_row,
-                {", ".join(columns)}
-            from ({query}) as g"""
+                {", ".join(columns)}"""
+        rows = f" from ({query}) as g"
         if len(batch) == 1:
-            # A join would not keep the order of the file.
-            facts = one_row(self._con, "select * from landing_files")
-            for (fact, type_, *_), value in zip(self._con.execute("describe landing_files").fetchall(), facts, strict=True):
-                literal = f"cast({quoted(str(value))} as {type_})"
-                select = re.sub(rf"\bf\.{fact}\b", lambda found, literal=literal: literal, select)
+            # Values in place of a join, which would not keep the order of the file.
+            select = re.sub(r"\bf\.(\w+)\b", lambda found: self._fact(found[1]), select)
         else:
-            select += " inner join landing_files as f on g.file_no = f.file_no order by g.file_no, g.source_row"
-        self._con.execute(f"create or replace temp table staging_{shape_name} as {select}")
+            rows += " inner join landing_files as f on g.file_no = f.file_no order by g.file_no, g.source_row"
+        self._con.execute(f"create or replace temp table staging_{shape_name} as {select}{rows}")
+
+    def _fact(self, name: str) -> str:
+        """What is known of the only file of a batch, as a literal."""
+        value, type_ = one_row(self._con, f"select {name}, typeof({name}) from landing_files")
+        return f"cast({quoted(str(value))} as {type_})"
 
     def _column(self, name: str, type_: str, given: set[str], derived: Mapping[str, str]) -> str:
         if name == "user_id" and "user_id" in given and not self._settings.keep_user_ids:
@@ -232,7 +247,9 @@ class Stager:
             value = f"coalesce(g.{name}, {derived[name]})"
         elif name in given:
             value = f"g.{name}"
-        elif name in derived and all(f"g.{other}" not in derived[name] or other in given for other in _names_in(derived[name])):
+        elif name in derived and all(
+            f"g.{other}" not in derived[name] or other in given for other in _names_in(derived[name])
+        ):
             value = derived[name]
         else:
             value = "null"
@@ -256,7 +273,9 @@ class Stager:
         target = self._root.fragment(shape.table, start, fragment)
         self._lake.put(self._lake.write(self._con, query, target, fragment, "fragment"), target, shape.table, start)
 
-    def _write_refusals(self, source: Source, fragment: str, batch: Sequence[Pending], counts: Sequence[Counts]) -> None:
+    def _write_refusals(
+        self, source: Source, fragment: str, batch: Sequence[Pending], counts: Sequence[Counts]
+    ) -> None:
         """Refused records and those that only carry context, as rows of staged_refusals; the first refused ones in words."""
         selects = [
             f"""select file_no, {", ".join(LINEAGE_NAMES)},
@@ -274,14 +293,20 @@ class Stager:
         ]
         self._con.execute(f"create or replace temp table refused_rows as {' union all '.join(selects)}")
         # A record in the future is noted on the newest day that could have been.
-        self._con.execute("update refused_rows set refused_day_at = least(refused_day_at, (select max(last_day) from landing_files))")
+        self._con.execute(
+            "update refused_rows set refused_day_at = least(refused_day_at, (select max(last_day) from landing_files))"
+        )
         shape = shapes()["refusals"]
         columns = ", ".join(f'"{column.name}"' for column in shape.columns)
-        for (start,) in self._con.execute("select distinct cast(refused_day_at as date) from refused_rows order by all").fetchall():
-            query = f"select {columns} from refused_rows where cast(refused_day_at as date) = date '{start}' order by source_file_sha256, source_row"
+        for (start,) in self._con.execute(
+            "select distinct cast(refused_day_at as date) from refused_rows order by all"
+        ).fetchall():
+            of_day = f"from refused_rows where cast(refused_day_at as date) = date '{start}'"
+            query = f"select {columns} {of_day} order by source_file_sha256, source_row"
             self._write(shape, start, query, fragment)
         rows = self._con.execute(
-            "select file_no, source_row, reason from refused_rows where fate = 'quarantined' order by all limit ?", [REFUSALS_LISTED]
+            "select file_no, source_row, reason from refused_rows where fate = 'quarantined' order by all limit ?",
+            [REFUSALS_LISTED],
         ).fetchall()
         for file_no, line, reason in rows:
             if len(counts[file_no].refusals) < REFUSALS_LISTED:
@@ -312,7 +337,9 @@ def _create_macros(con: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
     for macro in _MACROS:
         con.execute(f"create or replace temp macro {macro}")
     if not keep:
-        con.execute("create or replace temp macro kept_attributes(document, further) as cast(map {} as map(varchar, varchar))")
+        con.execute(
+            "create or replace temp macro kept_attributes(document, further) as cast(map {} as map(varchar, varchar))"
+        )
         return
     paths = [quoted("$." + json.dumps(key)) for key in keep]
     values = ", ".join(f"left(coalesce(document ->> {path}, further ->> {path}), 200)" for path in paths)
@@ -320,5 +347,3 @@ def _create_macros(con: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
         "create or replace temp macro kept_attributes(document, further) as map_from_entries(list_filter("
         f"list_zip({listed(keep)}, [{values}]), lambda entry: entry[2] is not null))"
     )
-
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +33,7 @@ def refresh(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> bool:
             con.execute(statement)
         con.execute("commit")
         con.execute(f"create macro views_version() as {quoted(version)}")
-    os.replace(temporary, root.views)
+    temporary.replace(root.views)
     return True
 
 
@@ -67,12 +66,16 @@ def ask(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyConnection
     for statement in con.extract_statements(query):
         if statement.type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
             word = str(statement.type).rpartition(".")[2].lower()
-            raise QueryRefused(f"a {word} statement: only queries are answered here (select, from, with, describe, show, explain)")
+            raise QueryRefused(
+                f"a {word} statement: only queries are answered here (select, from, with, describe, show, explain)"
+            )
     return con.execute(query)
 
 
 def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
-    for table in sorted({*models, *(name for name in lake.tables() if lake.parts(name)), *(s.table for s in shapes().values())}):
+    for table in sorted(
+        {*models, *(name for name in lake.tables() if lake.parts(name)), *(s.table for s in shapes().values())}
+    ):
         model = models.get(table)
         shape = shapes().get(table.removeprefix("staged_"))
         columns = model.columns if model else shape.columns if shape and shape.table == table else ()

@@ -63,7 +63,11 @@ def run(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
                     _create(con, table, types, tables[table])
                 elif table.startswith("ref_"):
                     part = lake.part(table, None)
-                    con.execute(f"create table {table} as select * from read_parquet('{lake.absolute(part)}')" if part else _empty(table, types))
+                    con.execute(
+                        f"create table {table} as select * from read_parquet('{lake.absolute(part)}')"
+                        if part
+                        else _empty(table, types)
+                    )
                 else:
                     con.execute(_empty(table, types))
             result = con.execute(f"select * from ({model.query}) order by {', '.join(model.sort_columns)}")
@@ -82,7 +86,13 @@ def _types(table: str) -> dict[str, str]:
     found = reference.TABLES.get(table.removeprefix("ref_"))
     if found is None:
         return {}
-    kinds = {"text": "varchar", "date": "date", "instant": "timestamptz", "whole": "bigint", "amount": "decimal(38, 15)"}
+    kinds = {
+        "text": "varchar",
+        "date": "date",
+        "instant": "timestamptz",
+        "whole": "bigint",
+        "amount": "decimal(38, 15)",
+    }
     types = {field.name: kinds[field.kind] for field in found.fields}
     return types | {"why": "varchar", "source_ref": "varchar", "reference_file": "varchar", "reference_row": "bigint"}
 
@@ -95,17 +105,25 @@ def _create(con: Any, table: str, types: Mapping[str, str], rows: Rows) -> None:
     con.execute(_empty(table, types))
     for number, row in enumerate(rows, 1):
         assert not set(row) - set(types), f"{table} has no {sorted(set(row) - set(types))}"
-        known = {name: value for name, value in DEFAULTS.items() if name in types} if not table.startswith("ref_") else {}
+        known = (
+            {name: value for name, value in DEFAULTS.items() if name in types} if not table.startswith("ref_") else {}
+        )
         values = {**known, **({"reference_row": number} if "reference_row" in types else {}), **row}
         if "total_tokens" in types and not {"total_tokens", "input_total_tokens"} & set(row):
             values |= _totals(values)
-        con.execute(f"insert into {table} ({', '.join(values)}) values ({', '.join('?' * len(values))})", list(values.values()))
+        con.execute(
+            f"insert into {table} ({', '.join(values)}) values ({', '.join('?' * len(values))})", list(values.values())
+        )
 
 
 def _totals(row: Mapping[str, Any]) -> dict[str, int]:
     stated = {name: row[name] for name in TOKEN_CLASS_NAMES if row.get(name) is not None}
     output = sum(value for name, value in stated.items() if name.startswith("output_"))
-    return {"input_total_tokens": sum(stated.values()) - output, "output_total_tokens": output, "total_tokens": sum(stated.values())}
+    return {
+        "input_total_tokens": sum(stated.values()) - output,
+        "output_total_tokens": output,
+        "total_tokens": sum(stated.values()),
+    }
 
 
 @pytest.fixture

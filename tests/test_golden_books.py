@@ -57,7 +57,11 @@ def differences(wanted: dict[str, str], found: dict[str, Any]) -> list[str]:
     wrong = []
     for name, text in wanted.items():
         value = found[name]
-        same = (value == Decimal(text) if text else value is None) if isinstance(value, Decimal) else as_text(value) == text
+        same = (
+            (value == Decimal(text) if text else value is None)
+            if isinstance(value, Decimal)
+            else as_text(value) == text
+        )
         if not same:
             wrong.append(f"{name}: expected {text!r}, found {as_text(value)!r}")
     return wrong
@@ -68,7 +72,9 @@ def test_every_request_has_the_classes_the_owner_and_the_account_worked_out_by_h
     found = {(row["source_account"], row["source_row_id"]): row for row in rows(company, "from ledger_requests")}
     wanted = list(expected("ledger_requests"))
 
-    wrong = {row["source_row_id"]: differences(row, found[row["source_account"], row["source_row_id"]]) for row in wanted}
+    wrong = {
+        row["source_row_id"]: differences(row, found[row["source_account"], row["source_row_id"]]) for row in wanted
+    }
 
     assert len(found) == len(wanted) == 110
     assert not {key: texts for key, texts in wrong.items() if texts}
@@ -80,7 +86,9 @@ def test_every_cost_equals_the_one_worked_out_by_hand_to_the_last_digit(company:
     found = {(row["source_account"], row["source_row_id"]): row for row in rows(company, query)}
     wanted = list(expected("ledger_costs"))
 
-    wrong = {row["source_row_id"]: differences(row, found[row["source_account"], row["source_row_id"]]) for row in wanted}
+    wrong = {
+        row["source_row_id"]: differences(row, found[row["source_account"], row["source_row_id"]]) for row in wanted
+    }
 
     assert len(found) == len(wanted)
     assert not {key: texts for key, texts in wrong.items() if texts}
@@ -100,7 +108,10 @@ def test_every_record_of_every_file_has_the_fate_worked_out_by_hand(company: Dat
 
 
 def test_invoices_of_the_native_bill_equal_those_worked_out_by_hand(company: DataRoot) -> None:
-    found = {(row["provider"], row["billing_account_id"], f"{row['month_start_date']:%Y-%m}"): row for row in rows(company, "from ledger_invoices")}
+    found = {
+        (row["provider"], row["billing_account_id"], f"{row['month_start_date']:%Y-%m}"): row
+        for row in rows(company, "from ledger_invoices")
+    }
     wanted = [row for row in expected("invoices") if row["source"] == "openai_usage"]
 
     assert wanted
@@ -112,17 +123,24 @@ def test_invoices_of_the_native_bill_equal_those_worked_out_by_hand(company: Dat
         assert invoice["state"] == row["state"]
 
 
-KEY = (
-    "week_start_date billing_month cost_centre team feature customer_tier environment provider billing_account_id model_canonical model_tier"
-).split()
+KEY = """
+week_start_date billing_month cost_centre team feature customer_tier
+environment provider billing_account_id model_canonical model_tier
+""".split()
 
 
 def test_showback_of_a_month_without_allocation_rules_equals_the_one_worked_out_by_hand(company: DataRoot) -> None:
     """August of org-main: every component of every row, the cents among them."""
     found = {tuple(str(row[name]) for name in KEY): row for row in rows(company, "from mart_showback_weekly")}
-    wanted = [row for row in expected("mart_showback_weekly") if (row["billing_account_id"], row["billing_month"]) == ("org-main", "2026-08")]
+    wanted = [
+        row
+        for row in expected("mart_showback_weekly")
+        if (row["billing_account_id"], row["billing_month"]) == ("org-main", "2026-08")
+    ]
 
-    wrong = {tuple(row[name] for name in KEY): differences(row, found[tuple(row[name] for name in KEY)]) for row in wanted}
+    wrong = {
+        tuple(row[name] for name in KEY): differences(row, found[tuple(row[name] for name in KEY)]) for row in wanted
+    }
 
     assert wanted
     assert not {key: texts for key, texts in wrong.items() if texts}
@@ -145,7 +163,9 @@ def test_a_second_run_changes_no_byte(company: DataRoot) -> None:
 
     assert not report.built
     assert not report.published
-    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(company.lake.rglob("*.parquet"))} == before
+    assert {
+        path: (path.read_bytes(), path.stat().st_mtime_ns) for path in sorted(company.lake.rglob("*.parquet"))
+    } == before
 
 
 def test_another_root_with_the_same_files_gets_the_same_bytes(company: DataRoot, tmp_path: Path) -> None:

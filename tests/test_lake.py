@@ -45,7 +45,9 @@ def test_a_file_says_what_it_was_built_from(root: DataRoot, con: duckdb.DuckDBPy
     assert path == root.lake / "ledger_x" / "day=2026-11-02" / "part.parquet"
 
 
-def test_the_content_hash_follows_the_rows_and_not_the_fingerprint(root: DataRoot, con: duckdb.DuckDBPyConnection) -> None:
+def test_the_content_hash_follows_the_rows_and_not_the_fingerprint(
+    root: DataRoot, con: duckdb.DuckDBPyConnection
+) -> None:
     lake = Lake(root)
 
     def content(query: str, fingerprint: str) -> str:
@@ -95,7 +97,9 @@ def test_what_a_killed_run_left_is_swept_and_good_files_stay(root: DataRoot, con
     assert con.execute(f"select a from read_parquet('{path}', hive_partitioning = false)").fetchall() == [(1,)]
 
 
-def test_a_reader_in_the_middle_of_a_replacement_reads_the_old_rows_to_their_end(root: DataRoot, con: duckdb.DuckDBPyConnection) -> None:
+def test_a_reader_in_the_middle_of_a_replacement_reads_the_old_rows_to_their_end(
+    root: DataRoot, con: duckdb.DuckDBPyConnection
+) -> None:
     lake = Lake(root)
     path = put(lake, con, "select 1 as a")
     with path.open("rb") as reader:
@@ -115,7 +119,9 @@ def test_a_second_run_is_told_who_is_at_work(root: DataRoot) -> None:
     )
 
     def other() -> str:
-        return subprocess.run([sys.executable, "-c", code, str(root.path)], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            [sys.executable, "-c", code, str(root.path)], capture_output=True, text=True, check=True
+        ).stdout
 
     with run_lock(root), run_lock(root):
         assert f"process {os.getpid()}" in other()
@@ -137,7 +143,9 @@ def test_the_lock_dies_with_a_killed_process(root: DataRoot) -> None:
         pass
 
 
-def test_the_same_rows_give_the_same_bytes_for_any_number_of_threads(root: DataRoot, con: duckdb.DuckDBPyConnection) -> None:
+def test_the_same_rows_give_the_same_bytes_for_any_number_of_threads(
+    root: DataRoot, con: duckdb.DuckDBPyConnection
+) -> None:
     query = "select md5(range::varchar) as id, (range % 7)::decimal(18,2) as usd from range(200000)"
     lake = Lake(root)
     con.execute("set threads = 2")
@@ -153,4 +161,6 @@ def test_the_index_holds_no_path_of_the_machine(root: DataRoot, con: duckdb.Duck
     put(lake, con, "select 1 as a")
     lake.save_index()
 
-    assert list(json.loads(root.index.read_text(encoding="utf-8"))["ledger_x"]) == ["lake/ledger_x/day=2026-11-02/part.parquet"]
+    assert list(json.loads(root.index.read_text(encoding="utf-8"))["ledger_x"]) == [
+        "lake/ledger_x/day=2026-11-02/part.parquet"
+    ]

@@ -46,7 +46,11 @@ def test_the_header_says_everything_about_a_table(tmp_path: Path) -> None:
     assert model.partition_column == "week_start_date"
     assert model.reads_back == timedelta(weeks=4)
     assert (model.layer, model.subject) == ("marts", "showback")
-    assert [(check.kind, check.severity) for check in model.checks] == [("unique", "critical"), ("between", "critical"), ("rule", "warning")]
+    assert [(check.kind, check.severity) for check in model.checks] == [
+        ("unique", "critical"),
+        ("between", "critical"),
+        ("rule", "warning"),
+    ]
 
 
 def test_inputs_are_parsed_from_the_query_and_never_listed(tmp_path: Path) -> None:
@@ -70,7 +74,9 @@ def test_inputs_are_parsed_from_the_query_and_never_listed(tmp_path: Path) -> No
         ("/*\n", "", "a model begins with"),
     ],
 )
-def test_a_header_that_is_wrong_is_named_with_what_is_wrong(tmp_path: Path, before: str, after: str, message: str) -> None:
+def test_a_header_that_is_wrong_is_named_with_what_is_wrong(
+    tmp_path: Path, before: str, after: str, message: str
+) -> None:
     with pytest.raises(ModelError, match=f"(?s)sql/marts/showback/mart_spend_weekly.sql: .*{message}"):
         parse(write(tmp_path, GOOD.replace(before, after, 1)), tmp_path / "sql")
 
@@ -84,11 +90,18 @@ def test_tables_that_read_each_other_are_refused(tmp_path: Path) -> None:
     write(tmp_path, GOOD.replace("ledger_costs", "mart_other_weekly"))
     write(tmp_path, GOOD.replace("ledger_costs", "mart_spend_weekly"), "marts/showback/mart_other_weekly.sql")
 
-    with pytest.raises(ModelError, match="read each other: mart_other_weekly -> mart_spend_weekly -> mart_other_weekly"):
+    with pytest.raises(
+        ModelError, match="read each other: mart_other_weekly -> mart_spend_weekly -> mart_other_weekly"
+    ):
         load(tmp_path / "sql")
 
 
 def test_every_model_stands_behind_its_inputs() -> None:
     order = list(models())
 
-    assert all(order.index(table) < order.index(name) for name, model in models().items() for table in model.inputs if table in models())
+    assert all(
+        order.index(table) < order.index(name)
+        for name, model in models().items()
+        for table in model.inputs
+        if table in models()
+    )

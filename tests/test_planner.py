@@ -57,7 +57,8 @@ class House:
             self.lake.remove("ledger_calls", part)
             return
         rows = " union all ".join(
-            f"select date '{day}' as usage_date, {n}::bigint as call_id, {usd}::decimal(18,2) as spent_usd" for n, usd in enumerate(spent)
+            f"select date '{day}' as usage_date, {n}::bigint as call_id, {usd}::decimal(18,2) as spent_usd"
+            for n, usd in enumerate(spent)
         )
         self.lake.put(self.lake.write(self.con, rows, target, "by hand", "1"), target, "ledger_calls", start)
 
@@ -70,13 +71,17 @@ class House:
         planner = Planner(self.lake, models)
         chosen = names or tuple(name for name in models if name != "ledger_calls")
         return {
-            name: build(self.con, self.lake, planner, planner.plan(models[name], **({"window": window} if window else {})))
+            name: build(
+                self.con, self.lake, planner, planner.plan(models[name], **({"window": window} if window else {}))
+            )
             for name in chosen
         }
 
     def rows(self, name: str) -> list[tuple[object, ...]]:
         files = [str(self.lake.absolute(part)) for part in self.lake.parts(name)]
-        return self.con.execute(f"select * from read_parquet({files}, hive_partitioning = false) order by all").fetchall()
+        return self.con.execute(
+            f"select * from read_parquet({files}, hive_partitioning = false) order by all"
+        ).fetchall()
 
 
 @pytest.fixture
@@ -85,7 +90,10 @@ def house(tmp_path: Path) -> Iterator[House]:
         yield House(tmp_path, con)
 
 
-def weekly(extra: str = "", query: str = "select date_trunc('week', usage_date)::date, sum(spent_usd)::decimal(38,2) from ledger_calls group by 1") -> str:
+def weekly(
+    extra: str = "",
+    query: str = "select date_trunc('week', usage_date)::date, sum(spent_usd)::decimal(38,2) from ledger_calls group by 1",
+) -> str:
     return f"""/*
 about: Spend by week.
 grain: [week_start_date]
@@ -114,7 +122,13 @@ def test_a_partition_is_built_once_and_again_when_a_day_of_it_changes(house: Hou
 def test_a_rebuild_to_the_same_rows_does_not_wake_what_reads_it(house: House) -> None:
     """A call moves within the week: the week's sum, and so its file's content, stays."""
     house.add("mart_spend_weekly", weekly())
-    house.add("mart_spend_monthly", weekly().replace("partition: week", "partition: month").replace("from ledger_calls", "from mart_spend_weekly").replace("date_trunc('week', usage_date)::date", "date_trunc('month', week_start_date)::date"))
+    house.add(
+        "mart_spend_monthly",
+        weekly()
+        .replace("partition: week", "partition: month")
+        .replace("from ledger_calls", "from mart_spend_weekly")
+        .replace("date_trunc('week', usage_date)::date", "date_trunc('month', week_start_date)::date"),
+    )
     house.calls("2026-11-02", "1.00")
     house.calls("2026-11-03", "2.00")
     house.run()
@@ -131,7 +145,11 @@ def test_a_rebuild_to_the_same_rows_does_not_wake_what_reads_it(house: House) ->
 def test_reads_back_wakes_the_weeks_that_look_back_and_shows_them_the_rows(house: House) -> None:
     house.add(
         "mart_spend_weekly",
-        weekly("reads_back: 1 week\n", "select week, (select sum(spent_usd) from ledger_calls)::decimal(38,2) from (select max(date_trunc('week', usage_date))::date as week from ledger_calls)"),
+        weekly(
+            "reads_back: 1 week\n",
+            """select week, (select sum(spent_usd) from ledger_calls)::decimal(38,2)
+            from (select max(date_trunc('week', usage_date))::date as week from ledger_calls)""",
+        ),
     )
     house.calls("2026-11-02", "1.00")
     house.calls("2026-11-09", "2.00")
@@ -158,7 +176,8 @@ def test_reads_around_wakes_both_neighbours(house: House) -> None:
 
 def test_reads_self_builds_in_date_order_on_its_own_earlier_partitions(house: House) -> None:
     """A running total: 1, 1 + 2, 3 + 4."""
-    query = """select date_trunc('week', c.usage_date)::date, (sum(c.spent_usd) + coalesce((select max(spent_usd) from mart_spend_weekly), 0))::decimal(38,2)
+    query = """select date_trunc('week', c.usage_date)::date,
+        (sum(c.spent_usd) + coalesce((select max(spent_usd) from mart_spend_weekly), 0))::decimal(38,2)
         from ledger_calls as c group by 1"""
     house.add("mart_spend_weekly", weekly("reads_self: 1 week\n", query))
     for day, spent in (("2026-11-02", "1.00"), ("2026-11-09", "2.00"), ("2026-11-16", "4.00")):
@@ -202,7 +221,11 @@ def test_only_reference_rows_in_force_in_its_dates_wake_a_partition(house: House
 
     def customers(*rows: tuple[str, date]) -> None:
         frame = pl.DataFrame(
-            {"customer_id": [row[0] for row in rows], "valid_from_date": [row[1] for row in rows], "valid_to_date": [None for _ in rows]},
+            {
+                "customer_id": [row[0] for row in rows],
+                "valid_from_date": [row[1] for row in rows],
+                "valid_to_date": [None for _ in rows],
+            },
             schema={"customer_id": pl.String, "valid_from_date": pl.Date, "valid_to_date": pl.Date},
         )
         reference.write_frame(house.con, house.root, house.lake, "ref_customers", frame, "by hand")
@@ -227,15 +250,27 @@ def test_a_window_leaves_other_partitions_stale(house: House) -> None:
 
 def test_the_outlook_follows_what_is_to_be_rebuilt_through_the_tables(house: House) -> None:
     house.add("mart_spend_weekly", weekly())
-    house.add("mart_spend_monthly", weekly().replace("partition: week", "partition: month").replace("from ledger_calls", "from mart_spend_weekly").replace("date_trunc('week', usage_date)::date", "date_trunc('month', week_start_date)::date"))
+    house.add(
+        "mart_spend_monthly",
+        weekly()
+        .replace("partition: week", "partition: month")
+        .replace("from ledger_calls", "from mart_spend_weekly")
+        .replace("date_trunc('week', usage_date)::date", "date_trunc('month', week_start_date)::date"),
+    )
     house.calls("2026-10-28", "1.00")
-    plans = Planner(house.lake, {name: model for name, model in house.models.items() if name != "ledger_calls"}).outlook()
+    plans = Planner(
+        house.lake, {name: model for name, model in house.models.items() if name != "ledger_calls"}
+    ).outlook()
 
     # The week of 26 October reaches into November.
     assert [str(stale.start) for stale in plans["mart_spend_weekly"].stale] == []
 
     planner = Planner(house.lake, house.models)
-    outlook = {name: [str(stale.start) for stale in plan.stale] for name, plan in planner.outlook().items() if name != "ledger_calls"}
+    outlook = {
+        name: [str(stale.start) for stale in plan.stale]
+        for name, plan in planner.outlook().items()
+        if name != "ledger_calls"
+    }
     assert outlook == {"mart_spend_weekly": ["2026-10-26"], "mart_spend_monthly": ["2026-10-01", "2026-11-01"]}
     assert stale_weeks([planner.plan(house.models["mart_spend_weekly"])]) == [date(2026, 10, 26)]
 
@@ -269,14 +304,22 @@ def test_a_query_that_disagrees_with_its_header_names_both_sides(house: House) -
     house.add("mart_spend_weekly", weekly().replace("spent_usd: DECIMAL(38,2); spend", "spent_usd: BIGINT; spend"))
     house.calls("2026-11-02", "1.00")
 
-    with pytest.raises(ModelError, match=r"(?s)mart_spend_weekly.*spent_usd: header BIGINT, query DECIMAL\(38,2\).*change the one that is wrong"):
+    with pytest.raises(
+        ModelError,
+        match=r"(?s)mart_spend_weekly.*spent_usd: header BIGINT, query DECIMAL\(38,2\).*change the one that is wrong",
+    ):
         house.run()
     assert house.lake.parts("mart_spend_weekly") == []
 
 
 def test_a_type_that_only_the_file_loses_is_found(house: House) -> None:
     """DuckDB sums integers to HUGEINT in the query and writes DOUBLE to Parquet."""
-    house.add("mart_spend_weekly", weekly("", "select date_trunc('week', usage_date)::date, sum(call_id) from ledger_calls group by 1").replace("spent_usd: DECIMAL(38,2)", "spent_usd: HUGEINT"))
+    house.add(
+        "mart_spend_weekly",
+        weekly("", "select date_trunc('week', usage_date)::date, sum(call_id) from ledger_calls group by 1").replace(
+            "spent_usd: DECIMAL(38,2)", "spent_usd: HUGEINT"
+        ),
+    )
     house.calls("2026-11-02", "1.00")
 
     with pytest.raises(ModelError, match="spent_usd: header HUGEINT, query DOUBLE"):
@@ -289,7 +332,10 @@ def test_a_failing_query_leaves_the_last_good_partition(house: House) -> None:
     house.run()
     before = house.rows("mart_spend_weekly")
 
-    house.add("mart_spend_weekly", weekly("", "select date_trunc('week', usage_date)::date, error('no')::decimal(38,2) from ledger_calls"))
+    house.add(
+        "mart_spend_weekly",
+        weekly("", "select date_trunc('week', usage_date)::date, error('no')::decimal(38,2) from ledger_calls"),
+    )
 
     with pytest.raises(ModelError, match="the query fails for 2026-11-02"):
         house.run()

@@ -7,7 +7,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -86,7 +85,9 @@ def invoice(billed: str, **more: Any) -> dict[str, Any]:
     return row | more
 
 
-def showback(run: Run, calls: list[dict[str, Any]], lines: list[dict[str, Any]], **more: Any) -> dict[str, dict[str, Any]]:
+def showback(
+    run: Run, calls: list[dict[str, Any]], lines: list[dict[str, Any]], **more: Any
+) -> dict[str, dict[str, Any]]:
     total = sum((row["billed_amount"] for row in lines), Decimal(0))
     invoices = [invoice(str(total))] if lines else []
     rows = run(
@@ -96,7 +97,9 @@ def showback(run: Run, calls: list[dict[str, Any]], lines: list[dict[str, Any]],
         ledger_invoices=more.get("invoices", invoices),
         ref_thresholds=THRESHOLDS,
     )
-    return {row["feature"] + ("" if row["week_start_date"] == FIRST else f" {row['week_start_date']}"): row for row in rows}
+    return {
+        row["feature"] + ("" if row["week_start_date"] == FIRST else f" {row['week_start_date']}"): row for row in rows
+    }
 
 
 def test_untraced_spend_is_spread_by_effective_cost_and_cents_by_largest_remainder(run: Run) -> None:
@@ -107,7 +110,11 @@ def test_untraced_spend_is_spread_by_effective_cost_and_cents_by_largest_remaind
         (Decimal("7.2"), Decimal("0.3")),
         (Decimal("2.4"), Decimal("0.1")),
     ]
-    assert [rows[f]["invoiced_cost_usd"] for f in ("a", "b", "unattributed")] == [Decimal("7.50"), Decimal("2.50"), Decimal("0.00")]
+    assert [rows[f]["invoiced_cost_usd"] for f in ("a", "b", "unattributed")] == [
+        Decimal("7.50"),
+        Decimal("2.50"),
+        Decimal("0.00"),
+    ]
 
 
 def test_a_cent_that_does_not_divide_goes_to_the_first_key(run: Run) -> None:
@@ -127,7 +134,10 @@ def test_a_model_traced_below_the_limit_keeps_its_untraced_money_apart(run: Run)
 
 def test_a_credit_is_shared_by_list_cost_and_negative(run: Run) -> None:
     """METHODS G6.3: -$10.00 over 2 : 1 is -6.67 and -3.33."""
-    lines = [line("30.00", 3_000), line("-10.00", None, charge_category="Credit", model_canonical=None, token_type=None)]
+    lines = [
+        line("30.00", 3_000),
+        line("-10.00", None, charge_category="Credit", model_canonical=None, token_type=None),
+    ]
     rows = showback(run, [spend("a", "20", 2_000), spend("b", "10", 1_000)], lines)
 
     assert [rows[f]["credit_usd"].quantize(Decimal("0.01")) for f in "ab"] == [Decimal("-6.67"), Decimal("-3.33")]
@@ -144,7 +154,9 @@ def test_a_line_that_maps_to_no_model_stays_unattributed(run: Run) -> None:
 
 def test_a_bill_that_names_no_model_is_matched_as_a_whole(run: Run) -> None:
     """$12 billed on one line, $10 traced: 10 direct, 2 untraced over 7 : 3."""
-    rows = showback(run, [spend("a", "7"), spend("b", "3")], [line("12.00", None, model_canonical=None, token_type=None)])
+    rows = showback(
+        run, [spend("a", "7"), spend("b", "3")], [line("12.00", None, model_canonical=None, token_type=None)]
+    )
 
     assert [(rows[f]["direct_cost_usd"], rows[f]["invoiced_cost_usd"]) for f in "ab"] == [
         (Decimal("7"), Decimal("8.40")),
@@ -156,7 +168,11 @@ def test_without_a_bill_the_calls_are_an_accrual(run: Run) -> None:
     rows = showback(run, [spend("a", "1.006")], [])
 
     assert rows["a"]["invoiced_cost_usd"] == Decimal("1.01")
-    assert (rows["a"]["state"], rows["a"]["allocation_basis"], rows["a"]["billing_currency"]) == ("provisional", "effective_cost", None)
+    assert (rows["a"]["state"], rows["a"]["allocation_basis"], rows["a"]["billing_currency"]) == (
+        "provisional",
+        "effective_cost",
+        None,
+    )
 
 
 def test_calls_without_a_price_have_no_cost_and_bear_no_zero(run: Run) -> None:
@@ -194,7 +210,16 @@ def test_the_rows_of_any_company_sum_to_the_invoice(run: Run, calls: Any, lines:
     billed = [line(str(usd), tokens, usage_date=day, cost_key=str(n)) for n, (usd, tokens, day) in enumerate(lines)]
     for category, amount in (("Credit", credit and -credit), ("Tax", tax)):
         if amount:
-            billed.append(line(str(amount), None, charge_category=category, model_canonical=None, token_type=None, cost_key=category))
+            billed.append(
+                line(
+                    str(amount),
+                    None,
+                    charge_category=category,
+                    model_canonical=None,
+                    token_type=None,
+                    cost_key=category,
+                )
+            )
     total = sum((row["billed_amount"] for row in billed), Decimal(0))
 
     rows = list(showback(run, list(spent.values()), billed).values())
@@ -202,6 +227,13 @@ def test_the_rows_of_any_company_sum_to_the_invoice(run: Run, calls: Any, lines:
     assert sum(row["invoiced_cost_usd"] for row in rows) == invoice(str(total))["invoiced_cost_usd"]
     assert sum(row["invoiced_cost_billing_currency"] for row in rows) == invoice(str(total))["invoiced_cost_usd"]
     for row in rows:
-        parts = ("direct_cost_usd", "allocated_untraced_usd", "discount_usd", "credit_usd", "tax_fee_usd", "rounding_usd")
+        parts = (
+            "direct_cost_usd",
+            "allocated_untraced_usd",
+            "discount_usd",
+            "credit_usd",
+            "tax_fee_usd",
+            "rounding_usd",
+        )
         assert row["invoiced_cost_usd"] == sum(row[name] for name in parts)
     assert sum(row["requests"] for row in rows) == len(spent)

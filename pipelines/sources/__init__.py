@@ -56,7 +56,11 @@ class Source:
     @cached_property
     def queries(self) -> Mapping[str, str]:
         """Shape -> SQL over ``records``. ``/* usage_steps: table, api, usage */`` stands for the steps of pipelines.usage."""
-        return {name: path.read_text(encoding="utf-8") for name in shapes() if (path := self.folder / f"{name}.sql").is_file()}
+        return {
+            name: path.read_text(encoding="utf-8")
+            for name in shapes()
+            if (path := self.folder / f"{name}.sql").is_file()
+        }
 
     def query(self, con: duckdb.DuckDBPyConnection, shape: str, *, careful: bool) -> str:
         """The SQL of a shape, its usage steps written out.
@@ -72,7 +76,9 @@ class Source:
         only = None
         if not careful:
             first = f"select {api}, {usage_object} from {table} limit {_FIRST_RECORDS}"
-            seen = con.execute(f"{text[: marker.start()]}firsts as ({first}) select distinct usage_shape({api}, {usage_object}) from firsts")
+            seen = con.execute(
+                f"{text[: marker.start()]}firsts as ({first}) select distinct usage_shape({api}, {usage_object}) from firsts"
+            )
             only = {row[0] for row in seen.fetchall()} & set(usage.usage_shapes())
         steps = usage.usage_steps(table, api=api, usage=usage_object, only=only).strip()
         return text[: marker.start()] + steps + text[marker.end() :]
@@ -95,7 +101,9 @@ class RowFormat:
     required: Sequence[str]
     nullable: Sequence[str] = field(default=())
 
-    def read(self, con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+    def read(
+        self, con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool
+    ) -> None:
         """``records`` with the fields as text, and ``further``: an object of the unknown fields that are kept by name."""
         create_records(con, files, self.columns, self.nullable, keep, careful=careful)
 
@@ -126,8 +134,8 @@ def recognise_rows(head: bytes, rows: RowFormat, what: str) -> str:
             if isinstance(record, dict):
                 records.append(record)
     if records and not any(any(name in record for name in rows.required) for record in records):
-        found = ", ".join(sorted(records[0])[:12])
-        raise Unreadable(f"records with the fields {found[:200]}, expected {what} with {', '.join(rows.required)}")
+        fields = ", ".join(sorted(records[0])[:12])
+        raise Unreadable(f"records with the fields {fields[:200]}, expected {what} with {', '.join(rows.required)}")
     return layout
 
 

@@ -22,14 +22,18 @@ def recognise(name: str, head: bytes) -> Recognised:
     if not text.strip():
         return Recognised("empty", "json")
     if layout_of(head) not in ("json", "jsonl"):
-        raise Unreadable("not JSON; expected pages of /v1/organization/usage/... or /v1/organization/costs as the API gives them")
+        raise Unreadable(
+            "not JSON; expected pages of /v1/organization/usage/... or /v1/organization/costs as the API gives them"
+        )
     if not re.search(r'"data"\s*:\s*\[', text):
         if re.search(r'"error"\s*:\s*\{', text):
             raise Unreadable("an error answer of the API, expected a page with data; pull it again")
         raise Unreadable('no "data" list, expected pages of /v1/organization/usage/... or /v1/organization/costs')
     found = _ENDPOINT.search(text)
     if not found and not re.search(r'"object"\s*:\s*"(page|bucket)"', text):
-        raise Unreadable("no bucket of a usage or costs page, expected results named organization.usage.*.result or organization.costs.result")
+        raise Unreadable(
+            "no bucket of a usage or costs page, expected results named organization.usage.*.result or organization.costs.result"
+        )
     return Recognised("admin_api_2026", "json")
 
 
@@ -50,7 +54,9 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
     empty = "select 0 as file_no, 0 as page_no, cast('[]' as json) as data where false"
     con.execute(f"create or replace temp table pages as {' union all '.join(pages) or empty}")
     names = ", ".join(f"({file.number}, '{_endpoint_in(file.path.name)}')" for file in files)
-    con.execute(f"create or replace temp table page_files as select * from (values {names}) as named (file_no, endpoint_of_name)")
+    con.execute(
+        f"create or replace temp table page_files as select * from (values {names}) as named (file_no, endpoint_of_name)"
+    )
     con.execute(f"create or replace temp table page_records as {_RECORDS}")
     con.execute("create or replace temp view records as select * from page_records")
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from pipelines.sources import Recognised, RowFormat, Source, recognise_rows
 
 FORMAT = RowFormat(
-    columns=dict.fromkeys(("task_id", "session_id", "trace_id", "outcome", "recorded_at", "unit", "quantity"), "VARCHAR"),
+    columns=dict.fromkeys(
+        ("task_id", "session_id", "trace_id", "outcome", "recorded_at", "unit", "quantity"), "VARCHAR"
+    ),
     required=("outcome", "recorded_at"),
 )
 
