@@ -1,0 +1,149 @@
+"""What asks for a run, and when it keeps still."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.exports import SHOWBACK
+from assets.schedules import INGEST, TABLES, daily, landing, rebuild, signature, weekly
+from pipelines import books
+from tests.assets.conftest import call, land_calls, land_company
+
+MONDAY = datetime(2026, 10, 19, 7, tzinfo=UTC)
+
+
+def look(instance: dg.DagsterInstance, cursor: str | None = None) -> tuple[list[dg.RunRequest], str | None]:
+    """One look of the sensor: what it asks for, and the cursor it leaves."""
+    with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
+        found = landing(context)
+    if isinstance(found, dg.SkipReason):
+        return [], cursor
+    return list(found.run_requests or []), found.cursor
+
+
+def monday(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
+    return weekly(dg.build_schedule_context(instance=instance, scheduled_execution_time=MONDAY))
+
+
+def test_everything_is_on_from_the_start():
+    assert {one.default_status for one in (landing, rebuild)} == {dg.DefaultSensorStatus.RUNNING}
+    assert {one.default_status for one in (daily, weekly)} == {dg.DefaultScheduleStatus.RUNNING}
+
+
+def test_before_anything_has_landed_nothing_runs_and_nothing_is_written(root, instance):
+    before = sorted(path for path in root.path.rglob("*") if "dagster" not in path.parts)
+
+    assert look(instance)[0] == []
+    assert isinstance(daily(), dg.SkipReason)
+    assert isinstance(monday(instance), dg.SkipReason)
+    assert sorted(path for path in root.path.rglob("*") if "dagster" not in path.parts) == before
+
+
+def test_the_sensor_asks_once_for_what_has_landed(root, instance):
+    land_company(root)
+
+    asked, cursor = look(instance)
+    assert [one.tags["tokenbooks/news"] for one in asked] == ["2 files"]
+    assert look(instance, cursor) == ([], cursor)
+
+    land_calls(root, "c.jsonl", call(5, "2026-10-14T10:00:00Z"))
+    asked, _ = look(instance, cursor)
+    assert [one.tags["tokenbooks/news"] for one in asked] == ["3 files"]
+
+
+def test_the_sensor_sees_a_changed_reference_table(root, instance):
+    land_company(root)
+    books.run(root)
+    asked, cursor = look(instance)
+    assert asked == []
+
+    root.reference.mkdir()
+    (root.reference / "features.csv").write_text("feature,owner_team\nsearch,core\n", encoding="utf-8")
+    asked, _ = look(instance, cursor)
+    assert [one.tags["tokenbooks/news"] for one in asked] == ["reference tables"]
+
+
+def test_the_signature_is_the_same_in_every_process_and_changes_with_a_file(root):
+    land_company(root)
+    first = signature(root)
+
+    assert len(first) == 64
+    assert signature(root) == first
+    land_calls(root, "a.jsonl", call(1, "2026-09-29T10:00:00Z"))
+    assert signature(root) != first
+
+
+def ended(instance: dg.DagsterInstance, tags: dict[str, str]) -> dg.RunRequest | dg.SkipReason:
+    """What follows an ingest."""
+    run = instance.create_run_for_job(dg.job(name="ingest")(lambda: None), tags=tags)
+    event = dg.DagsterEvent("PIPELINE_SUCCESS", "ingest")
+    return rebuild(dg.build_run_status_sensor_context("rebuild", event, instance, run))
+
+
+def test_an_ingest_is_followed_by_the_tables_over_the_weeks_that_are_out_of_date(root, instance):
+    land_company(root)
+    with books.open_books(root) as opened:
+        opened.refresh_references()
+        opened.read_landing()
+
+    asked = ended(instance, {})
+
+    assert isinstance(asked, dg.RunRequest)
+    assert asked.tags["dagster/asset_partition_range_start"] == "2026-09-28"
+    assert asked.tags["dagster/asset_partition_range_end"] == "2026-10-12"
+    assert {dg.AssetKey("ledger_costs"), SHOWBACK} <= set(asked.asset_selection or ())
+    assert isinstance(ended(instance, {"tokenbooks/started_by": "command line"}), dg.SkipReason)
+
+
+def test_with_nothing_out_of_date_everything_keeps_still_and_says_so(root, instance):
+    land_company(root)
+    books.run(root)
+
+    assert look(instance)[0] == []
+    assert ended(instance, {}) == dg.SkipReason("Nothing is out of date.")
+    assert daily() == dg.SkipReason("Nothing is out of date.")
+    assert monday(instance) == dg.SkipReason("The week of 2026-10-12 is published. Nothing is out of date.")
+
+
+def test_on_monday_a_week_that_is_not_published_is_asked_for(root, instance):
+    land_company(root)
+    books.run(root)
+    for path in root.showback_export(MONDAY.date().replace(day=12)).iterdir():
+        path.unlink()
+
+    asked = monday(instance)
+
+    assert isinstance(asked, dg.RunRequest)
+    assert list(asked.asset_selection or ()) == [SHOWBACK]
+
+
+def test_daily_asks_for_what_has_landed(root, instance):
+    land_company(root)
+
+    asked = daily()
+
+    assert isinstance(asked, dg.RunRequest)
+    assert asked.tags["tokenbooks/news"] == "2 files"
+
+
+@pytest.mark.parametrize("job", [INGEST, TABLES], ids=lambda job: job.name)
+def test_jobs_run_in_one_process_and_write_warnings_only(job):
+    assert job.executor_def == dg.in_process_executor
+    assert job.config == {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+
+
+def test_a_run_at_work_is_no_fault_of_a_look(root, instance, monkeypatch):
+    """A file that is taken away while it is looked at."""
+    land_company(root)
+
+    def vanished(*_):
+        raise FileNotFoundError(2, "gone", str(Path("lake/x")))
+
+    monkeypatch.setattr("assets.schedules.reading_books", vanished)
+
+    assert look(instance) == ([], None)
+    assert isinstance(daily(), dg.SkipReason)

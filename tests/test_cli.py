@@ -1,0 +1,238 @@
+"""The command as a person uses it: a whole walk from an empty folder to a Parquet file, and the ways it can go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def tokenbooks(*words: str, data: Path, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, from another folder than the checkout."""
+    environment = {**os.environ, "TOKENBOOKS_DATA": str(data), "PYTHONPATH": str(CHECKOUT), "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", *words],
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd or data.parent,
+    )
+
+
+def calls(feature: str = "answers", model: str = "own-model-1") -> str:
+    lines = []
+    for number in range(10):
+        usage = {"prompt_tokens": 1_000 + number, "completion_tokens": 100, "total_tokens": 1_100 + number}
+        lines.append(
+            {
+                "id": f"c-{number}",
+                "timestamp": f"2026-11-{2 + number % 3:02}T09:0{number}:00Z",
+                "provider": "openai",
+                "api": "openai.chat",
+                "model": model,
+                "usage": usage,
+                "feature": feature,
+                "task_id": f"t-{number // 2}",
+                "user_id": "someone@example.org",
+                "prompt": "a secret question",
+            }
+        )
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A first-time user's data root: ten lines of an own log, an own feature and an own price."""
+    data = tmp_path_factory.mktemp("walk") / "books"
+    assert tokenbooks("init", str(data), data=data).returncode == 0
+    (data / "landing" / "app_log" / "mine.jsonl").write_text(calls(), encoding="utf-8")
+    with (data / "reference" / "features.csv").open("a", encoding="utf-8") as file:
+        file.write("answers,desk,CC-7,answers questions,interactive,,answers,2026-01-01,,\n")
+    header = (data / "reference" / "prices.csv").read_text(encoding="utf-8").strip().split(",")
+    rows = [
+        {"provider": "openai", "model_id": "own-model-1", "unit": unit, "per_units": "1000000", "unit_price": price, "currency": "USD"}
+        for unit, price in (("input", "2.00"), ("output", "8.00"))
+    ]
+    with (data / "reference" / "prices.csv").open("a", encoding="utf-8") as file:
+        file.writelines(",".join(row.get(name, "") for name in header) + "\n" for row in rows)
+    done = tokenbooks("run", "--direct", data=data)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return data
+
+
+def test_ten_lines_with_an_own_feature_and_price_end_in_a_showback_parquet(walked: Path) -> None:
+    """10,045 input tokens at $2 and 1,000 output tokens at $8 a million: 0.02009 + 0.008 = 0.02809, so three cents."""
+    files = str(walked / "exports" / "showback" / "v1" / "*" / "showback.parquet")
+    query = "select team, cost_centre, sum(effective_cost_usd), sum(invoiced_cost_usd), sum(requests), sum(tasks) from read_parquet(?) group by all"
+
+    rows = duckdb.connect().execute(query, [files]).fetchall()
+
+    assert ("desk", "CC-7", Decimal("0.0280900000"), Decimal("0.03"), 10, 5) in rows
+
+
+def test_the_manifest_holds_the_hash_of_each_file(walked: Path) -> None:
+    import hashlib
+
+    [folder] = (walked / "exports" / "showback" / "v1").iterdir()
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+
+    assert manifest["schema_version"] == "1"
+    for name, digest in manifest["sha256"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+    assert manifest["rows"] == duckdb.connect().execute("select count(*) from read_parquet(?)", [str(folder / "showback.parquet")]).fetchall()[0][0]
+
+
+def test_no_prompt_and_no_user_id_leaves_the_landing_files(walked: Path) -> None:
+    for path in walked.rglob("*"):
+        if path.is_file() and "landing" not in path.parts:
+            content = path.read_bytes()
+            assert b"a secret question" not in content, path
+            assert b"someone@example.org" not in content, path
+
+
+def test_a_second_run_says_that_nothing_is_new(walked: Path) -> None:
+    done = tokenbooks("run", data=walked)
+
+    assert done.returncode == 0
+    assert "Nothing new: every table is up to date." in done.stdout
+
+
+def test_a_run_without_work_imports_neither_dagster_nor_great_expectations(walked: Path) -> None:
+    code = (
+        "import sys\nfrom pipelines import cli\nsys.argv = ['tokenbooks', 'run']\n"
+        "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
+        "print('heavy:', sorted({'dagster', 'great_expectations', 'pandas', 'scipy'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "TOKENBOOKS_DATA": str(walked), "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+
+    assert "heavy: []" in done.stdout
+
+
+def test_status_counts_records_by_fate_and_tables_by_freshness(walked: Path) -> None:
+    content = json.loads(tokenbooks("status", "--json", data=walked).stdout)
+
+    [source] = content["sources"]
+    assert (source["source"], source["records"], source["booked"], source["quarantined"]) == ("app_log", 10, 10, 0)
+    assert all(table["stale_partitions"] == 0 for table in content["tables"])
+    assert content["unread_files"] == []
+    assert content["summary"]["priced_share"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("format_", "expected"),
+    [("csv", "requests\n10\n"), ("json", '[\n  {\n    "requests": 10\n  }\n]\n')],
+)
+def test_sql_answers_in_the_format_asked_for(walked: Path, format_: str, expected: str) -> None:
+    done = tokenbooks("sql", "select count(*) as requests from ledger_requests", "--format", format_, data=walked)
+
+    assert done.stdout == expected
+
+
+def test_sql_keeps_money_exact_in_json(walked: Path) -> None:
+    done = tokenbooks("sql", "select sum(list_cost_usd) as usd from ledger_costs", "--format", "json", data=walked)
+
+    assert json.loads(done.stdout) == [{"usd": "0.028090000000000"}]
+
+
+def test_sql_without_a_query_reads_queries_from_standard_input(walked: Path) -> None:
+    done = tokenbooks("sql", "--format", "csv", data=walked, stdin="select 1 as a;\nselect nothing;\nselect 2 as b;\n")
+
+    assert done.stdout == "a\n1\nb\n2\n"
+    assert "nothing" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "copy (select 1) to 'lake/x.parquet'",
+        "create table t as select 1",
+        "select * from read_csv('/etc/passwd')",
+        "select * from read_parquet('lake/../../../x.parquet')",
+        "set enable_external_access = true",
+        "install httpfs",
+        "attach 'x.duckdb'",
+    ],
+)
+def test_sql_is_read_only_and_locked(walked: Path, query: str) -> None:
+    before = sorted(walked.rglob("*"))
+
+    done = tokenbooks("sql", query, data=walked)
+
+    assert done.returncode == 1
+    assert done.stderr
+    assert sorted(walked.rglob("*")) == before
+
+
+def test_the_views_work_when_the_data_root_is_moved(walked: Path, tmp_path: Path) -> None:
+    import shutil
+
+    moved = tmp_path / "elsewhere" / "moved"
+    shutil.copytree(walked, moved)
+
+    done = tokenbooks("sql", "select count(*) as n from ledger_requests", "--format", "csv", data=moved)
+    bare = duckdb.connect(str(moved / "tokenbooks.duckdb"), read_only=True)
+    bare.execute("set file_search_path = ?", [str(moved)])
+
+    assert done.stdout == "n\n10\n"
+    assert bare.execute("select count(*) from ledger_costs").fetchall() == [(10,)]
+
+
+def test_a_view_carries_the_dictionary(walked: Path) -> None:
+    query = "select comment from duckdb_columns() where table_name = 'ledger_costs' and column_name = 'list_cost_usd'"
+    done = tokenbooks("sql", query, "--format", "json", data=walked)
+
+    assert "list" in json.loads(done.stdout)[0]["comment"]
+
+
+def test_a_fault_in_a_reference_table_blocks_publishing_and_keeps_the_last_good_exports(walked: Path, tmp_path: Path) -> None:
+    import shutil
+
+    data = tmp_path / "books"
+    shutil.copytree(walked, data)
+    exports = {path: path.read_bytes() for path in (data / "exports").rglob("*") if path.is_file()}
+    with (data / "reference" / "features.csv").open("a", encoding="utf-8") as file:
+        file.write("late,desk,CC-7,,,,,2026-13-01,,\n")
+    (data / "landing" / "app_log" / "more.jsonl").write_text(calls("late").replace('"c-', '"d-'), encoding="utf-8")
+
+    done = tokenbooks("run", "--direct", data=data)
+
+    assert done.returncode == 3
+    assert "reference/features.csv, line 3, column valid_from_date: '2026-13-01', expected a date" in done.stdout
+    assert "Nothing was published" in done.stdout
+    assert {path: path.read_bytes() for path in (data / "exports").rglob("*") if path.is_file()} == exports
+    again = tokenbooks("run", "--direct", data=data)
+    assert again.returncode == 3
+
+
+def test_before_the_first_run_a_question_says_what_to_do(tmp_path: Path) -> None:
+    done = tokenbooks("sql", "select 1", data=tmp_path / "empty")
+
+    assert done.returncode == 1
+    assert "Run 'tokenbooks run' first" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("run", "--from", "yesterday"), ("run", "--select", "mart_nothing"), ("sql", "select 1", "--format", "xml"), ("nothing",)])
+def test_wrong_usage_exits_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = tokenbooks(*words, data=tmp_path / "books")
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_every_command_has_help(tmp_path: Path) -> None:
+    for command in ("init", "demo", "run", "status", "sql"):
+        done = tokenbooks(command, "--help", data=tmp_path / "books")
+        assert done.returncode == 0
+        assert "Usage" in done.stdout
