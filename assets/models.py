@@ -12,7 +12,7 @@ from pipelines.contract import Column
 from pipelines.lake import Part
 from pipelines.models import Model
 from pipelines.periods import end_of
-from pipelines.planner import Span
+from pipelines.planner import EVER, Span
 from pipelines.runner import Built
 
 _NAMED_AT_MOST = 60
@@ -35,11 +35,13 @@ def table_asset(model: Model) -> dg.AssetsDefinition:
         check_specs=check_specs(model),
     )
     def build(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> Materialized:
-        window = _overlap(run.window, span_of(context.partition_keys)) if is_partitioned else run.window
+        weeks = span_of(context.partition_keys) if is_partitioned else EVER
+        # A new day can change what is said of any month (the books' clock moves on); all weeks of those need not be run.
+        window = run.window if model.partition == "month" else _overlap(run.window, weeks)
         built = run.books.build(model.name, full=run.full, window=window)
         if built.partitions or built.removed:
             run.report.built.append(built)
-        parts = [part for part in run.books.lake.parts(model.name) if _lies_in(model, part, window)]
+        parts = [part for part in run.books.lake.parts(model.name) if _lies_in(model, part, weeks)]
         return dg.MaterializeResult(
             metadata=_metadata(built, parts), check_results=check_results(model, run.books.results_of(model.name))
         )
@@ -72,9 +74,7 @@ def _overlap(one: Span, other: Span) -> Span:
     return Span(max(firsts, default=None), min(ends, default=None))
 
 
-def _lies_in(model: Model, part: Part, window: Span) -> bool:
+def _lies_in(model: Model, part: Part, weeks: Span) -> bool:
     return (
-        model.partition is None
-        or part.start is None
-        or window.overlaps(part.start, end_of(model.partition, part.start))
+        model.partition is None or part.start is None or weeks.overlaps(part.start, end_of(model.partition, part.start))
     )

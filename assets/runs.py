@@ -19,7 +19,7 @@ from pipelines.books import Books, RunReport, open_books
 from pipelines.lake import LakeError
 from pipelines.models import Model
 from pipelines.paths import DataRoot
-from pipelines.periods import end_of, periods, start_of
+from pipelines.periods import end_of, start_of
 from pipelines.planner import EVER, Plan, Span
 from pipelines.settings import load as load_settings
 
@@ -157,13 +157,13 @@ def _starts(plan: Plan, window: Span) -> set[date | None]:
 
 
 def _mondays(models: Mapping[str, Model], due: Mapping[str, Collection[date | None]], window: Span) -> set[date]:
-    """The weeks of the days that are due, and one week of each further month: its step builds the month whole."""
+    """The weeks of the days that are due. Where only months are, one week will do: a step builds every month that is due."""
     starts = {(models[name].partition, start) for name, found in due.items() for start in found if start}
     mondays = {start_of("week", start) for grain, start in starts if grain != "month"}
-    for grain, start in starts:
-        if grain == "month" and mondays.isdisjoint(periods("week", start, end_of("month", start))):
-            mondays.add(start_of("week", max(start, window.first or start)))
-    return mondays
+    if mondays or not starts:
+        return mondays
+    newest = max(start for _, start in starts)
+    return {start_of("week", max(newest, window.first or newest))}
 
 
 def _start(label: str) -> date | None:

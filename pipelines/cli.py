@@ -50,7 +50,7 @@ def main() -> None:
 
     try:
         app()
-    except (LakeError, ModelError, SettingsError, FileNotFoundError, PermissionError) as error:
+    except (LakeError, ModelError, SettingsError, FileNotFoundError, FileExistsError, PermissionError) as error:
         Console(stderr=True).print(f"tokenbooks: {error}", markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(EXIT_FAILED) from None
 

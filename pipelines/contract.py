@@ -59,8 +59,8 @@ cache_write_12h_tokens: BIGINT; input written to the cache for 12 hours
 cache_write_tokens: BIGINT; cache writes whose lifetime is not stated, not the sum of the others
 output_text_tokens: BIGINT; text output, reasoning included where output_reasoning_tokens is null
 output_reasoning_tokens: BIGINT; reasoning output; null where not split, 0 where none
-output_audio_tokens: BIGINT; audio output
-output_image_tokens: BIGINT; image output
+output_audio_tokens: BIGINT; generated speech
+output_image_tokens: BIGINT; generated pictures
 """
 
 LINEAGE = """
@@ -141,7 +141,7 @@ workflow: VARCHAR; workflow that the call is a step of
 step: VARCHAR; step within the workflow
 prompt_name: VARCHAR; name of the prompt template
 prompt_version: VARCHAR; version of the prompt template, as text
-api_key_name: VARCHAR; name of the API key
+api_key_name: VARCHAR; what its owner calls the key
 request_tags: VARCHAR[]; tags kept by name
 attributes: MAP(VARCHAR, VARCHAR); further dimensions kept by name
 """
@@ -162,13 +162,13 @@ _USAGE = f"""
 usage_key: VARCHAR; md5 of source, account, endpoint, bucket, dimensions and duplicate ordinal
 {LINEAGE}
 {_PULL}
-bucket_start_at: TIMESTAMP WITH TIME ZONE; start of the bucket
+bucket_start_at: TIMESTAMP WITH TIME ZONE; first instant that the bucket covers, UTC
 bucket_end_at: TIMESTAMP WITH TIME ZONE; end of the bucket, exclusive
 org_id: VARCHAR; organisation at the provider
 project_id: VARCHAR; project or workspace at the provider
-project_name: VARCHAR; its name
-api_key_id: VARCHAR; API key
-api_key_name: VARCHAR; its name
+project_name: VARCHAR; what its owner calls the project or workspace
+api_key_id: VARCHAR; key that the provider counted the calls under
+api_key_name: VARCHAR; what its owner calls the key
 user_id: VARCHAR; user at the provider
 principal: VARCHAR; cloud identity that called
 workload_ref: VARCHAR; agent, session, deployment, vector store or inference profile
@@ -176,7 +176,7 @@ tags: MAP(VARCHAR, VARCHAR); labels of the row
 model_raw: VARCHAR; model, verbatim
 operation: VARCHAR; completion, embedding, moderation, image, tts, stt, web_search, another endpoint's word, or other
 service_tier: VARCHAR; tier, as the source names it
-is_batch: BOOLEAN; true for batch
+is_batch: BOOLEAN; true where the provider's discounted batch service did the work
 context_tier: VARCHAR; context bucket, as the source names it
 region: VARCHAR; region, as the source names it
 speed: VARCHAR; speed mode, as the source names it
@@ -185,7 +185,7 @@ variant: VARCHAR; image size, source or search context level
 requests: BIGINT; calls in the bucket; null where unknown
 {TOKEN_CLASSES}
 quantity: DECIMAL(38,9); meter that is not tokens
-quantity_unit: VARCHAR; its unit
+quantity_unit: VARCHAR; what is counted (1000_tokens, images, seconds ...), as the source names it
 raw: JSON; the record as received
 """
 
@@ -195,12 +195,12 @@ cost_key: VARCHAR; md5 of source, account, charge window, dimensions, line item 
 {_PULL}
 invoice_issuer: VARCHAR; who issues the invoice, where that is not the seller
 sub_account_id: VARCHAR; project or workspace that the line belongs to
-sub_account_name: VARCHAR; its name
+sub_account_name: VARCHAR; what its owner calls the project or workspace
 invoice_id: VARCHAR; invoice that the line stands on
 invoice_month: VARCHAR; month of the invoice as the source states it (not the month of the charge)
-charge_start_at: TIMESTAMP WITH TIME ZONE; start of the charge
+charge_start_at: TIMESTAMP WITH TIME ZONE; first instant that the line covers, UTC
 charge_end_at: TIMESTAMP WITH TIME ZONE; end of the charge, exclusive
-billing_period_start_at: TIMESTAMP WITH TIME ZONE; start of the billing period
+billing_period_start_at: TIMESTAMP WITH TIME ZONE; first instant of the invoice's period, UTC
 billing_period_end_at: TIMESTAMP WITH TIME ZONE; end of the billing period, exclusive
 charge_category: VARCHAR; Usage, Purchase, Tax, Credit or Adjustment
 is_correction: BOOLEAN; true where the line corrects an earlier period
@@ -213,32 +213,32 @@ virtual_currency_amount: DECIMAL(38,9); amount in credits or tokens of the provi
 virtual_currency_unit: VARCHAR; their name
 amount_scale_source: VARCHAR; how the amount was written (dollars_float, cents_str ...)
 line_item_raw: VARCHAR; text of the line, verbatim
-sku_id: VARCHAR; SKU
-sku_description: VARCHAR; SKU description
-meter_id: VARCHAR; meter
-usage_type: VARCHAR; usage type
-product_code: VARCHAR; product code
-product_name: VARCHAR; product name
+sku_id: VARCHAR; line of the seller's price list, by number
+sku_description: VARCHAR; line of the seller's price list, in words
+meter_id: VARCHAR; what the cloud measures, as its price list numbers it
+usage_type: VARCHAR; kind of use with region and model in one word, as AWS writes it
+product_code: VARCHAR; service of the cloud, as its bill abbreviates it
+product_name: VARCHAR; service of the cloud, spelled out
 model_raw: VARCHAR; model, verbatim
 token_type: VARCHAR; input, output, cache_read, cache_write or other
 service_tier: VARCHAR; parsed tier
-is_batch: BOOLEAN; true for batch
+is_batch: BOOLEAN; true where the provider's discounted batch service did the work
 context_tier: VARCHAR; parsed context bucket
 region_scope: VARCHAR; parsed region scope
 cache_ttl: VARCHAR; parsed lifetime of a cache write
 modality: VARCHAR; parsed modality
 parser_confidence: VARCHAR; exact, grammar or unmapped
 quantity: DECIMAL(38,9); billed quantity
-quantity_unit: VARCHAR; its unit
+quantity_unit: VARCHAR; what is counted (1000_tokens, images, seconds ...), as the source names it
 pricing_unit_multiplier: BIGINT; units in one priced unit
 metered_tokens: DECIMAL(38,9); quantity times multiplier, for a token meter only
-api_key_id: VARCHAR; API key
-api_key_name: VARCHAR; its name
+api_key_id: VARCHAR; key that the provider counted the calls under
+api_key_name: VARCHAR; what its owner calls the key
 user_id: VARCHAR; user at the provider
 principal: VARCHAR; cloud identity
 resource_id: VARCHAR; cloud resource
 tags: MAP(VARCHAR, VARCHAR); labels of the row
-cost_categories: MAP(VARCHAR, VARCHAR); cost categories of the row
+cost_categories: MAP(VARCHAR, VARCHAR); labels that the cloud's own rules gave the line
 billed_is_rounded: BOOLEAN; true where the source rounds its amounts
 raw: JSON; the record as received
 """
@@ -247,7 +247,7 @@ _SCORES = f"""
 score_key: VARCHAR; md5 of source, account and score id
 {LINEAGE}
 target_kind: VARCHAR; trace, request, session, task or dataset_run
-target_id: VARCHAR; id of the target
+target_id: VARCHAR; what was scored, as its source names it
 name: VARCHAR; name of the score
 data_type: VARCHAR; NUMERIC, BOOLEAN or CATEGORICAL
 value_num: DOUBLE; numeric value; BOOLEAN gives 1 or 0

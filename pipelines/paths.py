@@ -14,7 +14,6 @@ _IN_WHEEL = _SHIPPED.is_dir()
 
 SQL = _SHIPPED / "sql" if _IN_WHEEL else _PACKAGE.parent / "sql"
 SHIPPED_DATA = _SHIPPED / "data" if _IN_WHEEL else _PACKAGE.parent / "data" / "shipped"
-SAMPLE_DATA = _SHIPPED / "sample" if _IN_WHEEL else _PACKAGE.parent / "data" / "sample"
 SOURCES = _PACKAGE / "sources"
 USAGE = _PACKAGE / "usage"
 

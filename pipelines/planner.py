@@ -123,7 +123,7 @@ class Planner:
         lines = [RUNNER_VERSION, duckdb.__version__, model.name, model.version, str(start)]
         for table in sorted(model.inputs):
             span = self.span(model, table, start, start)
-            if table.startswith("ref_") and table not in self._models:
+            if table.startswith("ref_"):
                 lines.append(f"{table}:{self._reference(table, span)}")
             else:
                 # The register knows a clock; what of it decides other tables is its fingerprint.

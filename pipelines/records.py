@@ -7,11 +7,14 @@ line by line: it says which line is broken and why, and is taken only where the 
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -23,6 +26,11 @@ _BLOCK_BYTES = 32 << 20
 # Larger files of lines are read in pieces of about this size.
 PIECE_BYTES = 128 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
+_CELL_ROWS = 5_000
+_BOM = b"\xef\xbb\xbf"
+# Columns of the relation beside the fields; a field of such a name is kept only where it stands in the metadata.
+_OURS = frozenset({"file_no", "source_row", "problem", "further", "place", "filename", "parsed", "good", "line"})
+_STREAM_ERRORS = (OSError, EOFError, pa.ArrowInvalid)
 _LINES = pa.schema(
     [("file_no", pa.int32()), ("source_row", pa.int64()), ("line", pa.string()), ("problem", pa.string())]
 )
@@ -37,7 +45,7 @@ class Readable:
     """A file to read: ``number`` is its place in the batch, ``layout`` jsonl, csv or parquet.
 
     A piece of a larger file has ``lines_before``. ``problem`` says why there is no more of it to read; then it must be read
-    carefully.
+    carefully. ``lines`` is the number of its lines, blank ones included, where they were counted.
     """
 
     number: int
@@ -46,6 +54,7 @@ class Readable:
     compression: str
     lines_before: int = 0
     problem: str = ""
+    lines: int | None = None
 
     @property
     def must_be_careful(self) -> bool:
@@ -66,7 +75,7 @@ def head_of(path: Path, size: int = 1 << 16) -> bytes:
         with path.open("rb") as file:
             return file.read(size)
     pieces = b""
-    with suppress(OSError, EOFError, pa.ArrowInvalid):
+    with suppress(*_STREAM_ERRORS):
         for piece in _blocks(path, compression, size):
             pieces += piece
             if len(pieces) >= size:
@@ -75,38 +84,66 @@ def head_of(path: Path, size: int = 1 << 16) -> bytes:
 
 
 def layout_of(head: bytes) -> str:
-    """``parquet``, ``jsonl``, ``json`` (one document or an array of them over several lines) or ``csv``, from the first bytes."""
+    """``parquet``, ``jsonl``, ``json`` (one document or an array of them over several lines) or ``csv``, from the first bytes.
+
+    A first line that is torn or odd does not hide the records below it.
+    """
     if head[:4] == b"PAR1":
         return "parquet"
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = head.removeprefix(_BOM).lstrip()
+    first, *others = text.split(b"\n")[:50]
+    has_records = any(_is_record(line) for line in others)
     if text[:1] == b"[":
-        return "json"
+        return "jsonl" if has_records and first.rstrip().endswith(b"]") else "json"
     if text[:1] == b"{":
-        first = text.split(b"\n", 1)[0].strip()
-        return "jsonl" if first.endswith(b"}") or (len(text) > (1 << 15) and b"\n" not in text) else "json"
-    return "csv"
+        is_whole = first.rstrip().endswith(b"}") or (len(text) > (1 << 15) and b"\n" not in text)
+        return "jsonl" if is_whole or has_records else "json"
+    return "jsonl" if has_records else "csv"
 
 
-def pieces_of(path: Path, compression: str, cuts: Sequence[tuple[int, int]], scratch: Path) -> Iterator[Readable]:
+def _is_record(line: bytes) -> bool:
+    """Whether a line is a JSON object by itself, with something in it."""
+    if not (line.startswith(b"{") and line.rstrip().endswith(b"}")):
+        return False
+    try:
+        return bool(json.loads(line))
+    except ValueError:
+        return False
+
+
+def count_lines(path: Path, compression: str) -> int:
+    """Lines of a file, decompressed; one that is not ended counts. Of a stream that is cut, the lines that are there."""
+    lines, last = 0, b"\n"
+    with suppress(*_STREAM_ERRORS):
+        for block in _blocks(path, compression, _BLOCK_BYTES):
+            lines += block.count(b"\n")
+            last = block[-1:]
+    return lines + (last != b"\n")
+
+
+def pieces_of(
+    path: Path, compression: str, cuts: Sequence[tuple[int, int]], lines: int, scratch: Path
+) -> Iterator[Readable]:
     """A file of lines in pieces that end with a line, so that memory follows the piece and not the file.
 
-    ``cuts`` are places between lines: (offset, lines before it). A plain file without cuts is its own piece; others are copied
-    out to ``scratch``, one at a time, decompressed. A stream that ends early gives what can be read of it and the reason.
+    ``cuts`` are places between lines: (offset, lines before it); ``lines`` are those of a plain file. A plain file without
+    cuts is its own piece; others are copied out to ``scratch``, one at a time, decompressed. A stream that ends early gives
+    what can be read of it and the reason.
     """
     if compression == "none" and not cuts:
-        yield Readable(0, path, "jsonl", "none")
+        yield Readable(0, path, "jsonl", "none", lines=lines)
         return
     scratch.mkdir(parents=True, exist_ok=True)
     piece = scratch / "piece.jsonl"
-    yield from _cut(path, cuts, piece) if compression == "none" else _decompressed(path, compression, piece)
+    yield from _cut(path, cuts, lines, piece) if compression == "none" else _decompressed(path, compression, piece)
     piece.unlink(missing_ok=True)
 
 
-def _cut(path: Path, cuts: Sequence[tuple[int, int]], piece: Path) -> Iterator[Readable]:
+def _cut(path: Path, cuts: Sequence[tuple[int, int]], lines: int, piece: Path) -> Iterator[Readable]:
     starts = [(0, 0), *cuts]
-    ends = [offset for offset, _ in cuts] + [path.stat().st_size]
+    ends = [*cuts, (path.stat().st_size, lines)]
     with path.open("rb") as source:
-        for (start, lines_before), end in zip(starts, ends, strict=True):
+        for (start, lines_before), (end, lines_until) in zip(starts, ends, strict=True):
             with piece.open("wb") as target:
                 offset = start
                 while offset < end:
@@ -114,7 +151,7 @@ def _cut(path: Path, cuts: Sequence[tuple[int, int]], piece: Path) -> Iterator[R
                     if not sent:
                         break
                     offset += sent
-            yield Readable(0, piece, "jsonl", "none", lines_before)
+            yield Readable(0, piece, "jsonl", "none", lines_before, lines=lines_until - lines_before)
 
 
 def _decompressed(path: Path, compression: str, piece: Path) -> Iterator[Readable]:
@@ -126,13 +163,11 @@ def _decompressed(path: Path, compression: str, piece: Path) -> Iterator[Readabl
             while file.tell() < PIECE_BYTES:
                 try:
                     block = next(blocks, b"")
-                except (OSError, EOFError, pa.ArrowInvalid) as error:
-                    block, problem = (
-                        b"",
-                        f"the {compression} stream ends early ({error}); what stood behind this line is lost",
-                    )
+                except _STREAM_ERRORS as error:
+                    block, problem = b"", _cut_short(compression, error)
                 if not block:
                     file.write(rest)
+                    lines += bool(rest)
                     ended = True
                     break
                 # Only a whole line goes into a piece.
@@ -145,8 +180,12 @@ def _decompressed(path: Path, compression: str, piece: Path) -> Iterator[Readabl
                 else:
                     rest += block
         if piece.stat().st_size or problem:
-            yield Readable(0, piece, "jsonl", "none", lines_before, problem if ended else "")
+            yield Readable(0, piece, "jsonl", "none", lines_before, problem if ended else "", lines)
         lines_before += lines
+
+
+def _cut_short(compression: str, error: Exception) -> str:
+    return f"the {compression} stream ends early ({error}); what stood from this line on is lost"
 
 
 def create_records(
@@ -164,20 +203,29 @@ def create_records(
     no other value. ``has_<field>`` is false where a record lacks the field and true where it is null. ``further`` is an object
     of the fields named by ``keep`` that are not among the columns, null without any. Raises Unreadable.
     """
-    more = [name for name in keep if name not in columns]
+    more: list[str] = []
+    taken = {*_OURS, *(name.lower() for name in columns), *(f"has_{name}" for name in nullable)}
+    for name in keep:
+        # DuckDB does not tell "Team" from "team".
+        if name.lower() not in taken:
+            taken.add(name.lower())
+            more.append(name)
     further = (
         "json_object(" + ", ".join(f"{quoted(name)}, {_identifier(name)}" for name in more) + ")"
         if more
         else "cast(null as json)"
     )
-    columns = {**columns, **dict.fromkeys(more, "VARCHAR")}
+    columns = {**columns, **dict.fromkeys(more, "JSON")}
     selects = []
     for layout, chosen in _by_layout(files).items():
         match layout:
             case "jsonl":
                 selects.append((_json_lines_carefully if careful else _json_lines)(con, chosen, columns, nullable))
             case "csv":
-                selects += [_csv(con, file, columns, nullable) for file in chosen]
+                if careful:
+                    selects.append(_csv_carefully(con, chosen, columns, nullable))
+                else:
+                    selects += [_csv(file, columns, nullable) for file in chosen]
             case "parquet":
                 selects += [_parquet(con, file, columns, nullable) for file in chosen]
             case _:
@@ -262,31 +310,28 @@ def _json_lines_carefully(
 def _lines(files: Sequence[Readable]) -> Iterator[pa.RecordBatch]:
     """The lines of files with their numbers. Blank lines are no records. A cut stream ends in a row with a problem."""
     for file in files:
-        number, rest, cut = file.lines_before, b"", file.problem
+        number, rest, cut, ended = file.lines_before, b"", file.problem, False
         blocks = _blocks(file.path, file.compression, _BLOCK_BYTES)
-        while True:
+        while not ended:
             try:
                 block = next(blocks, b"")
-            except (OSError, EOFError, pa.ArrowInvalid) as error:
-                block, cut = (
-                    b"",
-                    f"the {file.compression} stream ends early ({error}); what stood behind this line is lost",
-                )
-            text = rest + block
-            pieces = text.split(b"\n")
-            if block:
-                rest = pieces.pop()
+            except _STREAM_ERRORS as error:
+                block, cut = b"", _cut_short(file.compression, error)
+            ended = not block
+            pieces = (rest + block).split(b"\n")
+            rest = pieces.pop()
+            # The part of a line before a cut belongs to what is lost, unless all of the record is there.
+            if ended and rest and (not cut or _is_record(rest)):
+                pieces.append(rest)
             if number == 0 and pieces:
-                pieces[0] = pieces[0].removeprefix(b"\xef\xbb\xbf")
+                pieces[0] = pieces[0].removeprefix(_BOM)
             if pieces:
                 yield _batch(file.number, number, pieces)
                 number += len(pieces)
-            if not block:
-                if cut:
-                    yield pa.RecordBatch.from_arrays(
-                        [[file.number], [number + 1], pa.array([None], pa.string()), [cut]], schema=_LINES
-                    )
-                break
+        if cut:
+            yield pa.RecordBatch.from_arrays(
+                [[file.number], [number + 1], pa.array([None], pa.string()), [cut]], schema=_LINES
+            )
 
 
 def _batch(file_no: int, before: int, pieces: list[bytes]) -> pa.RecordBatch:
@@ -317,23 +362,147 @@ def _decoded(piece: bytes) -> tuple[str | None, str | None]:
 
 
 def _blocks(path: Path, compression: str, size: int) -> Iterator[bytes]:
-    with pa.input_stream(str(path), compression=None if compression == "none" else compression) as stream:
-        while block := stream.read(size):
-            yield block
+    """A file's bytes, decompressed. Of a stream that is cut everything that is there, then the error."""
+    given = 0
+    for step in (size, 1 << 16, 1 << 8, 1):
+        try:
+            with pa.input_stream(str(path), compression=None if compression == "none" else compression) as stream:
+                left = given
+                while left:
+                    left -= len(stream.read(min(left, size)))
+                while block := stream.read(step):
+                    given += len(block)
+                    yield block
+            return
+        except _STREAM_ERRORS:
+            # A read across the cut gives nothing at all, so the last bytes are fetched in smaller reads.
+            if compression == "none" or step == 1:
+                raise
 
 
-def _csv(con: duckdb.DuckDBPyConnection, file: Readable, columns: Mapping[str, str], nullable: Sequence[str]) -> str:
-    compression = "none" if file.compression == "none" else file.compression
+def _header_of(file: Readable, columns: Mapping[str, str]) -> list[str]:
+    """The names in the first line of a CSV file. Raises Unreadable where a field stands there twice."""
+    text = head_of(file.path).removeprefix(_BOM).decode("utf-8", "replace")
+    header: list[str] = []
+    for place, cell in enumerate(next(csv.reader(io.StringIO(text, newline="")), []), 1):
+        name = cell.strip()
+        if name in header and name in columns:
+            raise Unreadable(f"a header with two columns {name}, expected one")
+        is_new = name and name.lower() not in (known.lower() for known in header)
+        header.append(name if is_new else f"column {place}")
+    return header
+
+
+def _csv(file: Readable, columns: Mapping[str, str], nullable: Sequence[str]) -> str:
+    header = _header_of(file, columns)
+    types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in header)
+    # Nothing is left to detection: in a file with a fault DuckDB skips lines until it finds a header that fits.
     reader = (
-        f"read_csv({quoted(str(file.path))}, header = true, all_varchar = true, compression = '{compression}', "
-        "delim = ',', quote = '\"', escape = '\"', null_padding = false, strict_mode = true, max_line_size = 33554432)"
+        f"read_csv({quoted(str(file.path))}, auto_detect = false, header = true, columns = {{{types}}}, "
+        f"compression = '{file.compression}', delim = ',', quote = '\"', escape = '\"', null_padding = false, "
+        "strict_mode = true, max_line_size = 33554432)"
     )
+    return _table(reader, "row_number() over () + 1", file, header, columns, nullable)
+
+
+def _csv_carefully(
+    con: duckdb.DuckDBPyConnection, files: Sequence[Readable], columns: Mapping[str, str], nullable: Sequence[str]
+) -> str:
+    schema = pa.schema(
+        [
+            ("file_no", pa.int32()),
+            ("source_row", pa.int64()),
+            ("problem", pa.string()),
+            *((name, pa.string()) for name in columns),
+            *((f"has_{name}", pa.bool_()) for name in nullable),
+        ]
+    )
+    rows = pa.RecordBatchReader.from_batches(schema, _cells(files, columns, nullable, schema))
+    con.register("record_cells", rows)
+    con.execute("create or replace temp table kept_cells as select * from record_cells")
+    con.unregister("record_cells")
+    documents = [_identifier(name) for name, type_ in columns.items() if type_ == "JSON"]
+    replaced = ", ".join(f"{_as_json(document)} as {document}" for document in documents)
+    return f"select *{f' replace ({replaced})' if documents else ''} from kept_cells"
+
+
+def _cells(
+    files: Sequence[Readable], columns: Mapping[str, str], nullable: Sequence[str], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """The rows of CSV files, each with the line that it begins on, or with what is wrong with it."""
+    for file in files:
+        header = _header_of(file, columns)
+        places = [header.index(name) if name in header else None for name in columns]
+        has = [name in header for name in nullable]
+        rows = _csv_rows(file, len(header))
+        while chunk := list(islice(rows, _CELL_ROWS)):
+            values = [
+                [
+                    file.number,
+                    line,
+                    problem,
+                    *(cells[n] or None if cells and n is not None else None for n in places),
+                    *has,
+                ]
+                for line, cells, problem in chunk
+            ]
+            arrays = [pa.array(column, of.type) for column, of in zip(zip(*values, strict=True), schema, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _csv_rows(file: Readable, width: int) -> Iterator[tuple[int, list[str], str | None]]:
+    """Of each row below the header its first line and its cells, or none of them and what is wrong."""
+    csv.field_size_limit(1 << 30)
+    cut: list[str] = []
+    rows = csv.reader(_text_lines(file, cut), strict=True)
+    is_header = True
+    while True:
+        line = rows.line_num + 1
+        try:
+            cells = next(rows)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            yield line, [], f"not CSV ({error})"
+            continue
+        if cells and not is_header:
+            problem = _problem_of(cells, width)
+            yield line, [] if problem else cells, problem
+        is_header = False
+    if cut:
+        yield rows.line_num + 1, [], cut[0]
+
+
+def _problem_of(cells: Sequence[str], width: int) -> str | None:
     try:
-        found = [row[0] for row in con.execute(f"describe select * from {reader}").fetchall()]
-        con.execute(f"select count(*) from {reader}").fetchall()
-    except duckdb.Error as error:
-        raise Unreadable(f"not a CSV file with a header ({str(error).splitlines()[0]})") from error
-    return _table(reader, "row_number() over () + 1", file, found, columns, nullable)
+        "".join(cells).encode()
+    except UnicodeEncodeError as error:
+        return f"not UTF-8 (byte {ord(error.object[error.start]) - 0xDC00:#04x})"
+    return None if len(cells) == width else f"{len(cells)} cells, expected {width}"
+
+
+def _text_lines(file: Readable, cut: list[str]) -> Iterator[str]:
+    """Lines with their ends. What is not UTF-8 in them is kept as lone surrogates; the line that a cut goes through is not."""
+    blocks = _blocks(file.path, file.compression, _BLOCK_BYTES)
+    rest, skip, ended = b"", _BOM, False
+    while not ended:
+        try:
+            block = next(blocks, b"")
+        except _STREAM_ERRORS as error:
+            cut.append(_cut_short(file.compression, error))
+            return
+        ended = not block
+        lines = (rest + block).splitlines(keepends=True) if ended else (rest + block).split(b"\n")
+        rest = b"" if ended else lines.pop()
+        for line in lines:
+            text = line.removeprefix(skip).decode("utf-8", "surrogateescape")
+            yield text if ended else text + "\n"
+            skip = b""
+
+
+def _as_json(text: str) -> str:
+    """A text that is no JSON as a JSON string: what is wrong with it is for the source to say, of that record alone."""
+    return f"coalesce(try_cast({text} as json), to_json({text}))"
 
 
 def _parquet(
@@ -358,15 +527,17 @@ def _table(
 ) -> str:
     """CSV and Parquet columns as text; absent ones as null."""
     texts = []
-    for name in columns:
+    for name, wanted in columns.items():
+        cell = _identifier(name)
         if name not in found:
-            texts.append(f'cast(null as varchar) as "{name}"')
+            text = "cast(null as varchar)"
         elif types and types[name].endswith(("[]", ")")) and not types[name].startswith("DECIMAL"):
-            texts.append(f'cast(to_json("{name}") as varchar) as "{name}"')
+            text = f"cast(to_json({cell}) as varchar)"
         elif types and types[name].startswith("TIMESTAMP"):
-            texts.append(f'strftime(cast("{name}" as timestamptz), \'%Y-%m-%dT%H:%M:%S.%fZ\') as "{name}"')
+            text = f"strftime(cast({cell} as timestamptz), '%Y-%m-%dT%H:%M:%S.%fZ')"
         else:
-            texts.append(f'nullif(cast("{name}" as varchar), \'\') as "{name}"')
+            text = f"nullif(cast({cell} as varchar), '')"
+        texts.append(f"{_as_json(text) if wanted == 'JSON' else text} as {cell}")
     has = "".join(f", {str(name in found).lower()} as has_{name}" for name in nullable)
     return (
         f"select cast({file.number} as integer) as file_no, cast({row} as bigint) as source_row, "

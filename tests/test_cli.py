@@ -15,7 +15,9 @@ import pytest
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
-def tokenbooks(*words: str, data: Path, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def tokenbooks(
+    *words: str, data: Path, stdin: str | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, from another folder than the checkout."""
     environment = {**os.environ, "TOKENBOOKS_DATA": str(data), "PYTHONPATH": str(CHECKOUT), "NO_COLOR": "1"}
     return subprocess.run(
@@ -60,7 +62,14 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.write("answers,desk,CC-7,answers questions,interactive,,answers,2026-01-01,,\n")
     header = (data / "reference" / "prices.csv").read_text(encoding="utf-8").strip().split(",")
     rows = [
-        {"provider": "openai", "model_id": "own-model-1", "unit": unit, "per_units": "1000000", "unit_price": price, "currency": "USD"}
+        {
+            "provider": "openai",
+            "model_id": "own-model-1",
+            "unit": unit,
+            "per_units": "1000000",
+            "unit_price": price,
+            "currency": "USD",
+        }
         for unit, price in (("input", "2.00"), ("output", "8.00"))
     ]
     with (data / "reference" / "prices.csv").open("a", encoding="utf-8") as file:
@@ -89,7 +98,12 @@ def test_the_manifest_holds_the_hash_of_each_file(walked: Path) -> None:
     assert manifest["schema_version"] == "1"
     for name, digest in manifest["sha256"].items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
-    assert manifest["rows"] == duckdb.connect().execute("select count(*) from read_parquet(?)", [str(folder / "showback.parquet")]).fetchall()[0][0]
+    assert (
+        manifest["rows"]
+        == duckdb.connect()
+        .execute("select count(*) from read_parquet(?)", [str(folder / "showback.parquet")])
+        .fetchall()[0][0]
+    )
 
 
 def test_no_prompt_and_no_user_id_leaves_the_landing_files(walked: Path) -> None:
@@ -195,7 +209,9 @@ def test_a_view_carries_the_dictionary(walked: Path) -> None:
     assert "list" in json.loads(done.stdout)[0]["comment"]
 
 
-def test_a_fault_in_a_reference_table_blocks_publishing_and_keeps_the_last_good_exports(walked: Path, tmp_path: Path) -> None:
+def test_a_fault_in_a_reference_table_blocks_publishing_and_keeps_the_last_good_exports(
+    walked: Path, tmp_path: Path
+) -> None:
     import shutil
 
     data = tmp_path / "books"
@@ -223,7 +239,15 @@ def test_before_the_first_run_a_question_says_what_to_do(tmp_path: Path) -> None
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", [("run", "--from", "yesterday"), ("run", "--select", "mart_nothing"), ("sql", "select 1", "--format", "xml"), ("nothing",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "--from", "yesterday"),
+        ("run", "--select", "mart_nothing"),
+        ("sql", "select 1", "--format", "xml"),
+        ("nothing",),
+    ],
+)
 def test_wrong_usage_exits_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = tokenbooks(*words, data=tmp_path / "books")
 

@@ -57,13 +57,7 @@ SEVERAL_MEANINGS = {
     "total_tokens": "of a call, and summed over calls",
 }
 # Columns whose meaning says no more than their name.
-BARE_MEANINGS = set(
-    """
-api_key_id api_key_name bucket_start_at billing_period_start_at charge_start_at cost_categories is_batch meter_id
-output_audio_tokens output_image_tokens product_code product_name project_name quantity_unit sku_description sku_id
-sub_account_name target_id usage_type
-""".split()
-)
+BARE_MEANINGS: set[str] = set()
 # A BOOLEAN that is not called is_ or has_.
 OTHER_BOOLEANS = {"billed_is_rounded", "counts", "gateway_cache_hit"}
 # Tokens that may be a fraction: a bill states thousands, or a rounded number of them.

@@ -62,7 +62,7 @@ def test_the_wheel_takes_two_top_level_names_and_no_other(wheel):
 
 @pytest.mark.parametrize(
     ("folder", "shipped_as"),
-    [("sql", "sql"), ("data/shipped", "data"), ("data/sample", "sample")],
+    [("sql", "sql"), ("data/shipped", "data")],
 )
 def test_the_wheel_ships_every_file_of_a_folder_unchanged(wheel, folder, shipped_as):
     """Under ``pipelines/_shipped``, where ``pipelines/paths.py`` looks."""

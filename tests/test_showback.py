@@ -11,7 +11,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 Run = Callable[..., list[dict[str, Any]]]
-THRESHOLDS = [{"name": "spread_min_coverage", "threshold": "0.95"}]
+LIMITS = [
+    {
+        "limit_name": "spread_min_coverage",
+        "scope_kind": "",
+        "scope_value": "",
+        "threshold": "0.95",
+        "threshold_number": Decimal("0.95"),
+        "valid_from_date": date(1, 1, 1),
+        "valid_to_date": date(9999, 12, 31),
+    }
+]
 FIRST = date(2026, 11, 2)
 
 
@@ -95,7 +105,7 @@ def showback(
         ledger_showback_days=calls,
         ledger_bill_days=lines,
         ledger_invoices=more.get("invoices", invoices),
-        ref_thresholds=THRESHOLDS,
+        ref_limits=LIMITS,
     )
     return {
         row["feature"] + ("" if row["week_start_date"] == FIRST else f" {row['week_start_date']}"): row for row in rows

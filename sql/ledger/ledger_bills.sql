@@ -22,12 +22,12 @@ columns:
   host_provider: VARCHAR; upstream behind a router
   invoice_issuer: VARCHAR; who issues the invoice, where that is not the seller
   sub_account_id: VARCHAR; project or workspace that the line belongs to
-  sub_account_name: VARCHAR; its name
+  sub_account_name: VARCHAR; what its owner calls the project or workspace
   invoice_id: VARCHAR; invoice that the line stands on
   invoice_month: VARCHAR; month of the invoice as the source states it (not the month of the charge)
-  charge_start_at: TIMESTAMP WITH TIME ZONE; start of the charge
+  charge_start_at: TIMESTAMP WITH TIME ZONE; first instant that the line covers, UTC
   charge_end_at: TIMESTAMP WITH TIME ZONE; end of the charge, exclusive
-  billing_period_start_at: TIMESTAMP WITH TIME ZONE; start of the billing period
+  billing_period_start_at: TIMESTAMP WITH TIME ZONE; first instant of the invoice's period, UTC
   billing_period_end_at: TIMESTAMP WITH TIME ZONE; end of the billing period, exclusive
   charge_category: VARCHAR; Usage, Purchase, Tax, Credit or Adjustment
   is_correction: BOOLEAN; true where the line corrects an earlier period
@@ -44,33 +44,33 @@ columns:
   virtual_currency_unit: VARCHAR; their name
   amount_scale_source: VARCHAR; how the amount was written (dollars_float, cents_str ...)
   line_item_raw: VARCHAR; text of the line, verbatim
-  sku_id: VARCHAR; SKU
-  sku_description: VARCHAR; SKU description
-  meter_id: VARCHAR; meter
-  usage_type: VARCHAR; usage type
-  product_code: VARCHAR; product code
-  product_name: VARCHAR; product name
+  sku_id: VARCHAR; line of the seller's price list, by number
+  sku_description: VARCHAR; line of the seller's price list, in words
+  meter_id: VARCHAR; what the cloud measures, as its price list numbers it
+  usage_type: VARCHAR; kind of use with region and model in one word, as AWS writes it
+  product_code: VARCHAR; service of the cloud, as its bill abbreviates it
+  product_name: VARCHAR; service of the cloud, spelled out
   model_raw: VARCHAR; model, verbatim
   model_canonical: VARCHAR; model as the price book names it; null where no alias maps it
   token_type: VARCHAR; input, output, cache_read, cache_write or other
   service_tier: VARCHAR; parsed tier
-  is_batch: BOOLEAN; true for batch
+  is_batch: BOOLEAN; true where the provider's discounted batch service did the work
   context_tier: VARCHAR; parsed context bucket
   region_scope: VARCHAR; parsed region scope
   cache_ttl: VARCHAR; parsed lifetime of a cache write
   modality: VARCHAR; parsed modality
   parser_confidence: VARCHAR; exact, grammar or unmapped
   quantity: DECIMAL(38,9); billed quantity
-  quantity_unit: VARCHAR; its unit
+  quantity_unit: VARCHAR; what is counted (1000_tokens, images, seconds ...), as the source names it
   pricing_unit_multiplier: BIGINT; units in one priced unit
   metered_tokens: DECIMAL(38,9); quantity times multiplier, for a token meter only
-  api_key_id: VARCHAR; API key
-  api_key_name: VARCHAR; its name
+  api_key_id: VARCHAR; key that the provider counted the calls under
+  api_key_name: VARCHAR; what its owner calls the key
   user_id: VARCHAR; user at the provider
   principal: VARCHAR; cloud identity
   resource_id: VARCHAR; cloud resource
   tags: MAP(VARCHAR, VARCHAR); labels of the row
-  cost_categories: MAP(VARCHAR, VARCHAR); cost categories of the row
+  cost_categories: MAP(VARCHAR, VARCHAR); labels that the cloud's own rules gave the line
   billed_is_rounded: BOOLEAN; true where the source rounds its amounts
   raw: JSON; the record as received
   is_the_bill: BOOLEAN; true where the line is part of the invoice; false for a witness (another source of the same account and month)

@@ -23,13 +23,7 @@ answer: >-
   select month_start_date, provider, billing_account_id, billing_currency, invoiced_cost_billing_currency, invoiced_cost_usd, state
   from ledger_invoices order by all
 */
-with lag as (
-    select cast(max(threshold) as integer) as lag_days
-    from ref_thresholds
-    where name = 'restatement_lag_days' and scope_kind is null
-),
-
-summed as (
+with summed as (
     select
         month_start_date,
         provider,
@@ -53,7 +47,11 @@ select
     cast(round(s.billed_amount, 2) as decimal(38, 2)) as invoiced_cost_billing_currency,
     s.billed_usd,
     cast(round(s.billed_usd, 2) as decimal(38, 2)) as invoiced_cost_usd,
-    case when s.last_end_date + l.lag_days <= cast(c.now_at as date) then 'final' else 'provisional' end as state,
+    case when s.last_end_date + cast(coalesce(l.threshold_number, 0) as integer) <= cast(c.now_at as date) then 'final' else 'provisional' end as state,
 from summed as s
-cross join lag as l
 cross join ledger_clock as c
+left join ref_limits as l
+    on l.limit_name = 'restatement_lag_days'
+    and l.scope_kind = ''
+    and s.last_end_date >= l.valid_from_date
+    and s.last_end_date < l.valid_to_date

@@ -155,7 +155,7 @@ unresolved as (
 matches as (
     select * from exact_matches
     union all
-    select c.provider, c.model_raw, c.step, 2 as kind_rank, 
+    select c.provider, c.model_raw, c.step, 2 as kind_rank,
         n.pattern_kind,
         n.pattern,
         n.model_id,
@@ -167,7 +167,7 @@ matches as (
     inner join ref_model_names as n
         on n.pattern_kind = 'prefix' and (n.provider = c.provider or n.provider = '') and starts_with(c.name, n.pattern)
     union all
-    select c.provider, c.model_raw, c.step, 3 as kind_rank, 
+    select c.provider, c.model_raw, c.step, 3 as kind_rank,
         n.pattern_kind,
         n.pattern,
         n.model_id,

@@ -52,8 +52,8 @@ columns:
   cache_write_tokens: BIGINT; cache writes whose lifetime is not stated, not the sum of the others
   output_text_tokens: BIGINT; text output, reasoning included where output_reasoning_tokens is null
   output_reasoning_tokens: BIGINT; reasoning output; null where not split, 0 where none
-  output_audio_tokens: BIGINT; audio output
-  output_image_tokens: BIGINT; image output
+  output_audio_tokens: BIGINT; generated speech
+  output_image_tokens: BIGINT; generated pictures
   cache_read_total_tokens: BIGINT; all input read from the prompt cache; null where no class of it is known
   cache_write_total_tokens: BIGINT; all input written to the prompt cache; null where no class of it is known
   input_total_tokens: BIGINT; all input, cached included; null where no class of it is known
@@ -96,7 +96,7 @@ columns:
   step: VARCHAR; step within the workflow
   prompt_name: VARCHAR; name of the prompt template
   prompt_version: VARCHAR; version of the prompt template, as text
-  api_key_name: VARCHAR; name of the API key
+  api_key_name: VARCHAR; what its owner calls the key
   request_tags: VARCHAR[]; tags kept by name
   attributes: MAP(VARCHAR, VARCHAR); further dimensions kept by name
   attribution_source: MAP(VARCHAR, VARCHAR); dimension -> own, ancestor, root, trace, rule, reference or account: where its value came from
@@ -117,7 +117,7 @@ checks:
   - one_of: [row_kind, llm_call, embedding, tool, aggregate_span, aggregate_only, gateway_cache_hit, overhead, batch_line, other]
   - one_of: [usage_basis, disjoint, inclusive, ambiguous]
   - one_of: [usage_quality, reported, estimated, replayed, missing, partial]
-question: Which features made the most calls last week, and how many of them failed?
+question: Which features made the most calls, and how many of them failed?
 answer: >-
   select feature, count(*) as requests, count(*) filter (where status <> 'ok') as failed_requests
   from ledger_requests where is_billable_leaf group by feature order by requests desc

@@ -25,7 +25,7 @@ columns:
   unpriced_requests: BIGINT; calls without a cost
   outcome: VARCHAR; success or failure; null where nobody recorded it
   outcome_source: VARCHAR; outcomes (landing/outcomes), score (outcome_labels.csv) or call (its last call); null without outcome
-  is_closed: BOOLEAN; true once the books' newest call of its day is 24 hours past its last call
+  is_closed: BOOLEAN; true once the books' newest call of its day is task_close_hours (thresholds.csv) past its last call
 checks:
   - not_null: [task_id, started_at, requests]
   - one_of: [outcome, success, failure]
@@ -107,6 +107,12 @@ newest as (
 
 clock as (
     select max(started_at) as newest_at from calls
+),
+
+limits as (
+    select max(threshold_number) as close_hours
+    from ref_limits
+    where limit_name = 'task_close_hours' and scope_kind = '' and valid_to_date = date '9999-12-31'
 )
 
 select
@@ -129,7 +135,8 @@ select
         when n.outcome is not null then n.outcome_source
         when t.last_word.outcome in ('success', 'failure') then 'call'
     end as outcome_source,
-    k.newest_at >= t.last_call_at + interval 24 hours as is_closed,
+    k.newest_at >= t.last_call_at + cast(l.close_hours as integer) * interval 1 hour as is_closed,
 from tasks as t
 cross join clock as k
+cross join limits as l
 left join newest as n on t.task_id = n.task_id

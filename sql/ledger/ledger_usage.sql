@@ -20,13 +20,13 @@ columns:
   provider: VARCHAR; the seller
   model_maker: VARCHAR; who made the model, where that is not the seller
   host_provider: VARCHAR; upstream behind a router
-  bucket_start_at: TIMESTAMP WITH TIME ZONE; start of the bucket
+  bucket_start_at: TIMESTAMP WITH TIME ZONE; first instant that the bucket covers, UTC
   bucket_end_at: TIMESTAMP WITH TIME ZONE; end of the bucket, exclusive
   org_id: VARCHAR; organisation at the provider
   project_id: VARCHAR; project or workspace at the provider
-  project_name: VARCHAR; its name
-  api_key_id: VARCHAR; API key
-  api_key_name: VARCHAR; its name
+  project_name: VARCHAR; what its owner calls the project or workspace
+  api_key_id: VARCHAR; key that the provider counted the calls under
+  api_key_name: VARCHAR; what its owner calls the key
   user_id: VARCHAR; user at the provider
   principal: VARCHAR; cloud identity that called
   workload_ref: VARCHAR; agent, session, deployment, vector store or inference profile
@@ -35,7 +35,7 @@ columns:
   model_canonical: VARCHAR; model as the price book names it; null where no alias maps it
   operation: VARCHAR; completion, embedding, moderation, image, tts, stt, vector_store, code_interpreter, file_search, web_search, decision or other
   service_tier: VARCHAR; tier, as the source names it
-  is_batch: BOOLEAN; true for batch
+  is_batch: BOOLEAN; true where the provider's discounted batch service did the work
   context_tier: VARCHAR; context bucket, as the source names it
   region: VARCHAR; region, as the source names it
   speed: VARCHAR; speed mode, as the source names it
@@ -56,12 +56,12 @@ columns:
   cache_write_tokens: BIGINT; cache writes whose lifetime is not stated, not the sum of the others
   output_text_tokens: BIGINT; text output, reasoning included where output_reasoning_tokens is null
   output_reasoning_tokens: BIGINT; reasoning output; null where not split, 0 where none
-  output_audio_tokens: BIGINT; audio output
-  output_image_tokens: BIGINT; image output
+  output_audio_tokens: BIGINT; generated speech
+  output_image_tokens: BIGINT; generated pictures
   input_total_tokens: BIGINT; all input, cached included; null where no class of it is known
   output_total_tokens: BIGINT; all output; null where no class of it is known
   quantity: DECIMAL(38,9); meter that is not tokens
-  quantity_unit: VARCHAR; its unit
+  quantity_unit: VARCHAR; what is counted (1000_tokens, images, seconds ...), as the source names it
   raw: JSON; the record as received
 checks:
   - not_null: [source, source_account, provider, billing_account_id, bucket_start_at, bucket_end_at, operation]

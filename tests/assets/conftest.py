@@ -41,7 +41,7 @@ def land_calls(root: DataRoot, name: str, *calls: dict[str, Any]) -> Path:
 
 def land_company(root: DataRoot) -> None:
     """Two weeks apart, over a month's end, one record that cannot be read."""
-    land_calls(root, "a.jsonl", call(1, "2026-09-29T10:00:00Z"), call(2, "2026-10-01T10:00:00Z", team="core"))
+    land_calls(root, "a.jsonl", call(1, "2026-09-28T10:00:00Z"), call(2, "2026-09-30T10:00:00Z", team="core"))
     land_calls(root, "b.jsonl", call(3, "2026-10-13T10:00:00Z"), call(4, "yesterday"))
 
 

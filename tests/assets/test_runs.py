@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -75,6 +76,15 @@ def kept(company: tuple[DataRoot, dict[str, Any]], books_of: Callable[[DataRoot]
         yield instance
 
 
+@pytest.fixture
+def again(
+    company: tuple[DataRoot, dict[str, Any]], root: DataRoot, books_of: Callable[[DataRoot], DataRoot]
+) -> DataRoot:
+    """A copy of the company's data root, up to date, with no run in its instance."""
+    shutil.copytree(company[0].path, root.path, ignore=shutil.ignore_patterns("dagster"))
+    return books_of(root)
+
+
 def test_dagster_and_direct_give_the_same_bytes(company, tmp_path):
     root, _ = company
     direct = DataRoot(tmp_path)
@@ -88,7 +98,7 @@ def test_dagster_and_direct_give_the_same_bytes(company, tmp_path):
 
 
 def test_the_report_is_that_of_a_direct_run_and_names_the_runs(company, tmp_path):
-    root, report = company
+    _, report = company
     direct = DataRoot(tmp_path)
     land_company(direct)
     expected = books.run(direct).as_dict()
@@ -127,7 +137,7 @@ def test_a_materialisation_says_how_many_rows_there_are_and_what_was_built(compa
 
     assert metadata["dagster/row_count"].value == 3
     assert metadata["partitions built"].value == 3
-    assert metadata["built"].value == "2026-09-29, 2026-10-01, 2026-10-13"
+    assert metadata["built"].value == "2026-09-28, 2026-09-30, 2026-10-13"
 
 
 def test_a_source_says_what_it_read_and_what_it_refused(company, kept):
@@ -142,14 +152,11 @@ def test_after_a_run_nothing_is_outstanding(company):
         assert outstanding(opened).tables == frozenset()
 
 
-def test_a_new_call_costs_its_own_week_and_publishes_it(root, books_of):
-    """Both months are rebuilt where they have to be, the week of the first call is not among the run's."""
-    books_of(root)
-    land_company(root)
-    books.run(root)
-    land_calls(root, "c.jsonl", call(5, "2026-10-14T10:00:00Z"))
+def test_a_new_call_costs_its_own_week_and_publishes_it(again):
+    """The week of the other calls is not among the run's."""
+    land_calls(again, "c.jsonl", call(5, "2026-10-14T10:00:00Z"))
 
-    code, report = run(root)
+    code, report = run(again)
 
     assert code == DONE
     assert {path.split("/")[3] for path in report["published"]} == {"week=2026-10-12"}
@@ -157,17 +164,14 @@ def test_a_new_call_costs_its_own_week_and_publishes_it(root, books_of):
         assert instance.get_materialized_partitions(dg.AssetKey("ledger_costs")) == {"2026-10-12"}
 
 
-def test_full_reads_and_builds_everything_again_to_the_same_bytes(root, books_of):
-    books_of(root)
-    land_company(root)
-    books.run(root)
-    before = hashes(root)
+def test_full_reads_and_builds_everything_again_to_the_same_bytes(again):
+    before = hashes(again)
 
-    code, report = run(root, "--full")
+    code, report = run(again, "--full")
 
     assert (code, report["files_read"], report["changed"]) == (DONE, 2, 0)
-    assert report["tables"] == len([model for model in models().values() if DataRoot.table(root, model.name).is_dir()])
-    assert hashes(root) == before
+    assert report["tables"] == len([model for model in models().values() if again.table(model.name).is_dir()])
+    assert hashes(again) == before
 
 
 def test_a_window_and_a_selection_limit_what_is_built(root, books_of):
@@ -196,60 +200,53 @@ def fail_a_check(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
     monkeypatch.setattr(books, "check_partitions", check_partitions)
 
 
-def test_a_failed_check_holds_back_what_depends_on_it_and_leaves_the_last_good_exports(root, books_of, monkeypatch):
+def test_a_failed_check_holds_back_what_depends_on_it_and_leaves_the_last_good_exports(again, monkeypatch):
     """ledger_costs is written and fails; showback waits; ledger_record_fates, which does not read it, goes on."""
-    books_of(root)
-    land_company(root)
-    books.run(root)
-    exports_before = {name: value for name, value in hashes(root).items() if name.startswith("exports/")}
-    land_calls(root, "c.jsonl", call(5, "2026-10-14T10:00:00Z"))
+    exports_before = {name: value for name, value in hashes(again).items() if name.startswith("exports/")}
+    land_calls(again, "c.jsonl", call(5, "2026-10-14T10:00:00Z"))
     fail_a_check(monkeypatch, "ledger_costs")
 
-    code, report = run(root)
+    code, report = run(again)
 
     assert (code, report["is_blocked"], report["published"]) == (BLOCKED, True, [])
     assert {result["table"] for result in report["failed"]} == {"ledger_costs"}
-    assert {name: value for name, value in hashes(root).items() if name.startswith("exports/")} == exports_before
-    assert (root.table("ledger_costs") / "day=2026-10-14").is_dir()
-    assert (root.table("ledger_record_fates") / "day=2026-10-14").is_dir()
-    assert not (root.table("ledger_showback_days") / "day=2026-10-14").exists()
+    assert {name: value for name, value in hashes(again).items() if name.startswith("exports/")} == exports_before
+    assert (again.table("ledger_costs") / "day=2026-10-14").is_dir()
+    assert (again.table("ledger_record_fates") / "day=2026-10-14").is_dir()
+    assert not (again.table("ledger_showback_days") / "day=2026-10-14").exists()
     with dg.DagsterInstance.get() as instance:
         assert instance.get_materialized_partitions(dg.AssetKey("ledger_costs")) == {"2026-10-12"}
         assert instance.get_latest_materialization_event(SHOWBACK) is None
 
     # It stays failed, and what depends on it stays held back, until it is mended.
-    code, report = run(root)
+    code, report = run(again)
     assert (code, report["is_blocked"]) == (BLOCKED, True)
-    assert not (root.table("ledger_showback_days") / "day=2026-10-14").exists()
+    assert not (again.table("ledger_showback_days") / "day=2026-10-14").exists()
 
 
-def test_a_fault_in_a_reference_file_publishes_nothing(root, books_of):
-    books_of(root)
-    land_company(root)
-    root.reference.mkdir()
-    faulty = root.reference / "budgets.csv"
+def test_a_fault_in_a_reference_file_publishes_nothing(again):
+    again.reference.mkdir()
+    faulty = again.reference / "budgets.csv"
     faulty.write_text("scope_kind,scope_value,month,budget_usd\nteam,core,,plenty\n", encoding="utf-8")
 
-    code, report = run(root)
+    code, report = run(again)
 
     assert (code, report["published"]) == (BLOCKED, [])
     assert report["problems"][0].startswith("reference/budgets.csv, line 2, column budget_usd")
-    assert root.views.is_file()
+    assert again.views.is_file()
 
     faulty.unlink()
-    code, report = run(root)
+    code, report = run(again)
     assert code == DONE
     assert report["published"] != []
 
 
-def test_a_query_that_fails_ends_in_a_sentence_and_exit_code_1(root, books_of, monkeypatch, capsys):
-    books_of(root)
-    land_company(root)
-    broken = {name: model for name, model in models().items()}
+def test_a_query_that_fails_ends_in_a_sentence_and_exit_code_1(again, monkeypatch, capsys):
+    broken = dict(models())
     broken["ledger_clock"] = replace(broken["ledger_clock"], query="select 1 as clock")
     monkeypatch.setattr(books, "models", lambda: broken)
 
-    code, report = run(root)
+    code, report = run(again)
 
     assert (code, report) == (FAILED, {})
     said = capsys.readouterr().err

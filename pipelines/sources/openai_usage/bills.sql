@@ -45,7 +45,8 @@ select
     r.project_name as sub_account_name,
     bucket_start_at as charge_start_at,
     bucket_end_at as charge_end_at,
-    'Usage' as charge_category,
+    -- A negative line that names no model gives money back: it is a credit, not use.
+    case when try_cast(r.amount.value as decimal(38, 12)) < 0 and parts.model = '' then 'Credit' else 'Usage' end as charge_category,
     try_cast(r.amount.value as decimal(38, 12)) as billed_amount,
     upper(r.amount.currency) as currency,
     'dollars_float' as amount_scale_source,

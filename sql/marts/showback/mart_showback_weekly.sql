@@ -66,7 +66,7 @@ checks:
       where i.month_start_date in (select month_start_date from mart_showback_weekly)
           and (s.billed is distinct from i.invoiced_cost_billing_currency or s.usd is distinct from i.invoiced_cost_usd)
     text: the rows of an account and month sum to its invoice, in its currency and in USD
-question: What does each team bear this month, and how much of it is direct?
+question: What does each team bear month by month, and how much of it is direct?
 answer: >-
   select billing_month, team, sum(invoiced_cost_usd) as invoiced_cost_usd, sum(direct_cost_usd) as direct_cost_usd
   from mart_showback_weekly group by billing_month, team order by billing_month, invoiced_cost_usd desc
@@ -278,9 +278,16 @@ model_coverage as (
 ),
 
 limits as (
-    select cast(max(threshold) as decimal(9, 6)) as spread_min_coverage
-    from ref_thresholds
-    where name = 'spread_min_coverage' and scope_kind is null
+    select
+        m.month_start_date,
+        coalesce(max(l.threshold_number), cast(0 as decimal(18, 9))) as spread_min_coverage,
+    from (select distinct month_start_date from parts) as m
+    left join ref_limits as l
+        on l.limit_name = 'spread_min_coverage'
+        and l.scope_kind = ''
+        and m.month_start_date >= l.valid_from_date
+        and m.month_start_date < l.valid_to_date
+    group by m.month_start_date
 ),
 
 lines as (
@@ -305,13 +312,14 @@ cells as (
         l.kind,
         l.part,
         l.account_month,
+        l.month_start_date,
         l.model_canonical,
         l.token_type,
         cast(sum(l.list_units) as hugeint) as list_units,
         cast(sum(l.billed_units - l.list_units) as hugeint) as discount_units,
     from lines as l
     where l.charge_category = 'Usage' and l.model_canonical is not null and l.token_type is not null
-    group by l.kind, l.part, l.account_month, l.model_canonical, l.token_type
+    group by l.kind, l.part, l.account_month, l.month_start_date, l.model_canonical, l.token_type
 ),
 
 traced_cells as (
@@ -333,7 +341,7 @@ matched as (
         end as direct_units,
         m.billed_tokens > 0 and m.traced_tokens < m.billed_tokens * x.spread_min_coverage as is_kept_back,
     from cells as c
-    cross join limits as x
+    inner join limits as x on c.month_start_date = x.month_start_date
     left join billed_tokens as b on c.part = b.part and c.model_canonical = b.model_canonical and c.token_type = b.token_type
     left join traced_cells as t on c.part = t.part and c.model_canonical = t.model_canonical and c.token_type = t.token_type
     left join model_coverage as m on c.account_month = m.account_month and c.model_canonical = m.model_canonical

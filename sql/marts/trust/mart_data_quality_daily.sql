@@ -68,11 +68,13 @@ calls as (
 
 limits as (
     select
-        cast(max(case when name = 'unpriced_warn_share' then threshold end) as decimal(9, 6)) as unpriced_warn_share,
-        cast(max(case when name = 'unpriced_fail_share' then threshold end) as decimal(9, 6)) as unpriced_fail_share,
-        cast(max(case when name = 'quarantine_warn_share' then threshold end) as decimal(9, 6)) as quarantine_warn_share,
-    from ref_thresholds
-    where scope_kind is null
+        d.usage_date,
+        max(case when l.limit_name = 'unpriced_warn_share' then l.threshold_number end) as unpriced_warn_share,
+        max(case when l.limit_name = 'unpriced_fail_share' then l.threshold_number end) as unpriced_fail_share,
+        max(case when l.limit_name = 'quarantine_warn_share' then l.threshold_number end) as quarantine_warn_share,
+    from (select distinct usage_date from fates) as d
+    left join ref_limits as l on l.scope_kind = '' and d.usage_date >= l.valid_from_date and d.usage_date < l.valid_to_date
+    group by d.usage_date
 )
 
 select
@@ -99,5 +101,5 @@ select
         else 'ok'
     end as verdict,
 from fates as f
-cross join limits as l
+inner join limits as l on f.usage_date = l.usage_date
 left join calls as c on f.usage_date = c.usage_date and f.source = c.source
