@@ -80,7 +80,9 @@ def table_types() -> dict[str, dict[str, str]]:
     staged = {shape.table: shape.types for shape in shapes().values()}
     references = {table.table: reference_types(table) for table in TABLES.values()}
     references |= {name: types for name, (_, types) in _book_tables().items()}
-    return {**staged, **references, **{name: model.types for name, model in models().items()}}
+    references |= {name: model.types for name, model in models().items() if model.layer == "reference"}
+    made = {name: model.types for name, model in models().items() if model.layer != "reference"}
+    return {**staged, **references, **made}
 
 
 def reference_types(table: ReferenceTable) -> dict[str, str]:
