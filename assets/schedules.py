@@ -16,6 +16,7 @@ import dagster as dg
 
 from assets.exports import SHOWBACK
 from assets.runs import Work, data_root, outstanding, reading_books
+from assets.sources import source_assets
 from pipelines.books import Books
 from pipelines.landing import listing
 from pipelines.paths import DataRoot
@@ -32,7 +33,7 @@ _LOOK_EVERY_S = 30
 _FRESH = "Nothing is out of date."
 _Answer = TypeVar("_Answer")
 
-_FIRST_STEPS = dg.AssetSelection.groups("reference", "landing", "staged")
+_FIRST_STEPS = dg.AssetSelection.assets(*(key for asset in source_assets() for key in asset.keys))
 
 INGEST = dg.define_asset_job(
     "ingest",

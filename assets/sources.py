@@ -1,6 +1,7 @@
 """What a run starts from: reference tables and the price book, one asset a source, one a staged shape."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 # Dagster reads the annotations of steps and wants them whole, so no `from __future__ import annotations`.
 import dagster as dg
@@ -28,7 +29,8 @@ def landing_key(source: str) -> dg.AssetKey:
     return dg.AssetKey(["landing", source])
 
 
-def source_assets() -> list[dg.AssetsDefinition]:
+@cache
+def source_assets() -> Sequence[dg.AssetsDefinition]:
     """All of them, in the order of a row's journey."""
     found = sources().values()
     register = _staged_asset(landing.TABLE, _first_line(landing.FileVersion), list(found), None)

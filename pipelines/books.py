@@ -13,13 +13,14 @@ from typing import Any
 
 import duckdb
 
-from pipelines import checks, exports, prices, reference, views
+from pipelines import checks, exports, reference, views
 from pipelines.checks import CheckResult
 from pipelines.engine import connect
 from pipelines.lake import Lake, digest, run_lock, sweep
 from pipelines.models import Model, models
 from pipelines.paths import DataRoot
 from pipelines.planner import EVER, Plan, Planner, Span
+from pipelines.prices.version import source_version
 from pipelines.reading import Reader, ReadReport
 from pipelines.reference import Problem
 from pipelines.runner import Built, build, check_partitions, label
@@ -143,7 +144,7 @@ class Books:
 
     def _book_fingerprint(self) -> str:
         hashes = [part.content_hash for table in _BOOK_INPUTS if (part := self.lake.part(table, None))]
-        return digest([prices.source_version(), *hashes])
+        return digest([source_version(), *hashes])
 
     def _book_built(self) -> str:
         part = self.lake.part("ref_price_book", None)
@@ -153,8 +154,10 @@ class Books:
         fingerprint = self._book_fingerprint()
         if fingerprint == self._book_built():
             return []
+        from pipelines.prices.book import build_book
+
         self._progress("building the price book")
-        book = prices.build_book(*(reference.frame_of(self.lake, table) for table in _BOOK_INPUTS))
+        book = build_book(*(reference.frame_of(self.lake, table) for table in _BOOK_INPUTS))
         for table, frame in reversed(book.tables.items()):
             reference.write_frame(self.con, self.root, self.lake, table, frame, fingerprint)
         return list(book.problems)

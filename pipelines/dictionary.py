@@ -96,7 +96,9 @@ def _sections() -> Iterator[tuple[str, str, list[tuple[str, str, str]]]]:
     yield "Staged", "What the sources read out of the landing files, before anything is decided.", staged
     references = [(table.table, table.about, _reference_page(table)) for table in TABLES.values()]
     references += [(name, about, _book_page(name, about)) for name, (about, _) in _book_tables().items()]
-    references += [(name, model.about, _model_page(model)) for name, model in models().items() if model.layer == "reference"]
+    references += [
+        (name, model.about, _model_page(model)) for name, model in models().items() if model.layer == "reference"
+    ]
     yield (
         "Reference",
         "Tables that people edit, `reference/<name>.csv` of the data root over what is shipped.",

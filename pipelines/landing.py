@@ -11,8 +11,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.lake import Lake, digest
 from pipelines.paths import DataRoot
@@ -126,12 +126,21 @@ def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
                 yield entry
 
 
-def fingerprint_of(path: Path) -> tuple[str, list[tuple[int, int]]]:
-    """sha256 of a file, and where it can be cut between lines into pieces: (offset, lines before it).
+@dataclass(frozen=True)
+class Contents:
+    """What one pass over a file's bytes finds: ``lines`` counts one that is not ended; ``cuts`` are (offset, lines before it).
 
-    One pass finds both. A file of one piece, or without lines, has no cuts.
+    Cuts are places between lines where a large file can be cut into pieces. A file of one piece, or without lines, has none.
     """
-    content, offset, lines, piece_start = hashlib.sha256(), 0, 0, 0
+
+    sha256: str
+    lines: int
+    cuts: tuple[tuple[int, int], ...]
+
+
+def contents_of(path: Path) -> Contents:
+    """Hash, lines and cuts of a file as it lies there."""
+    content, offset, lines, piece_start, last = hashlib.sha256(), 0, 0, 0, b"\n"
     cuts: list[tuple[int, int]] = []
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
@@ -142,7 +151,8 @@ def fingerprint_of(path: Path) -> tuple[str, list[tuple[int, int]]]:
                 cuts.append((piece_start, lines + block.count(b"\n", 0, end)))
             lines += block.count(b"\n")
             offset += len(block)
-    return content.hexdigest(), [cut for cut in cuts if cut[0] < offset]
+            last = block[-1:]
+    return Contents(content.hexdigest(), lines + (last != b"\n"), tuple(cut for cut in cuts if cut[0] < offset))
 
 
 def pulled_at_of(name: str, mtime_ns: int) -> datetime:
@@ -160,8 +170,9 @@ class Register:
         self._root, self._lake = root, lake
         self._path = root.partition(TABLE, None, None)
         self._versions: dict[tuple[str, str], FileVersion] = {}
+        self.is_changed = False
         if self._path.is_file():
-            for row in pq.read_table(self._path).to_pylist():
+            for row in pl.read_parquet(self._path).iter_rows(named=True):
                 version = FileVersion(**row)
                 self._versions[version.path, version.sha256] = version
 
@@ -176,7 +187,12 @@ class Register:
         """Names of the fragments that hold rows of some version that counts."""
         return {version.batch for version in self if version.state == "current" and version.batch}
 
+    def find(self, path: str, sha256: str) -> FileVersion | None:
+        """What is known of these bytes under this path, also where newer ones have taken their place."""
+        return self._versions.get((path, sha256))
+
     def add(self, version: FileVersion) -> None:
+        self.is_changed |= self._versions.get((version.path, version.sha256)) != version
         self._versions[version.path, version.sha256] = version
 
     def change(self, version: FileVersion, **changes: object) -> None:
@@ -194,6 +210,7 @@ class Register:
         temporary = self._lake.write(con, "select * from register_rows", self._path, timeless, "1")
         con.unregister("register_rows")
         self._lake.put(temporary, self._path, TABLE, None)
+        self.is_changed = False
 
 
 def last_day_allowed(first_seen_at: datetime) -> date:

@@ -211,9 +211,7 @@ def parse(path: Path, folder: Path) -> Model:
 
 def inputs(query: str, where: str = "query") -> frozenset[str]:
     """The tables that a query reads, parsed from it (common table expressions are not tables)."""
-    with duckdb.connect() as con:
-        row = one_row(con, "select json_serialize_sql(?)", [query])
-    tree = json.loads(row[0])
+    tree = json.loads(one_row(_parser(), "select json_serialize_sql(?)", [query])[0])
     if tree.get("error"):
         raise ModelError(f"{where}: not a query that DuckDB can parse: {tree.get('error_message')}")
     tables: set[str] = set()
@@ -230,6 +228,12 @@ def inputs(query: str, where: str = "query") -> frozenset[str]:
         elif isinstance(node, list):
             stack.extend(node)
     return frozenset(tables - ctes)
+
+
+@cache
+def _parser() -> duckdb.DuckDBPyConnection:
+    """One connection for parsing: opening one costs more than parsing a file."""
+    return duckdb.connect()
 
 
 def _partition_column(where: str, header: Mapping[str, Any], columns: Iterable[Column], grain: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ written first and count from the moment the register names their batch, so a run
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ import duckdb
 from pipelines.contract import shapes
 from pipelines.engine import quoted
 from pipelines.lake import Lake, digest, replace_text
-from pipelines.landing import FileVersion, Found, Register, fingerprint_of, listing, pulled_at_of
+from pipelines.landing import Contents, FileVersion, Found, Register, contents_of, listing, pulled_at_of
 from pipelines.paths import DataRoot
 from pipelines.records import compression_of, head_of
 from pipelines.settings import Settings
@@ -28,6 +29,19 @@ from pipelines.staging import OUR_FAULT, Pending, Stager
 
 BATCH_BYTES = 64 << 20
 BATCH_FILES = 2_000
+# Longer names of lists in quarantine/ are shortened.
+_NAME_BYTES = 200
+# What a copy takes over from the path that held its bytes.
+_INHERITED = (
+    "schema_version",
+    "reading_version",
+    "batch",
+    "records",
+    "quarantined",
+    "context",
+    "first_record_at",
+    "last_record_at",
+)
 
 
 @dataclass
@@ -37,6 +51,19 @@ class ReadReport:
     files_read: list[FileVersion] = field(default_factory=list)
     files_listed: int = 0
     warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """A file whose bytes are new under its path or are to be read again; ``known`` is what counted there so far."""
+
+    found: Found
+    contents: Contents
+    known: FileVersion | None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return (self.found.source, self.found.source_account, self.contents.sha256)
 
 
 class Reader:
@@ -77,11 +104,15 @@ class Reader:
             )
         self.clean()
         self._stager = Stager(self._con, self._root, self._lake, self._settings, self._keep)
-        pending, retired = self._compare(found, full, report)
+        changed = self._changed(found, full, report)
+        to_read, retired = self._sort(changed)
         self._retire(retired)
-        for batch in _batches(pending):
+        for batch in _batches(self._recognised(to_read, report)):
             self._read_batch(batch, report)
-        if pending or retired:
+        self._settle_copies()
+        if self.register.is_changed:
+            self.register.save(self._con)
+        if to_read or retired:
             self.clean()
         return report
 
@@ -94,58 +125,112 @@ class Reader:
                     self._lake.remove(shape.table, part)
 
     # ---- what is new
-    def _compare(
-        self, found: Iterable[Found], full: bool, report: ReadReport
-    ) -> tuple[list[Pending], list[FileVersion]]:
+    def _changed(self, found: Iterable[Found], full: bool, report: ReadReport) -> list[_Changed]:
         live = self.register.live()
-        holders = {version.key: version for version in live.values() if version.state == "current"}
-        pending: list[Pending] = []
-        retired: list[FileVersion] = []
+        held = {version.key for version in live.values() if version.state == "current"}
+        changed: list[_Changed] = []
         for file in found:
             known = live.get(file.name)
-            source = self._sources[file.source]
-            current_reading = known is not None and known.reading_version == self._reading_version(source)
-            if self._is_known(file, known) and not full:
+            # A killed run leaves a copy of what it had not read yet.
+            is_orphan = known is not None and known.state == "copy" and known.key not in held
+            if self._is_known(file, known) and not is_orphan and not full:
                 continue
-            sha256, cuts = fingerprint_of(file.path)
-            if known is not None and known.sha256 == sha256 and current_reading and not full:
-                self.register.change(known, mtime_ns=file.mtime_ns)
-                continue
-            first_seen_at = known.first_seen_at if known is not None and known.sha256 == sha256 else self._now
-            if known is not None:
-                if known.sha256 != sha256:
-                    self.register.change(known, state="replaced")
-                retired.append(known)
-            holder = holders.get((file.source, file.source_account, sha256))
-            if holder is not None and holder.path != file.name:
-                self.register.add(
-                    self._version(
-                        file, sha256, first_seen_at, source, "copy", records=holder.records, reason=holder.path
-                    )
+            try:
+                contents = contents_of(file.path)
+            except OSError as error:
+                report.warnings.append(
+                    f"{file.name}: it cannot be opened ({error.strerror}). The other files were read; the next run tries it again."
                 )
                 continue
-            head = head_of(file.path)
+            is_same = known is not None and known.sha256 == contents.sha256 and self._is_current(known)
+            if known is not None and is_same and not is_orphan and not full:
+                self.register.change(known, mtime_ns=file.mtime_ns)
+            else:
+                changed.append(_Changed(file, contents, known))
+        return changed
+
+    def _sort(self, changed: Sequence[_Changed]) -> tuple[list[_Changed], list[FileVersion]]:
+        """What is to be read, and the versions whose rows no longer count.
+
+        Bytes that another path of the account holds are a copy, and are not read twice. Where a version is replaced whose
+        bytes have a copy elsewhere, that path takes over its rows.
+        """
+        paths = {one.found.name for one in changed}
+        heirs = {v.key: v for v in self.register if v.state == "copy" and v.path not in paths}
+        retired: list[FileVersion] = []
+        for known, sha256 in ((one.known, one.contents.sha256) for one in changed if one.known is not None):
+            if known.sha256 == sha256:
+                # Until it is read, nothing of it counts: were this run killed, the next one would read it.
+                self.register.change(known, batch="", reading_version="")
+            else:
+                self.register.change(known, state="replaced")
+                heir = heirs.pop(known.key, None) if known.state == "current" else None
+                if heir is not None:
+                    self.register.change(heir, **{name: getattr(known, name) for name in _INHERITED}, state="current")
+                    continue
+            if known.batch:
+                retired.append(known)
+        holders = {v.key: v for v in self.register if v.state == "current" and v.path not in paths}
+        to_read: list[_Changed] = []
+        for one in changed:
+            holder = holders.get(one.key)
+            if holder is not None and self._is_current(holder):
+                self.register.add(self._version(one.found, one.contents.sha256, "copy", reason=holder.path))
+                continue
+            if holder is not None:
+                # The rows of a file that is gone, read in an older way: the same bytes lie here and are read anew.
+                self.register.change(holder, state="copy", batch="", reason=one.found.name)
+                retired.append(holder)
+            to_read.append(one)
+            holders[one.key] = self._version(one.found, one.contents.sha256, "current")
+        return to_read, retired
+
+    def _recognised(self, changed: Iterable[_Changed], report: ReadReport) -> list[Pending]:
+        pending: list[Pending] = []
+        for one in changed:
+            file, sha256 = one.found, one.contents.sha256
             try:
-                recognised = source.recognise(file.path.name, head)
+                recognised = self._sources[file.source].recognise(file.path.name, head_of(file.path))
             except Unreadable as error:
-                self._refuse(file, sha256, first_seen_at, source, str(error), report)
+                self._refuse(file, sha256, str(error), report)
                 continue
             with file.path.open("rb") as opened:
                 compression = compression_of(opened.read(4))
+            version = self._version(file, sha256, "current")
             pending.append(
-                Pending(file, sha256, cuts, compression, recognised.layout, recognised.schema_version, first_seen_at)
+                Pending(
+                    file,
+                    one.contents,
+                    compression,
+                    recognised.layout,
+                    recognised.schema_version,
+                    version.first_seen_at,
+                    version.pulled_at,
+                )
             )
-            holders[file.source, file.source_account, sha256] = self._version(
-                file, sha256, first_seen_at, source, "current"
-            )
-        return pending, retired
+        return pending
+
+    def _settle_copies(self) -> None:
+        """What is said of a copy follows the path that holds its rows; bytes that cannot be read are refused everywhere."""
+        holders = {version.key: version for version in self.register if version.state == "refused"}
+        holders |= {version.key: version for version in self.register if version.state == "current"}
+        for copy in [version for version in self.register if version.state == "copy"]:
+            holder = holders.get(copy.key)
+            if holder is not None and holder.state == "refused":
+                self.register.change(copy, state="refused", records=1, quarantined=1, reason=holder.reason)
+            elif holder is not None:
+                self.register.change(copy, records=holder.records, reason=holder.path)
 
     def _is_known(self, file: Found, known: FileVersion | None) -> bool:
         return (
             known is not None
             and (known.file_bytes, known.mtime_ns) == (file.size, file.mtime_ns)
-            and known.reading_version == self._reading_version(self._sources[file.source])
+            and self._is_current(known)
         )
+
+    def _is_current(self, version: FileVersion) -> bool:
+        """Whether it was read the way files are read now."""
+        return version.reading_version == self._reading_version(self._sources[version.source])
 
     def _reading_version(self, source: Source) -> str:
         kept = "|".join(self._keep) if source.keeps_attributes else ""
@@ -155,13 +240,13 @@ class Reader:
         self,
         file: Found,
         sha256: str,
-        first_seen_at: datetime,
-        source: Source,
         state: str,
         *,
         records: int = 0,
         reason: str = "",
     ) -> FileVersion:
+        """A version with what the folder listing knows of it. Its instants are those of the first time it was seen."""
+        seen = self.register.find(file.name, sha256)
         return FileVersion(
             path=file.name,
             source=file.source,
@@ -169,10 +254,10 @@ class Reader:
             sha256=sha256,
             file_bytes=file.size,
             mtime_ns=file.mtime_ns,
-            first_seen_at=first_seen_at,
-            pulled_at=pulled_at_of(file.path.name, file.mtime_ns),
+            first_seen_at=seen.first_seen_at if seen else self._now,
+            pulled_at=seen.pulled_at if seen else pulled_at_of(file.path.name, file.mtime_ns),
             schema_version="",
-            reading_version=self._reading_version(source),
+            reading_version=self._reading_version(self._sources[file.source]),
             state=state,
             batch="",
             records=records,
@@ -183,49 +268,20 @@ class Reader:
             last_record_at=None,
         )
 
-    def _refuse(
-        self, file: Found, sha256: str, first_seen_at: datetime, source: Source, reason: str, report: ReadReport
-    ) -> None:
+    def _refuse(self, file: Found, sha256: str, reason: str, report: ReadReport) -> None:
         """Nothing of the file can be read: it counts as one quarantined record, and the other files go on."""
-        version = self._version(file, sha256, first_seen_at, source, "refused", records=1, reason=reason)
+        version = self._version(file, sha256, "refused", records=1, reason=reason)
         version = replace(version, quarantined=1)
         self.register.add(version)
         self.register.save(self._con)
         report.files_read.append(version)
         report.warnings.append(f"{file.name}: {reason}. Nothing of it was booked; the other files were.")
-        self._list_refusals(file.source, file.path.name, [{"file": file.name, "line": None, "reason": reason}])
+        self._list_refusals(file, [{"file": file.name, "line": None, "reason": reason}])
 
     # ---- what no longer counts
     def _retire(self, retired: Sequence[FileVersion]) -> None:
-        """Take the rows of replaced versions out of the fragments that they share with others.
-
-        A version's bytes may still lie under another path (a copy): then that path takes them over.
-        """
+        """Take the rows of versions that no longer count out of the fragments that they share with others."""
         for version in retired:
-            heir = next(
-                (v for v in self.register if v.state == "copy" and v.key == version.key and v.path != version.path),
-                None,
-            )
-            if heir is not None:
-                self.register.change(
-                    heir,
-                    **{
-                        name: getattr(version, name)
-                        for name in (
-                            "schema_version",
-                            "batch",
-                            "quarantined",
-                            "context",
-                            "first_record_at",
-                            "last_record_at",
-                        )
-                    },
-                    state="current",
-                    reason="",
-                )
-                continue
-            if not version.batch:
-                continue
             others = [
                 v for v in self.register if v.state == "current" and v.batch == version.batch and v.path != version.path
             ]
@@ -271,11 +327,11 @@ class Reader:
                 for one in batch:
                     self._read_batch([one], report)
                 return
-            reason = str(error).splitlines()[0]
-            self._refuse(batch[0].found, batch[0].sha256, batch[0].first_seen_at, source, reason, report)
+            reason = _reason(error, self._root)
+            self._refuse(batch[0].found, batch[0].sha256, reason, report)
             return
         for one, count in zip(batch, counts, strict=True):
-            plain = self._version(one.found, one.sha256, one.first_seen_at, source, "current")
+            plain = self._version(one.found, one.sha256, "current")
             version = replace(
                 plain,
                 schema_version=one.schema_version,
@@ -288,15 +344,23 @@ class Reader:
             )
             self.register.add(version)
             report.files_read.append(version)
+            self._list_refusals(one.found, count.refusals)
             if version.quarantined:
-                self._list_refusals(one.found.source, one.found.path.name, count.refusals)
                 report.warnings.append(_sentence(version, count.refusals[0] if count.refusals else None))
         self.register.save(self._con)
 
-    def _list_refusals(self, source: str, file_name: str, lines: Sequence[Mapping[str, object]]) -> None:
+    def _list_refusals(self, file: Found, lines: Sequence[Mapping[str, object]]) -> None:
+        """The readable list of what is refused of a file now; none where nothing is."""
+        name = "__".join(file.path.relative_to(self._root.landing / file.source).parts)
+        if len(name.encode()) > _NAME_BYTES:
+            name = f"{digest([name])[:20]}__{file.path.name[:60]}"
+        path = self._root.refusals(file.source, name)
+        if not lines:
+            path.unlink(missing_ok=True)
+            return
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         with suppress(OSError):
-            replace_text(self._root.refusals(source, file_name), text)
+            replace_text(path, text)
 
 
 def _batches(pending: Sequence[Pending]) -> Iterable[list[Pending]]:
@@ -323,6 +387,15 @@ def batch_of(path: str) -> str:
 
 def _batch_name(hashes: Iterable[str]) -> str:
     return digest(sorted(hashes))[:20]
+
+
+def _reason(error: Exception, root: DataRoot) -> str:
+    """What an error says, without what the file holds and where the data root is."""
+    text = str(error).splitlines()[0].replace(f"{root.path}/", "")
+    if torn := re.search(r"Malformed JSON .*at byte (\d+) .*?: (.*)", text):
+        return f"not JSON at byte {torn[1]} ({torn[2].strip(' .')}); expected it whole"
+    text = re.sub(r" +Input: .*|, but got (\w+):.*", lambda found: f", but got {found[1]}" if found[1] else "", text)
+    return re.sub(r'"([^"]{40})[^"]*"', r'"\1..."', text).strip(" .")
 
 
 def _sentence(version: FileVersion, first: Mapping[str, object] | None) -> str:

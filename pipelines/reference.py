@@ -232,15 +232,19 @@ def template(table: ReferenceTable) -> str:
 def refresh(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> list[Problem]:
     """Bring every ``ref_<name>`` up to date with its files; what is wrong with them comes back."""
     problems: list[Problem] = []
-    if root.reference.is_dir():
-        for path in sorted(root.reference.glob("*.csv")):
-            if path.stem not in TABLES:
-                problems.append(
-                    Problem(root.relative(path), None, "", f"no such table. Known are {', '.join(sorted(TABLES))}")
-                )
+    for path in _strangers(root):
+        problems.append(Problem(root.relative(path), None, "", f"no such table. Known are {', '.join(sorted(TABLES))}"))
     for table in TABLES.values():
         problems += _refresh(con, root, lake, table)
     return problems
+
+
+def _strangers(root: DataRoot) -> list[Path]:
+    """CSV files, however their ending is written, that are the file of no table."""
+    if not root.reference.is_dir():
+        return []
+    known = {f"{name}.csv" for name in TABLES}
+    return sorted(path for path in root.reference.iterdir() if path.suffix.lower() == ".csv" and path.name not in known)
 
 
 def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[str, object]], list[Problem]]:
@@ -268,6 +272,8 @@ def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[st
                         f"an unknown column. Known are {', '.join([*fields, 'why', 'source_ref'])}",
                     )
                 )
+            if header.count(name) > 1:
+                problems.append(Problem(shown_as, rows.line_num, name, "a second column of that name"))
         for field in table.fields:
             if field.required and field.name not in header:
                 problems.append(Problem(shown_as, rows.line_num, field.name, "the column is missing"))
@@ -305,14 +311,21 @@ def _value(field: Field, cell: str) -> tuple[object, str]:
     read_as: Mapping[str, Callable[[str], object]] = {
         "date": date.fromisoformat,
         "instant": _instant,
-        "whole": int,
+        "whole": _whole,
         "amount": _amount,
         "text": str,
     }
     try:
         return read_as[field.kind](cell), ""
-    except (ValueError, InvalidOperation):
+    except (ValueError, OverflowError, InvalidOperation):
         return None, f"{cell!r}, expected {_EXPECTED[field.kind]}"
+
+
+def _whole(cell: str) -> int:
+    value = int(cell)
+    if not -(2**63) <= value < 2**63:
+        raise ValueError(cell)
+    return value
 
 
 def _amount(cell: str) -> Decimal:
@@ -342,9 +355,8 @@ def _disorder(values: Mapping[str, object]) -> list[str]:
 
 def is_stale(root: DataRoot, lake: Lake) -> bool:
     """Whether a table differs from its files, or a file has a fault (then its table is never up to date)."""
-    strangers = root.reference.is_dir() and any(path.stem not in TABLES for path in root.reference.glob("*.csv"))
     parts = {table.name: lake.part(table.table, None) for table in TABLES.values()}
-    return strangers or any(
+    return bool(_strangers(root)) or any(
         part is None or part.fingerprint != _fingerprint(root, TABLES[name]) for name, part in parts.items()
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -27,6 +28,9 @@ TEMPLATE = """\
 # memory_limit = "2GB"
 # threads = 2
 """
+
+
+_MEMORY = re.compile(r"[1-9]\d*(\.\d+)? ?([KMGT]i?)?B", re.IGNORECASE)
 
 
 class SettingsError(ValueError):
@@ -59,7 +63,7 @@ def load(path: Path) -> Settings:
     if not path.is_file():
         return Settings()
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
+        given = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path.name}: not TOML ({error}). Mend that line, then run again.") from error
     kinds = {field.name: type(field.default) for field in fields(Settings) if field.name != "pseudonym_key"}
@@ -70,11 +74,17 @@ def load(path: Path) -> Settings:
         wanted = list if kinds[key] is tuple else kinds[key]
         if type(value) is not wanted:
             raise SettingsError(f"{path.name}: {key} is {value!r}, expected a {wanted.__name__}.")
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+            raise SettingsError(f"{path.name}: {key} is {value!r}, expected a list of texts.")
         values[key] = tuple(value) if isinstance(value, list) else value
+    if (threads := values.get("threads")) is not None and int(str(threads)) < 1:
+        raise SettingsError(f"{path.name}: threads is {threads}, expected 1 or more.")
+    if (limit := values.get("memory_limit")) is not None and not _MEMORY.fullmatch(str(limit)):
+        raise SettingsError(f"{path.name}: memory_limit is {limit!r}, expected a size such as '2GB' or '800MB'.")
     if "reporting_time_zone" in values:
         try:
             ZoneInfo(str(values["reporting_time_zone"]))
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise SettingsError(
                 f"{path.name}: reporting_time_zone {values['reporting_time_zone']!r} is not a known time zone."
             ) from error
@@ -82,5 +92,8 @@ def load(path: Path) -> Settings:
         key_path = path.parent / str(key_file)
         if not key_path.is_file():
             raise SettingsError(f"{path.name}: pseudonym_key_file {key_file!r} does not exist beside it.")
-        values["pseudonym_key"] = key_path.read_text(encoding="utf-8").strip()
+        key_text = key_path.read_bytes().decode("utf-8", "replace").strip()
+        if not key_text or "\ufffd" in key_text:
+            raise SettingsError(f"{path.name}: pseudonym_key_file {key_file!r} is empty or no text, expected one line.")
+        values["pseudonym_key"] = key_text
     return Settings(**values)  # type: ignore[arg-type]

@@ -17,9 +17,9 @@ import pyarrow as pa
 from pipelines.contract import LINEAGE_NAMES, Shape, shapes
 from pipelines.engine import listed, one_row, quoted
 from pipelines.lake import Lake
-from pipelines.landing import Found, last_day_allowed, pulled_at_of
+from pipelines.landing import Contents, Found, last_day_allowed
 from pipelines.paths import DataRoot
-from pipelines.records import Readable, pieces_of
+from pipelines.records import Readable, count_lines, pieces_of
 from pipelines.settings import Settings
 from pipelines.sources import Source
 
@@ -71,17 +71,27 @@ _DERIVED: Mapping[str, Mapping[str, str]] = {
     "windows": {"pulled_at": "f.pulled_at"},
 }
 
+# No API that bills tokens is older: an instant before it is a clock's zero.
+_FIRST_INSTANT = "timestamptz '2000-01-01 00:00:00+00'"
+
 # A text that is there and is not what it should be gives a sentence; so a cast never makes a null of it in silence.
 _MACROS = (
     "whole(text) as case when try_cast(text as decimal(38, 9)) = floor(try_cast(text as decimal(38, 9))) "
     "then try_cast(try_cast(text as decimal(38, 9)) as bigint) end",
     "wrong_count(field, text) as case when text is not null and coalesce(whole(text) < 0, true) "
     "then field || ' is ' || left(text, 40) || ', expected a whole number of 0 or more' end",
+    "wrong_small_count(field, text) as case when text is not null and coalesce(whole(text) not between 0 and 2147483647, true) "
+    "then field || ' is ' || left(text, 40) || ', expected a whole number from 0 to 2147483647' end",
+    "wrong_usd(field, text) as case when text is not null and try_cast(text as decimal(18, 12)) is null "
+    "then field || ' is ' || left(text, 40) || ', expected an amount in USD below 1000000' end",
+    "wrong_json(field, text, wanted) as case "
+    "when text is not null and coalesce(json_type(try_cast(text as json)), '') not in (wanted, 'NULL') "
+    "then field || ' is ' || left(text, 40) || ', expected a JSON ' || lower(wanted) end",
     "wrong_amount(field, text) as case when text is not null and try_cast(text as decimal(38, 12)) is null "
     "then field || ' is ' || left(text, 40) || ', expected a decimal number' end",
     "wrong_boolean(field, text) as case when text is not null and try_cast(text as boolean) is null "
     "then field || ' is ' || left(text, 40) || ', expected true or false' end",
-    "wrong_instant(field, text) as case when text is not null and try_cast(text as timestamptz) is null "
+    "wrong_instant(field, text) as case when text is not null and not coalesce(isfinite(try_cast(text as timestamptz)), false) "
     "then field || ' is ' || left(text, 40) || ', expected an instant in ISO 8601 such as 2026-11-18T12:00:00Z' end",
     "iso_instant(instant) as strftime(instant, '%Y-%m-%dT%H:%M:%S.%fZ')",
     "hex_id(text) as replace(lower(text), '-', '')",
@@ -93,12 +103,16 @@ class Pending:
     """A file to be read: what the folder listing and its first bytes say of it."""
 
     found: Found
-    sha256: str
-    cuts: Sequence[tuple[int, int]]
+    contents: Contents
     compression: str
     layout: str
     schema_version: str
     first_seen_at: datetime
+    pulled_at: datetime
+
+    @property
+    def sha256(self) -> str:
+        return self.contents.sha256
 
     @property
     def together(self) -> tuple[str, str, str, str, str]:
@@ -154,9 +168,15 @@ class Stager:
     def _pieces(self, batch: Sequence[Pending]) -> Iterator[list[Readable]]:
         if len(batch) == 1 and batch[0].layout == "jsonl":
             one = batch[0]
-            yield from ([piece] for piece in pieces_of(one.found.path, one.compression, one.cuts, self._root.scratch))
+            cuts, lines = one.contents.cuts, one.contents.lines
+            yield from (
+                [piece] for piece in pieces_of(one.found.path, one.compression, cuts, lines, self._root.scratch)
+            )
         else:
-            yield [Readable(n, one.found.path, one.layout, one.compression) for n, one in enumerate(batch)]
+            yield [
+                Readable(n, one.found.path, one.layout, one.compression, lines=_lines_of(one))
+                for n, one in enumerate(batch)
+            ]
 
     def _parse(self, source: Source, batch: Sequence[Pending], files: Sequence[Readable]) -> None:
         """Every shape of some files as a table ``staging_<shape>`` in file order, refused records among them."""
@@ -173,8 +193,8 @@ class Stager:
                     raise
                 careful = True
                 continue
-            # The quick way cannot tell blank lines, nor a field that is null from one that is missing.
-            if careful or not any(self._has_refusals(shape) for shape in source.queries):
+            # The quick way cannot tell a field that is null from one that is missing, and counts records, not lines.
+            if careful or not (self._has_refusals(source) or self._skips_lines(source, files)):
                 return
             careful = True
 
@@ -187,10 +207,7 @@ class Stager:
                 "source_schema_version": [one.schema_version for one in batch],
                 "source_file": [one.found.name for one in batch],
                 "source_file_sha256": [one.sha256 for one in batch],
-                "pulled_at": pa.array(
-                    [pulled_at_of(one.found.path.name, one.found.mtime_ns) for one in batch],
-                    pa.timestamp("us", tz="UTC"),
-                ),
+                "pulled_at": pa.array([one.pulled_at for one in batch], pa.timestamp("us", tz="UTC")),
                 "last_day": pa.array([last_day_allowed(one.first_seen_at) for one in batch], pa.date32()),
             }
         )
@@ -219,6 +236,8 @@ class Stager:
                     when g.refusal is not null then g.refusal
                     when {context} is not null then null
                     when {instant} is null then 'missing {shape.day_of}'
+                    when {instant} < {_FIRST_INSTANT}
+                        then 'in_the_distant_past: ' || strftime({instant}, '%Y-%m-%dT%H:%M:%SZ') || ', expected no year before 2000'
                     when cast({instant} as date) > f.last_day
                         then 'in_the_future: ' || strftime({instant}, '%Y-%m-%dT%H:%M:%SZ') || ', expected no day after ' || f.last_day
                 end as refusal,
@@ -240,8 +259,10 @@ class Stager:
         return f"cast({quoted(str(value))} as {type_})"
 
     def _column(self, name: str, type_: str, given: set[str], derived: Mapping[str, str]) -> str:
-        if name == "user_id" and "user_id" in given and not self._settings.keep_user_ids:
+        if name == "user_id" and "user_id" in given:
             cleaned = "nullif(nullif(trim(g.user_id), ''), 'undefined')"
+            if self._settings.keep_user_ids:
+                return f"{cleaned} as user_id"
             return f"'u-' || left(sha256({quoted(self._settings.pseudonym_key + '|')} || {cleaned}), 20) as user_id"
         if name in given and name in derived:
             value = f"coalesce(g.{name}, {derived[name]})"
@@ -255,8 +276,21 @@ class Stager:
             value = "null"
         return f'cast({value} as {type_}) as "{name}"'
 
-    def _has_refusals(self, shape: str) -> bool:
-        return bool(one_row(self._con, f"select count(refusal) from staging_{shape}")[0])
+    def _has_refusals(self, source: Source) -> bool:
+        return any(one_row(self._con, f"select count(refusal) from staging_{shape}")[0] for shape in source.queries)
+
+    def _skips_lines(self, source: Source, files: Sequence[Readable]) -> bool:
+        """Whether a file has more lines than records: then the place of a record is not its line."""
+        if all(file.lines is None for file in files):
+            return False
+        places = " union all ".join(f"select file_no, source_row from staging_{shape}" for shape in source.queries)
+        rows = self._con.execute(f"select file_no, max(source_row) from ({places}) group by file_no").fetchall()
+        last = dict(rows)
+        return any(
+            last.get(file.number, file.lines_before) != file.lines_before + file.lines
+            for file in files
+            if file.lines is not None
+        )
 
     def _write_fragments(self, shape: Shape, fragment: str) -> None:
         rows, day = f"staging_{shape.name}", shape.day_of
@@ -280,7 +314,7 @@ class Stager:
         selects = [
             f"""select file_no, {", ".join(LINEAGE_NAMES)},
                 coalesce(
-                    {shapes()[shape].day_of},
+                    case when {shapes()[shape].day_of} >= {_FIRST_INSTANT} then {shapes()[shape].day_of} end,
                     min({shapes()[shape].day_of}) filter (where refusal is null) over (partition by file_no),
                     (select any_value(f.pulled_at) from landing_files as f where f.file_no = r.file_no)
                 ) as refused_day_at,
@@ -290,6 +324,7 @@ class Stager:
             where exists (select 1 from staging_{shape} as x where x.refusal is not null or x.context is not null)
             qualify refusal is not null or context is not null"""
             for shape in source.queries
+            if shape != "windows"
         ]
         self._con.execute(f"create or replace temp table refused_rows as {' union all '.join(selects)}")
         # A record in the future is noted on the newest day that could have been.
@@ -341,9 +376,30 @@ def _create_macros(con: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
             "create or replace temp macro kept_attributes(document, further) as cast(map {} as map(varchar, varchar))"
         )
         return
-    paths = [quoted("$." + json.dumps(key)) for key in keep]
-    values = ", ".join(f"left(coalesce(document ->> {path}, further ->> {path}), 200)" for path in paths)
+    # Of a key that is there twice the last one wins. Objects and lists are no values of a dimension.
+    for macro in (
+        "all_keys(document) as coalesce(json_keys(document), [])",
+        "has_repeated_keys(document) as len(list_distinct(all_keys(document))) < len(all_keys(document))",
+        "last_value_of(document, key) as json_extract(document, '$.*')"
+        "[len(all_keys(document)) - list_position(list_reverse(all_keys(document)), key) + 1]",
+        "value_at(document, key, path) as case when has_repeated_keys(document) then last_value_of(document, key) "
+        "else json_extract(document, path) end",
+        "scalar(value) as case when json_type(value) not in ('OBJECT', 'ARRAY') then value ->> '$' end",
+    ):
+        con.execute(f"create or replace temp macro {macro}")
+    values = ", ".join(
+        f"left(coalesce(scalar(value_at(document, {quoted(key)}, {quoted('$.' + json.dumps(key))})), "
+        f"scalar(json_extract(further, {quoted('$.' + json.dumps(key))}))), 200)"
+        for key in keep
+    )
     con.execute(
         "create or replace temp macro kept_attributes(document, further) as map_from_entries(list_filter("
         f"list_zip({listed(keep)}, [{values}]), lambda entry: entry[2] is not null))"
     )
+
+
+def _lines_of(one: Pending) -> int | None:
+    """Lines of a file that has lines."""
+    if one.layout not in ("jsonl", "csv"):
+        return None
+    return one.contents.lines if one.compression == "none" else count_lines(one.found.path, one.compression)

@@ -82,7 +82,8 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_ten_lines_with_an_own_feature_and_price_end_in_a_showback_parquet(walked: Path) -> None:
     """10,045 input tokens at $2 and 1,000 output tokens at $8 a million: 0.02009 + 0.008 = 0.02809, so three cents."""
     files = str(walked / "exports" / "showback" / "v1" / "*" / "showback.parquet")
-    query = "select team, cost_centre, sum(effective_cost_usd), sum(invoiced_cost_usd), sum(requests), sum(tasks) from read_parquet(?) group by all"
+    query = """select team, cost_centre, sum(effective_cost_usd), sum(invoiced_cost_usd), sum(requests), sum(tasks)
+        from read_parquet(?) group by all"""
 
     rows = duckdb.connect().execute(query, [files]).fetchall()
 

@@ -1,6 +1,5 @@
-"""The price book: which rate held for which model, when and on which conditions, and which names mean it."""
+"""The price book: which rate held for which model, when and on which conditions, and which names mean it.
 
-from pipelines.prices.book import Book, build_book, source_version
-from pipelines.prices.lookup import rates_at
-
-__all__ = ["Book", "build_book", "rates_at", "source_version"]
+``book`` builds it, ``lookup`` shows a price, ``version`` says what decides it. The installed price package is read by
+``package`` alone, and only when the book is built.
+"""

@@ -17,14 +17,8 @@ from typing import Any
 
 import polars as pl
 
-from pipelines import paths
-from pipelines.prices.package import AMBIGUOUS_NAMES, Name, package_version, read_package
+from pipelines.prices.package import AMBIGUOUS_NAMES, Name, read_package
 from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Key, Rate, overlap, without
-
-# Bumped when this package makes other rows out of the same sources.
-CODE_VERSION = 1
-# Files of ours that are layers of the book.
-LAYER_FILES = ("prices.csv", "model_aliases.csv")
 
 JUMP_RATIO = 5
 PATTERN_KINDS = ("exact", "prefix", "regex")
@@ -80,15 +74,6 @@ class Book:
     tables: dict[str, pl.DataFrame]
     version: str
     problems: tuple[str, ...]
-
-
-def source_version() -> str:
-    """What decides the book besides the CSV rows handed in: the package's version, our layer files, this code."""
-    said = [f"genai-prices {package_version()}", f"code {CODE_VERSION}"]
-    for name in LAYER_FILES:
-        path = paths.SHIPPED_DATA / name
-        said.append(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else '-'}")
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
 def build_book(prices: pl.DataFrame, model_aliases: pl.DataFrame) -> Book:

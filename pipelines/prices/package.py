@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache
-from importlib.metadata import version
 from typing import NamedTuple
 
 from genai_prices import types as package_types
 from genai_prices.data import providers as package_providers
 
 from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Rate
+from pipelines.prices.version import package_version
 
 # Upload day of each version we have read (package index). A version not listed counts from its newest past start date.
 PUBLISHED_ON = {"0.2.3": date(2026, 11, 10)}
@@ -118,11 +118,6 @@ class _Period:
     prices: Prices
     is_dated: bool
     windows: tuple[tuple[int, int, Prices], ...] = ()
-
-
-def package_version() -> str:
-    """Version of the installed package."""
-    return version("genai-prices")
 
 
 @cache

@@ -15,7 +15,8 @@ from decimal import Decimal
 import polars as pl
 
 from pipelines import paths, reference
-from pipelines.prices import Book, build_book, rates_at
+from pipelines.prices.book import Book, build_book
+from pipelines.prices.lookup import rates_at
 from pipelines.sample import company
 from pipelines.sample.calls import first_date
 from pipelines.sample.chance import Chance

@@ -108,6 +108,12 @@ def test_partitioned_tables_count_in_weeks_and_a_range_is_one_run():
             assert node.backfill_policy == dg.BackfillPolicy.single_run()
 
 
+def test_the_tables_are_built_by_the_job_of_that_name():
+    keys = defs.resolve_job_def("tables").asset_layer.selected_asset_keys
+
+    assert keys == {*(dg.AssetKey(name) for name in models()), SHOWBACK}
+
+
 def test_both_jobs_together_run_every_asset_once():
     ingest, tables = (defs.resolve_job_def(name).asset_layer.selected_asset_keys for name in ("ingest", "tables"))
 

@@ -225,6 +225,7 @@ def test_a_failed_check_holds_back_what_depends_on_it_and_leaves_the_last_good_e
 
 
 def test_a_fault_in_a_reference_file_publishes_nothing(again):
+    land_calls(again, "c.jsonl", call(5, "2026-10-14T10:00:00Z"))
     again.reference.mkdir()
     faulty = again.reference / "budgets.csv"
     faulty.write_text("scope_kind,scope_value,month,budget_usd\nteam,core,,plenty\n", encoding="utf-8")

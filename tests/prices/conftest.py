@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 
 from pipelines import contract, models, paths
-from pipelines.prices import Book, build_book
+from pipelines.prices.book import Book, build_book
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = REPOSITORY.parent / "shared"

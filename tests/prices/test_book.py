@@ -13,8 +13,10 @@ import polars as pl
 import pytest
 from conftest import REPOSITORY, SHARED, at, book_of, usd
 
-from pipelines.prices import Book, rates_at, source_version
+from pipelines.prices.book import Book
+from pipelines.prices.lookup import rates_at
 from pipelines.prices.rates import OPEN_END
+from pipelines.prices.version import source_version
 
 
 def price(**given: Any) -> dict[str, Any]:

@@ -1,8 +1,15 @@
 -- One record of an application's log -> one request. A record without usage keeps its place: its cost is unknown, not 0.
 with timed as (
     select
-        *,
-        case when json_type(usage) = 'VARCHAR' then cast(usage ->> '$' as json) else usage end as usage_object,
+        * replace (
+            nullif(id, '') as id,
+            nullif(timestamp, '') as timestamp,
+            nullif(provider, '') as provider,
+            nullif(model, '') as model
+        ),
+        -- Some loggers write objects as text.
+        case when json_type(usage) = 'VARCHAR' then coalesce(try_cast(usage ->> '$' as json), usage) else usage end as usage_object,
+        case when json_type(metadata) = 'VARCHAR' then try_cast(metadata ->> '$' as json) else metadata end as metadata_object,
         try_cast(timestamp as timestamptz) as started,
         try_cast(coalesce(logged_at, timestamp) as timestamptz) as logged,
     from records
@@ -32,14 +39,14 @@ select
         wrong_instant('ended_at', ended_at),
         wrong_instant('first_token_at', first_token_at),
         classed.problem,
-        wrong_count('http_status', http_status),
-        wrong_count('attempt', attempt),
+        wrong_small_count('http_status', http_status),
+        wrong_small_count('attempt', attempt),
         wrong_count('step_index', step_index),
         wrong_count('max_output_tokens', max_output_tokens),
         wrong_count('static_prompt_tokens', static_prompt_tokens),
         wrong_boolean('is_retry', is_retry),
         wrong_boolean('batch', batch),
-        wrong_amount('cost_usd', cost_usd)
+        wrong_usd('cost_usd', cost_usd)
     ) as refusal,
     id as source_row_id,
     iso_instant(coalesce(logged, started)) as source_row_version,
@@ -86,15 +93,15 @@ select
     usage as usage_raw,
     try_cast(cost_usd as decimal(18, 12)) as cost_reported_usd,
     coalesce(lower(status), 'ok') as status,
-    try_cast(http_status as integer) as http_status,
+    try_cast(whole(http_status) as integer) as http_status,
     error_class,
-    try_cast(attempt as integer) as attempt,
+    try_cast(whole(attempt) as integer) as attempt,
     try_cast(is_retry as boolean) as is_retry,
-    try_cast(step_index as bigint) as step_index,
-    try_cast(max_output_tokens as bigint) as max_output_tokens,
+    whole(step_index) as step_index,
+    whole(max_output_tokens) as max_output_tokens,
     prompt_hash,
     prompt_prefix_hash,
-    try_cast(static_prompt_tokens as bigint) as static_prompt_tokens,
+    whole(static_prompt_tokens) as static_prompt_tokens,
     lower(outcome) as outcome,
     environment,
     release,
@@ -108,5 +115,5 @@ select
     prompt_name,
     prompt_version,
     api_key_name,
-    kept_attributes(metadata, further) as attributes,
+    kept_attributes(metadata_object, further) as attributes,
 from usage_classed

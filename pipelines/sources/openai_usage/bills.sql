@@ -5,6 +5,7 @@ with lines as (
         *,
         lower(regexp_extract(r.line_item, '^(batch|flex|priority|standard|default|scale)\s*\|\s*', 1, 'i')) as tier_word,
         regexp_replace(r.line_item, '^(batch|flex|priority|standard|default|scale)\s*\|\s*', '', 'i') as item,
+        nullif(trim(r.amount.value), '') as amount_text,
     from records
     where endpoint = 'costs'
 ),
@@ -23,8 +24,17 @@ grammar as (
 select
     file_no,
     source_row,
-    coalesce(wrong, wrong_amount('amount.value', r.amount.value), wrong_amount('quantity', r.quantity)) as refusal,
-    case when raw is null then 'context (empty bucket)' when r.amount.value is null then 'context (no amount)' end as context,
+    coalesce(
+        wrong,
+        case
+            when json_type(raw, '$.amount') not in ('OBJECT', 'NULL')
+                then 'amount is ' || left(raw ->> '$.amount', 40) || ', expected an object of value and currency'
+            when amount_text is not null and coalesce(trim(r.amount.currency), '') = '' then 'missing amount.currency'
+        end,
+        wrong_amount('amount.value', amount_text),
+        wrong_amount('quantity', r.quantity)
+    ) as refusal,
+    case when raw is null then 'context (empty bucket)' when amount_text is null then 'context (no amount)' end as context,
     concat_ws(
         '|',
         endpoint,
@@ -46,8 +56,8 @@ select
     bucket_start_at as charge_start_at,
     bucket_end_at as charge_end_at,
     -- A negative line that names no model gives money back: it is a credit, not use.
-    case when try_cast(r.amount.value as decimal(38, 12)) < 0 and parts.model = '' then 'Credit' else 'Usage' end as charge_category,
-    try_cast(r.amount.value as decimal(38, 12)) as billed_amount,
+    case when try_cast(amount_text as decimal(38, 12)) < 0 and parts.model = '' then 'Credit' else 'Usage' end as charge_category,
+    try_cast(amount_text as decimal(38, 12)) as billed_amount,
     upper(r.amount.currency) as currency,
     'dollars_float' as amount_scale_source,
     r.line_item as line_item_raw,

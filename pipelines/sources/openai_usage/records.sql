@@ -7,6 +7,7 @@ with buckets as (
         unnest(from_json(data, '[{"start_time":"BIGINT","end_time":"BIGINT","results":"JSON","result":"JSON"}]')) as bucket,
         generate_subscripts(from_json(data, '["JSON"]'), 1) as bucket_no,
     from pages
+    where json_type(data) = 'ARRAY'
 ),
 
 opened as (
@@ -14,9 +15,12 @@ opened as (
         file_no,
         page_no,
         bucket_no,
-        to_timestamp(bucket.start_time) as bucket_start_at,
-        to_timestamp(bucket.end_time) as bucket_end_at,
-        from_json(coalesce(bucket.results, bucket.result, '[]'), '["JSON"]') as results,
+        -- Seconds of the years 1970 to 9999.
+        case when bucket.start_time between 0 and 253402300799 then to_timestamp(bucket.start_time) end as bucket_start_at,
+        case when bucket.end_time between 0 and 253402300799 then to_timestamp(bucket.end_time) end as bucket_end_at,
+        coalesce(bucket.results, bucket.result, '[]') as results_text,
+        case when json_type(results_text) = 'ARRAY' then from_json(results_text, '["JSON"]') else [] end as results,
+        case when json_type(results_text) <> 'ARRAY' then 'a bucket whose results are no list' end as fault,
     from buckets
 ),
 
@@ -29,7 +33,21 @@ results as (
         bucket_end_at,
         unnest(case when len(results) = 0 then [null] else results end) as raw,
         generate_subscripts(case when len(results) = 0 then [null] else results end, 1) as result_no,
+        fault,
     from opened
+    union all
+    -- An error answer among the pages: what should have been there is missing.
+    select
+        file_no,
+        page_no,
+        0 as bucket_no,
+        null as bucket_start_at,
+        null as bucket_end_at,
+        null as raw,
+        0 as result_no,
+        'page ' || page_no || ' has no list of data; pull it again' as fault,
+    from pages
+    where json_type(data) is distinct from 'ARRAY'
 ),
 
 parsed as (
@@ -95,12 +113,15 @@ per_file as (
 )
 
 select
-    placed.* exclude (endpoint_of_result, own_endpoint),
+    placed.* exclude (endpoint_of_result, own_endpoint, fault),
     cast(null as varchar) as problem,
     coalesce(own_endpoint, per_file.endpoint, nullif(page_files.endpoint_of_name, '')) as endpoint,
     per_file.pull_grain,
     case
-        when bucket_start_at is null or bucket_end_at is null then 'a bucket without start_time or end_time'
+        when fault is not null then fault
+        when bucket_start_at is null or bucket_end_at is null
+            then 'a bucket without start_time and end_time, expected unix seconds'
+        when bucket_end_at <= bucket_start_at then 'a bucket that ends no later than it starts'
         when raw is not null and own_endpoint is null
             then 'a result named ' || coalesce(r.object, 'nothing') || ', expected organization.usage.*.result or organization.costs.result'
     end as wrong,

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.engine import listed
-from pipelines.records import Readable, layout_of
+from pipelines.records import Readable, head_of, layout_of
 from pipelines.sources import Recognised, Source, Unreadable
 
 _ENDPOINT = re.compile(r"organization\.(usage\.[a-z_]+|costs)\.result")
@@ -19,7 +19,7 @@ _RECORDS = (Path(__file__).parent / "records.sql").read_text(encoding="utf-8")
 def recognise(name: str, head: bytes) -> Recognised:
     """A page, a list of pages, or pages one after the other. Raises Unreadable for anything else, an error answer included."""
     text = head.decode("utf-8", "replace")
-    if not text.strip():
+    if text.removeprefix("\ufeff").strip() in ("", "[]"):
         return Recognised("empty", "json")
     if layout_of(head) not in ("json", "jsonl"):
         raise Unreadable(
@@ -41,15 +41,17 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
     """``records``: one row a result, and one for each bucket without results."""
     pages = []
     for file in files:
-        if file.path.stat().st_size == 0:
+        first = head_of(file.path).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        if not first:
             continue
-        with file.path.open("rb") as opened:
-            first = opened.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
         form = "array" if first == b"[" else "unstructured"
+        # A compressed page is larger than its file.
+        at_most = max(16 << 20, min(file.path.stat().st_size * (2 if file.compression == "none" else 64), 1 << 30))
         pages.append(
-            f"select {file.number} as file_no, row_number() over () as page_no, coalesce(data, '[]') as data "
+            f"select {file.number} as file_no, row_number() over () as page_no, data "
             f"from read_json({listed([str(file.path)])}, columns = {{data: 'JSON'}}, records = true, format = '{form}', "
-            f"maximum_object_size = {max(16 << 20, file.path.stat().st_size * 2)})"
+            f"compression = '{'uncompressed' if file.compression == 'none' else file.compression}', "
+            f"maximum_object_size = {at_most})"
         )
     empty = "select 0 as file_no, 0 as page_no, cast('[]' as json) as data where false"
     con.execute(f"create or replace temp table pages as {' union all '.join(pages) or empty}")

@@ -12,9 +12,23 @@ select
         wrong_count('input_text_tokens', r.input_text_tokens),
         wrong_count('input_audio_tokens', r.input_audio_tokens),
         wrong_count('input_image_tokens', r.input_image_tokens),
+        wrong_count('input_cached_text_tokens', r.input_cached_text_tokens),
+        wrong_count('input_cached_audio_tokens', r.input_cached_audio_tokens),
+        wrong_count('input_cached_image_tokens', r.input_cached_image_tokens),
+        wrong_count('input_cache_write_30m_tokens', r.input_cache_write_30m_tokens),
+        wrong_count('input_cache_write_12h_tokens', r.input_cache_write_12h_tokens),
         wrong_count('output_tokens', r.output_tokens),
         wrong_count('output_text_tokens', r.output_text_tokens),
+        wrong_count('output_audio_tokens', r.output_audio_tokens),
+        wrong_count('output_image_tokens', r.output_image_tokens),
         wrong_count('num_model_requests', r.num_model_requests),
+        wrong_boolean('batch', r.batch),
+        wrong_amount('images', r.images),
+        wrong_amount('characters', r.characters),
+        wrong_amount('seconds', r.seconds),
+        wrong_amount('usage_bytes', r.usage_bytes),
+        wrong_amount('num_sessions', r.num_sessions),
+        wrong_amount('num_requests', r.num_requests),
         case
             when whole(r.input_cached_tokens) + coalesce(whole(r.input_cache_write_tokens), 0) > whole(r.input_tokens)
                 then 'input_cached_tokens ' || r.input_cached_tokens || ' is more than input_tokens ' || r.input_tokens
@@ -85,7 +99,7 @@ select
     coalesce(whole(r.output_text_tokens), whole(r.output_tokens)) as output_text_tokens,
     whole(r.output_audio_tokens) as output_audio_tokens,
     whole(r.output_image_tokens) as output_image_tokens,
-    cast(coalesce(r.images, r.characters, r.seconds, r.usage_bytes, r.num_sessions, r.num_requests) as decimal(38, 9)) as quantity,
+    try_cast(coalesce(r.images, r.characters, r.seconds, r.usage_bytes, r.num_sessions, r.num_requests) as decimal(38, 9)) as quantity,
     case
         when r.images is not null then 'images'
         when r.characters is not null then 'characters'

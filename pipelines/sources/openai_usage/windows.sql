@@ -9,5 +9,5 @@ select
     min(bucket_start_at) as window_start_at,
     max(bucket_end_at) as window_end_at,
 from records
-where endpoint is not null and bucket_start_at is not null
+where endpoint is not null and bucket_end_at > bucket_start_at
 group by file_no, endpoint, pull_grain, cast(bucket_start_at as date)

@@ -5,10 +5,10 @@ select
     coalesce(
         problem,
         case
-            when outcome is null or recorded_at is null or coalesce(task_id, session_id, trace_id) is null
+            when outcome is null or recorded_at is null or target_id is null
                 then 'missing ' || concat_ws(
                     ', ',
-                    case when coalesce(task_id, session_id, trace_id) is null then 'task_id, session_id or trace_id' end,
+                    case when target_id is null then 'task_id, session_id or trace_id' end,
                     case when outcome is null then 'outcome' end,
                     case when recorded_at is null then 'recorded_at' end
                 )
@@ -28,9 +28,9 @@ select
     unit as quantity_unit,
 from (
     select
-        *,
-        case when task_id is not null then 'task' when session_id is not null then 'session' else 'trace' end as target_kind,
-        coalesce(task_id, session_id, hex_id(trace_id)) as target_id,
+        * replace (nullif(outcome, '') as outcome, nullif(recorded_at, '') as recorded_at),
+        case when task_id <> '' then 'task' when session_id <> '' then 'session' else 'trace' end as target_kind,
+        coalesce(nullif(task_id, ''), nullif(session_id, ''), hex_id(nullif(trace_id, ''))) as target_id,
         try_cast(recorded_at as timestamptz) as scored_at,
     from records
 )

@@ -1,7 +1,12 @@
 -- Canonical rows -> requests: casts, and the tests that a stated total allows. Token classes are taken as disjoint.
 with counted as (
     select
-        *,
+        * replace (
+            nullif(source_row_id, '') as source_row_id,
+            nullif(started_at, '') as started_at,
+            nullif(provider, '') as provider,
+            nullif(model_served, '') as model_served
+        ),
         coalesce(whole(input_uncached_tokens), 0)
             + coalesce(whole(input_audio_tokens), 0)
             + coalesce(whole(input_image_tokens), 0)
@@ -71,15 +76,24 @@ select
         wrong_count('output_reasoning_tokens', output_reasoning_tokens),
         wrong_count('output_audio_tokens', output_audio_tokens),
         wrong_count('output_image_tokens', output_image_tokens),
+        wrong_boolean('is_billable_leaf', is_billable_leaf),
+        wrong_json('usage_flags', usage_flags, 'ARRAY'),
+        wrong_json('request_tags', request_tags, 'ARRAY'),
+        wrong_json('attributes', attributes, 'OBJECT'),
+        wrong_json('extra_units', extra_units, 'OBJECT'),
+        case
+            when extra_units is not null and try_cast(try_cast(extra_units as json) as map(varchar, decimal(38, 9))) is null
+                then 'extra_units is ' || left(extra_units, 40) || ', expected decimal numbers by unit'
+        end,
         wrong_boolean('is_batch', is_batch),
         wrong_count('context_test_tokens', context_test_tokens),
         wrong_count('provider_total_tokens', provider_total_tokens),
-        wrong_amount('cost_reported_usd', cost_reported_usd),
-        wrong_count('http_status', http_status),
-        wrong_count('attempt', attempt),
+        wrong_usd('cost_reported_usd', cost_reported_usd),
+        wrong_small_count('http_status', http_status),
+        wrong_small_count('attempt', attempt),
         wrong_boolean('is_retry', is_retry),
         wrong_boolean('gateway_cache_hit', gateway_cache_hit),
-        wrong_amount('saved_cost_usd', saved_cost_usd),
+        wrong_usd('saved_cost_usd', saved_cost_usd),
         wrong_count('step_index', step_index),
         wrong_count('max_output_tokens', max_output_tokens),
         wrong_count('static_prompt_tokens', static_prompt_tokens),
@@ -90,14 +104,14 @@ select
     coalesce(try_cast(is_billable_leaf as boolean), row_kind is null or row_kind in ('llm_call', 'embedding', 'aggregate_only', 'batch_line'))
         as is_billable_leaf,
     list_concat(
-        coalesce(cast(cast(usage_flags as json) as varchar[]), cast([] as varchar[])),
+        coalesce(try_cast(try_cast(usage_flags as json) as varchar[]), cast([] as varchar[])),
         case
             when whole(input_total_tokens) <> input_sum or whole(output_total_tokens) <> output_sum then ['split_mismatch']
             else cast([] as varchar[])
         end
     ) as usage_flags,
     coalesce(whole(context_test_tokens), input_sum) as context_test_tokens,
-    kept_attributes(cast(attributes as json), further) as attributes,
+    kept_attributes(try_cast(attributes as json), further) as attributes,
     coalesce(iso_instant(try_cast(source_row_version as timestamptz)), source_row_version) as source_row_version,
     provider_response_id,
     gateway_call_id,
@@ -135,10 +149,9 @@ select
     whole(output_reasoning_tokens) as output_reasoning_tokens,
     whole(output_audio_tokens) as output_audio_tokens,
     whole(output_image_tokens) as output_image_tokens,
-    cast(cast(extra_units as json) as map(varchar, decimal(38, 9))) as extra_units,
+    try_cast(try_cast(extra_units as json) as map(varchar, decimal(38, 9))) as extra_units,
     try_cast(is_batch as boolean) as is_batch,
     speed,
-    whole(context_test_tokens) as context_test_tokens,
     whole(provider_total_tokens) as provider_total_tokens,
     usage_shape,
     coalesce(usage_basis, 'disjoint') as usage_basis,
@@ -148,10 +161,10 @@ select
     try_cast(cost_reported_usd as decimal(18, 12)) as cost_reported_usd,
     cost_reported_basis,
     lower(status) as status,
-    cast(whole(http_status) as integer) as http_status,
+    try_cast(whole(http_status) as integer) as http_status,
     error_class,
     fallback_of,
-    cast(whole(attempt) as integer) as attempt,
+    try_cast(whole(attempt) as integer) as attempt,
     try_cast(is_retry as boolean) as is_retry,
     try_cast(gateway_cache_hit as boolean) as gateway_cache_hit,
     try_cast(saved_cost_usd as decimal(18, 12)) as saved_cost_usd,
@@ -174,5 +187,5 @@ select
     prompt_name,
     prompt_version,
     api_key_name,
-    cast(cast(request_tags as json) as varchar[]) as request_tags,
+    try_cast(try_cast(request_tags as json) as varchar[]) as request_tags,
 from counted

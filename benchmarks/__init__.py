@@ -1,0 +1,1 @@
+"""Speed as ratios measured in one run against the bare engine. ``python -m benchmarks`` runs them."""

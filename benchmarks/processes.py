@@ -1,0 +1,37 @@
+"""A command as a whole process: processor seconds, wall seconds and peak memory, as the operating system counts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one process took. Memory is the largest it held."""
+
+    cpu_s: float
+    wall_s: float
+    peak_mib: float
+
+
+def measure(arguments: Sequence[str]) -> Cost:
+    """Run ``python arguments`` to its end.
+
+    Raises RuntimeError, with what it printed, where it fails.
+    """
+    began = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        printed = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}:\n{printed}")
+    return Cost(used.ru_utime + used.ru_stime, time.monotonic() - began, used.ru_maxrss / 1024)
