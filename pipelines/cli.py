@@ -243,7 +243,10 @@ def _run_in_dagster(data: DataRoot) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "assets", "run", "--root", str(data.path), "--report", str(report)]
-        done = subprocess.run(command, env=dagster_environment(data), check=False)
+        # Not from the folder of whoever calls: it might hold an assets/ of its own.
+        done = subprocess.run(
+            command, env=dagster_environment(data), cwd=Path(__file__).resolve().parent.parent, check=False
+        )
         if not report.is_file():
             raise typer.Exit(done.returncode or EXIT_FAILED)
         content: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))

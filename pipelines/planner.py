@@ -40,6 +40,10 @@ class Span:
 EVER = Span(None, None)
 
 
+def _edges(span: Span) -> tuple[date, date]:
+    return span.first or date.min, span.end or date.max
+
+
 @dataclass(frozen=True)
 class Stale:
     """One partition to build. ``start`` is None where the table has no partitions."""
@@ -91,22 +95,37 @@ class Planner:
         When the inputs are rebuilt to the same rows, fewer partitions than these are built.
         """
         plans: dict[str, Plan] = {}
+        moving: dict[str, list[Span]] = {}
         for name, model in self._models.items():
             plan = self.plan(model)
             known = {stale.start for stale in plan.stale}
+            found = list(plan.stale)
             wanted = set(self._partitions(model))
             for table in sorted(model.inputs & set(plans)):
                 for start in sorted(
                     wanted | self._touched(model, table, plans[table]), key=lambda day: day or date.min
                 ):
                     span = self.span(model, table, start, start)
-                    ends = ((s.start, self._end(table, s.start)) for s in plans[table].stale if s.start is not None)
-                    upstream_whole = any(s.start is None for s in plans[table].stale)
-                    if start not in known and (upstream_whole or any(span.overlaps(first, end) for first, end in ends)):
+                    if start not in known and any(span.overlaps(*_edges(other)) for other in moving[table]):
                         known.add(start)
-                        plan = Plan(model, (*plan.stale, Stale(start, "", f"{table} is to be rebuilt")), plan.gone)
-            plans[name] = Plan(model, tuple(sorted(plan.stale, key=lambda stale: stale.start or date.min)), plan.gone)
+                        found.append(Stale(start, "", f"{table} is to be rebuilt"))
+            plans[name] = Plan(model, tuple(sorted(found, key=lambda stale: stale.start or date.min)), plan.gone)
+            starts = [stale.start for stale in found] + [part.start for part in plan.gone]
+            moving[name] = self._merged(name, starts)
         return plans
+
+    def _merged(self, table: str, starts: Iterable[date | None]) -> list[Span]:
+        """Partitions as few spans, neighbours in one: a long history is mostly one span."""
+        merged: list[Span] = []
+        for start in sorted(starts, key=lambda day: day or date.min):
+            if start is None:
+                return [EVER]
+            end = self._end(table, start)
+            if merged and merged[-1].end is not None and start <= merged[-1].end:
+                merged[-1] = Span(merged[-1].first, end)
+            else:
+                merged.append(Span(start, end))
+        return merged
 
     def _touched(self, model: Model, table: str, plan: Plan) -> set[date | None]:
         """Partitions of ``model`` that do not exist yet and that a partition to be built of an input will bring about."""

@@ -434,7 +434,7 @@ def _cells(
         header = _header_of(file, columns)
         places = [header.index(name) if name in header else None for name in columns]
         has = [name in header for name in nullable]
-        rows = _csv_rows(file, len(header))
+        rows = _csv_rows(file, len(header), [place for place in places if place is not None])
         while chunk := list(islice(rows, _CELL_ROWS)):
             values = [
                 [
@@ -450,7 +450,7 @@ def _cells(
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _csv_rows(file: Readable, width: int) -> Iterator[tuple[int, list[str], str | None]]:
+def _csv_rows(file: Readable, width: int, places: Sequence[int]) -> Iterator[tuple[int, list[str], str | None]]:
     """Of each row below the header its first line and its cells, or none of them and what is wrong."""
     csv.field_size_limit(1 << 30)
     cut: list[str] = []
@@ -466,19 +466,21 @@ def _csv_rows(file: Readable, width: int) -> Iterator[tuple[int, list[str], str 
             yield line, [], f"not CSV ({error})"
             continue
         if cells and not is_header:
-            problem = _problem_of(cells, width)
+            problem = _problem_of(cells, width, places)
             yield line, [] if problem else cells, problem
         is_header = False
     if cut:
         yield rows.line_num + 1, [], cut[0]
 
 
-def _problem_of(cells: Sequence[str], width: int) -> str | None:
+def _problem_of(cells: Sequence[str], width: int, places: Sequence[int]) -> str | None:
+    if len(cells) != width:
+        return f"{len(cells)} cells, expected {width}"
     try:
-        "".join(cells).encode()
+        "".join(cells[place] for place in places).encode()
     except UnicodeEncodeError as error:
         return f"not UTF-8 (byte {ord(error.object[error.start]) - 0xDC00:#04x})"
-    return None if len(cells) == width else f"{len(cells)} cells, expected {width}"
+    return None
 
 
 def _text_lines(file: Readable, cut: list[str]) -> Iterator[str]:

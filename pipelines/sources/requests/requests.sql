@@ -82,7 +82,13 @@ select
         wrong_json('attributes', attributes, 'OBJECT'),
         wrong_json('extra_units', extra_units, 'OBJECT'),
         case
-            when extra_units is not null and try_cast(try_cast(extra_units as json) as map(varchar, decimal(38, 9))) is null
+            when list_contains(
+                list_transform(
+                    map_values(try_cast(try_cast(extra_units as json) as map(varchar, decimal(38, 9)))),
+                    lambda units: units is null
+                ),
+                true
+            )
                 then 'extra_units is ' || left(extra_units, 40) || ', expected decimal numbers by unit'
         end,
         wrong_boolean('is_batch', is_batch),
