@@ -287,7 +287,9 @@ class Reader:
             ]
             if not others:
                 continue
-            renamed = _batch_name(other.sha256 + other.reading_version for other in others)
+            renamed = _batch_name(
+                version.source, version.source_account, (v.sha256 + v.reading_version for v in others)
+            )
             kept = ", ".join(quoted(other.sha256) for other in others)
             for shape in shapes().values():
                 for part in self._lake.parts(shape.table):
@@ -317,7 +319,9 @@ class Reader:
             f"reading {batch[0].found.name}"
             + (f" and {len(batch) - 1} more files of {source.name}" if len(batch) > 1 else "")
         )
-        name = _batch_name(one.sha256 + self._reading_version(source) for one in batch)
+        reading_version = self._reading_version(source)
+        account = batch[0].found.source_account
+        name = _batch_name(source.name, account, (one.sha256 + reading_version for one in batch))
         try:
             counts = self._stager.stage(source, batch, name)
         except OUR_FAULT:
@@ -385,8 +389,9 @@ def batch_of(path: str) -> str:
     return Path(path).stem.partition("-")[0]
 
 
-def _batch_name(hashes: Iterable[str]) -> str:
-    return digest(sorted(hashes))[:20]
+def _batch_name(source: str, account: str, hashes: Iterable[str]) -> str:
+    """The same bytes in two accounts are two batches."""
+    return digest([source, account, *sorted(hashes)])[:20]
 
 
 def _reason(error: Exception, root: DataRoot) -> str:

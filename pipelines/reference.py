@@ -262,7 +262,11 @@ def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[st
         if header is None:
             return [], []
         header = [name.strip() for name in header]
-        for name in header:
+        if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+            return [], [
+                Problem(shown_as, rows.line_num, "", "cells are set apart by semicolons or tabs, expected commas")
+            ]
+        for place, name in enumerate(header):
             if name not in fields and name not in ("why", "source_ref"):
                 problems.append(
                     Problem(
@@ -272,7 +276,7 @@ def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[st
                         f"an unknown column. Known are {', '.join([*fields, 'why', 'source_ref'])}",
                     )
                 )
-            if header.count(name) > 1:
+            if name in header[:place]:
                 problems.append(Problem(shown_as, rows.line_num, name, "a second column of that name"))
         for field in table.fields:
             if field.required and field.name not in header:

@@ -218,7 +218,7 @@ APP_LOG = [
     ),
     Case(
         "a_bad_escape_in_a_prompt_refuses_its_line",
-        lines(call(1), call(2).replace(SECRET, r"C:\x"), call(3)),
+        lines(call(1), call(2).replace(SECRET, r"a\x"), call(3)),
         3,
         at(2, "not JSON"),
         staged={1: GOOD, 3: {"source_row_id": "c-3"}},

@@ -9,7 +9,7 @@ import gzip
 import json
 import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +111,13 @@ def test_plain_gzip_and_zstd_give_the_same_rows(tmp_path):
     assert found[0] == found[1] == found[2]
 
 
-@pytest.mark.parametrize("wrong", [[], [7], [0, 63, 99]], ids=["nothing wrong", "one wrong line", "wrong at both ends"])
 @pytest.mark.parametrize(
-    "pack", [lambda text: text.encode(), lambda text: gzip.compress(text.encode())], ids=["plain", "gzip"]
+    ("wrong", "pack"),
+    [([], str.encode), ([0, 63, 99], str.encode), ([7], lambda text: gzip.compress(text.encode()))],
+    ids=["plain", "plain, wrong at both ends", "gzip"],
 )
 def test_a_file_in_pieces_gives_the_rows_and_line_numbers_of_one_piece(tmp_path, monkeypatch, wrong, pack):
-    """100 lines of about 200 bytes in pieces of 1,000 bytes, with a blank line behind each tenth."""
+    """100 lines of about 260 bytes in pieces of 4,000 bytes, with a blank line behind each tenth."""
     texts = [call(number, task_id=f"t-{number}") if number not in wrong else "{" for number in range(100)]
     content = pack("".join(text + "\n" * (1 + (number % 10 == 9)) for number, text in enumerate(texts)))
     whole, pieces = DataRoot(tmp_path / "whole"), DataRoot(tmp_path / "pieces")
@@ -124,13 +125,13 @@ def test_a_file_in_pieces_gives_the_rows_and_line_numbers_of_one_piece(tmp_path,
     land(pieces, "calls.jsonl", content)
 
     _, fates_of_whole = read(whole)
-    monkeypatch.setattr(records, "PIECE_BYTES", 1_000)
+    monkeypatch.setattr(records, "PIECE_BYTES", 4_000)
     monkeypatch.setattr(records, "_BLOCK_BYTES", 700)
-    monkeypatch.setattr(landing, "PIECE_BYTES", 1_000)
+    monkeypatch.setattr(landing, "PIECE_BYTES", 4_000)
     monkeypatch.setattr(landing, "_BLOCK_BYTES", 700)
     _, fates_of_pieces = read(pieces)
 
-    assert len(fragments(pieces)) > len(fragments(whole)) + 5
+    assert len(fragments(pieces)) > len(fragments(whole)) + 4
     assert staged(pieces) == staged(whole)
     assert staged(pieces, "refusals") == staged(whole, "refusals")
     assert fates_of_pieces == fates_of_whole == {"calls.jsonl": (100, 100 - len(wrong), 0, 0, len(wrong))}
@@ -302,19 +303,18 @@ def test_a_replaced_file_leaves_the_others_of_its_batch_alone(root, changed):
     assert found == {f"{name}.jsonl": (1, 1, 0, 0, 0) if name in changed else (2, 1, 0, 0, 1) for name in "abc"}
 
 
-@pytest.mark.parametrize("together", [False, True])
 @pytest.mark.parametrize("empty", [b"", b"\n", gzip.compress(b"")], ids=["no bytes", "a blank line", "packed"])
-def test_an_emptied_file_takes_its_rows_out(root, together, empty):
+def test_an_emptied_file_takes_its_rows_out(root, empty):
+    """From a batch with another one, which stays."""
     land(root, "a.jsonl", lines(call(1), call(2)))
-    if together:
-        land(root, "b.jsonl", lines(call(3)))
+    land(root, "b.jsonl", lines(call(3)))
     read(root)
     land(root, "a.jsonl", empty)
 
     _, found = read(root)
 
     assert found["a.jsonl"] == (0, 0, 0, 0, 0)
-    assert ids(root) == ["c-3"] * together
+    assert ids(root) == ["c-3"]
 
 
 def test_a_deleted_file_keeps_its_rows(root):
@@ -363,8 +363,8 @@ def test_a_mended_file_leaves_no_list_of_refusals(root):
 
 
 def test_files_of_one_name_have_lists_of_their_own(root):
-    land(root, "web/calls.jsonl", lines("{"))
-    land(root, "api/calls.jsonl", lines("{", "{"))
+    land(root, "web/calls.jsonl", lines(call(1), "{"))
+    land(root, "api/calls.jsonl", lines(call(1), "{", "{"))
 
     read(root)
 
@@ -470,7 +470,7 @@ def test_accounts_are_named_by_folders_and_not_by_what_an_export_makes(root):
         "traces",
         "observations/web",
         "day=2026-11-18",
-        "",
+        ".",
     ]
     for number, folder in enumerate(folders):
         land(root, f"{folder}/{number}.jsonl", lines(call(number)))
@@ -481,18 +481,19 @@ def test_accounts_are_named_by_folders_and_not_by_what_an_export_makes(root):
     assert accounts == {f"c-{number}": "web" if number < 2 else "default" for number in range(len(folders))}
 
 
-@pytest.mark.parametrize(
-    "name", ["calls [1].jsonl", "calls*.jsonl", "it's?.jsonl", "{a,b}.jsonl", "ünï cödé.csv", "a/b/c/d.jsonl"]
-)
-def test_a_file_may_have_any_name(root, name):
-    header = "id,timestamp,provider,model,usage\nc-1,2026-11-18,openai,gpt-4o,\n"
-    land(root, name, header if name.endswith("csv") else lines(call(1)))
-    land(root, "calls 1.jsonl", lines(call(2)))
+def test_a_file_may_have_any_name(root):
+    """Letters that mean something to a shell or to SQL; in a batch and alone, as lines and as a table."""
+    names = ["calls [1].jsonl", "calls*.jsonl", "it's?.jsonl", "{a,b}.jsonl", "calls 1.jsonl", "ünï [cö]*dé.csv"]
+    names += ["web [1]/b/c/d.jsonl", "api*/calls?.csv"]
+    header = "id,timestamp,provider,model,usage\n"
+    for number, name in enumerate(names):
+        is_table = name.endswith("csv")
+        land(root, name, header + f"c-{number},2026-11-18,openai,gpt-4o,\n" if is_table else lines(call(number)))
 
     _, found = read(root)
 
-    assert found[name] == (1, 1, 0, 0, 0)
-    assert ids(root) == ["c-1", "c-2"]
+    assert found == dict.fromkeys(names, (1, 1, 0, 0, 0))
+    assert ids(root) == [f"c-{number}" for number in range(len(names))]
 
 
 def test_hidden_files_are_left_alone_and_unknown_folders_are_named(root):
@@ -574,7 +575,7 @@ def test_names_of_attributes_may_be_any_text(root):
 def test_no_text_of_a_prompt_leaves_landing(root):
     """In lines that are booked, refused and torn; in fields of all names; in the values that are cut and kept."""
     secret = "what nobody may read"
-    fields = {name: secret for name in ("prompt", "messages", "input", "output", "completion", "response", "anything")}
+    fields = dict.fromkeys(("prompt", "messages", "input", "output", "completion", "response", "anything"), secret)
     texts = [
         call(1, **fields, metadata={"note": secret}),
         call(2, **fields, timestamp="tomorrow"),
@@ -649,10 +650,11 @@ def test_the_newest_pull_of_a_day_counts_as_a_whole(root):
 
 
 def test_a_bucket_that_a_later_pull_shows_empty_is_gone(root):
+    after = {"start": DAY + 86_400, "end": DAY + 2 * 86_400}
     pull(root, "costs", "20261120", bucket(cost(5)))
-    pull(root, "costs", "20261121", bucket())
+    pull(root, "costs", "20261121", bucket(), bucket(cost(7), **after))
 
-    assert booked(root, "ledger_bills") == []
+    assert [int(row["billed_amount"]) for row in booked(root, "ledger_bills")] == [7]
 
 
 def test_the_older_pull_may_land_last(root):
@@ -718,7 +720,7 @@ def in_order(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return found
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_order_division_packing_and_spaces_change_no_row_of_the_ledger(tmp_path_factory, in_order, data):
     """And no record counts twice because it lies in two files."""
