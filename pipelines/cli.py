@@ -358,7 +358,8 @@ def _print_summary(console: Console, summary: Any) -> None:
 def _print_outputs(data: DataRoot) -> None:
     console = _console()
     console.print(f"Showback     {data.exports / 'showback' / 'v1'} (Parquet and CSV, a folder a week)")
-    console.print(f'Ad hoc       tokenbooks sql "from mart_showback_weekly" --root {data.path}')
+    command = sys.argv[0] if Path(sys.argv[0]).name == "tokenbooks" else "tokenbooks"
+    console.print(f'Ad hoc       {command} sql "from mart_showback_weekly" --root {data.path}')
     console.print("Dagster      make dev")
 
 

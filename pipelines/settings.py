@@ -25,7 +25,7 @@ TEMPLATE = """\
 # keep_attributes = ["language", "framework"]
 
 # Share of the machine for one run.
-# memory_limit = "2GB"
+# memory_limit = "1500MB"
 # threads = 2
 """
 
@@ -45,7 +45,7 @@ class Settings:
     pseudonym_key_file: str = ""
     keep_user_ids: bool = False
     keep_attributes: tuple[str, ...] = ()
-    memory_limit: str = "2GB"
+    memory_limit: str = "1500MB"
     threads: int = max(1, os.cpu_count() or 1)
     pseudonym_key: str = "tokenbooks"
 

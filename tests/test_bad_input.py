@@ -1,7 +1,7 @@
 """Files with something wrong in them: what of each is booked, what is refused, and the sentence a person gets.
 
-One run reads them all: those with something to refuse in one batch, the others each in an account of its own. Every file's
-records must add up: records = booked + duplicate + not_billable + quarantined.
+One run reads them all: files of text in batches, some with something to refuse in each and some without, the others each in
+an account of its own. Every file's records must add up: records = booked + duplicate + not_billable + quarantined.
 """
 
 from __future__ import annotations
@@ -129,16 +129,14 @@ class Case:
     @property
     def is_of_a_batch(self) -> bool:
         """Pages of one account would stand in for each other, and ids in other bytes than text cannot be told apart."""
-        return bool(self.refused) and isinstance(self.content, str) and self.shape in ("requests", "scores")
+        return isinstance(self.content, str) and self.shape in ("requests", "scores")
 
     @property
     def path(self) -> str:
         folder, name = self.name.split("/{account}/")
-        return (
-            f"landing/{folder}/many/{self.claim}-{name}"
-            if self.is_of_a_batch
-            else f"landing/{folder}/{self.claim}/{name}"
-        )
+        batch = "faulty" if self.refused else "fine"
+        place = f"{batch}/{self.claim}-" if self.is_of_a_batch else f"{self.claim}/"
+        return f"landing/{folder}/{place}{name}"
 
     @property
     def landed(self) -> bytes:
