@@ -150,7 +150,7 @@ _PULL = """
 billing_account_id: VARCHAR; account that is billed
 pulled_at: TIMESTAMP WITH TIME ZONE; when the file was pulled from the provider
 endpoint: VARCHAR; which report of the source the row comes from
-pull_grain: VARCHAR[]; dimensions that the pull was grouped by
+pull_grain: VARCHAR[]; dimensions that the pull was grouped by; null where it shows none
 dims_null_means: VARCHAR; not_grouped or default: what a null dimension means in this pull
 is_final: BOOLEAN; true where the source says the figure is final; null where it never says
 provider: VARCHAR; the seller
@@ -262,7 +262,7 @@ _WINDOWS = f"""
 {LINEAGE}
 pulled_at: TIMESTAMP WITH TIME ZONE; when the file was pulled from the provider
 endpoint: VARCHAR; which report of the source the pull asked for
-pull_grain: VARCHAR[]; dimensions that the pull was grouped by
+pull_grain: VARCHAR[]; dimensions that the pull was grouped by; null where it shows none
 window_start_at: TIMESTAMP WITH TIME ZONE; start of what the pull covers on this UTC day
 window_end_at: TIMESTAMP WITH TIME ZONE; its end, exclusive
 """

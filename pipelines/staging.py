@@ -71,6 +71,7 @@ _DERIVED: Mapping[str, Mapping[str, str]] = {
     "windows": {"pulled_at": "f.pulled_at"},
 }
 
+_NO_USER = '{"user_id": null, "user_email": null}'
 # No API that bills tokens is older: an instant before it is a clock's zero.
 _FIRST_INSTANT = "timestamptz '2000-01-01 00:00:00+00'"
 
@@ -264,6 +265,9 @@ class Stager:
             if self._settings.keep_user_ids:
                 return f"{cleaned} as user_id"
             return f"'u-' || left(sha256({quoted(self._settings.pseudonym_key + '|')} || {cleaned}), 20) as user_id"
+        if name == "raw" and "raw" in given and not self._settings.keep_user_ids:
+            # The record as received, but for who the user is: a merge with null takes a field out.
+            return f"json_merge_patch(g.raw, {quoted(_NO_USER)}) as raw"
         if name in given and name in derived:
             value = f"coalesce(g.{name}, {derived[name]})"
         elif name in given:

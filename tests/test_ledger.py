@@ -89,6 +89,15 @@ def test_of_bill_pulls_the_one_by_line_item_counts_even_if_older(run: Run) -> No
     assert counting(run("ledger_pulls", staged_windows=pulls)) == ["by line"]
 
 
+def test_a_newer_pull_that_is_empty_throughout_takes_the_older_one_out(run: Run) -> None:
+    """What it was grouped by cannot be seen, so it stands back for no finer pull."""
+    for endpoint, grain in (("costs", ("line_item",)), ("usage.completions", ("api_key_id", "model"))):
+        empty = window("empty", 9, endpoint=endpoint) | {"pull_grain": None}
+        assert counting(
+            run("ledger_pulls", staged_windows=[window("full", 4, grain=grain, endpoint=endpoint), empty])
+        ) == ["empty"]
+
+
 def test_reports_and_accounts_do_not_supersede_each_other(run: Run) -> None:
     pulls = [window("a", 4), window("b", 9, endpoint="costs"), window("c", 9) | {"source_account": "other"}]
 

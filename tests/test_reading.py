@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -752,3 +753,29 @@ def test_a_table_gives_the_rows_that_lines_give(tmp_path, in_order, layout):
     found = ledger_requests(DataRoot(tmp_path / "books"), {target.name: target.read_bytes()})
 
     assert found == in_order
+
+
+def test_the_raw_record_of_a_pull_names_no_user(root: DataRoot) -> None:
+    """The user of a usage row is a keyed hash in its column; the record beside it must not undo that."""
+    result = {
+        "object": "organization.usage.completions.result",
+        "input_tokens": 10,
+        "output_tokens": 1,
+        "num_model_requests": 1,
+        "model": "m",
+        "user_id": "user-of-the-provider",
+    }
+    page = {"object": "page", "data": [{"object": "bucket", "start_time": DAY, "end_time": DAY + 86_400, "results": [result]}]}
+    path = root.landing / "openai_usage" / "org" / "usage_completions.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(page), encoding="utf-8")
+
+    with open_books(root) as books:
+        books.refresh_references()
+        books.read_landing(now=NOW)
+
+    fragments = sorted(root.lake.joinpath("staged_usage").rglob("*.parquet"))
+    assert fragments
+    assert all(b"user-of-the-provider" not in path.read_bytes() for path in fragments)
+    [raw] = pl.read_parquet(fragments[0])["raw"].to_list()
+    assert json.loads(raw) == {name: value for name, value in result.items() if name != "user_id"}

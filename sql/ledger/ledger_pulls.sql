@@ -15,7 +15,7 @@ columns:
   window_start_at: TIMESTAMP WITH TIME ZONE; start of the stretch
   window_end_at: TIMESTAMP WITH TIME ZONE; its end, exclusive
   pulled_at: TIMESTAMP WITH TIME ZONE; when the file was pulled from the provider
-  pull_grain: VARCHAR[]; dimensions that the pull was grouped by
+  pull_grain: VARCHAR[]; dimensions that the pull was grouped by; null where it shows none
   counts: BOOLEAN; true where the rows of this pull are booked
 checks:
   - rule: window_end_at > window_start_at
@@ -64,8 +64,9 @@ ranked as (
         row_number() over (
             partition by w.source, w.source_account, w.endpoint, s.stretch_start_at
             order by
-                case when w.endpoint like '%cost%' and list_contains(w.pull_grain, 'line_item') then 0 else 1 end,
-                case when w.endpoint like '%cost%' then 0 else -array_length(w.pull_grain) end,
+                -- A pull of which no grain is known (all its buckets are empty) stands back for none: the newest counts.
+                case when w.endpoint like '%cost%' and coalesce(list_contains(w.pull_grain, 'line_item'), true) then 0 else 1 end,
+                case when w.endpoint like '%cost%' then 0 else -coalesce(array_length(w.pull_grain), 1000) end,
                 w.pulled_at desc,
                 w.source_file_sha256 desc
         ) as place,

@@ -94,7 +94,8 @@ per_file as (
     select
         file_no,
         min(own_endpoint) as endpoint,
-        list_sort(list_filter([
+        -- A pull without any result does not show what it was grouped by.
+        case when count(raw) > 0 then list_sort(list_filter([
             case when count(r.project_id) > 0 then 'project_id' end,
             case when count(r.user_id) > 0 then 'user_id' end,
             case when count(r.api_key_id) > 0 then 'api_key_id' end,
@@ -107,7 +108,7 @@ per_file as (
             case when count(r.context_level) > 0 then 'context_level' end,
             case when count(r.vector_store_id) > 0 then 'vector_store_id' end,
             case when count(r.line_item) > 0 then 'line_item' end
-        ], lambda grain: grain is not null)) as pull_grain,
+        ], lambda grain: grain is not null)) end as pull_grain,
     from placed
     group by file_no
 )
