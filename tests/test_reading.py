@@ -765,7 +765,10 @@ def test_the_raw_record_of_a_pull_names_no_user(root: DataRoot) -> None:
         "model": "m",
         "user_id": "user-of-the-provider",
     }
-    page = {"object": "page", "data": [{"object": "bucket", "start_time": DAY, "end_time": DAY + 86_400, "results": [result]}]}
+    page = {
+        "object": "page",
+        "data": [{"object": "bucket", "start_time": DAY, "end_time": DAY + 86_400, "results": [result]}],
+    }
     path = root.landing / "openai_usage" / "org" / "usage_completions.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(page), encoding="utf-8")
