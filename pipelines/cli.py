@@ -315,9 +315,7 @@ def _print_summary(console: Console, summary: Any) -> None:
         console.print("No calls and no bills yet: put files into landing/<source>/.")
         return
     if summary.requests:
-        console.print(
-            f"Calls        {summary.requests:,} from {summary.first_at:%Y-%m-%d} to {summary.last_at:%Y-%m-%d} (UTC)"
-        )
+        console.print(f"Calls        {summary.requests:,} from {summary.first_date} to {summary.last_date} (UTC)")
     console.print(
         f"Spend        {_money(summary.effective_cost_usd)} by price book (list {_money(summary.list_cost_usd)})"
     )

@@ -18,7 +18,7 @@ from pipelines.periods import end_of
 from pipelines.planner import EVER, Plan, Planner, Span, Stale
 
 # Partitions built by one execution of a query hold at most about this many input rows, so that memory stays bounded.
-ROWS_AT_ONCE = 600_000
+ROWS_AT_ONCE = 200_000
 
 
 @dataclass

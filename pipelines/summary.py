@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -18,8 +18,8 @@ from pipelines.views import open_views
 class Summary:
     """Money in USD. Shares are 0 to 1, None where there is nothing to share."""
 
-    first_at: datetime | None
-    last_at: datetime | None
+    first_date: date | None
+    last_date: date | None
     requests: int
     list_cost_usd: Decimal | None
     effective_cost_usd: Decimal | None
@@ -40,14 +40,14 @@ class Summary:
 def summarise(root: DataRoot) -> Summary:
     """The figures of a data root whose views exist."""
     with open_views(root) as con:
-        requests, first_at, last_at = one_row(
-            con, "select count(*), min(started_at), max(started_at) from ledger_requests where is_billable_leaf"
-        )
-        listed, effective, unpriced, unpriced_tokens, tokens = one_row(
+        # Sums of days: the calls themselves are looked at only where there is something to name.
+        requests, first_date, last_date, listed, effective, unpriced, unpriced_tokens, tokens, ownerless = one_row(
             con,
-            """select sum(c.list_cost_usd), sum(c.effective_cost_usd), count(*) filter (where c.effective_cost_usd is null),
-                coalesce(sum(r.total_tokens) filter (where c.effective_cost_usd is null), 0), coalesce(sum(r.total_tokens), 0)
-            from ledger_costs as c inner join ledger_requests as r on c.request_key = r.request_key""",
+            """select coalesce(sum(requests), 0), min(usage_date), max(usage_date), sum(list_cost_usd), sum(effective_cost_usd),
+                coalesce(sum(unpriced_requests), 0), coalesce(sum(unpriced_tokens), 0),
+                coalesce(sum(input_total_tokens + output_total_tokens), 0),
+                coalesce(sum(requests) filter (where feature = 'unattributed'), 0)
+            from ledger_showback_days""",
         )
         invoiced, accrued, untraced, attributed, whole = one_row(
             con,
@@ -57,25 +57,33 @@ def summarise(root: DataRoot) -> Summary:
                 sum(direct_cost_usd) filter (where feature <> 'unattributed'), sum(direct_cost_usd + allocated_untraced_usd)
             from mart_showback_weekly""",
         )
-        unpriced_models = _rows(
-            con,
-            """select r.provider, r.model_served as model, c.cost_status, count(*) as requests, coalesce(sum(r.total_tokens), 0) as tokens,
+        unpriced_models = (
+            []
+            if not unpriced
+            else _rows(
+                con,
+                """select r.provider, r.model_served as model, c.cost_status, count(*) as requests, coalesce(sum(r.total_tokens), 0) as tokens,
                 min(cast(r.started_at as date)) as since
             from ledger_costs as c inner join ledger_requests as r on c.request_key = r.request_key
             where c.effective_cost_usd is null
             group by all order by tokens desc, requests desc, provider, model, cost_status limit 10""",
+            )
         )
-        callers = _rows(
-            con,
-            """select r.source, r.source_account, r.api_key_name, r.provider, count(*) as requests,
+        callers = (
+            []
+            if not ownerless
+            else _rows(
+                con,
+                """select r.source, r.source_account, r.api_key_name, r.provider, count(*) as requests,
                 sum(c.effective_cost_usd) as effective_cost_usd
             from ledger_requests as r inner join ledger_costs as c on r.request_key = c.request_key
             where r.feature = 'unattributed'
             group by all order by effective_cost_usd desc nulls last, requests desc, source, source_account, api_key_name limit 10""",
+            )
         )
     return Summary(
-        first_at=first_at,
-        last_at=last_at,
+        first_date=first_date,
+        last_date=last_date,
         requests=int(requests),
         list_cost_usd=listed,
         effective_cost_usd=effective,
