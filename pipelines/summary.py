@@ -85,8 +85,9 @@ def summarise(root: DataRoot) -> Summary:
         first_date=first_date,
         last_date=last_date,
         requests=int(requests),
-        list_cost_usd=listed,
-        effective_cost_usd=effective,
+        # No call with a price: the spend is unknown, not 0.
+        list_cost_usd=listed if requests > unpriced else None,
+        effective_cost_usd=effective if requests > unpriced else None,
         invoiced_cost_usd=invoiced,
         accrued_cost_usd=accrued,
         untraced_usd=untraced,
