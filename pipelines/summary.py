@@ -62,7 +62,8 @@ def summarise(root: DataRoot) -> Summary:
             if not unpriced
             else _rows(
                 con,
-                """select r.provider, r.model_served as model, c.cost_status, count(*) as requests, coalesce(sum(r.total_tokens), 0) as tokens,
+                """select r.provider, r.model_served as model, c.cost_status, count(*) as requests,
+                    coalesce(sum(r.total_tokens), 0) as tokens,
                 min(cast(r.started_at as date)) as since
             from ledger_costs as c inner join ledger_requests as r on c.request_key = r.request_key
             where c.effective_cost_usd is null
