@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -209,7 +208,7 @@ def _run(
         if not limited and data.views.is_file() and (report := _nothing_to_do(data)) is not None:
             pass
         elif direct or limited:
-            report = _told(books.run(data, full=full, window=window, select=select, progress=say))
+            report = books.run(data, full=full, window=window, select=select, progress=say).as_dict()
         else:
             say("starting Dagster")
             report = _run_in_dagster(data)
@@ -235,7 +234,7 @@ def _nothing_to_do(data: DataRoot) -> dict[str, Any] | None:
         report = RunReport(results=opened.results)
         report.published = opened.publish([])
         report.is_blocked = bool(report.failed)
-        return _told(report)
+        return report.as_dict()
 
 
 def _run_in_dagster(data: DataRoot) -> dict[str, Any]:
@@ -244,31 +243,11 @@ def _run_in_dagster(data: DataRoot) -> dict[str, Any]:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "assets", "run", "--root", str(data.path), "--report", str(report)]
         # Not from the folder of whoever calls: it might hold an assets/ of its own.
-        done = subprocess.run(
-            command, env=dagster_environment(data), cwd=Path(__file__).resolve().parent.parent, check=False
-        )
+        done = subprocess.run(command, cwd=Path(__file__).resolve().parent.parent, check=False)
         if not report.is_file():
             raise typer.Exit(done.returncode or EXIT_FAILED)
         content: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
         return content
-
-
-def dagster_environment(data: DataRoot) -> dict[str, str]:
-    """What Dagster must find in its environment: its home (the folder of dagster.yaml), its folders, and no telemetry."""
-    checkout = Path(__file__).resolve().parent.parent
-    home = checkout if (checkout / "dagster.yaml").is_file() else data.dagster
-    data.dagster.mkdir(parents=True, exist_ok=True)
-    return {
-        **os.environ,
-        "DAGSTER_HOME": str(home),
-        "TOKENBOOKS_DATA": str(data.path),
-        "TOKENBOOKS_DAGSTER": str(data.dagster),
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-    }
-
-
-def _told(report: Any) -> dict[str, Any]:
-    return dict(report.as_dict())
 
 
 # ---- printing
@@ -362,7 +341,6 @@ def _print_outputs(data: DataRoot) -> None:
 
 
 def _status(books: Books) -> dict[str, Any]:
-    from pipelines.engine import one_row
     from pipelines.runner import create_view
 
     sources: list[dict[str, Any]] = []
@@ -377,7 +355,6 @@ def _status(books: Books) -> dict[str, Any]:
         )
         names = [column[0] for column in result.description or ()]
         sources = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-        assert one_row(books.con, "select 1")
     tables = []
     for name, plan in books.outlook().items():
         built = books.lake.parts(name)

@@ -19,7 +19,6 @@ import duckdb
 import polars as pl
 
 from pipelines import paths
-from pipelines.engine import quoted
 from pipelines.lake import Lake, digest
 from pipelines.paths import DataRoot
 
@@ -446,9 +445,7 @@ def write_frame(
     try:
         types = con.execute("describe select * from frame_rows").fetchall()
         names = ", ".join(f"cast({quote_name(row[0])} as {row[1]}) as {quote_name(row[0])}" for row in types)
-        temporary = lake.write(
-            con, f"select {names} from frame_rows", target, fingerprint, quoted(REFERENCE_VERSION).strip("'")
-        )
+        temporary = lake.write(con, f"select {names} from frame_rows", target, fingerprint, REFERENCE_VERSION)
     finally:
         con.unregister("frame_rows")
     lake.put(temporary, target, table, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,28 +130,3 @@ def _totals(row: Mapping[str, Any]) -> dict[str, int]:
 def root(tmp_path: Path) -> DataRoot:
     """An empty data root."""
     return DataRoot(tmp_path / "books")
-
-
-@pytest.fixture
-def shared() -> Path:
-    """The folder of shared facts beside the checkout; a test that needs it is skipped where it is absent."""
-    folder = Path(__file__).resolve().parents[2] / "shared"
-    if not folder.is_dir():
-        pytest.skip("the shared folder is not beside this checkout")
-    return folder
-
-
-def land(root: DataRoot, name: str, content: str | bytes) -> Path:
-    """Put a file below ``landing/``."""
-    path = root.landing / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def day(text: str) -> date:
-    return date.fromisoformat(text)
-
-
-def instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
