@@ -21,6 +21,7 @@ from pipelines.books import Books
 from pipelines.landing import listing
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of
+from pipelines.settings import Settings, SettingsError, load
 from pipelines.sources import sources
 
 # On runs that the command line starts: it goes on to the tables by itself.
@@ -29,6 +30,16 @@ COMMAND_LINE = "command line"
 # Without it Dagster writes thousands of lines a run to the console. A request for a run does not take it from its job.
 QUIET: Mapping[str, Mapping[str, object]] = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
+
+def _settings() -> Settings:
+    """What settings.toml says of the hours; a fault in it is for a run to report, and no reason to show nothing."""
+    try:
+        return load(data_root().settings)
+    except SettingsError:
+        return Settings()
+
+
+_WHEN = _settings()
 _LOOK_EVERY_S = 30
 _FRESH = "Nothing is out of date."
 _Answer = TypeVar("_Answer")
@@ -87,7 +98,7 @@ def rebuild(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason
 
 
 @dg.schedule(
-    cron_schedule="0 6 * * *",
+    cron_schedule=_WHEN.daily_schedule,
     job=INGEST,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -102,7 +113,7 @@ def daily() -> dg.RunRequest | dg.SkipReason:
 
 
 @dg.schedule(
-    cron_schedule="0 7 * * 1",
+    cron_schedule=_WHEN.weekly_schedule,
     job=TABLES,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,

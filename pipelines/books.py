@@ -175,7 +175,7 @@ class Books:
 
     def _ensure_register(self, reader: Reader) -> None:
         if self.lake.part("staged_files", None) is None:
-            reader.register.save(self.con)
+            reader.register.save()
 
     def _check(self, model: Model, built: Built) -> None:
         """Check the partitions just built, and those whose results are missing or of an older header."""
@@ -207,9 +207,7 @@ class Books:
 
     def _save_results(self) -> None:
         target = self.root.partition(RESULTS, None, None)
-        self.con.register("result_rows", checks.to_table(self.results))
-        temporary = self.lake.write(self.con, "select * from result_rows", target, "results", "1")
-        self.con.unregister("result_rows")
+        temporary = self.lake.write([checks.to_table(self.results)], target, "results", "1")
         self.lake.put(temporary, target, RESULTS, None)
 
 

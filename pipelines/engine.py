@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from pipelines import usage
 from pipelines.functions import register_functions
@@ -31,9 +32,6 @@ def connect(settings: Settings, scratch: Path) -> Iterator[duckdb.DuckDBPyConnec
     with duckdb.connect(":memory:", config=config) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute("set enable_progress_bar = false")
-        # With it, a column is written as REQUIRED where the plan happens to prove that it has no null: equal rows would
-        # give unequal files, depending on what else was built with them.
-        con.execute("set disabled_optimizers = 'statistics_propagation'")
         register_functions(con)
         usage.register(con)
         yield con
@@ -53,3 +51,32 @@ def one_row(con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object]
     """The only row of a query. Fetched whole: a result that is half read keeps the connection from other work."""
     [row] = con.execute(query, list(values)).fetchall()
     return tuple(row)
+
+
+def rows_of(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """The rows of a query as an Arrow table of the types that a file of the lake has."""
+    relation = con.sql(query)
+    return _typed(relation.to_arrow_table(), _json_columns(relation))
+
+
+def batches_of(con: duckdb.DuckDBPyConnection, query: str, rows: int) -> Iterator[pa.Table]:
+    """The rows of a query in tables of about ``rows``, at least one, for results that are not to be held whole."""
+    relation = con.sql(query)
+    reader = relation.to_arrow_reader(rows)
+    yield _typed(reader.schema.empty_table(), _json_columns(relation))
+    for batch in reader:
+        yield _typed(pa.Table.from_batches([batch]), _json_columns(relation))
+
+
+def _json_columns(relation: duckdb.DuckDBPyRelation) -> list[str]:
+    return [name for name, type_ in zip(relation.columns, relation.types, strict=True) if str(type_) == "JSON"]
+
+
+def _typed(table: pa.Table, json_columns: Sequence[str]) -> pa.Table:
+    """JSON as such: the engine gives it as text."""
+    for name in json_columns:
+        place = table.schema.get_field_index(name)
+        values = table.column(place)
+        typed = pa.chunked_array([pa.ExtensionArray.from_storage(pa.json_(), c) for c in values.chunks], pa.json_())
+        table = table.set_column(place, name, typed)
+    return table

@@ -1,8 +1,11 @@
 """The lake: read and atomically replace a partition, know what it was built from, one run at a time.
 
 A partition is one Parquet file. Its key-value metadata holds ``fingerprint`` (what it was built from), ``content_hash``
-(sha256 of its rows as written), ``row_count`` and ``header_version``. The files are the truth; ``.index.json`` is a cache of
-what they say, so that planning does not open every file.
+(sha256 of its rows as written) and ``header_version``. The files are the truth; ``.index.json`` is a cache of what they
+say, so that planning does not open every file.
+
+Rows come as Arrow tables: writing those costs less than half of what the engine's own writer takes, in columns as many as
+the ledger's, and a file depends on nothing but its rows.
 """
 
 from __future__ import annotations
@@ -12,21 +15,20 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import BinaryIO
 
-import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.engine import quoted
 from pipelines.paths import DataRoot
 
-# Written first, replaced by the hash of the column data once that is known: same length, so no offset moves.
-_HASH_TO_COME = "0" * 64
-_TAIL = 8
+# Rows of a row group: what readers skip or read as one, and what a writer holds at least.
+ROW_GROUP_ROWS = 122_880
 _held: set[Path] = set()
 
 
@@ -71,29 +73,37 @@ class Lake:
         return self.root.path / part.path
 
     # ---- writing
-    def write(
-        self,
-        con: duckdb.DuckDBPyConnection,
-        query: str,
-        target: Path,
-        fingerprint: str,
-        header_version: str,
-        *,
-        order: str = "",
-    ) -> Path:
-        """Write the rows of ``query`` beside ``target`` and return the temporary file; ``put`` sets it in place.
+    def write(self, rows: Iterable[pa.Table], target: Path, fingerprint: str, header_version: str) -> Path:
+        """Write tables of one schema beside ``target``, in order, and return the temporary file; ``put`` sets it in place.
 
-        The same rows in the same order give the same bytes, for any number of threads.
+        The same rows in the same order give the same bytes, in whatever pieces they come.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.tmp")
-        con.execute(
-            f"copy ({query}{order}) to {quoted(str(temporary))} (format parquet, compression zstd, compression_level 1, "
-            "write_bloom_filter false, "
-            f"kv_metadata {{fingerprint: {quoted(fingerprint)}, content_hash: {quoted(_HASH_TO_COME)}, "
-            f"header_version: {quoted(header_version)}}})"
-        ).fetchall()
-        _seal(temporary, header_version)
+        tables = iter(rows)
+        first = next(tables)
+        with temporary.open("wb") as file:
+            hashed = _Hashed(file, header_version)
+            with pq.ParquetWriter(
+                hashed,
+                first.schema,
+                compression="zstd",
+                compression_level=1,
+                # Keys differ in every row: a dictionary of them is work for nothing.
+                dictionary_pagesize_limit=1 << 16,
+                store_schema=False,
+                store_decimal_as_integer=True,
+            ) as writer:
+                for group in _row_groups(first, tables):
+                    writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
+                # What is left to write is the footer.
+                writer.add_key_value_metadata(
+                    {
+                        "fingerprint": fingerprint,
+                        "content_hash": hashed.sha256.hexdigest(),
+                        "header_version": header_version,
+                    }
+                )
         return temporary
 
     def put(self, temporary: Path, target: Path, table: str, start: date | None) -> Part:
@@ -248,21 +258,39 @@ def _describe(path: Path, name: str, start: date | None) -> Part:
     )
 
 
-def _seal(path: Path, header_version: str) -> None:
-    """Replace the placeholder in the footer by the sha256 of the column data and the header version."""
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        file.seek(size - _TAIL)
-        footer_length = int.from_bytes(file.read(4), "little")
-        data_end = size - _TAIL - footer_length
-        file.seek(0)
-        content = hashlib.sha256(header_version.encode())
-        left = data_end
-        while left:
-            block = file.read(min(left, 1 << 20))
-            content.update(block)
-            left -= len(block)
-        footer = file.read(footer_length)
-        place = footer.index(_HASH_TO_COME.encode())
-        file.seek(data_end + place)
-        file.write(content.hexdigest().encode())
+class _Hashed:
+    """A file being written and the hash of what went into it."""
+
+    def __init__(self, file: BinaryIO, beginning: str) -> None:
+        self._file = file
+        self.sha256 = hashlib.sha256(beginning.encode())
+
+    def write(self, data: bytes) -> int:
+        self.sha256.update(data)
+        return self._file.write(data)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        """The file is its opener's to close."""
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+
+def _row_groups(first: pa.Table, rest: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows in one piece a row group, so that pages do not depend on the pieces in which rows come."""
+    waiting = first
+    for table in rest:
+        waiting = pa.concat_tables([waiting, table])
+        whole = waiting.num_rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS
+        for start in range(0, whole, ROW_GROUP_ROWS):
+            yield waiting.slice(start, ROW_GROUP_ROWS).combine_chunks()
+        waiting = waiting.slice(whole)
+    for start in range(0, max(waiting.num_rows, 1), ROW_GROUP_ROWS):
+        yield waiting.slice(start, ROW_GROUP_ROWS).combine_chunks()

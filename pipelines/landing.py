@@ -10,7 +10,6 @@ from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pyarrow as pa
 
@@ -198,17 +197,15 @@ class Register:
     def change(self, version: FileVersion, **changes: object) -> None:
         self.add(replace(version, **changes))  # type: ignore[arg-type]
 
-    def save(self, con: duckdb.DuckDBPyConnection) -> None:
+    def save(self) -> None:
         ordered = sorted(self, key=lambda version: (version.path, version.state != "replaced", version.sha256))
         columns = zip(*(astuple(version) for version in ordered), strict=True) if ordered else ([] for _ in _SCHEMA)
         rows = pa.table(
             [pa.array(list(column), field.type) for column, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA
         )
-        con.register("register_rows", rows)
         # The fingerprint leaves out what a clock said: tables that are made of the rest are the same in every data root.
         timeless = digest([repr([getattr(version, name) for name in _TIMELESS]) for version in ordered])
-        temporary = self._lake.write(con, "select * from register_rows", self._path, timeless, "1")
-        con.unregister("register_rows")
+        temporary = self._lake.write([rows], self._path, timeless, "1")
         self._lake.put(temporary, self._path, TABLE, None)
         self.is_changed = False
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contract import shapes
-from pipelines.engine import quoted
+from pipelines.engine import quoted, rows_of
 from pipelines.lake import Lake, digest, replace_text
 from pipelines.landing import Contents, FileVersion, Found, Register, contents_of, listing, pulled_at_of
 from pipelines.paths import DataRoot
@@ -111,7 +111,7 @@ class Reader:
             self._read_batch(batch, report)
         self._settle_copies()
         if self.register.is_changed:
-            self.register.save(self._con)
+            self.register.save()
         if to_read or retired:
             self.clean()
         return report
@@ -273,7 +273,7 @@ class Reader:
         version = self._version(file, sha256, "refused", records=1, reason=reason)
         version = replace(version, quarantined=1)
         self.register.add(version)
-        self.register.save(self._con)
+        self.register.save()
         report.files_read.append(version)
         report.warnings.append(f"{file.name}: {reason}. Nothing of it was booked; the other files were.")
         self._list_refusals(file, [{"file": file.name, "line": None, "reason": reason}])
@@ -295,22 +295,18 @@ class Reader:
                 for part in self._lake.parts(shape.table):
                     if batch_of(part.path) == version.batch and part.start is not None:
                         file = quoted(str(self._lake.absolute(part)))
-                        rows = f"select * from read_parquet({file}, hive_partitioning = false) where source_file_sha256 in ({kept})"
+                        rows = (
+                            f"select * from read_parquet({file}, hive_partitioning = false) "
+                            f"where source_file_sha256 in ({kept}) order by source_file_sha256, source_row"
+                        )
                         piece = Path(part.path).stem.removeprefix(version.batch)
                         target = self._root.fragment(shape.table, part.start, renamed + piece)
-                        temporary = self._lake.write(
-                            self._con,
-                            rows,
-                            target,
-                            renamed,
-                            "fragment",
-                            order=" order by source_file_sha256, source_row",
-                        )
+                        temporary = self._lake.write([rows_of(self._con, rows)], target, renamed, "fragment")
                         self._lake.put(temporary, target, shape.table, part.start)
             for other in others:
                 self.register.change(other, batch=renamed)
         if retired:
-            self.register.save(self._con)
+            self.register.save()
 
     # ---- reading
     def _read_batch(self, batch: Sequence[Pending], report: ReadReport) -> None:
@@ -351,7 +347,7 @@ class Reader:
             self._list_refusals(one.found, count.refusals)
             if version.quarantined:
                 report.warnings.append(_sentence(version, count.refusals[0] if count.refusals else None))
-        self.register.save(self._con)
+        self.register.save()
 
     def _list_refusals(self, file: Found, lines: Sequence[Mapping[str, object]]) -> None:
         """The readable list of what is refused of a file now; none where nothing is."""

@@ -19,6 +19,7 @@ import duckdb
 import polars as pl
 
 from pipelines import paths
+from pipelines.engine import rows_of
 from pipelines.lake import Lake, digest
 from pipelines.paths import DataRoot
 
@@ -445,10 +446,10 @@ def write_frame(
     try:
         types = con.execute("describe select * from frame_rows").fetchall()
         names = ", ".join(f"cast({quote_name(row[0])} as {row[1]}) as {quote_name(row[0])}" for row in types)
-        temporary = lake.write(con, f"select {names} from frame_rows", target, fingerprint, REFERENCE_VERSION)
+        rows = rows_of(con, f"select {names} from frame_rows")
     finally:
         con.unregister("frame_rows")
-    lake.put(temporary, target, table, None)
+    lake.put(lake.write([rows], target, fingerprint, REFERENCE_VERSION), target, table, None)
 
 
 def quote_name(name: str) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines import checks
 from pipelines.checks import CheckResult
-from pipelines.engine import one_row, quoted
-from pipelines.lake import Lake, Part
+from pipelines.engine import batches_of, one_row, quoted, rows_of
+from pipelines.lake import ROW_GROUP_ROWS, Lake, Part
 from pipelines.models import Model, ModelError, inputs
 from pipelines.periods import end_of
 from pipelines.planner import EVER, Plan, Planner, Span, Stale
@@ -42,7 +45,7 @@ def build(con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, plan: Pl
     for part in plan.gone:
         lake.remove(model.name, part)
         built.removed.append(label(part.start))
-    for batch in _batches(lake, planner, plan):
+    for batch in _batches(planner, plan):
         for part, changed in _build_batch(con, lake, planner, model, batch):
             built.partitions.append(label(part.start))
             built.rows += part.rows
@@ -71,29 +74,39 @@ def _rows_of(lake: Lake, parts: Sequence[Part], types: dict[str, str]) -> str:
     return f"select {columns} where false"
 
 
-def _batches(lake: Lake, planner: Planner, plan: Plan) -> list[list[Stale]]:
-    """Stale partitions that are built by one execution: neighbours in time, up to ROWS_AT_ONCE input rows."""
+def _batches(planner: Planner, plan: Plan) -> list[list[Stale]]:
+    """Stale partitions that are built by one execution: neighbours in time, up to ROWS_AT_ONCE input rows.
+
+    Where a partition reads days around it, as many rows of its own are allowed as are read around: else most of the work
+    would be reading the same days again.
+    """
     model = plan.model
     if not model.builds_together:
         return [[stale] for stale in plan.stale]
     batches: list[list[Stale]] = []
-    rows_so_far = 0
+    rows_so_far = limit = 0
     for stale in plan.stale:
-        rows = _input_rows(planner, model, stale)
+        rows = _rows_in(planner, model, stale.start, around=False)
         near = batches and stale.start and batches[-1][-1].start and (stale.start - batches[-1][-1].start).days <= 31
-        if near and rows_so_far + rows <= ROWS_AT_ONCE:
+        if near and rows_so_far + rows <= limit:
             batches[-1].append(stale)
             rows_so_far += rows
         else:
             batches.append([stale])
-            rows_so_far = rows
+            rows_so_far, limit = rows, max(ROWS_AT_ONCE, _rows_in(planner, model, stale.start, around=True))
     return batches
 
 
-def _input_rows(planner: Planner, model: Model, stale: Stale) -> int:
-    own = Span(stale.start, end_of(model.partition or "day", stale.start)) if stale.start else EVER
-    return sum(
-        part.rows for table in model.inputs if not table.startswith("ref_") for part in planner.files(table, own)
+def _rows_in(planner: Planner, model: Model, start: date | None, *, around: bool) -> int:
+    """Rows of the largest input that a partition reads, with or without those of the days around it."""
+    own = Span(start, end_of(model.partition or "day", start)) if start else EVER
+    return max(
+        (
+            sum(part.rows for part in planner.files(table, planner.span(model, table, start, start) if around else own))
+            for table in model.inputs
+            if not table.startswith("ref_")
+        ),
+        default=0,
     )
 
 
@@ -103,24 +116,23 @@ def _build_batch(
     first, last = batch[0].start, batch[-1].start
     create_input_views(con, lake, planner, model, first, last)
     columns = ", ".join(f'"{column.name}"' for column in model.columns)
-    order = " order by " + ", ".join(f'"{name}"' for name in model.sort_columns)
-    rows = f"select {columns} from ({model.query}) as result"
+    query = f"select {columns} from ({model.query}) as result{_within(model, first, last)}"
     threads = one_row(con, "select current_setting('threads')")[0]
     if model.threads is not None:
         con.execute(f"set threads = {model.threads}")
     done = []
     try:
-        # Sorting rows that are there is cheaper than sorting them as they come; only a large partition is not kept whole.
-        if len(batch) > 1 or _input_rows(planner, model, batch[0]) <= ROWS_AT_ONCE:
-            whole = _within(model, first, last)
-            con.execute(f"create or replace temp table built_rows as {_explained(con, model, rows)}{whole}")
-            rows = f"select {columns} from built_rows"
+        _compare(model, {row[0]: row[1] for row in con.execute(f"describe {model.query}").fetchall()})
+        # A partition too large to be held whole is sorted by the engine, on disk where need be.
+        is_large = len(batch) == 1 and _rows_in(planner, model, first, around=False) > ROWS_AT_ONCE
+        if is_large:
+            order = ", ".join(f'"{name}"' for name in model.sort_columns)
+            contents: Iterable[Iterable[pa.Table]] = [batches_of(con, f"{query} order by {order}", ROW_GROUP_ROWS)]
         else:
-            rows = _explained(con, model, rows)
-        for number, stale in enumerate(batch):
+            contents = ([rows] for rows in _split(rows_of(con, query), model, batch))
+        for number, (stale, tables) in enumerate(zip(batch, contents, strict=True)):
             target = lake.root.partition(model.name, model.partition, stale.start)
-            query = rows + _within(model, stale.start, stale.start)
-            temporary = lake.write(con, query, target, stale.fingerprint, model.version, order=order)
+            temporary = lake.write(tables, target, stale.fingerprint, model.version)
             if number == 0:
                 _hold_to_header(con, model, str(temporary))
             before = lake.part(model.name, stale.start)
@@ -129,10 +141,32 @@ def _build_batch(
     except duckdb.Error as error:
         raise ModelError(f"{_where(model)}: the query fails for {label(first)}: {error}") from error
     finally:
-        con.execute("drop table if exists built_rows")
         if model.threads is not None:
             con.execute(f"set threads = {threads}")
     return done
+
+
+def _split(rows: pa.Table, model: Model, batch: Sequence[Stale]) -> Iterator[pa.Table]:
+    """The rows of each partition in the order of the header, nulls last.
+
+    Only the columns that say where a row belongs go through a sort; whole rows are gathered by place, once, and not even
+    that where they stand in order.
+    """
+    rows = rows.combine_chunks()
+    places = pc.sort_indices(rows, [(name, "ascending") for name in model.sort_columns]).to_numpy()
+    for stale in batch:
+        own = places
+        if model.partition is not None and stale.start is not None and len(batch) > 1:
+            column = rows.column(str(model.partition_column))
+            first, end = (_bound(day, column.type) for day in (stale.start, end_of(model.partition, stale.start)))
+            is_own = pc.and_(pc.greater_equal(column, first), pc.less(column, end))
+            own = places[is_own.to_numpy()[places]]
+        in_order = len(own) == 0 or np.array_equal(own, np.arange(own[0], own[0] + len(own)))
+        yield rows.slice(own[0] if len(own) else 0, len(own)) if in_order else rows.take(pa.array(own))
+
+
+def _bound(day: date, type_: pa.DataType) -> pa.Scalar:
+    return pa.scalar(day if pa.types.is_date(type_) else datetime(day.year, day.month, day.day, tzinfo=UTC), type_)
 
 
 def create_input_views(
@@ -154,13 +188,6 @@ def _within(model: Model, first: date | None, last: date | None) -> str:
     return (
         f" where \"{column}\" >= timestamptz '{first} 00:00:00+00' and \"{column}\" < timestamptz '{end} 00:00:00+00'"
     )
-
-
-def _explained(con: duckdb.DuckDBPyConnection, model: Model, rows: str) -> str:
-    """The query, after asking DuckDB what it gives, so that a missing column is named with both sides."""
-    found = {row[0]: row[1] for row in con.execute(f"describe {model.query}").fetchall()}
-    _compare(model, found)
-    return rows
 
 
 def _hold_to_header(con: duckdb.DuckDBPyConnection, model: Model, file: str) -> None:

@@ -24,12 +24,17 @@ TEMPLATE = """\
 # Metadata keys and tags to keep by name, beside those that dimensions.csv and attribution_rules.csv name.
 # keep_attributes = ["language", "framework"]
 
+# When Dagster looks for what is overdue and when it has the week just ended published, as five cron fields in UTC.
+# daily_schedule = "0 6 * * *"
+# weekly_schedule = "0 7 * * 1"
+
 # Share of the machine for one run.
 # memory_limit = "1500MB"
 # threads = 2
 """
 
 
+_CRON = re.compile(r"[\d*/,-]+( [\d*/,-]+){4}")
 _MEMORY = re.compile(r"[1-9]\d*(\.\d+)? ?([KMGT]i?)?B", re.IGNORECASE)
 
 
@@ -47,6 +52,8 @@ class Settings:
     keep_attributes: tuple[str, ...] = ()
     memory_limit: str = "1500MB"
     threads: int = max(1, os.cpu_count() or 1)
+    daily_schedule: str = "0 6 * * *"
+    weekly_schedule: str = "0 7 * * 1"
     pseudonym_key: str = "tokenbooks"
 
     @property
@@ -81,6 +88,11 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path.name}: threads is {threads}, expected 1 or more.")
     if (limit := values.get("memory_limit")) is not None and not _MEMORY.fullmatch(str(limit)):
         raise SettingsError(f"{path.name}: memory_limit is {limit!r}, expected a size such as '2GB' or '800MB'.")
+    for key in ("daily_schedule", "weekly_schedule"):
+        if key in values and not _CRON.fullmatch(str(values[key])):
+            raise SettingsError(
+                f"{path.name}: {key} is {values[key]!r}, expected five cron fields such as '0 7 * * 1'."
+            )
     if "reporting_time_zone" in values:
         try:
             ZoneInfo(str(values["reporting_time_zone"]))

@@ -13,9 +13,10 @@ from datetime import date, datetime
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.contract import LINEAGE_NAMES, Shape, shapes
-from pipelines.engine import listed, one_row, quoted
+from pipelines.engine import listed, one_row, quoted, rows_of
 from pipelines.lake import Lake
 from pipelines.landing import Contents, Found, last_day_allowed
 from pipelines.paths import DataRoot
@@ -148,6 +149,7 @@ class Stager:
     ) -> None:
         self._con, self._root, self._lake, self._settings, self._keep = con, root, lake, settings, keep
         self._given: dict[tuple[str, str], set[str]] = {}
+        self._staged: dict[str, pa.Table] = {}
         _create_macros(con, keep)
 
     def stage(self, source: Source, batch: Sequence[Pending], name: str) -> list[Counts]:
@@ -252,7 +254,9 @@ class Stager:
             select = re.sub(r"\bf\.(\w+)\b", lambda found: self._fact(found[1]), select)
         else:
             rows += " inner join landing_files as f on g.file_no = f.file_no order by g.file_no, g.source_row"
-        self._con.execute(f"create or replace temp table staging_{shape_name} as {select}{rows}")
+        staged = rows_of(self._con, select + rows)
+        self._staged[shape_name] = staged
+        self._con.register(f"staging_{shape_name}", staged)
 
     def _fact(self, name: str) -> str:
         """What is known of the only file of a batch, as a literal."""
@@ -297,19 +301,18 @@ class Stager:
         )
 
     def _write_fragments(self, shape: Shape, fragment: str) -> None:
-        rows, day = f"staging_{shape.name}", shape.day_of
-        days = self._con.execute(
-            f"select distinct cast({day} as date) from {rows} where refusal is null and context is null order by all"
-        ).fetchall()
-        columns = ", ".join(f'"{column.name}"' for column in shape.columns)
-        for (start,) in days:
-            first, end = f"timestamptz '{start} 00:00:00+00'", f"timestamptz '{start} 00:00:00+00' + interval 1 day"
-            query = f"select {columns} from {rows} where {day} >= {first} and {day} < {end} and refusal is null and context is null"
-            self._write(shape, start, query, fragment)
+        rows = self._staged[shape.name]
+        if rows["refusal"].null_count + rows["context"].null_count < 2 * rows.num_rows:
+            rows = rows.filter(pc.and_(pc.is_null(rows["refusal"]), pc.is_null(rows["context"])))
+        rows = rows.select([column.name for column in shape.columns])
+        days = rows[shape.day_of].cast(pa.date32())
+        for start in sorted(pc.unique(days).to_pylist()):
+            of_day = pc.equal(days, pa.scalar(start, pa.date32()))
+            self._write(shape, start, rows if pc.all(of_day).as_py() else rows.filter(of_day), fragment)
 
-    def _write(self, shape: Shape, start: date, query: str, fragment: str) -> None:
+    def _write(self, shape: Shape, start: date, rows: pa.Table, fragment: str) -> None:
         target = self._root.fragment(shape.table, start, fragment)
-        self._lake.put(self._lake.write(self._con, query, target, fragment, "fragment"), target, shape.table, start)
+        self._lake.put(self._lake.write([rows], target, fragment, "fragment"), target, shape.table, start)
 
     def _write_refusals(
         self, source: Source, fragment: str, batch: Sequence[Pending], counts: Sequence[Counts]
@@ -342,7 +345,7 @@ class Stager:
         ).fetchall():
             of_day = f"from refused_rows where cast(refused_day_at as date) = date '{start}'"
             query = f"select {columns} {of_day} order by source_file_sha256, source_row"
-            self._write(shape, start, query, fragment)
+            self._write(shape, start, rows_of(self._con, query), fragment)
         rows = self._con.execute(
             "select file_no, source_row, reason from refused_rows where fate = 'quarantined' order by all limit ?",
             [REFUSALS_LISTED],

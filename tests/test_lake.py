@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.engine import connect
+from pipelines.engine import batches_of, connect, rows_of
 from pipelines.lake import Lake, LakeError, run_lock, sweep
 from pipelines.paths import DataRoot
 from pipelines.settings import Settings
@@ -30,7 +31,7 @@ def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def put(lake: Lake, con: duckdb.DuckDBPyConnection, query: str, fingerprint: str = "f") -> Path:
     target = lake.root.partition("ledger_x", "day", DAY)
-    lake.put(lake.write(con, query, target, fingerprint, "h1"), target, "ledger_x", DAY)
+    lake.put(lake.write([rows_of(con, query)], target, fingerprint, "h1"), target, "ledger_x", DAY)
     return target
 
 
@@ -146,14 +147,39 @@ def test_the_lock_dies_with_a_killed_process(root: DataRoot) -> None:
 def test_the_same_rows_give_the_same_bytes_for_any_number_of_threads(
     root: DataRoot, con: duckdb.DuckDBPyConnection
 ) -> None:
-    query = "select md5(range::varchar) as id, (range % 7)::decimal(18,2) as usd from range(200000)"
+    query = "select md5(range::varchar) as id, (range % 7)::decimal(18,2) as usd, [range] as list from range(300000) order by id"
     lake = Lake(root)
     con.execute("set threads = 2")
     target = root.partition("ledger_x", "day", DAY)
-    two = lake.write(con, query, target, "f", "h", order=" order by id").read_bytes()
+    two = lake.write([rows_of(con, query)], target, "f", "h").read_bytes()
     con.execute("set threads = 1")
 
-    assert lake.write(con, query, target, "f", "h", order=" order by id").read_bytes() == two
+    assert lake.write([rows_of(con, query)], target, "f", "h").read_bytes() == two
+    assert lake.write(batches_of(con, query, 10_000), target, "f", "h").read_bytes() == two
+
+
+def test_the_content_hash_covers_all_that_stands_before_the_footer(
+    root: DataRoot, con: duckdb.DuckDBPyConnection
+) -> None:
+    """A Parquet file ends with its footer, the footer's length in four bytes, and PAR1."""
+    content = put(Lake(root), con, "select range as a, '{}'::json as b from range(200000)").read_bytes()
+    footer_bytes = int.from_bytes(content[-8:-4], "little")
+
+    [part] = Lake(root).parts("ledger_x")
+    assert part.content_hash == hashlib.sha256(b"h1" + content[: -8 - footer_bytes]).hexdigest()
+
+
+def test_an_empty_partition_keeps_its_types(root: DataRoot, con: duckdb.DuckDBPyConnection) -> None:
+    query = "select 1::decimal(38,15) as usd, '{}'::json as raw, map {'a': 1::decimal(38,9)} as units, now() as at where false"
+    path = put(Lake(root), con, query)
+
+    found = con.execute(f"describe select * from read_parquet('{path}', hive_partitioning = false)").fetchall()
+    assert [row[1] for row in found] == [
+        "DECIMAL(38,15)",
+        "JSON",
+        "MAP(VARCHAR, DECIMAL(38,9))",
+        "TIMESTAMP WITH TIME ZONE",
+    ]
 
 
 def test_the_index_holds_no_path_of_the_machine(root: DataRoot, con: duckdb.DuckDBPyConnection) -> None:

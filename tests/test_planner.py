@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from pipelines import reference
-from pipelines.engine import connect
+from pipelines.engine import connect, rows_of
 from pipelines.lake import Lake
 from pipelines.models import Model, ModelError, load
 from pipelines.paths import DataRoot
@@ -60,7 +60,7 @@ class House:
             f"select date '{day}' as usage_date, {n}::bigint as call_id, {usd}::decimal(18,2) as spent_usd"
             for n, usd in enumerate(spent)
         )
-        self.lake.put(self.lake.write(self.con, rows, target, "by hand", "1"), target, "ledger_calls", start)
+        self.lake.put(self.lake.write([rows_of(self.con, rows)], target, "by hand", "1"), target, "ledger_calls", start)
 
     @property
     def models(self) -> dict[str, Model]:
@@ -313,7 +313,7 @@ def test_a_query_that_disagrees_with_its_header_names_both_sides(house: House) -
 
 
 def test_a_type_that_only_the_file_loses_is_found(house: House) -> None:
-    """DuckDB sums integers to HUGEINT in the query and writes DOUBLE to Parquet."""
+    """DuckDB sums integers to HUGEINT, which Parquet has not: it is written as a decimal."""
     house.add(
         "mart_spend_weekly",
         weekly("", "select date_trunc('week', usage_date)::date, sum(call_id) from ledger_calls group by 1").replace(
@@ -322,7 +322,7 @@ def test_a_type_that_only_the_file_loses_is_found(house: House) -> None:
     )
     house.calls("2026-11-02", "1.00")
 
-    with pytest.raises(ModelError, match="spent_usd: header HUGEINT, query DOUBLE"):
+    with pytest.raises(ModelError, match="spent_usd: header HUGEINT, query DECIMAL"):
         house.run()
 
 
