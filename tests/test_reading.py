@@ -418,11 +418,11 @@ def test_a_run_that_is_killed_leaves_nothing_half_read(root, monkeypatch, full, 
     (root.landing / "app_log" / "b.jsonl").unlink()
     real, left = Register.save, [saves]
 
-    def dying(register: Register, con: duckdb.DuckDBPyConnection) -> None:
+    def dying(register: Register) -> None:
         if not left[0]:
             raise KeyboardInterrupt
         left[0] -= 1
-        real(register, con)
+        real(register)
 
     with monkeypatch.context() as patched:
         patched.setattr(Register, "save", dying)
