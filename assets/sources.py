@@ -10,7 +10,7 @@ from assets.models import column_schema
 from assets.runs import Materialized, Run
 from pipelines import landing
 from pipelines.contract import Shape, shapes
-from pipelines.reference import TABLES, ReferenceTable
+from pipelines.reference import REPORTING, TABLES, ReferenceTable
 from pipelines.sources import Source, sources
 
 FILES = dg.AssetKey(["landing", "reference"])
@@ -61,6 +61,15 @@ def _references() -> dg.AssetsDefinition:
         dg.AssetSpec(name, deps=_BOOK_INPUTS, group_name="reference", description=about, kinds={"parquet"})
         for name, about in _BOOK.items()
     ]
+    specs.append(
+        dg.AssetSpec(
+            REPORTING,
+            deps=[FILES],
+            group_name="reference",
+            description="The time zone that weeks of reports begin in, from settings.toml.",
+            kinds={"parquet"},
+        )
+    )
     # What publishing asks for, not what the tables do: a faulty one keeps what it last held.
     faultless = dg.AssetCheckSpec("no_fault", asset=FILES, description="No line of a reference file has a fault.")
 

@@ -20,7 +20,7 @@ import polars as pl
 from pipelines.contract import Shape, shapes
 from pipelines.models import Model, models
 from pipelines.prices.book import BOOK_SCHEMA, NAMES_SCHEMA
-from pipelines.reference import TABLES, ReferenceTable
+from pipelines.reference import REPORTING, REPORTING_SCHEMA, TABLES, ReferenceTable
 
 # How the kinds of a CSV's cells are written by people, and what they are in the lake.
 KINDS: Mapping[str, tuple[str, str]] = {
@@ -81,7 +81,7 @@ def table_types() -> dict[str, dict[str, str]]:
     references = {table.table: reference_types(table) for table in TABLES.values()}
     references |= {name: types for name, (_, types) in _book_tables().items()}
     references |= {name: model.types for name, model in models().items() if model.layer == "reference"}
-    made = {name: model.types for name, model in models().items() if model.layer != "reference"}
+    made = {name: model.types for layer, _, _ in _LAYERS for name, model in models().items() if model.layer == layer}
     return {**staged, **references, **made}
 
 
@@ -136,13 +136,14 @@ def _reference_page(table: ReferenceTable) -> str:
 
 
 def _book_tables() -> dict[str, tuple[str, dict[str, str]]]:
-    """The tables that the price book is kept in: a sentence and the types of their columns."""
+    """Reference tables that no one edits: a sentence and the types of their columns."""
     about = {
         "ref_price_book": (
             "The price book: the prices of the installed package, over them the shipped rows, over them yours.",
             BOOK_SCHEMA,
         ),
         "ref_model_names": ("Every name of a model that the price book knows, with yours in front.", NAMES_SCHEMA),
+        REPORTING: ("The time zone that days and weeks of marts begin in; one row.", REPORTING_SCHEMA),
     }
     found = {}
     for name, (text, schema) in about.items():
@@ -155,7 +156,8 @@ def _book_tables() -> dict[str, tuple[str, dict[str, str]]]:
 
 
 def _book_page(name: str, about: str) -> str:
-    made_of = "genai-prices, [ref_prices](#ref_prices), [ref_model_aliases](#ref_model_aliases)" + _read_by(name)
+    book = "genai-prices, [ref_prices](#ref_prices), [ref_model_aliases](#ref_model_aliases)"
+    made_of = ("`settings.toml`" if name == REPORTING else book) + _read_by(name)
     rows = [(f"`{column}`", type_) for column, type_ in _book_tables()[name][1].items()]
     return _page(name, about, [("Made of", made_of)], _grid(("column", "type"), rows))
 

@@ -76,6 +76,7 @@ class Model:
     reads_back: timedelta = timedelta()
     reads_around: timedelta = timedelta()
     reads_self: timedelta = timedelta()
+    clock_stops: timedelta | None = None
     builds_together: bool = False
     order_by: tuple[str, ...] = ()
     threads: int | None = None
@@ -86,6 +87,11 @@ class Model:
     @property
     def types(self) -> dict[str, str]:
         return {column.name: column.type for column in self.columns}
+
+    @property
+    def reads_itself(self) -> bool:
+        """Whether a partition reads earlier ones of the same table."""
+        return self.name in self.inputs
 
     @property
     def sort_columns(self) -> tuple[str, ...]:
@@ -101,6 +107,7 @@ class Model:
             str(self.partition_column),
             *self.sort_columns,
             str(self.threads),
+            *([f"clock stops {self.clock_stops}"] if self.clock_stops is not None else []),
         ]
         return hashlib.sha256("\n".join(shaping).encode()).hexdigest()
 
@@ -160,6 +167,7 @@ def parse(path: Path, folder: Path) -> Model:
         "reads_back",
         "reads_around",
         "reads_self",
+        "clock_stops",
         "builds_together",
     }
     known |= {"order_by", "threads", "checks", "question", "answer", "notes"}
@@ -200,6 +208,7 @@ def parse(path: Path, folder: Path) -> Model:
         reads_back=_span(where, header.get("reads_back")),
         reads_around=_span(where, header.get("reads_around")),
         reads_self=_span(where, header.get("reads_self")),
+        clock_stops=_span(where, header["clock_stops"]) if "clock_stops" in header else None,
         builds_together=bool(header.get("builds_together", False)),
         order_by=tuple(header.get("order_by") or ()),
         threads=header.get("threads"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import duckdb
 import polars as pl
@@ -23,6 +23,7 @@ from pipelines.periods import end_of, is_finer, periods
 RUNNER_VERSION = "1"
 
 REGISTER = "staged_files"
+CLOCK = "ledger_clock"
 _VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"))
 
 
@@ -55,11 +56,15 @@ class Stale:
 
 @dataclass(frozen=True)
 class Plan:
-    """What of one table is to be done: partitions to build, files of partitions that have no input any more."""
+    """What of one table is to be done: partitions to build, files of partitions that have no input any more.
+
+    ``later``: of a table that reads itself, the partitions after the first to be built; each may become stale by the one before.
+    """
 
     model: Model
     stale: tuple[Stale, ...]
     gone: tuple[Part, ...]
+    later: tuple[date, ...] = ()
 
 
 class Planner:
@@ -69,6 +74,7 @@ class Planner:
         self._lake = lake
         self._models = models
         self._references: dict[tuple[str, str], Callable[[Span], str]] = {}
+        self._now: tuple[str, datetime | None] = ("", None)
 
     def plan(self, model: Model, *, full: bool = False, window: Span = EVER) -> Plan:
         """The partitions of a table that are out of date, oldest first, within ``window``."""
@@ -87,7 +93,11 @@ class Planner:
             elif full:
                 stale.append(Stale(start, fingerprint, "asked for"))
         gone = tuple(part for start, part in built.items() if start not in set(wanted))
-        return Plan(model, tuple(stale), gone)
+        later: tuple[date, ...] = ()
+        if model.reads_itself and (first := min((s.start for s in stale if s.start), default=None)) is not None:
+            ends = model.partition or "day"
+            later = tuple(s for s in wanted if s is not None and s > first and window.overlaps(s, end_of(ends, s)))
+        return Plan(model, tuple(stale), gone, later)
 
     def outlook(self) -> dict[str, Plan]:
         """Every table's plan as far as it can be told now: a partition that reads what is itself to be rebuilt counts as stale.
@@ -105,10 +115,20 @@ class Planner:
                 for start in sorted(
                     wanted | self._touched(model, table, plans[table]), key=lambda day: day or date.min
                 ):
+                    if table == CLOCK and self._is_past(model, start):
+                        continue
                     span = self.span(model, table, start, start)
                     if start not in known and any(span.overlaps(*_edges(other)) for other in moving[table]):
                         known.add(start)
                         found.append(Stale(start, "", f"{table} is to be rebuilt"))
+            if model.reads_itself:
+                for start in sorted(day for day in wanted | known if day is not None):
+                    reach = Span(start - model.reads_self, start)
+                    if start not in known and any(
+                        day is not None and reach.overlaps(day, end_of(model.partition or "day", day)) for day in known
+                    ):
+                        known.add(start)
+                        found.append(Stale(start, "", "an earlier partition is to be rebuilt"))
             plans[name] = Plan(model, tuple(sorted(found, key=lambda stale: stale.start or date.min)), plan.gone)
             starts = [stale.start for stale in found] + [part.start for part in plan.gone]
             moving[name] = self._merged(name, starts)
@@ -133,16 +153,20 @@ class Planner:
         if model.partition is None or grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
             return set()
         found: set[date | None] = set()
+        around = self._around(model, grain)
         for stale in plan.stale:
             if stale.start is not None:
-                found.update(periods(model.partition, stale.start, end_of(grain, stale.start)))
+                found.update(periods(model.partition, stale.start - around, end_of(grain, stale.start) + around))
         return found
 
     def fingerprint(self, model: Model, start: date | None) -> str:
         lines = [RUNNER_VERSION, duckdb.__version__, model.name, model.version, str(start)]
         for table in sorted(model.inputs):
             span = self.span(model, table, start, start)
-            if table.startswith("ref_"):
+            if table == CLOCK and (end := self.clock_end(model, start)) is not None:
+                now = self._clock()
+                lines.append(f"{table}:{min(now, end) if now else now}")
+            elif table.startswith("ref_"):
                 lines.append(f"{table}:{self._reference(table, span)}")
             else:
                 # The register knows a clock; what of it decides other tables is its fingerprint.
@@ -170,6 +194,30 @@ class Planner:
         before, after = model.reads_back + model.reads_around, model.reads_around
         return Span(first - before, end_of(model.partition, last) + after)
 
+    def clock_end(self, model: Model, last: date | None) -> datetime | None:
+        """The moment at which the books' clock stands still for partitions up to ``last``; None where it never does.
+
+        A table that asks the clock only whether its partition is over says so (``clock_stops``): old partitions then sleep on.
+        """
+        if model.clock_stops is None or model.partition is None or last is None:
+            return None
+        return datetime.combine(end_of(model.partition, last), time(), UTC) + model.clock_stops
+
+    def _is_past(self, model: Model, start: date | None) -> bool:
+        """Whether the clock stands still for a partition already, so that its moving on changes nothing."""
+        end, now = self.clock_end(model, start), self._clock()
+        return end is not None and now is not None and end <= now
+
+    def _clock(self) -> datetime | None:
+        """The books' now as it is in the lake."""
+        part = self._lake.part(CLOCK, None)
+        if part is None:
+            return None
+        if part.content_hash != self._now[0]:
+            [now] = pl.read_parquet(self._lake.absolute(part))["now_at"].to_list()
+            self._now = (part.content_hash, now)
+        return self._now[1]
+
     def types(self, table: str, con: duckdb.DuckDBPyConnection) -> dict[str, str]:
         """Names and types of the columns of any table that a model may read.
 
@@ -192,6 +240,7 @@ class Planner:
         """The partitions a table should have: those that its inputs' partitions touch.
 
         The days of a daily table come from daily inputs alone: a monthly table that it looks something up in makes no days.
+        A week or month has also what lies around it: in a reporting time zone, its first hours may be of the day before.
         """
         if model.partition is None:
             return [None]
@@ -200,10 +249,15 @@ class Planner:
             grain = self._grain(table)
             if grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
                 continue
+            around = self._around(model, grain)
             for part in self._lake.parts(table):
                 if part.start is not None:
-                    starts.update(periods(model.partition, part.start, end_of(grain, part.start)))
+                    starts.update(periods(model.partition, part.start - around, end_of(grain, part.start) + around))
         return [*sorted(starts)]
+
+    def _around(self, model: Model, grain: str) -> timedelta:
+        """How far outside of its own dates a partition of an input gives rows to a coarser table."""
+        return model.reads_around if model.partition and is_finer(grain, model.partition) else timedelta()
 
     def _grain(self, table: str) -> str | None:
         if table.startswith("staged_") and table != REGISTER:

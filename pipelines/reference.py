@@ -18,10 +18,14 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from pipelines import paths
+from pipelines import paths, settings
 from pipelines.engine import rows_of
 from pipelines.lake import Lake, digest
 from pipelines.paths import DataRoot
+
+# What settings.toml says that decides tables: they read it as they read the files that people edit.
+REPORTING = "ref_reporting"
+REPORTING_SCHEMA: Mapping[str, pl.DataType] = {"reporting_time_zone": pl.String()}
 
 # Raised when the tables made of the same files change.
 REFERENCE_VERSION = "1"
@@ -236,6 +240,7 @@ def refresh(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> list[
         problems.append(Problem(root.relative(path), None, "", f"no such table. Known are {', '.join(sorted(TABLES))}"))
     for table in TABLES.values():
         problems += _refresh(con, root, lake, table)
+    _refresh_reporting(con, root, lake)
     return problems
 
 
@@ -360,9 +365,25 @@ def _disorder(values: Mapping[str, object]) -> list[str]:
 def is_stale(root: DataRoot, lake: Lake) -> bool:
     """Whether a table differs from its files, or a file has a fault (then its table is never up to date)."""
     parts = {table.name: lake.part(table.table, None) for table in TABLES.values()}
-    return bool(_strangers(root)) or any(
-        part is None or part.fingerprint != _fingerprint(root, TABLES[name]) for name, part in parts.items()
+    reporting = lake.part(REPORTING, None)
+    return (
+        bool(_strangers(root))
+        or any(part is None or part.fingerprint != _fingerprint(root, TABLES[name]) for name, part in parts.items())
+        or reporting is None
+        or reporting.fingerprint != _reporting_fingerprint(root)
     )
+
+
+def _reporting_fingerprint(root: DataRoot) -> str:
+    return digest([REFERENCE_VERSION, duckdb.__version__, settings.load(root.settings).reporting_time_zone])
+
+
+def _refresh_reporting(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> None:
+    fingerprint = _reporting_fingerprint(root)
+    part = lake.part(REPORTING, None)
+    if part is None or part.fingerprint != fingerprint:
+        zone = settings.load(root.settings).reporting_time_zone
+        write_frame(con, root, lake, REPORTING, pl.DataFrame([[zone]], REPORTING_SCHEMA, orient="row"), fingerprint)
 
 
 def _files(root: DataRoot, table: ReferenceTable) -> tuple[Path, Path]:

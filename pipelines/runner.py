@@ -18,7 +18,7 @@ from pipelines.engine import batches_of, one_row, quoted, rows_of
 from pipelines.lake import ROW_GROUP_ROWS, Lake, Part
 from pipelines.models import Model, ModelError, inputs
 from pipelines.periods import end_of
-from pipelines.planner import EVER, Plan, Planner, Span, Stale
+from pipelines.planner import CLOCK, EVER, Plan, Planner, Span, Stale
 
 # Partitions built by one execution of a query hold at most about this many input rows, so that memory stays bounded.
 ROWS_AT_ONCE = 200_000
@@ -45,7 +45,7 @@ def build(con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, plan: Pl
     for part in plan.gone:
         lake.remove(model.name, part)
         built.removed.append(label(part.start))
-    for batch in _batches(planner, plan):
+    for batch in _in_turn(lake, planner, plan) if model.reads_itself else _batches(planner, plan):
         for part, changed in _build_batch(con, lake, planner, model, batch):
             built.partitions.append(label(part.start))
             built.rows += part.rows
@@ -72,6 +72,16 @@ def _rows_of(lake: Lake, parts: Sequence[Part], types: dict[str, str]) -> str:
         return f"select * from read_parquet([{files}], hive_partitioning = false)"
     columns = ", ".join(f'cast(null as {type_}) as "{name}"' for name, type_ in types.items())
     return f"select {columns} where false"
+
+
+def _in_turn(lake: Lake, planner: Planner, plan: Plan) -> Iterator[list[Stale]]:
+    """The stale partitions of a table that reads itself, one by one: what one reads is known once those before it are built."""
+    planned = {stale.start: stale for stale in plan.stale}
+    for start in sorted({*planned, *plan.later}, key=lambda day: day or date.min):
+        fingerprint = planner.fingerprint(plan.model, start)
+        part = lake.part(plan.model.name, start)
+        if start in planned or part is None or part.fingerprint != fingerprint:
+            yield [Stale(start, fingerprint, planned[start].why if start in planned else "what it reads has changed")]
 
 
 def _batches(planner: Planner, plan: Plan) -> list[list[Stale]]:
@@ -174,9 +184,11 @@ def create_input_views(
 ) -> None:
     """Views of what a model reads to build the partitions from ``first`` to ``last``."""
     for table in sorted(model.inputs):
-        create_view(
-            con, lake, table, planner.files(table, planner.span(model, table, first, last)), planner.types(table, con)
-        )
+        parts = planner.files(table, planner.span(model, table, first, last))
+        rows = _rows_of(lake, parts, planner.types(table, con))
+        if table == CLOCK and (end := planner.clock_end(model, last)) is not None:
+            rows = f"select * replace (least(now_at, timestamptz '{end.isoformat()}') as now_at) from ({rows})"
+        con.execute(f'create or replace temp view "{table}" as {rows}')
 
 
 def _within(model: Model, first: date | None, last: date | None) -> str:

@@ -22,7 +22,7 @@ columns:
   list_cost_usd: DECIMAL(38,15); cost at list prices of the priced calls; null where none is priced
   unpriced_estimate_usd: DECIMAL(38,15); what unpriced calls would cost where a part or a standard price is known; null where nothing is
   flagged_requests: BIGINT; calls whose usage raised a doubt
-  verdict: VARCHAR; ok, warn or fail
+  verdict: VARCHAR; judgement in one word: ok, warn or fail
 checks:
   - one_of: [verdict, ok, warn, fail]
   - rule: records = booked + duplicate + not_billable + quarantined

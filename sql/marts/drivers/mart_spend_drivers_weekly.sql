@@ -1,0 +1,217 @@
+/*
+about: >-
+  The few things that drive spend: request types by cost with their rank, share and ABC class, over the week and over four weeks;
+  and the same by model and by length of input. One row per week, time window, cut and driver with a cost.
+grain: [week_start_date, time_window, cut, driver]
+order_by: [week_start_date, time_window, cut, rank]
+partition: week
+reads_back: 3 weeks
+reads_self: 4 weeks
+clock_stops: 2 days
+columns:
+  week_start_date: DATE; Monday of the ISO week, in the reporting time zone
+  time_window: VARCHAR; 1w (the week) or 4w (the week and the three before; only once the week is over)
+  cut: VARCHAR; what the cost is divided by: request_type, model or input_size
+  driver: VARCHAR; request type (feature, workflow and step, prompt name), model (provider, model) or range of input tokens
+  feature: VARCHAR; product feature of a request type, 'unattributed' where none is known; null in other cuts
+  workflow_step: VARCHAR; workflow and step of a request type, '(unnamed)' where neither is known; null in other cuts
+  prompt_name: VARCHAR; name of the prompt template of a request type, '(unnamed)' where none is known; null in other cuts
+  provider: VARCHAR; the seller of a model; null in other cuts
+  model_canonical: VARCHAR; model as the price book names it, 'unknown_model' where no alias maps it; null in other cuts
+  input_tokens_from: BIGINT; input tokens that a range begins with; null in other cuts and where the input is not known
+  is_closed: BOOLEAN; true once the week is over by the books' own now
+  requests: BIGINT; calls, failed ones included
+  requests_share: DECIMAL(18,9); its calls over the calls of all drivers
+  total_tokens: BIGINT; tokens of these calls
+  unpriced_requests: BIGINT; of these, calls without a cost
+  unpriced_tokens: BIGINT; tokens of the calls without a cost
+  effective_cost_usd: DECIMAL(38,15); cost of the priced calls
+  share: DECIMAL(18,9); its cost over the cost of all drivers
+  cumulative_share: DECIMAL(18,9); cost of it and of all dearer ones over the cost of all
+  rank: BIGINT; place by cost, 1 is the dearest; equal costs by name
+  rank_previous: BIGINT; place in the window of equal length before; null where it had no cost then, or there is no such window
+  abc_class: VARCHAR; A (the dearest that make abc_a of the cost), B (on to abc_b) or C; an A of last week stays until abc_leave
+checks:
+  - one_of: [time_window, 1w, 4w]
+  - one_of: [cut, request_type, model, input_size]
+  - one_of: [abc_class, A, B, C]
+  - between: [requests_share, 0, 1]
+  - between: [cumulative_share, 0, 1]
+  - rule: effective_cost_usd > 0 and share > 0 and share <= cumulative_share
+    severity: warning
+    text: who is listed has a cost that shows in nine places
+  - no_rows: >-
+      select week_start_date as partition, time_window, cut
+      from mart_spend_drivers_weekly
+      group by week_start_date, time_window, cut
+      having max(cumulative_share) <> 1 or max(rank) <> count(*) or abs(sum(share) - 1) > 0.000001
+    text: shares of a cut sum to 1 and ranks have no gap
+question: Which request types drive spend, and which of them are new among the dearest?
+answer: >-
+  select rank, driver, share, abc_class, rank_previous
+  from mart_spend_drivers_weekly
+  where time_window = '4w' and cut = 'request_type' and week_start_date = (select max(week_start_date) from mart_spend_drivers_weekly where is_closed)
+  order by rank limit 10
+*/
+with cells as (
+    select
+        c.week_start_date,
+        k.cut,
+        case k.cut
+            when 'request_type' then concat_ws(' | ', c.feature, c.workflow_step, c.prompt_name)
+            else concat_ws(' | ', c.provider, c.model_canonical)
+        end as driver,
+        case when k.cut = 'request_type' then c.feature end as feature,
+        case when k.cut = 'request_type' then c.workflow_step end as workflow_step,
+        case when k.cut = 'request_type' then c.prompt_name end as prompt_name,
+        case when k.cut = 'model' then c.provider end as provider,
+        case when k.cut = 'model' then c.model_canonical end as model_canonical,
+        cast(null as bigint) as input_tokens_from,
+        c.requests,
+        c.total_tokens,
+        c.unpriced_requests,
+        c.unpriced_tokens,
+        c.effective_cost_usd,
+    from stat_usage_cells_weekly as c
+    cross join (select unnest(['request_type', 'model']) as cut) as k
+    union all
+    select
+        week_start_date,
+        'input_size' as cut,
+        case
+            when input_size_log2 is null then 'no input'
+            when input_size_log2 = 0 then '1 token'
+            else concat(
+                cast(cast(pow(2, input_size_log2) as bigint) as varchar), '-',
+                cast(cast(pow(2, input_size_log2 + 1) as bigint) - 1 as varchar), ' tokens'
+            )
+        end as driver,
+        null as feature,
+        null as workflow_step,
+        null as prompt_name,
+        null as provider,
+        null as model_canonical,
+        cast(pow(2, input_size_log2) as bigint) as input_tokens_from,
+        requests,
+        total_tokens,
+        unpriced_requests,
+        unpriced_tokens,
+        effective_cost_usd,
+    from stat_request_sizes_weekly
+),
+
+weeks as (
+    select
+        w.week_start_date,
+        coalesce(k.now_at at time zone z.reporting_time_zone >= w.week_start_date + 7, false) as is_closed,
+    from (select distinct week_start_date from stat_usage_cells_weekly) as w
+    cross join ref_reporting as z
+    cross join ledger_clock as k
+),
+
+limits as (
+    select
+        w.week_start_date,
+        max(case when l.limit_name = 'abc_a' then l.threshold_number end) as abc_a,
+        max(case when l.limit_name = 'abc_b' then l.threshold_number end) as abc_b,
+        max(case when l.limit_name = 'abc_leave' then l.threshold_number end) as abc_leave,
+    from weeks as w
+    inner join ref_limits as l
+        on l.scope_kind = ''
+        and w.week_start_date >= l.valid_from_date
+        and w.week_start_date < l.valid_to_date
+    group by w.week_start_date
+),
+
+summed as (
+    select
+        w.week_start_date,
+        t.time_window,
+        t.weeks_long,
+        c.cut,
+        c.driver,
+        c.feature,
+        c.workflow_step,
+        c.prompt_name,
+        c.provider,
+        c.model_canonical,
+        c.input_tokens_from,
+        w.is_closed,
+        cast(sum(c.requests) as bigint) as requests,
+        cast(sum(c.total_tokens) as bigint) as total_tokens,
+        cast(sum(c.unpriced_requests) as bigint) as unpriced_requests,
+        cast(sum(c.unpriced_tokens) as bigint) as unpriced_tokens,
+        cast(sum(c.effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
+    from cells as c
+    cross join (select unnest(range(0, 4)) as weeks_later) as o
+    inner join (
+        select '1w' as time_window, 1 as weeks_long
+        union all
+        select '4w' as time_window, 4 as weeks_long
+    ) as t on o.weeks_later < t.weeks_long
+    inner join weeks as w on w.week_start_date = c.week_start_date + 7 * cast(o.weeks_later as integer)
+    where w.is_closed or t.time_window = '1w'
+    group by
+        w.week_start_date, t.time_window, t.weeks_long, c.cut, c.driver, c.feature, c.workflow_step, c.prompt_name, c.provider,
+        c.model_canonical, c.input_tokens_from, w.is_closed
+    having sum(c.effective_cost_usd) > 0
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (partition by week_start_date, time_window, cut order by effective_cost_usd desc, driver) as rank,
+        sum(effective_cost_usd) over (
+            partition by week_start_date, time_window, cut
+            order by effective_cost_usd desc, driver
+            rows between unbounded preceding and current row
+        ) as cost_so_far,
+        sum(effective_cost_usd) over (partition by week_start_date, time_window, cut) as cost_of_all,
+        sum(requests) over (partition by week_start_date, time_window, cut) as requests_of_all,
+    from summed
+)
+
+select
+    r.week_start_date,
+    r.time_window,
+    r.cut,
+    r.driver,
+    r.feature,
+    r.workflow_step,
+    r.prompt_name,
+    r.provider,
+    r.model_canonical,
+    r.input_tokens_from,
+    r.is_closed,
+    r.requests,
+    cast(cast(r.requests as double) / cast(r.requests_of_all as double) as decimal(18, 9)) as requests_share,
+    r.total_tokens,
+    r.unpriced_requests,
+    r.unpriced_tokens,
+    r.effective_cost_usd,
+    cast(cast(r.effective_cost_usd as double) / cast(r.cost_of_all as double) as decimal(18, 9)) as share,
+    case
+        when r.cost_so_far = r.cost_of_all then cast(1 as decimal(18, 9))
+        else cast(cast(r.cost_so_far as double) / cast(r.cost_of_all as double) as decimal(18, 9))
+    end as cumulative_share,
+    r.rank,
+    p.rank as rank_previous,
+    -- By what dearer ones have made before it: the first is always an A.
+    case
+        when r.cost_so_far - r.effective_cost_usd < l.abc_a * r.cost_of_all then 'A'
+        when s.abc_class = 'A' and r.cost_so_far - r.effective_cost_usd <= l.abc_leave * r.cost_of_all then 'A'
+        when r.cost_so_far - r.effective_cost_usd < l.abc_b * r.cost_of_all then 'B'
+        else 'C'
+    end as abc_class,
+from ranked as r
+inner join limits as l on r.week_start_date = l.week_start_date
+left join mart_spend_drivers_weekly as p
+    on p.week_start_date = r.week_start_date - 7 * r.weeks_long
+    and p.time_window = r.time_window
+    and p.cut = r.cut
+    and p.driver = r.driver
+left join mart_spend_drivers_weekly as s
+    on s.week_start_date = r.week_start_date - 7
+    and s.time_window = r.time_window
+    and s.cut = r.cut
+    and s.driver = r.driver

@@ -1,0 +1,231 @@
+/*
+about: >-
+  Intervals of shares of totals by a Poisson bootstrap over users: each draw counts a user 0, 1, 2 ... times, by a hash, so that
+  every run draws the same. One row per week, statistic, time window and cut with types enough.
+grain: [week_start_date, statistic, time_window, cut]
+partition: week
+reads_back: 3 weeks
+builds_together: true
+columns:
+  week_start_date: DATE; Monday of the ISO week, in the reporting time zone
+  statistic: VARCHAR; top20_share: share of the dearest fifth of the types in the cost
+  time_window: VARCHAR; 1w (the week) or 4w (the week and the three before)
+  cut: VARCHAR; what the cost is divided by: request_type or model
+  clusters: BIGINT; users (or what stands for them) with any cost
+  draws: BIGINT; draws with any cost
+  estimate_low: DOUBLE; lower end of the 95 % interval, four places
+  estimate_high: DOUBLE; upper end of the 95 % interval, four places
+checks:
+  - one_of: [statistic, top20_share]
+  - one_of: [time_window, 1w, 4w]
+  - one_of: [cut, request_type, model]
+  - between: [estimate_low, 0, 1]
+  - between: [estimate_high, 0, 1]
+  - rule: estimate_low <= estimate_high
+*/
+with weeks as (
+    select distinct week_start_date from stat_usage_cells_weekly
+),
+
+costs as (
+    select
+        cast(c.week_start_date + 7 * cast(o.weeks_later as integer) as date) as week_start_date,
+        w.time_window,
+        k.cut,
+        case
+            when k.cut = 'model' then concat_ws(' | ', c.provider, c.model_canonical)
+            else concat_ws(' | ', c.feature, c.workflow_step, c.prompt_name)
+        end as driver,
+        concat_ws('|', c.cluster_unit, c.cluster_id) as cluster_key,
+        -- Whole units of 0.000000001 USD, so that draws sum exactly and fast.
+        cast(c.effective_cost_usd * 1000000000 as bigint) as units,
+    from stat_usage_cells_weekly as c
+    cross join (select unnest(range(0, 4)) as weeks_later) as o
+    inner join (
+        select '1w' as time_window, 0 as last_week
+        union all
+        select '4w' as time_window, 3 as last_week
+    ) as w on o.weeks_later <= w.last_week
+    cross join (select unnest(['request_type', 'model']) as cut) as k
+    where c.effective_cost_usd > 0
+),
+
+matrix as (
+    select
+        c.week_start_date,
+        c.time_window,
+        c.cut,
+        c.driver,
+        c.cluster_key,
+        cast(sum(c.units) as bigint) as units,
+    from costs as c
+    inner join weeks as w on c.week_start_date = w.week_start_date
+    group by c.week_start_date, c.time_window, c.cut, c.driver, c.cluster_key
+    having sum(c.units) > 0
+),
+
+limits as (
+    select
+        w.week_start_date,
+        max(case when l.limit_name = 'min_request_types' then l.threshold_number end) as min_types,
+        max(case when l.limit_name = 'bootstrap_draws' then l.threshold_number end) as draws,
+        max(case when l.limit_name = 'bootstrap_max_clusters' then l.threshold_number end) as max_clusters,
+    from weeks as w
+    inner join ref_limits as l
+        on l.scope_kind = ''
+        and w.week_start_date >= l.valid_from_date
+        and w.week_start_date < l.valid_to_date
+    group by w.week_start_date
+),
+
+eligible as (
+    select
+        m.week_start_date,
+        m.time_window,
+        m.cut,
+        count(distinct m.driver) as types,
+        count(distinct m.cluster_key) as clusters,
+    from matrix as m
+    inner join limits as l on m.week_start_date = l.week_start_date
+    group by m.week_start_date, m.time_window, m.cut, l.min_types
+    having count(distinct m.driver) >= l.min_types
+),
+
+-- Users beyond bootstrap_max_clusters are drawn in groups: groups of independent users are as independent.
+ranked_clusters as (
+    select
+        week_start_date,
+        cluster_key,
+        row_number() over (partition by week_start_date order by cluster_key) - 1 as place,
+        count(*) over (partition by week_start_date) as clusters,
+    from (
+        select distinct m.week_start_date, m.cluster_key
+        from matrix as m
+        inner join eligible as e on m.week_start_date = e.week_start_date and m.time_window = e.time_window and m.cut = e.cut
+    ) as found
+),
+
+grouped_clusters as (
+    select
+        r.week_start_date,
+        r.cluster_key,
+        case
+            when r.clusters <= l.max_clusters then r.cluster_key
+            else cast(r.place % cast(l.max_clusters as bigint) as varchar)
+        end as group_key,
+    from ranked_clusters as r
+    inner join limits as l on r.week_start_date = l.week_start_date
+),
+
+-- Four draws a hash, of eight hexadecimal digits each.
+hashed as (
+    select
+        g.week_start_date,
+        g.group_key,
+        b.block,
+        md5(concat_ws('|', 'stat_bootstrap_weekly', cast(g.week_start_date as varchar), g.group_key, cast(b.block as varchar))) as digits,
+    from (select distinct week_start_date, group_key from grouped_clusters) as g
+    inner join limits as l on g.week_start_date = l.week_start_date
+    cross join (select unnest(range(0, 2500)) as block) as b
+    where b.block * 4 < l.draws
+),
+
+uniform as (
+    select
+        h.week_start_date,
+        h.group_key,
+        h.block * 4 + n.part as draw,
+        cast(cast('0x' || substr(h.digits, cast(n.part * 8 + 1 as integer), 8) as bigint) as double) / 4294967296 as u,
+    from hashed as h
+    inner join limits as l on h.week_start_date = l.week_start_date
+    cross join (select unnest(range(0, 4)) as part) as n
+    where h.block * 4 + n.part < l.draws
+),
+
+-- Quantiles of a Poisson variable with mean 1.
+weighted as (
+    select
+        week_start_date,
+        group_key,
+        draw,
+        cast(
+            case
+                when u < 0.735759 then 1
+                when u < 0.919699 then 2
+                when u < 0.981012 then 3
+                when u < 0.996340 then 4
+                when u < 0.999406 then 5
+                when u < 0.999917 then 6
+                else 7
+            end as bigint
+        ) as weight,
+    from uniform
+    where u >= 0.367879
+),
+
+group_costs as (
+    select
+        m.week_start_date,
+        m.time_window,
+        m.cut,
+        m.driver,
+        g.group_key,
+        cast(sum(m.units) as bigint) as units,
+    from matrix as m
+    inner join eligible as e on m.week_start_date = e.week_start_date and m.time_window = e.time_window and m.cut = e.cut
+    inner join grouped_clusters as g on m.week_start_date = g.week_start_date and m.cluster_key = g.cluster_key
+    group by m.week_start_date, m.time_window, m.cut, m.driver, g.group_key
+),
+
+drawn as (
+    select
+        c.week_start_date,
+        c.time_window,
+        c.cut,
+        w.draw,
+        c.driver,
+        cast(sum(w.weight * c.units) as bigint) as units,
+    from group_costs as c
+    inner join weighted as w on c.week_start_date = w.week_start_date and c.group_key = w.group_key
+    group by c.week_start_date, c.time_window, c.cut, w.draw, c.driver
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (partition by week_start_date, time_window, cut, draw order by units desc, driver) as place,
+    from drawn
+),
+
+shares as (
+    select
+        r.week_start_date,
+        r.time_window,
+        r.cut,
+        r.draw,
+        cast(sum(case when r.place <= (e.types + 4) // 5 then r.units else 0 end) as double) / cast(sum(r.units) as double) as drawn_share,
+    from ranked as r
+    inner join eligible as e on r.week_start_date = e.week_start_date and r.time_window = e.time_window and r.cut = e.cut
+    group by r.week_start_date, r.time_window, r.cut, r.draw
+),
+
+ordered as (
+    select
+        *,
+        row_number() over (partition by week_start_date, time_window, cut order by drawn_share, draw) as place,
+        count(*) over (partition by week_start_date, time_window, cut) as draws,
+    from shares
+)
+
+select
+    o.week_start_date,
+    'top20_share' as statistic,
+    o.time_window,
+    o.cut,
+    e.clusters,
+    o.draws,
+    min(case when o.place >= o.draws * 0.025 then round(o.drawn_share, 4) end) as estimate_low,
+    min(case when o.place >= o.draws * 0.975 then round(o.drawn_share, 4) end) as estimate_high,
+from ordered as o
+inner join eligible as e on o.week_start_date = e.week_start_date and o.time_window = e.time_window and o.cut = e.cut
+group by o.week_start_date, o.time_window, o.cut, e.clusters, o.draws

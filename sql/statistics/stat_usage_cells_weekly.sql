@@ -1,0 +1,112 @@
+/*
+about: >-
+  A week's calls summed to who (the cluster), what (the request type) and which model: what every statistic of weeks reads in
+  place of calls. One row per week, request type, model and cluster.
+grain: [week_start_date, feature, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id]
+partition: week
+reads_around: 1 day
+builds_together: true
+columns:
+  week_start_date: DATE; Monday of the ISO week, in the reporting time zone
+  feature: VARCHAR; product feature, 'unattributed' where none is known
+  workflow_step: VARCHAR; workflow and step of the calls, with a slash between; '(unnamed)' where neither is known
+  prompt_name: VARCHAR; name of the prompt template, '(unnamed)' where none is known
+  provider: VARCHAR; the seller
+  model_canonical: VARCHAR; model as the price book names it, 'unknown_model' where no alias maps it
+  cluster_unit: VARCHAR; what the calls of one cluster share: user, else customer, else session, else day_and_type
+  cluster_id: VARCHAR; which one: calls of one cluster are not independent of each other
+  requests: BIGINT; calls, failed ones included
+  total_tokens: BIGINT; tokens of these calls
+  unpriced_requests: BIGINT; of these, calls without a cost
+  unpriced_tokens: BIGINT; tokens of the calls without a cost
+  effective_cost_usd: DECIMAL(38,15); cost of the priced calls; null where none is priced
+  answered_requests: BIGINT; calls that ended well and tell both input (more than none) and output
+  input_total_tokens: BIGINT; input of the answered calls, cached included
+  output_total_tokens: BIGINT; output of the answered calls, reasoning included
+  output_priced_tokens: BIGINT; of this output, what has a cost of its own
+  output_cost_usd: DECIMAL(38,15); effective cost of that output; null where none has one
+  logged_requests: BIGINT; answered calls with any output, so that both lengths have a logarithm
+  log_input: DECIMAL(38,12); sum of the natural logarithms of their input tokens
+  log_output: DECIMAL(38,12); sum of the natural logarithms of their output tokens
+checks:
+  - one_of: [cluster_unit, user, customer, session, day_and_type]
+  - rule: requests >= answered_requests and answered_requests >= logged_requests and requests >= unpriced_requests
+  - rule: (effective_cost_usd is null) = (requests = unpriced_requests)
+    text: a cost is unknown exactly where no call has one
+*/
+with calls as (
+    select
+        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        r.feature,
+        case
+            when r.workflow is null and r.step is null then '(unnamed)'
+            else concat_ws('/', r.workflow, r.step)
+        end as workflow_step,
+        coalesce(r.prompt_name, '(unnamed)') as prompt_name,
+        r.provider,
+        coalesce(r.model_canonical, 'unknown_model') as model_canonical,
+        -- A session ends within its week, so it can hardly be compared with itself, and a customer's sessions resemble each
+        -- other: the customer goes before the session.
+        case
+            when r.user_id is not null then 'user'
+            when r.customer_id is not null then 'customer'
+            when r.session_id is not null then 'session'
+            else 'day_and_type'
+        end as cluster_unit,
+        coalesce(
+            r.user_id,
+            r.customer_id,
+            r.session_id,
+            concat_ws(
+                ' | ', cast(cast(r.started_at at time zone z.reporting_time_zone as date) as varchar), r.feature, r.workflow,
+                r.step, r.prompt_name
+            )
+        ) as cluster_id,
+        coalesce(r.total_tokens, 0) as total_tokens,
+        r.status = 'ok' and coalesce(r.input_total_tokens, 0) > 0 and r.output_total_tokens is not null as is_answered,
+        r.input_total_tokens,
+        r.output_total_tokens,
+        c.effective_cost_usd,
+        case
+            when coalesce(
+                c.output_text_cost_usd, c.output_reasoning_cost_usd, c.output_audio_cost_usd, c.output_image_cost_usd
+            ) is not null
+                then coalesce(c.output_text_cost_usd, 0) + coalesce(c.output_reasoning_cost_usd, 0)
+                    + coalesce(c.output_audio_cost_usd, 0) + coalesce(c.output_image_cost_usd, 0)
+        end as output_cost_usd,
+    from ledger_requests as r
+    inner join ledger_costs as c on r.request_key = c.request_key
+    cross join ref_reporting as z
+    where r.is_billable_leaf
+)
+
+select
+    week_start_date,
+    feature,
+    workflow_step,
+    prompt_name,
+    provider,
+    model_canonical,
+    cluster_unit,
+    cluster_id,
+    count(*) as requests,
+    cast(sum(total_tokens) as bigint) as total_tokens,
+    count(case when effective_cost_usd is null then 1 end) as unpriced_requests,
+    cast(sum(case when effective_cost_usd is null then total_tokens else 0 end) as bigint) as unpriced_tokens,
+    cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
+    count(case when is_answered then 1 end) as answered_requests,
+    cast(sum(case when is_answered then input_total_tokens else 0 end) as bigint) as input_total_tokens,
+    cast(sum(case when is_answered then output_total_tokens else 0 end) as bigint) as output_total_tokens,
+    cast(sum(case when is_answered and output_cost_usd is not null then output_total_tokens else 0 end) as bigint) as output_priced_tokens,
+    cast(sum(case when is_answered then output_cost_usd end) as decimal(38, 15)) as output_cost_usd,
+    count(case when is_answered and output_total_tokens > 0 then 1 end) as logged_requests,
+    cast(
+        sum(case when is_answered and output_total_tokens > 0 then cast(ln(input_total_tokens) as decimal(38, 12)) else 0 end)
+        as decimal(38, 12)
+    ) as log_input,
+    cast(
+        sum(case when is_answered and output_total_tokens > 0 then cast(ln(output_total_tokens) as decimal(38, 12)) else 0 end)
+        as decimal(38, 12)
+    ) as log_output,
+from calls
+group by week_start_date, feature, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id
