@@ -12,9 +12,11 @@ from datetime import date, datetime
 from typing import Any
 
 import duckdb
+import polars as pl
 
 from pipelines import checks, exports, reference, views
 from pipelines.checks import CheckResult
+from pipelines.contract import DIMENSIONS
 from pipelines.engine import connect
 from pipelines.lake import Lake, digest, run_lock, sweep
 from pipelines.models import Model, models
@@ -102,6 +104,16 @@ class Books:
         """Whether a reference table or the price book is out of date, or has a fault to report."""
         return reference.is_stale(self.root, self.lake) or self._book_fingerprint() != self._book_built()
 
+    def remarks(self) -> list[str]:
+        """What the sources find worth knowing of their files as a whole, such as a gap between them."""
+        live = self._reader().register.live().values()
+        return [
+            remark
+            for source in sources().values()
+            if source.remarks is not None
+            for remark in source.remarks([version for version in live if version.source == source.name])
+        ]
+
     def news(self) -> list[str]:
         """Files of ``landing/`` that a run would read."""
         return self._reader().news()
@@ -141,7 +153,15 @@ class Books:
     # ---- parts of steps
     def _reader(self, now: datetime | None = None) -> Reader:
         return Reader(
-            self.con, self.root, self.lake, self.settings, sources(), self._kept_attributes(), now, self._progress
+            self.con,
+            self.root,
+            self.lake,
+            self.settings,
+            sources(),
+            self._kept_attributes(),
+            now,
+            self._progress,
+            self._dimension_keys(),
         )
 
     def _book_fingerprint(self) -> str:
@@ -168,10 +188,22 @@ class Books:
         """Names that a dimension or an attribution rule asks to keep (BOOKS: attributes are kept by name)."""
         if self.lake.part("ref_dimensions", None) is None or self.lake.part("ref_attribution_rules", None) is None:
             return []
-        kept = set(reference.frame_of(self.lake, "ref_dimensions")["attribute"].to_list())
+        further = reference.frame_of(self.lake, "ref_dimensions").filter(~pl.col("dimension").is_in(DIMENSIONS))
+        kept = set(further["attribute"].to_list())
         fields = reference.frame_of(self.lake, "ref_attribution_rules")["match_field"].to_list()
         kept |= {name.removeprefix("attributes.") for name in fields if name and name.startswith("attributes.")}
         return sorted(name for name in kept if name)
+
+    def _dimension_keys(self) -> dict[str, list[str]]:
+        """Names under which metadata and tags may give a dimension that every call has: theirs first, then in file order."""
+        if self.lake.part("ref_dimensions", None) is None:
+            return {}
+        rows = reference.frame_of(self.lake, "ref_dimensions").filter(pl.col("dimension").is_in(DIMENSIONS))
+        rows = rows.sort(pl.col("reference_file").str.starts_with("data/"), "reference_row")
+        keys: dict[str, list[str]] = {}
+        for dimension, attribute in rows.select("dimension", "attribute").iter_rows():
+            keys.setdefault(dimension, []).append(attribute)
+        return keys
 
     def _ensure_register(self, reader: Reader) -> None:
         if self.lake.part("staged_files", None) is None:

@@ -372,6 +372,7 @@ def _status(books: Books) -> dict[str, Any]:
         "root": str(books.root.path),
         "sources": sources,
         "unread_files": books.news(),
+        "remarks": books.remarks(),
         "tables": tables,
         "failed_checks": [result.__dict__ for result in failed],
     }
@@ -385,6 +386,8 @@ def _print_status(content: dict[str, Any]) -> None:
         console.print(
             f"{len(content['unread_files'])} files are new or changed and not read yet: {', '.join(content['unread_files'][:5])}"
         )
+    for remark in content["remarks"]:
+        console.print(remark)
     _print_table(console, content["tables"], "")
     for result in content["failed_checks"]:
         console.print(

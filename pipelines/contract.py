@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 # Bumped when a staged column changes its meaning: every landing file is then read again.
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ parent_span_id: VARCHAR; span above the call
 root_span_id: VARCHAR; top span of the trace
 session_id: VARCHAR; agent run or conversation
 task_id: VARCHAR; unit of user value the call worked for
-row_kind: VARCHAR; llm_call, embedding, tool, aggregate_span, aggregate_only, gateway_cache_hit, overhead, batch_line or other
+row_kind: VARCHAR; llm_call, embedding, tool, aggregate_span, aggregate_only, gateway_cache_hit, overhead, batch_line, other or context
 is_billable_leaf: BOOLEAN; true where the row enters money
 started_at: TIMESTAMP WITH TIME ZONE; start of the call
 ended_at: TIMESTAMP WITH TIME ZONE; end of the call
@@ -110,6 +110,7 @@ provider_total_tokens: BIGINT; the provider's own total
 usage_shape: VARCHAR; API shape of the usage object
 usage_flags: VARCHAR[]; doubts about the usage, an empty list where there is none
 usage_basis: VARCHAR; disjoint, inclusive or ambiguous: how the source's counts were read
+usage_group: VARCHAR; rows that count tokens alike (project and SDK), for a source that does not say how; null for others
 usage_quality: VARCHAR; reported, estimated, replayed, missing or partial
 usage_raw: JSON; the usage object as received
 cost_raw: JSON; the cost object as received
@@ -142,6 +143,8 @@ step: VARCHAR; step within the workflow
 prompt_name: VARCHAR; name of the prompt template
 prompt_version: VARCHAR; version of the prompt template, as text
 api_key_name: VARCHAR; what its owner calls the key
+fallback_feature: VARCHAR; feature where neither the row, its trace nor a rule names one: name of the trace or the prompt
+fallback_task_id: VARCHAR; task where neither the row nor its trace names one: the trace
 request_tags: VARCHAR[]; tags kept by name
 attributes: MAP(VARCHAR, VARCHAR); further dimensions kept by name
 """
@@ -253,6 +256,7 @@ data_type: VARCHAR; NUMERIC, BOOLEAN or CATEGORICAL
 value_num: DOUBLE; numeric value; BOOLEAN gives 1 or 0
 value_text: VARCHAR; text value; CATEGORICAL gives the label
 score_source: VARCHAR; who scored (API, EVAL, ANNOTATION ...)
+source_row_version: VARCHAR; version of the row as ISO 8601 UTC with six digits, the highest wins
 scored_at: TIMESTAMP WITH TIME ZONE; when it was scored, the latest wins
 quantity: DECIMAL(38,9); business units of the outcome
 quantity_unit: VARCHAR; name of the business unit
@@ -322,6 +326,24 @@ def shapes() -> dict[str, Shape]:
     }
 
 
+# Dimensions that every call has a column for; dimensions.csv says under which names tools give them.
+DIMENSIONS = (
+    "environment",
+    "release",
+    "feature",
+    "team",
+    "cost_centre",
+    "customer_id",
+    "customer_tier",
+    "user_id",
+    "session_id",
+    "task_id",
+    "workflow",
+    "step",
+    "prompt_name",
+    "prompt_version",
+    "api_key_name",
+)
 TOKEN_CLASS_NAMES = tuple(column.name for column in columns_of(TOKEN_CLASSES))
 LINEAGE_NAMES = tuple(column.name for column in columns_of(LINEAGE))
 INPUT_CLASSES = tuple(n for n in TOKEN_CLASS_NAMES if not n.startswith("output_"))

@@ -41,7 +41,8 @@ class FileVersion:
     """One version of one landing file: a row of ``ledger_files`` but for the fates that the ledger decides.
 
     ``state``: ``current``; ``copy`` (the same bytes as another path of this source and account); ``replaced`` (by newer bytes
-    under its path); ``refused`` (nothing of it could be read). ``batch`` names the fragments that hold its rows.
+    under its path); ``refused`` (nothing of it could be read); ``withheld`` (no delivery of its source names it). ``batch``
+    names the fragments that hold its rows.
     """
 
     path: str

@@ -15,6 +15,7 @@ _IN_WHEEL = _SHIPPED.is_dir()
 SQL = _SHIPPED / "sql" if _IN_WHEEL else _PACKAGE.parent / "sql"
 SHIPPED_DATA = _SHIPPED / "data" if _IN_WHEEL else _PACKAGE.parent / "data" / "shipped"
 SOURCES = _PACKAGE / "sources"
+SELLERS = SOURCES / "sellers.sql"
 USAGE = _PACKAGE / "usage"
 
 

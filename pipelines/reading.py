@@ -18,11 +18,11 @@ from pathlib import Path
 import duckdb
 
 from pipelines.contract import shapes
-from pipelines.engine import quoted, rows_of
+from pipelines.engine import one_row, quoted, rows_of
 from pipelines.lake import Lake, digest, replace_text
 from pipelines.landing import Contents, FileVersion, Found, Register, contents_of, listing, pulled_at_of
 from pipelines.paths import DataRoot
-from pipelines.records import compression_of, head_of
+from pipelines.records import Readable, compression_of, head_of
 from pipelines.settings import Settings
 from pipelines.sources import Source, Unreadable
 from pipelines.staging import OUR_FAULT, Pending, Stager
@@ -79,9 +79,11 @@ class Reader:
         keep: Sequence[str],
         now: datetime | None = None,
         progress: Callable[[str], None] = lambda text: None,
+        dimension_keys: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._con, self._root, self._lake, self._settings, self._sources = con, root, lake, settings, sources
         self._keep = sorted({*keep, *settings.keep_attributes})
+        self._dimension_keys = dimension_keys or {}
         self._now = now or datetime.now(UTC)
         self._progress = progress
         self.register = Register(root, lake)
@@ -90,7 +92,13 @@ class Reader:
         """Files of ``landing/`` that are new or look changed, by path, size and modification time alone."""
         found, _ = listing(self._root, frozenset(self._sources))
         live = self.register.live()
-        return [file.name for file in found if not self._is_known(file, live.get(file.name))]
+        withheld = self._withheld(found)
+        return [
+            file.name
+            for file in found
+            if not self._is_known(file, live.get(file.name))
+            and not (file.name in withheld and self._is_unchanged(file, live.get(file.name)))
+        ]
 
     def read(self, *, full: bool = False, only: str | None = None) -> ReadReport:
         """Read what is new or changed, of one source or of all; with ``full`` everything that is still there."""
@@ -103,9 +111,12 @@ class Reader:
                 f"{stranger}: no source of that name. Known are {', '.join(sorted(self._sources))}. Move it below one of them."
             )
         self.clean()
-        self._stager = Stager(self._con, self._root, self._lake, self._settings, self._keep)
-        changed = self._changed(found, full, report)
-        to_read, retired = self._sort(changed)
+        self._stager = Stager(self._con, self._root, self._lake, self._settings, self._keep, self._dimension_keys)
+        withheld = self._withheld(found)
+        retired = self._withhold([file for file in found if file.name in withheld], withheld, report)
+        changed = self._changed([file for file in found if file.name not in withheld], full, report)
+        to_read, replaced = self._sort(changed)
+        retired += replaced
         self._retire(retired)
         for batch in _batches(self._recognised(to_read, report)):
             self._read_batch(batch, report)
@@ -123,6 +134,66 @@ class Reader:
             for part in self._lake.parts(shape.table):
                 if batch_of(part.path) not in live:
                     self._lake.remove(shape.table, part)
+
+    # ---- what is withheld
+    def _withheld(self, found: Sequence[Found]) -> dict[str, str]:
+        """Files that lie there and do not count, with the reason: no delivery of their source names them."""
+        reasons: dict[str, str] = {}
+        live = self.register.live()
+        for source in self._sources.values():
+            if source.withheld is not None:
+                files = {file.path: file for file in found if file.source == source.name}
+                settled = {
+                    path
+                    for path, file in files.items()
+                    if (known := live.get(file.name)) is not None and known.state in ("current", "copy")
+                }
+                reasons |= {files[path].name: why for path, why in source.withheld(list(files), settled).items()}
+        return reasons
+
+    def _withhold(self, files: Sequence[Found], reasons: Mapping[str, str], report: ReadReport) -> list[FileVersion]:
+        """Note files that do not count, with their records; versions of them whose rows counted so far come back."""
+        live = self.register.live()
+        retired: list[FileVersion] = []
+        for file in files:
+            known = live.get(file.name)
+            if known is not None and known.state == "withheld" and self._is_unchanged(file, known):
+                continue
+            try:
+                contents = contents_of(file.path)
+            except OSError as error:
+                report.warnings.append(
+                    f"{file.name}: it cannot be opened ({error.strerror}); the next run tries it again."
+                )
+                continue
+            if known is not None:
+                if known.sha256 != contents.sha256:
+                    self.register.change(known, state="replaced")
+                heir = next(
+                    (v for v in self.register if v.state == "copy" and v.key == known.key and v.path not in reasons),
+                    None,
+                )
+                if known.state == "current" and heir is not None:
+                    self.register.change(heir, **{name: getattr(known, name) for name in _INHERITED}, state="current")
+                elif known.batch:
+                    retired.append(known)
+            records = self._records_in(file, contents)
+            version = self._version(file, contents.sha256, "withheld", records=records, reason=reasons[file.name])
+            self.register.add(version)
+            report.files_read.append(version)
+            report.warnings.append(f"{file.name}: {reasons[file.name]}. Its {records} records are not booked.")
+        return retired
+
+    def _records_in(self, file: Found, contents: Contents) -> int:
+        """Records of a file that is not staged; 1 where it cannot be read."""
+        with suppress(Unreadable, duckdb.Error, OSError):
+            source = self._sources[file.source]
+            layout = source.recognise(file.path.name, head_of(file.path)).layout
+            with file.path.open("rb") as opened:
+                compression = compression_of(opened.read(4))
+            source.read(self._con, [Readable(0, file.path, layout, compression, lines=contents.lines)], [], False)
+            return int(one_row(self._con, "select count(*) from records")[0])
+        return 1
 
     # ---- what is new
     def _changed(self, found: Iterable[Found], full: bool, report: ReadReport) -> list[_Changed]:
@@ -222,19 +293,22 @@ class Reader:
                 self.register.change(copy, records=holder.records, reason=holder.path)
 
     def _is_known(self, file: Found, known: FileVersion | None) -> bool:
-        return (
-            known is not None
-            and (known.file_bytes, known.mtime_ns) == (file.size, file.mtime_ns)
-            and self._is_current(known)
-        )
+        return known is not None and self._is_unchanged(file, known) and self._is_current(known)
+
+    @staticmethod
+    def _is_unchanged(file: Found, known: FileVersion | None) -> bool:
+        return known is not None and (known.file_bytes, known.mtime_ns) == (file.size, file.mtime_ns)
 
     def _is_current(self, version: FileVersion) -> bool:
         """Whether it was read the way files are read now."""
-        return version.reading_version == self._reading_version(self._sources[version.source])
+        return version.state != "withheld" and version.reading_version == self._reading_version(
+            self._sources[version.source]
+        )
 
     def _reading_version(self, source: Source) -> str:
         kept = "|".join(self._keep) if source.keeps_attributes else ""
-        return digest([source.version, self._settings.reading_version, kept])[:16]
+        keys = repr(sorted(self._dimension_keys.items())) if source.maps_dimensions else ""
+        return digest([source.version, self._settings.reading_version, kept, keys])[:16]
 
     def _version(
         self,

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
 import pyarrow as pa
@@ -42,7 +43,7 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class Readable:
-    """A file to read: ``number`` is its place in the batch, ``layout`` jsonl, csv or parquet.
+    """A file to read: ``number`` is its place in the batch, ``layout`` jsonl, csv, parquet or array (one JSON array of records).
 
     A piece of a larger file has ``lines_before``. ``problem`` says why there is no more of it to read; then it must be read
     carefully. ``lines`` is the number of its lines, blank ones included, where they were counted.
@@ -73,7 +74,8 @@ def head_of(path: Path, size: int = 1 << 16) -> bytes:
     compression = compression_of(raw)
     if compression == "none":
         with path.open("rb") as file:
-            return file.read(size)
+            # The columns of a Parquet file are named at its end.
+            return raw + _footer(file) if raw == b"PAR1" else file.read(size)
     pieces = b""
     with suppress(*_STREAM_ERRORS):
         for piece in _blocks(path, compression, size):
@@ -81,6 +83,14 @@ def head_of(path: Path, size: int = 1 << 16) -> bytes:
             if len(pieces) >= size:
                 break
     return pieces[:size]
+
+
+def _footer(file: BinaryIO) -> bytes:
+    end = file.seek(0, os.SEEK_END)
+    file.seek(max(end - 8, 0))
+    length = int.from_bytes(file.read(4), "little")
+    file.seek(max(end - 8 - length, 4))
+    return file.read(min(length, 16 << 20))
 
 
 def layout_of(head: bytes) -> str:
@@ -196,12 +206,15 @@ def create_records(
     keep: Sequence[str] = (),
     *,
     careful: bool,
+    view: str = "records",
+    repeated_columns: str = "refuse",
 ) -> None:
-    """The view ``records``: file_no, source_row, problem, the named columns, and ``has_<field>`` for each of ``nullable``.
+    """The view ``records`` (or ``view``): file_no, source_row, problem, the named columns, and ``has_<field>`` for each of ``nullable``.
 
     ``columns`` gives VARCHAR or JSON for each field. ``problem`` is null, or says why a line cannot be read; such a row has
     no other value. ``has_<field>`` is false where a record lacks the field and true where it is null. ``further`` is an object
-    of the fields named by ``keep`` that are not among the columns, null without any. Raises Unreadable.
+    of the fields named by ``keep`` that are not among the columns, null without any. A CSV header with a field twice is
+    refused, or its first column counts (``repeated_columns="first"``). Raises Unreadable.
     """
     more: list[str] = []
     taken = {*_OURS, *(name.lower() for name in columns), *(f"has_{name}" for name in nullable)}
@@ -223,17 +236,19 @@ def create_records(
                 selects.append((_json_lines_carefully if careful else _json_lines)(con, chosen, columns, nullable))
             case "csv":
                 if careful:
-                    selects.append(_csv_carefully(con, chosen, columns, nullable))
+                    selects.append(_csv_carefully(con, chosen, columns, nullable, repeated_columns))
                 else:
-                    selects += [_csv(file, columns, nullable) for file in chosen]
+                    selects += [_csv(file, columns, nullable, repeated_columns) for file in chosen]
             case "parquet":
                 selects += [_parquet(con, file, columns, nullable) for file in chosen]
+            case "array":
+                selects += [elements_of(file, array_elements(file), columns, nullable) for file in chosen]
             case _:
                 raise Unreadable(
                     f"the file is one {layout} document; expected JSON Lines (one object a line), CSV or Parquet"
                 )
     con.execute(
-        f"create or replace temp view records as select *, {further} as further from ({' union all by name '.join(selects)})"
+        f"create or replace temp view {view} as select *, {further} as further from ({' union all by name '.join(selects)})"
     )
 
 
@@ -284,6 +299,34 @@ def _json_lines(
             f"cast(null as varchar) as problem, {fields}{has} from {source}"
         )
     return " union all ".join(selects)
+
+
+def array_elements(file: Readable) -> str:
+    """The elements of one JSON array, or the documents that stand one after the other: ``element`` and ``place``, from 1."""
+    # A compressed file holds more than its size says.
+    at_most = max(16 << 20, min(file.path.stat().st_size * (2 if file.compression == "none" else 64), 1 << 30))
+    first = head_of(file.path, 64).removeprefix(_BOM).lstrip()[:1]
+    if not first:
+        return "select cast(null as json) as element, 0 as place where false"
+    return (
+        f"select element, row_number() over () as place from read_json({listed([str(file.path)])}, "
+        f"columns = {{element: 'JSON'}}, records = false, format = '{'array' if first == b'[' else 'unstructured'}', "
+        f"compression = '{'uncompressed' if file.compression == 'none' else file.compression}', maximum_object_size = {at_most})"
+    )
+
+
+def elements_of(file: Readable, elements: str, columns: Mapping[str, str], nullable: Sequence[str]) -> str:
+    """Records that are JSON values (``element``, ``place``), with the columns of ``create_records``."""
+    types = ", ".join(f'{json.dumps(name)}:"{type_}"' for name, type_ in columns.items())
+    fields = ", ".join(f"parsed.{_identifier(name)}" for name in columns)
+    has = "".join(f", coalesce(json_exists(element, {quoted('$.' + name)}), false) as has_{name}" for name in nullable)
+    return (
+        f"select cast({file.number} as integer) as file_no, cast(place as bigint) as source_row, "
+        "case when json_type(element) is distinct from 'OBJECT' "
+        "then 'a JSON ' || lower(coalesce(json_type(element), 'null')) || ', expected an object' end as problem, "
+        f"{fields}{has} from (select *, from_json(case when json_type(element) = 'OBJECT' then element end, "
+        f"{quoted('{' + types + '}')}) as parsed from ({elements}))"
+    )
 
 
 def _json_lines_carefully(
@@ -380,21 +423,21 @@ def _blocks(path: Path, compression: str, size: int) -> Iterator[bytes]:
                 raise
 
 
-def _header_of(file: Readable, columns: Mapping[str, str]) -> list[str]:
-    """The names in the first line of a CSV file. Raises Unreadable where a field stands there twice."""
+def _header_of(file: Readable, columns: Mapping[str, str], repeated_columns: str) -> list[str]:
+    """The names in the first line of a CSV file. Raises Unreadable where a field stands there twice and must not."""
     text = head_of(file.path).removeprefix(_BOM).decode("utf-8", "replace")
     header: list[str] = []
     for place, cell in enumerate(next(csv.reader(io.StringIO(text, newline="")), []), 1):
         name = cell.strip()
-        if name in header and name in columns:
+        if name in header and name in columns and repeated_columns == "refuse":
             raise Unreadable(f"a header with two columns {name}, expected one")
         is_new = name and name.lower() not in (known.lower() for known in header)
         header.append(name if is_new else f"column {place}")
     return header
 
 
-def _csv(file: Readable, columns: Mapping[str, str], nullable: Sequence[str]) -> str:
-    header = _header_of(file, columns)
+def _csv(file: Readable, columns: Mapping[str, str], nullable: Sequence[str], repeated_columns: str) -> str:
+    header = _header_of(file, columns, repeated_columns)
     types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in header)
     # Nothing is left to detection: in a file with a fault DuckDB skips lines until it finds a header that fits.
     reader = (
@@ -406,7 +449,11 @@ def _csv(file: Readable, columns: Mapping[str, str], nullable: Sequence[str]) ->
 
 
 def _csv_carefully(
-    con: duckdb.DuckDBPyConnection, files: Sequence[Readable], columns: Mapping[str, str], nullable: Sequence[str]
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[Readable],
+    columns: Mapping[str, str],
+    nullable: Sequence[str],
+    repeated_columns: str,
 ) -> str:
     schema = pa.schema(
         [
@@ -417,7 +464,7 @@ def _csv_carefully(
             *((f"has_{name}", pa.bool_()) for name in nullable),
         ]
     )
-    rows = pa.RecordBatchReader.from_batches(schema, _cells(files, columns, nullable, schema))
+    rows = pa.RecordBatchReader.from_batches(schema, _cells(files, columns, nullable, schema, repeated_columns))
     con.register("record_cells", rows)
     con.execute("create or replace temp table kept_cells as select * from record_cells")
     con.unregister("record_cells")
@@ -427,11 +474,15 @@ def _csv_carefully(
 
 
 def _cells(
-    files: Sequence[Readable], columns: Mapping[str, str], nullable: Sequence[str], schema: pa.Schema
+    files: Sequence[Readable],
+    columns: Mapping[str, str],
+    nullable: Sequence[str],
+    schema: pa.Schema,
+    repeated_columns: str,
 ) -> Iterator[pa.RecordBatch]:
     """The rows of CSV files, each with the line that it begins on, or with what is wrong with it."""
     for file in files:
-        header = _header_of(file, columns)
+        header = _header_of(file, columns, repeated_columns)
         places = [header.index(name) if name in header else None for name in columns]
         has = [name in header for name in nullable]
         rows = _csv_rows(file, len(header), [place for place in places if place is not None])

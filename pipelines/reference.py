@@ -208,7 +208,18 @@ TABLES: Mapping[str, ReferenceTable] = {
             "name! scope_kind scope_value threshold! unit severity owner valid_from_date:date",
             "name scope_kind scope_value valid_from_date",
         ),
-        ("dimensions", "Further dimensions to break costs down by.", "dimension! attribute! description", "dimension"),
+        (
+            "dimensions",
+            "Further dimensions to break costs down by, and the names under which tools give those that every call has.",
+            "dimension! attribute! description",
+            "dimension attribute",
+        ),
+        (
+            "span_pairs",
+            "Spans that only wrap the call below them, by regular expressions over both names: the outer one is not billed.",
+            "outer_step! inner_step!",
+            "outer_step inner_step",
+        ),
         ("scenarios", "What-ifs.", "scenario! lever! parameter! setting! unit", "scenario lever parameter"),
     )
 }

@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines import paths
 from pipelines.contract import LINEAGE_NAMES, Shape, shapes
 from pipelines.engine import listed, one_row, quoted, rows_of
 from pipelines.lake import Lake
@@ -145,12 +146,19 @@ class Stager:
     """Reads batches of files of one source into fragments."""
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, settings: Settings, keep: Sequence[str]
+        self,
+        con: duckdb.DuckDBPyConnection,
+        root: DataRoot,
+        lake: Lake,
+        settings: Settings,
+        keep: Sequence[str],
+        dimension_keys: Mapping[str, Sequence[str]],
     ) -> None:
         self._con, self._root, self._lake, self._settings, self._keep = con, root, lake, settings, keep
         self._given: dict[tuple[str, str], set[str]] = {}
         self._staged: dict[str, pa.Table] = {}
         _create_macros(con, keep)
+        _create_name_macros(con, keep, dimension_keys)
 
     def stage(self, source: Source, batch: Sequence[Pending], name: str) -> list[Counts]:
         """Write the fragments of a batch; what each file held comes back, in the order of the batch.
@@ -403,6 +411,32 @@ def _create_macros(con: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
         "create or replace temp macro kept_attributes(document, further) as map_from_entries(list_filter("
         f"list_zip({listed(keep)}, [{values}]), lambda entry: entry[2] is not null))"
     )
+
+
+def _create_name_macros(
+    con: duckdb.DuckDBPyConnection, keep: Sequence[str], dimension_keys: Mapping[str, Sequence[str]]
+) -> None:
+    """Look-ups by name in a record's metadata and tags, for sources whose names are free.
+
+    ``named`` is such a look-up: {names, texts}, names in lower case, the entry that wins first. ``dimension_of(named, dimension)``
+    gives a dimension that every call has, ``kept_of(named)`` the attributes and ``kept_tags(tags)`` the tags kept by name.
+    """
+    con.execute(paths.SELLERS.read_text(encoding="utf-8"))
+    keys = ", ".join(f"{quoted(name)}: {listed([key.lower() for key in of])}" for name, of in dimension_keys.items())
+    kept = f"cast({listed(keep)} as varchar[])"
+    folded = f"cast({listed([name.lower() for name in keep])} as varchar[])"
+    for macro in (
+        "value_named(named, name) as left(nullif(trim(named.texts[list_position(named.names, name)]), ''), 200)",
+        f"keys_of_dimension(dimension) as (map {{{keys}}})[dimension]"
+        if keys
+        else "keys_of_dimension(dimension) as null",
+        "dimension_of(named, dimension) as list_filter(list_transform(keys_of_dimension(dimension), "
+        "lambda name: value_named(named, name)), lambda found: found is not null)[1]",
+        f"kept_of(named) as map_from_entries(list_filter(list_transform({kept}, "
+        "lambda name: {'key': name, 'value': value_named(named, lower(name))}), lambda entry: entry.value is not null))",
+        f"kept_tags(tags) as list_filter(tags, lambda tag: list_contains({folded}, lower(split_part(tag, ':', 1))))",
+    ):
+        con.execute(f"create or replace temp macro {macro}")
 
 
 def _lines_of(one: Pending) -> int | None:

@@ -10,11 +10,12 @@ import hashlib
 import importlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -22,11 +23,14 @@ from pipelines import paths, usage
 from pipelines.contract import CONTRACT_VERSION, shapes
 from pipelines.records import Readable, Unreadable, create_records, layout_of
 
+if TYPE_CHECKING:
+    from pipelines.landing import FileVersion
+
 _FIRST_RECORDS = 2_000
 _USAGE_STEPS = re.compile(r"/\* usage_steps: (?P<records>\w+), (?P<api>\w+), (?P<usage>\w+) \*/")
 
 # Folders that an export itself makes inside its delivery; they never name an account (BOOKS: files and time).
-EXPORT_FOLDERS = frozenset({"observations", "scores", "traces", "manifests"})
+EXPORT_FOLDERS = frozenset({"observations", "observations_v2", "scores", "traces", "manifests"})
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,11 @@ class Source:
 
     ``recognise(name, head)`` looks at a file's name and first bytes and raises Unreadable for a file of another kind.
     ``read(con, files, keep, careful)`` makes the view ``records``: file_no, source_row, problem and whatever the SQL needs;
-    ``keep`` are the names of attributes to keep.
+    ``keep`` are the names of attributes to keep. Where its names are free, ``maps_dimensions`` says that its SQL asks
+    dimensions.csv (``dimension_of``).
+    ``withheld(files, settled)`` gives, of the files that lie there, those that do not count and why: an export that names the
+    files of each delivery leaves out those of a failed attempt. ``settled`` are files that counted at the last look.
+    ``remarks(versions)`` says what is worth knowing of the files as a whole, such as a gap between them.
     """
 
     name: str
@@ -52,6 +60,9 @@ class Source:
     recognise: Callable[[str, bytes], Recognised]
     read: Callable[[duckdb.DuckDBPyConnection, Sequence[Readable], Sequence[str], bool], None]
     keeps_attributes: bool = False
+    maps_dimensions: bool = False
+    withheld: Callable[[Sequence[Path], Collection[Path]], Mapping[Path, str]] | None = None
+    remarks: Callable[[Sequence[FileVersion]], list[str]] | None = None
 
     @cached_property
     def queries(self) -> Mapping[str, str]:
@@ -88,7 +99,8 @@ class Source:
         """Hash of all that decides how this source's files are read."""
         content = hashlib.sha256(str(CONTRACT_VERSION).encode())
         usage = sorted(path for path in paths.USAGE.iterdir() if path.suffix in (".py", ".sql"))
-        for path in [*sorted(p for p in self.folder.iterdir() if p.suffix in (".py", ".sql")), *usage]:
+        own = sorted(path for path in self.folder.iterdir() if path.suffix in (".py", ".sql"))
+        for path in [*own, *usage, paths.SELLERS]:
             content.update(path.name.encode() + path.read_bytes())
         return content.hexdigest()[:16]
 

@@ -11,7 +11,7 @@ columns:
   sha256: VARCHAR; hash of the file's bytes
   file_bytes: BIGINT; size of the file
   schema_version: VARCHAR; version of the file's format that was recognised
-  state: VARCHAR; current, copy (same bytes as another path), replaced (by newer bytes) or refused (nothing could be read)
+  state: VARCHAR; current, copy (same bytes as another path), replaced (by newer bytes), refused (nothing could be read) or withheld (its source does not name it among its deliveries)
   first_seen_at: TIMESTAMP WITH TIME ZONE; when a run first found these bytes under this path
   pulled_at: TIMESTAMP WITH TIME ZONE; stamp in the file's name, else its modification time
   first_record_at: TIMESTAMP WITH TIME ZONE; earliest instant among its records; null without any
@@ -25,7 +25,7 @@ columns:
 checks:
   - rule: records = booked + duplicate + not_billable + quarantined
     text: every record has one fate
-  - one_of: [state, current, copy, replaced, refused]
+  - one_of: [state, current, copy, replaced, refused, withheld]
 question: Which files had records that were refused, and why?
 answer: >-
   select path, quarantined, reasons from ledger_files where quarantined > 0 order by quarantined desc
@@ -95,7 +95,7 @@ select
         when v.state in ('copy', 'replaced') then v.records - v.quarantined
         else 0
     end as duplicate,
-    case when v.state = 'current' then coalesce(f.not_billable, 0) else 0 end as not_billable,
+    case when v.state = 'current' then coalesce(f.not_billable, 0) when v.state = 'withheld' then v.records else 0 end as not_billable,
     case when v.state = 'current' then coalesce(f.quarantined, 0) else v.quarantined end as quarantined,
     case
         when v.state = 'current' then coalesce(r.reasons, '')

@@ -27,10 +27,14 @@ with requests as (
         s.source_account,
         s.source_file_sha256,
         'requests' as shape,
-        case when d.source_row is not null then 'duplicate' when s.is_billable_leaf then 'booked' else 'not_billable' end as fate,
+        case
+            when d.source_row is not null then 'duplicate'
+            when coalesce(l.is_billable_leaf, s.is_billable_leaf) then 'booked'
+            else 'not_billable'
+        end as fate,
         case
             when d.source_row is not null then d.reason || ' of ' || d.source_row_id
-            when not s.is_billable_leaf then s.row_kind
+            when not coalesce(l.is_billable_leaf, s.is_billable_leaf) then coalesce(l.row_kind, s.row_kind)
             else ''
         end as reason,
         s.source_row,
@@ -40,6 +44,7 @@ with requests as (
         and s.source_row = d.source_row
         and s.source_account = d.source_account
         and s.source = d.source
+    left join ledger_span_roles as l on s.request_key = l.request_key
 ),
 
 pulled as (

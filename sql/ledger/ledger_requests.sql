@@ -99,7 +99,7 @@ columns:
   api_key_name: VARCHAR; what its owner calls the key
   request_tags: VARCHAR[]; tags kept by name
   attributes: MAP(VARCHAR, VARCHAR); further dimensions kept by name
-  attribution_source: MAP(VARCHAR, VARCHAR); dimension -> own, ancestor, root, trace, rule, reference or account: where its value came from
+  attribution_source: MAP(VARCHAR, VARCHAR); dimension -> own, ancestor, root, trace, rule, reference or account: where its value came from; of user, session, task, customer, release, workflow and prompt only what came from the trace
 checks:
   - not_null: [source, source_account, source_row_id, entity_key, started_at, provider, row_kind, is_billable_leaf, status]
   - not_null: [feature, team, cost_centre, customer_tier, environment]
@@ -146,6 +146,24 @@ booked as (
     select
         s.*,
         cast(s.started_at as date) as usage_date,
+        l.row_kind as span_kind,
+        l.is_billable_leaf as is_billable_span,
+        l.leaf_rule,
+        o.environment as traced_environment,
+        o.release as traced_release,
+        o.feature as traced_feature,
+        o.fallback_feature as traced_fallback_feature,
+        o.team as traced_team,
+        o.cost_centre as traced_cost_centre,
+        o.customer_id as traced_customer_id,
+        o.customer_tier as traced_customer_tier,
+        o.user_id as traced_user_id,
+        o.session_id as traced_session_id,
+        o.task_id as traced_task_id,
+        o.workflow as traced_workflow,
+        o.prompt_name as traced_prompt_name,
+        o.prompt_version as traced_prompt_version,
+        o.inherited,
         -- Requests that no rule can tell apart share a caller, so that rules are matched once for all of them.
         case
             when u.has_rules
@@ -157,16 +175,16 @@ booked as (
                     case when u.uses_provider then coalesce(s.provider, '') end,
                     case when u.uses_api_key_name then coalesce(s.api_key_name, '') end,
                     case when u.uses_model_served then coalesce(s.model_served, '') end,
-                    case when u.uses_environment then coalesce(s.environment, '') end,
-                    case when u.uses_workflow then coalesce(s.workflow, '') end,
+                    case when u.uses_environment then coalesce(s.environment, o.environment, '') end,
+                    case when u.uses_workflow then coalesce(s.workflow, o.workflow, '') end,
                     case when u.uses_step then coalesce(s.step, '') end,
-                    case when u.uses_prompt_name then coalesce(s.prompt_name, '') end,
-                    case when u.uses_release then coalesce(s.release, '') end,
+                    case when u.uses_prompt_name then coalesce(s.prompt_name, o.prompt_name, '') end,
+                    case when u.uses_release then coalesce(s.release, o.release, '') end,
                     case when u.uses_region then coalesce(s.region, '') end,
-                    case when u.uses_customer_id then coalesce(s.customer_id, '') end,
-                    case when u.uses_user_id then coalesce(s.user_id, '') end,
-                    case when u.uses_feature then coalesce(s.feature, '') end,
-                    case when u.uses_team then coalesce(s.team, '') end
+                    case when u.uses_customer_id then coalesce(s.customer_id, o.customer_id, '') end,
+                    case when u.uses_user_id then coalesce(s.user_id, o.user_id, '') end,
+                    case when u.uses_feature then coalesce(s.feature, o.feature, '') end,
+                    case when u.uses_team then coalesce(s.team, o.team, '') end
                 )
         end as caller,
     from staged_requests as s
@@ -175,7 +193,10 @@ booked as (
         and s.source_row = d.source_row
         and s.source_account = d.source_account
         and s.source = d.source
+    left join ledger_span_roles as l on s.request_key = l.request_key
+    left join ledger_span_owners as o on s.request_key = o.request_key
     cross join rule_fields as u
+    where s.row_kind <> 'context'
 ),
 
 callers as (
@@ -187,16 +208,16 @@ callers as (
         any_value(provider) as provider,
         any_value(api_key_name) as api_key_name,
         any_value(model_served) as model_served,
-        any_value(environment) as environment,
-        any_value(workflow) as workflow,
+        any_value(coalesce(environment, traced_environment)) as environment,
+        any_value(coalesce(workflow, traced_workflow)) as workflow,
         any_value(step) as step,
-        any_value(prompt_name) as prompt_name,
-        any_value(release) as release,
+        any_value(coalesce(prompt_name, traced_prompt_name)) as prompt_name,
+        any_value(coalesce(release, traced_release)) as release,
         any_value(region) as region,
-        any_value(customer_id) as customer_id,
-        any_value(user_id) as user_id,
-        any_value(feature) as feature,
-        any_value(team) as team,
+        any_value(coalesce(customer_id, traced_customer_id)) as customer_id,
+        any_value(coalesce(user_id, traced_user_id)) as user_id,
+        any_value(coalesce(feature, traced_feature)) as feature,
+        any_value(coalesce(team, traced_team)) as team,
     from booked
     where caller is not null
     group by caller
@@ -304,10 +325,10 @@ owned as (
         p.span_id,
         p.parent_span_id,
         p.root_span_id,
-        p.session_id,
-        p.task_id,
-        p.row_kind,
-        p.is_billable_leaf,
+        coalesce(p.session_id, p.traced_session_id) as session_id,
+        coalesce(p.task_id, p.traced_task_id, p.fallback_task_id) as task_id,
+        coalesce(p.span_kind, p.row_kind) as row_kind,
+        coalesce(p.is_billable_span, p.is_billable_leaf) as is_billable_leaf,
         p.started_at,
         p.ended_at,
         p.first_token_at,
@@ -343,7 +364,7 @@ owned as (
         p.context_test_tokens,
         p.provider_total_tokens,
         p.usage_shape,
-        p.usage_flags,
+        case when p.leaf_rule = 'calls_below' then list_append(p.usage_flags, p.leaf_rule) else p.usage_flags end as usage_flags,
         p.usage_basis,
         p.usage_quality,
         p.cost_reported_usd,
@@ -362,27 +383,33 @@ owned as (
         p.prompt_prefix_hash,
         p.static_prompt_tokens,
         p.outcome,
-        coalesce(p.environment, r.environment) as environment,
-        p.release,
-        coalesce(p.feature, r.feature) as feature,
-        coalesce(p.team, r.team) as team,
-        coalesce(p.cost_centre, r.cost_centre) as cost_centre,
-        coalesce(p.customer_id, r.customer_id) as customer_id,
-        coalesce(p.customer_tier, r.customer_tier) as customer_tier,
-        p.user_id,
-        p.workflow,
+        coalesce(p.environment, p.traced_environment, r.environment) as environment,
+        coalesce(p.release, p.traced_release) as release,
+        coalesce(p.feature, p.traced_feature, r.feature, p.fallback_feature, p.traced_fallback_feature) as feature,
+        coalesce(p.team, p.traced_team, r.team) as team,
+        coalesce(p.cost_centre, p.traced_cost_centre, r.cost_centre) as cost_centre,
+        coalesce(p.customer_id, p.traced_customer_id, r.customer_id) as customer_id,
+        coalesce(p.customer_tier, p.traced_customer_tier, r.customer_tier) as customer_tier,
+        coalesce(p.user_id, p.traced_user_id) as user_id,
+        coalesce(p.workflow, p.traced_workflow) as workflow,
         p.step,
-        p.prompt_name,
-        p.prompt_version,
+        coalesce(p.prompt_name, p.traced_prompt_name) as prompt_name,
+        coalesce(p.prompt_version, p.traced_prompt_version) as prompt_version,
         p.api_key_name,
         p.request_tags,
         p.attributes,
         p.usage_date,
-        case when p.feature is not null then 'own' when r.feature is not null then 'rule' end as feature_source,
-        case when p.team is not null then 'own' when r.team is not null then 'rule' end as team_source,
-        case when p.cost_centre is not null then 'own' when r.cost_centre is not null then 'rule' end as cost_centre_source,
-        case when p.customer_tier is not null then 'own' when r.customer_tier is not null then 'rule' end as customer_tier_source,
-        case when p.environment is not null then 'own' when r.environment is not null then 'rule' end as environment_source,
+        p.inherited,
+        case when p.feature is not null then 'own' when p.traced_feature is not null then 'inherited' when r.feature is not null then 'rule' when coalesce(p.fallback_feature, p.traced_fallback_feature) is not null then 'trace' end
+            as feature_source,
+        case when p.team is not null then 'own' when p.traced_team is not null then 'inherited' when r.team is not null then 'rule' end
+            as team_source,
+        case when p.cost_centre is not null then 'own' when p.traced_cost_centre is not null then 'inherited' when r.cost_centre is not null then 'rule' end
+            as cost_centre_source,
+        case when p.customer_tier is not null then 'own' when p.traced_customer_tier is not null then 'inherited' when r.customer_tier is not null then 'rule' end
+            as customer_tier_source,
+        case when p.environment is not null then 'own' when p.traced_environment is not null then 'inherited' when r.environment is not null then 'rule' end
+            as environment_source,
         case
             when p.billing_account_id is not null then 'own'
             when r.billing_account_id is not null then 'rule'
@@ -406,7 +433,8 @@ found as (
             coalesce(coalesce(s.customer_tier_source, case when c.customer_tier is not null then 'reference' end), ''),
             coalesce(coalesce(s.environment_source, case when a.environment is not null then 'account' end), ''),
             coalesce(s.feature_source, ''),
-            coalesce(coalesce(s.team_source, case when f.owner_team is not null then 'reference' when a.team is not null then 'account' end), '')
+            coalesce(coalesce(s.team_source, case when f.owner_team is not null then 'reference' when a.team is not null then 'account' end), ''),
+            coalesce(s.inherited, '')
         ) as sources,
         f.owner_team,
         f.cost_centre as feature_cost_centre,
@@ -430,21 +458,27 @@ found as (
         on s.usage_date = m.usage_date and s.provider = m.provider and s.model_served = m.model_raw
 ),
 
--- Few combinations of sources occur: a map is made once for each.
+-- Few combinations of sources occur: a map is made once for each. What comes from the trace is named at their end.
 combinations as (
     select
         sources,
-        map_from_entries(list_filter(
-            [
-                {'dimension': 'billing_account_id', 'source': nullif(split_part(sources, '|', 1), '')},
-                {'dimension': 'cost_centre', 'source': nullif(split_part(sources, '|', 2), '')},
-                {'dimension': 'customer_tier', 'source': nullif(split_part(sources, '|', 3), '')},
-                {'dimension': 'environment', 'source': nullif(split_part(sources, '|', 4), '')},
-                {'dimension': 'feature', 'source': nullif(split_part(sources, '|', 5), '')},
-                {'dimension': 'team', 'source': nullif(split_part(sources, '|', 6), '')}
-            ],
-            lambda entry: entry.source is not null
-        )) as attribution_source,
+        map_from_entries(list_sort(list_concat(
+            list_filter(
+                [
+                    {'dimension': 'billing_account_id', 'source': nullif(split_part(sources, '|', 1), '')},
+                    {'dimension': 'cost_centre', 'source': nullif(split_part(sources, '|', 2), '')},
+                    {'dimension': 'customer_tier', 'source': nullif(split_part(sources, '|', 3), '')},
+                    {'dimension': 'environment', 'source': nullif(split_part(sources, '|', 4), '')},
+                    {'dimension': 'feature', 'source': nullif(split_part(sources, '|', 5), '')},
+                    {'dimension': 'team', 'source': nullif(split_part(sources, '|', 6), '')}
+                ],
+                lambda entry: entry.source <> 'inherited'
+            ),
+            list_transform(
+                list_filter(string_split(split_part(sources, '|', 7), ','), lambda entry: entry <> ''),
+                lambda entry: {'dimension': split_part(entry, '=', 1), 'source': split_part(entry, '=', 2)}
+            )
+        ))) as attribution_source,
     from (select distinct sources from found)
 )
 

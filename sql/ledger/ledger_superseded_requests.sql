@@ -86,6 +86,7 @@ versions as (
             coalesce(cast(s.usage_shape as varchar), ''),
             coalesce(cast(s.usage_flags as varchar), ''),
             coalesce(cast(s.usage_basis as varchar), ''),
+            coalesce(cast(s.usage_group as varchar), ''),
             coalesce(cast(s.usage_quality as varchar), ''),
             coalesce(cast(s.usage_raw as varchar), ''),
             coalesce(cast(s.cost_raw as varchar), ''),
@@ -118,6 +119,8 @@ versions as (
             coalesce(cast(s.prompt_name as varchar), ''),
             coalesce(cast(s.prompt_version as varchar), ''),
             coalesce(cast(s.api_key_name as varchar), ''),
+            coalesce(cast(s.fallback_feature as varchar), ''),
+            coalesce(cast(s.fallback_task_id as varchar), ''),
             coalesce(cast(s.request_tags as varchar), ''),
             coalesce(cast(s.attributes as varchar), '')
         )) as content,

@@ -1,0 +1,176 @@
+/*
+about: >-
+  Which spans of a trace are calls and which only sum up or wrap the calls below them (the billable leaf rule). A span is no
+  leaf where one holds: it is no call by its type and a span below it has usage; its tokens are the sum of those of the spans
+  below it; it is an embedding above an embedding; its name and that of a span below it are a pair of span_pairs.csv. Looks only
+  at traces whose spans have parents, within seven days. One row per span with another role than its record says, and per call
+  directly above another one.
+grain: [request_key]
+order_by: [started_at, request_key]
+partition: day
+partition_column: started_at
+reads_around: 7 days
+builds_together: true
+columns:
+  request_key: VARCHAR; the span in staged_requests
+  started_at: TIMESTAMP WITH TIME ZONE; start of the span
+  row_kind: VARCHAR; what the span is within its trace, as in ledger_requests
+  is_billable_leaf: BOOLEAN; true where the row enters money
+  leaf_rule: VARCHAR; what decided: no_call, sum_of_calls, embedding_pair or known_pair; calls_below for a call that is billed though one stands directly below it
+checks:
+  - one_of: [leaf_rule, no_call, sum_of_calls, embedding_pair, known_pair, calls_below]
+  - rule: is_billable_leaf = (leaf_rule = 'calls_below')
+notes:
+  - Where no span below has usage, a span that is no call keeps its own and is billed as aggregate_only.
+question: Which spans were left out of the money, and why?
+answer: >-
+  select leaf_rule, row_kind, count(*) as spans from ledger_span_roles group by leaf_rule, row_kind order by spans desc
+*/
+with recursive families as (
+    select distinct
+        source,
+        source_account,
+        coalesce(trace_id, '') as trace_id,
+    from staged_requests
+    where parent_span_id is not null
+),
+
+spans as (
+    select
+        s.request_key,
+        s.started_at,
+        s.source,
+        s.source_account,
+        coalesce(s.trace_id, '') as trace_id,
+        s.span_id,
+        s.parent_span_id,
+        s.row_kind,
+        s.is_billable_leaf,
+        s.step,
+        coalesce(s.input_uncached_tokens, 0) + coalesce(s.input_audio_tokens, 0) + coalesce(s.input_image_tokens, 0)
+            + coalesce(s.input_other_tokens, 0) + coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0)
+            + coalesce(s.cache_read_image_tokens, 0) + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0)
+            + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
+            + coalesce(s.output_text_tokens, 0) + coalesce(s.output_reasoning_tokens, 0) + coalesce(s.output_audio_tokens, 0)
+            + coalesce(s.output_image_tokens, 0) as tokens_stated,
+        cardinality(s.extra_units) > 0 or coalesce(s.cost_reported_usd > 0, false) as has_more,
+    from staged_requests as s
+    inner join families as f
+        on s.source = f.source and s.source_account = f.source_account and coalesce(s.trace_id, '') = f.trace_id
+    anti join ledger_superseded_requests as d
+        on s.source_file_sha256 = d.source_file_sha256
+        and s.source_row = d.source_row
+        and s.source_account = d.source_account
+        and s.source = d.source
+),
+
+-- Of spans that share an id in their trace, one stands for it.
+named_spans as (
+    select *, tokens_stated > 0 or has_more as has_usage
+    from spans
+    where span_id is not null
+    qualify row_number() over (partition by source, source_account, trace_id, span_id order by started_at, request_key) = 1
+),
+
+-- Each span with usage goes up, past spans without, to the first that has some.
+climbed as (
+    select
+        request_key,
+        source,
+        source_account,
+        trace_id,
+        step as inner_step,
+        row_kind as inner_kind,
+        tokens_stated as inner_tokens,
+        parent_span_id as above_span_id,
+        1 as steps,
+    from spans
+    where (tokens_stated > 0 or has_more) and parent_span_id is not null
+    union all
+    select
+        c.request_key,
+        c.source,
+        c.source_account,
+        c.trace_id,
+        c.inner_step,
+        c.inner_kind,
+        c.inner_tokens,
+        p.parent_span_id as above_span_id,
+        c.steps + 1 as steps,
+    from climbed as c
+    inner join named_spans as p
+        on c.source = p.source
+        and c.source_account = p.source_account
+        and c.trace_id = p.trace_id
+        and c.above_span_id = p.span_id
+    -- Parents that go round in a circle end here.
+    where not p.has_usage and p.parent_span_id is not null and c.steps < 1000
+),
+
+met as (
+    select
+        p.request_key,
+        p.started_at,
+        p.row_kind,
+        p.step,
+        p.has_usage,
+        p.tokens_stated,
+        c.inner_step,
+        c.inner_kind,
+        c.inner_tokens,
+        c.steps,
+    from climbed as c
+    inner join named_spans as p
+        on c.source = p.source
+        and c.source_account = p.source_account
+        and c.trace_id = p.trace_id
+        and c.above_span_id = p.span_id
+    where p.is_billable_leaf and p.request_key <> c.request_key
+),
+
+pairs as (
+    select distinct m.step, m.inner_step
+    from (select distinct step, inner_step from met where step is not null and inner_step is not null) as m
+    inner join ref_span_pairs as r
+        on regexp_matches(m.step, r.outer_step) and regexp_matches(m.inner_step, r.inner_step)
+),
+
+judged as (
+    select
+        m.request_key,
+        min(m.started_at) as started_at,
+        min(m.row_kind) as row_kind,
+        bool_or(m.has_usage) as has_usage,
+        min(m.tokens_stated) as tokens_stated,
+        sum(m.inner_tokens) as inner_tokens,
+        bool_or(m.inner_kind = 'embedding') as has_embedding,
+        bool_or(k.step is not null) as is_known_pair,
+        bool_or(m.steps = 1 and m.inner_kind = 'llm_call') as has_call,
+    from met as m
+    left join pairs as k on m.step = k.step and m.inner_step = k.inner_step
+    group by m.request_key
+),
+
+ruled as (
+    select
+        request_key,
+        started_at,
+        row_kind,
+        case
+            when has_usage and row_kind = 'aggregate_only' then 'no_call'
+            when has_usage and tokens_stated > 0 and tokens_stated = inner_tokens then 'sum_of_calls'
+            when row_kind = 'embedding' and has_embedding then 'embedding_pair'
+            when is_known_pair then 'known_pair'
+            when has_usage and row_kind = 'llm_call' and has_call then 'calls_below'
+        end as leaf_rule,
+    from judged
+)
+
+select
+    request_key,
+    started_at,
+    case when leaf_rule = 'calls_below' then row_kind else 'aggregate_span' end as row_kind,
+    leaf_rule = 'calls_below' as is_billable_leaf,
+    leaf_rule,
+from ruled
+where leaf_rule is not null
