@@ -549,19 +549,19 @@ CUSTOMERS: tuple[Customer, ...] = (
     # Bought a larger plan during the sample: one customer, two tiers.
     Customer(
         "cu-201", "Pinebrook Outfitters", ((BEGINNING, "pro"), (date(2026, 10, 26), "enterprise")), 90, _weight(3),
-        ((BEGINNING, 9_900), (date(2026, 10, 26), 64_000)),
+        ((BEGINNING, 4_900), (date(2026, 10, 26), 64_000)),
     ),
     # Pays as little as the others on its plan, and lets the agent do its work.
     Customer(
-        LOSS_CUSTOMER_ID, "Lindqvist Dental", ((BEGINNING, "pro"),), 60, _weight(4), ((BEGINNING, 9_900),),
-        appetite={"workflow-agent": 5_000},
+        LOSS_CUSTOMER_ID, "Lindqvist Dental", ((BEGINNING, "pro"),), 60, _weight(4), ((BEGINNING, 4_900),),
+        appetite={"workflow-agent": 8_000},
     ),
     *_customers("enterprise", 103, 6, "Halden Insurance, Blue Heron Hotels, Sato Freight", (110, 80, 60), 450),
     *_customers(
         "pro", 203, 9,
         "Copper Kettle Coffee, Varga Auto Parts, Meadow Lane Books, Tidewater Kayaks, Ibarra Textiles, Quill and Anchor, "
         "Summit Cycle Works, Osei Pharmacy, Lakeshore Vets, Bright Spoke, Delft Ceramics, Juniper Rugs, Polder Pumps",
-        (32, 24, 20, 16, 14, 12, 10, 8, 6, 5, 4), 99,
+        (32, 24, 20, 16, 14, 12, 10, 8, 6, 5, 4), 49,
     ),
     *_customers(
         "free", 301, 14,

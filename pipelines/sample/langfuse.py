@@ -166,7 +166,7 @@ def _shared() -> dict[str, pl.Expr]:
         "end_time": pl.col("ended_at").dt.cast_time_unit("us"),
         "project_id": pl.lit(company.LANGFUSE_PROJECT),
         "version": pl.lit(""),
-        "environment": pl.col("environment"),
+        "environment": pl.col("environment").fill_null("default"),
         "bookmarked": pl.lit(False),
         "public": pl.lit(False),
         "created_at": (pl.col("ended_at") + pl.duration(milliseconds=_INGESTED_MS)).dt.cast_time_unit("us"),
@@ -175,6 +175,7 @@ def _shared() -> dict[str, pl.Expr]:
         "trace_name": pl.col("workload"),
         # Seconds, as in exports that were set up since April 2026.
         "latency": (pl.col("ended_at") - pl.col("started_at")).dt.total_milliseconds() / 1_000,
+        "metadata.scope.name": pl.lit("langfuse-sdk"),
         "metadata.language": pl.col("language"),
         "metadata.framework": pl.col("framework"),
     }
@@ -190,8 +191,8 @@ def _span() -> list[pl.Expr]:
             "type": pl.lit("SPAN"),
             "name": pl.col("workload"),
             "level": pl.lit("DEFAULT"),
-            "user_id": pl.col("user_id"),
-            "session_id": pl.col("session_id"),
+            "user_id": pl.col("user_id").fill_null(""),
+            "session_id": pl.col("session_id").fill_null(""),
             "is_root_observation": pl.lit(True),
             "metadata.tenant_id": pl.col("customer_id"),
             "tags": pl.format("feature:{}", "workload"),
@@ -222,8 +223,8 @@ def _generation() -> list[pl.Expr]:
             )
         )
         .otherwise(pl.lit("")),
-        "user_id": owned(pl.col("user_id"), ""),
-        "session_id": owned(pl.col("session_id"), ""),
+        "user_id": owned(pl.col("user_id").fill_null(""), ""),
+        "session_id": owned(pl.col("session_id").fill_null(""), ""),
         "is_root_observation": is_root,
         "completion_start_time": pl.col("first_token_at").dt.cast_time_unit("us"),
         "metadata.tenant_id": owned(pl.col("customer_id"), None),
@@ -255,9 +256,12 @@ def _usage(name: str, prices: Mapping[str, Mapping[str, Decimal]]) -> list[pl.Ex
     """Token counts, or with prices their list cost in units of 1e-12 USD. The classes are disjoint."""
     read, written = pl.col("cache_read_tokens"), pl.col("cache_write_tokens")
     is_anthropic = pl.col("provider") == "anthropic"
+    splits_reasoning = pl.col("api").is_in(["openai.responses", "gemini.generateContent"])
+    reasoning = pl.when(splits_reasoning).then("reasoning_tokens")
     counts = {
         "input": ("input", pl.col("input_tokens") - read - written),
-        "output": ("output", pl.col("output_tokens")),
+        "output": ("output", pl.col("output_tokens") - reasoning.fill_null(0)),
+        "output_reasoning_tokens": ("output", reasoning),
         "input_cached_tokens": ("cache_read", read),
         "input_cache_creation": ("cache_write_5m", pl.when(is_anthropic).then(written)),
     }
@@ -308,7 +312,7 @@ def _score(name: str, source: str, data_type: str) -> list[pl.Expr]:
     columns = {
         "id": pl.col("id"),
         "project_id": pl.lit(company.LANGFUSE_PROJECT),
-        "environment": pl.col("environment"),
+        "environment": pl.col("environment").fill_null("default"),
         "trace_id": pl.col("trace_id"),
         "name": pl.lit(name),
         "source": pl.lit(source),

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 import polars as pl
 
@@ -39,6 +40,7 @@ class ModelDay:
     traced_usd: Decimal
 
 
+@cache
 def shipped_book() -> Book:
     """The price book as it is without the rows of a data root."""
     frames = []
