@@ -1,7 +1,9 @@
-"""The sample company: the same bytes every time, a bill that agrees with its traces, and books that close to it."""
+"""The sample company: the same bytes every time, files as the tools write them, a bill that agrees with the calls, and a story."""
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,27 +14,53 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from pipelines import books, reference
-from pipelines.books import RunReport
+from pipelines import reference
 from pipelines.paths import DataRoot
-from pipelines.sample import SampleReport, company, write
+from pipelines.sample import SampleReport, company, reference_tables, write
+from pipelines.sample.calls import make_calls
 from pipelines.sample.chance import Chance, Grid
 
 Sample = tuple[DataRoot, SampleReport]
 TokensByDay = dict[tuple[date, str], dict[str, int]]
 
+# USD per million tokens: input, output, cache read, cache write. List prices of November 2026.
+PRICES = {
+    "gpt-4o-2024-08-06": ("2.5", "10", "1.25", "0"),
+    "gpt-4o-mini-2024-07-18": ("0.15", "0.6", "0.075", "0"),
+    "gpt-5-mini-2025-08-07": ("0.25", "2", "0.025", "0"),
+    "claude-sonnet-4-6": ("3", "15", "0.3", "3.75"),
+    "gemini-2.5-flash": ("0.3", "2.5", "0.03", "0"),
+}
+FEATURES = {
+    "support-chat": ("care", "langfuse"),
+    "ticket-triage": ("care", "app_log"),
+    "knowledge-search": ("knowledge", "app_log"),
+    "doc-summary": ("knowledge", "app_log"),
+    "report-writer": ("automation", "app_log"),
+    "workflow-agent": ("automation", "langfuse"),
+}
+
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """Six weeks: two of Langfuse's windows are JSON Lines, four are Parquet."""
     root = DataRoot(tmp_path_factory.mktemp("sample"))
-    return root, write(root)
+    return root, write(root, weeks=6, requests=8_000)
 
 
 @pytest.fixture(scope="module")
-def booked(sample: Sample) -> tuple[DataRoot, RunReport]:
-    return sample[0], books.run(sample[0])
+def calls() -> pl.DataFrame:
+    """Fourteen weeks of calls, a quarter of the full size."""
+    return make_calls(14, 50_000)
+
+
+@pytest.fixture(scope="module")
+def quiet() -> pl.DataFrame:
+    return make_calls(14, 50_000, workloads=company.quiet(company.WORKLOADS))
 
 
 def content(root: DataRoot) -> dict[str, tuple[bytes, int]]:
@@ -44,9 +72,30 @@ def content(root: DataRoot) -> dict[str, tuple[bytes, int]]:
     }
 
 
+def lines(path: Path) -> list[dict[str, Any]]:
+    text = gzip.decompress(path.read_bytes()).decode()
+    return [json.loads(line, parse_float=Decimal) for line in text.splitlines()]
+
+
 def records(root: DataRoot, source: str) -> list[dict[str, Any]]:
-    paths = sorted((root.landing / source).rglob("*.jsonl"))
-    return [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines()]
+    return [record for path in sorted((root.landing / source).rglob("*.jsonl.gz")) for record in lines(path)]
+
+
+def exported(root: DataRoot, table: str) -> list[dict[str, Any]]:
+    """Rows of Langfuse's files of both forms; maps as dictionaries, instants with their zone."""
+    folder = root.landing / "langfuse" / company.LANGFUSE_PROJECT / table
+    found = [row for path in sorted(folder.glob("*.jsonl.gz")) for row in lines(path)]
+    for row in found:
+        for name, value in row.items():
+            if value and (name.endswith(("_at", "_time")) or name == "timestamp"):
+                row[name] = datetime.fromisoformat(f"{value}+00:00")
+    for path in sorted(folder.glob("*.parquet")):
+        found += pq.read_table(path).to_pylist(maps_as_pydicts="strict")
+    return found
+
+
+def generations(root: DataRoot) -> list[dict[str, Any]]:
+    return [row for row in exported(root, "observations_v2") if row["type"] == "GENERATION"]
 
 
 def results(root: DataRoot, kind: str) -> Iterator[tuple[date, dict[str, Any]]]:
@@ -58,7 +107,7 @@ def results(root: DataRoot, kind: str) -> Iterator[tuple[date, dict[str, Any]]]:
 
 
 def traced_tokens(root: DataRoot) -> TokensByDay:
-    """Tokens that OpenAI's responses state, by UTC day and model."""
+    """Tokens that OpenAI's responses state, by UTC day and model, whichever tool saw them."""
     found: TokensByDay = defaultdict(lambda: defaultdict(int))
     for call in records(root, "app_log"):
         usage = call["usage"]
@@ -70,33 +119,48 @@ def traced_tokens(root: DataRoot) -> TokensByDay:
         day["input_cached_tokens"] += usage[f"{word_in}_tokens_details"]["cached_tokens"]
         day["output_tokens"] += usage[f"{word_out}_tokens"]
         day["num_model_requests"] += 1
+    for row in generations(root):
+        usage = row["usage_details"]
+        if usage and row["provided_model_name"].startswith("gpt-"):
+            day = found[row["start_time"].date(), row["provided_model_name"]]
+            day["input_tokens"] += usage["input"] + usage["input_cached_tokens"]
+            day["input_cached_tokens"] += usage["input_cached_tokens"]
+            day["output_tokens"] += usage["output"]
+            day["num_model_requests"] += 1
     return found
 
 
-def table(root: DataRoot, name: str) -> pl.DataFrame:
-    return pl.read_parquet(root.table(name) / "**" / "*.parquet", hive_partitioning=False)
+# ---- the files as a whole
 
 
 def test_the_same_arguments_give_the_same_bytes(sample: Sample, tmp_path: Path) -> None:
     again = DataRoot(tmp_path)
-    report = write(again)
+    report = write(again, weeks=6, requests=8_000)
 
     assert report == sample[1]
-    assert content(again) == {name: held for name, held in content(sample[0]).items() if name in report.files}
+    assert content(again) == content(sample[0])
+
+
+def test_another_seed_gives_another_company_of_the_same_size(sample: Sample, tmp_path: Path) -> None:
+    report = write(DataRoot(tmp_path), weeks=6, requests=8_000, seed=1)
+
+    assert report.requests == 8_000
+    assert report.traced_usd != sample[1].traced_usd
 
 
 def test_the_report_says_what_was_written(sample: Sample) -> None:
     root, report = sample
-    calls = records(root, "app_log")
+    logged, seen = records(root, "app_log"), generations(root)
+    tasks = {call["task_id"] for call in logged if "task_id" in call} | {row["trace_id"] for row in seen}
+    days = {call["timestamp"][:10] for call in logged} | {str(row["start_time"].date()) for row in seen}
 
-    assert len(calls) == report.requests == 8_000
-    assert len({call["task_id"] for call in calls if "task_id" in call}) == report.tasks
+    assert len(logged) + len(seen) == report.requests == 8_000
+    assert len(tasks) == report.tasks
     assert report.file_bytes == sum((root.path / name).stat().st_size for name in report.files)
     assert report.end_date - report.first_date == timedelta(weeks=6)
-    assert {call["timestamp"][:10] for call in calls} == {
-        str(report.first_date + timedelta(days=number)) for number in range(42)
-    }
-    assert max(call["ended_at"] for call in calls) < str(company.END)
+    assert days == {str(report.first_date + timedelta(days=number)) for number in range(42)}
+    assert max(call["ended_at"] for call in logged) < str(company.END)
+    assert max(row["end_time"] for row in seen).date() < company.END
     assert report.billed_usd == sum(result["amount"]["value"] for _, result in results(root, "costs"))
 
 
@@ -106,50 +170,111 @@ def test_other_sizes_hold_the_number_of_requests(tmp_path: Path, weeks: int, req
 
     report = write(root, weeks=weeks, requests=requests)
 
-    assert len(records(root, "app_log")) == report.requests == requests
+    assert len(records(root, "app_log")) + len(generations(root)) == report.requests == requests
     assert report.billed_usd == sum((result["amount"]["value"] for _, result in results(root, "costs")), Decimal())
 
 
-@pytest.mark.parametrize("weeks", [2, 14])
-def test_three_to_five_percent_of_the_charges_are_not_traced(tmp_path: Path, weeks: int) -> None:
-    report = write(DataRoot(tmp_path), weeks=weeks, requests=2_000)
+def test_a_used_data_root_is_refused(sample: Sample, tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError, match="nothing has landed"):
+        write(sample[0], weeks=1, requests=10)
 
-    assert Decimal("0.03") <= report.untraced_share <= Decimal("0.05")
+    root = DataRoot(tmp_path)
+    root.reference.mkdir()
+    features = root.reference / "features.csv"
+    features.write_text("feature\nchat\n", encoding="utf-8")
+    with pytest.raises(FileExistsError, match=r"features\.csv"):
+        write(root, weeks=1, requests=10)
+    assert list(root.path.rglob("*.*")) == [features]
 
 
-def test_the_bill_counts_at_least_what_the_traces_count(sample: Sample) -> None:
-    """On every day, for every model and token class."""
-    root, report = sample
+def test_empty_templates_are_filled(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path)
+    root.reference.mkdir()
+    for reference_table in reference.TABLES.values():
+        path = root.reference / f"{reference_table.name}.csv"
+        path.write_text(reference.template(reference_table), encoding="utf-8")
+
+    write(root, weeks=1, requests=10)
+
+    assert "support-chat" in (root.reference / "features.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("weeks", "requests"), [(0, 10), (1, 0), (60, 10)])
+def test_sizes_that_make_no_company_are_refused(tmp_path: Path, weeks: int, requests: int) -> None:
+    with pytest.raises(ValueError, match=f"weeks {weeks}"):
+        write(DataRoot(tmp_path), weeks=weeks, requests=requests)
+
+
+@pytest.mark.parametrize("source", ["app_log", "langfuse"])
+def test_one_tool_can_see_all_features(tmp_path: Path, source: company.Source) -> None:
+    """The calls are the same: 400 in all, whichever tool writes them down."""
+    root = DataRoot(tmp_path)
+    names = [workload.name for workload in company.WORKLOADS]
+    seen = [name for name in names if name in FEATURES] if source == "langfuse" else []
+
+    report = write(root, weeks=2, requests=400, sources=dict.fromkeys(seen, "langfuse"))
+
+    assert report.traced_usd == write(DataRoot(tmp_path / "usual"), weeks=2, requests=400).traced_usd
+    assert bool(generations(root)) == (source == "langfuse")
+    logged = {call.get("feature") for call in records(root, "app_log")}
+    assert logged == ({None} if source == "langfuse" else {None, *FEATURES} - {"ticket-triage"})
+
+
+# ---- the bill
+
+
+@pytest.mark.parametrize(("weeks", "requests"), [(2, 2_000), (14, 8_000)])
+def test_four_percent_of_the_charges_are_not_traced(tmp_path: Path, weeks: int, requests: int) -> None:
+    report = write(DataRoot(tmp_path), weeks=weeks, requests=requests)
+
+    assert Decimal("0.037") <= report.untraced_share <= Decimal("0.043")
+
+
+def test_the_bill_is_the_calls_and_a_share_of_them_more(sample: Sample) -> None:
+    """On every day and for every model one share in thousandths, the same for each class, rounded down to whole tokens."""
+    root, _ = sample
     billed = {(day, result["model"]): result for day, result in results(root, "usage_completions")}
     traced = traced_tokens(root)
 
     assert billed.keys() == traced.keys()
     for key, counts in traced.items():
-        assert all(billed[key][name] >= count for name, count in counts.items()), key
-        assert billed[key]["input_tokens"] == billed[key]["input_uncached_tokens"] + billed[key]["input_cached_tokens"]
-    assert Decimal("0.03") <= report.untraced_share <= Decimal("0.05")
+        found = billed[key]
+        classes = {
+            "input_uncached_tokens": counts["input_tokens"] - counts["input_cached_tokens"],
+            "input_cached_tokens": counts["input_cached_tokens"],
+            "output_tokens": counts["output_tokens"],
+        }
+        low, high = company.MODELS[key[1]].untraced_per_mille
+        shares = [
+            per_mille
+            for per_mille in range(low, high + 1)
+            if all(found[name] == count + count * per_mille // 1_000 for name, count in classes.items())
+        ]
+        assert shares, (key, found, classes)
+        assert found["input_tokens"] == found["input_uncached_tokens"] + found["input_cached_tokens"]
+        assert found["num_model_requests"] > counts["num_model_requests"]
 
 
 def test_charges_are_tokens_at_list_price_and_one_credit(sample: Sample) -> None:
-    """GPT-4o costs 2.50 USD per million of input, 1.25 cached, 10.00 of output."""
     root, report = sample
     tokens = {(day, result["model"]): result for day, result in results(root, "usage_completions")}
     charges = {(day, result["line_item"]): result for day, result in results(root, "costs")}
-    model = company.GPT_4O.served
-    for day in {day for day, served in tokens if served == model}:
-        counted = tokens[day, model]
-        for item, name, usd_per_mtok in (
-            ("input", "input_uncached_tokens", "2.5"),
-            ("cached input", "input_cached_tokens", "1.25"),
-            ("output", "output_tokens", "10"),
+    for (day, model), counted in tokens.items():
+        for item, name, usd_per_mtok in zip(
+            ("input", "output", "cached input"),
+            ("input_uncached_tokens", "output_tokens", "input_cached_tokens"),
+            PRICES[model],
+            strict=False,
         ):
             charge = charges.get((day, f"{model}, {item}"))
             usd = counted[name] * Decimal(usd_per_mtok) / 1_000_000
             assert (charge["amount"]["value"], charge["quantity"]) == (usd, counted[name]) if charge else usd == 0
 
-    [credit] = [result for result in charges.values() if result["amount"]["value"] < 0]
-    assert credit["line_item"] == company.CORRECTION.line_item
-    assert credit["amount"]["value"] == report.correction_usd
+    [(day, credit)] = [(day, result) for (day, _), result in charges.items() if result["amount"]["value"] < 0]
+    incident = [result for (on, item), result in charges.items() if on == date(2026, 10, 21) and "gpt-4o-2024" in item]
+    given_back = sum(result["amount"]["value"] for result in incident)
+    assert (day, credit["line_item"]) == (date(2026, 10, 22), company.CORRECTION.line_item)
+    assert credit["amount"]["value"] == report.correction_usd == -given_back
 
 
 def test_pages_hold_a_bucket_for_every_day_of_their_window(sample: Sample) -> None:
@@ -162,38 +287,42 @@ def test_pages_hold_a_bucket_for_every_day_of_their_window(sample: Sample) -> No
     assert [bool(bucket["results"]) for bucket in buckets[:5]] == [False, False, False, False, True]
 
 
-def test_calls_show_what_a_real_log_shows(sample: Sample) -> None:
-    calls = records(sample[0], "app_log")
-    by_api = defaultdict(list)
-    for call in calls:
-        by_api[call["api"]].append(call)
+# ---- the application's log
 
-    assert len({call["id"] for call in calls}) == len(calls)
-    assert set(by_api) == {"openai.chat", "openai.responses", "anthropic.messages", "gemini.generateContent"}
-    assert len({call["model"] for call in calls}) == 6
-    assert all("usage" in call for call in calls)
-    failed = [call for call in calls if call["status"] == "error"]
+
+def test_calls_show_what_a_real_log_shows(sample: Sample) -> None:
+    logged = records(sample[0], "app_log")
+
+    assert len({call["id"] for call in logged}) == len(logged)
+    assert {call["api"] for call in logged} == {
+        "openai.chat",
+        "openai.responses",
+        "anthropic.messages",
+        "gemini.generateContent",
+    }
+    assert all("usage" in call for call in logged)
+    failed = [call for call in logged if call["status"] == "error"]
     assert {call["error_class"] for call in failed} == {failure.error_class for failure in company.FAILURES}
     assert any(call["usage"] is None for call in failed)
     assert any(call["usage"] is not None for call in failed)
-    assert any(call.get("is_retry") for call in calls)
-    assert {call["metadata"].get("language") for call in calls} == {*company.LANGUAGES, None}
-    untagged = {call["api_key_name"] for call in calls if "feature" not in call}
+    assert any(call.get("is_retry") for call in logged)
+    assert {call["metadata"].get("language") for call in logged} == {*company.LANGUAGES, None}
+    untagged = {call["api_key_name"] for call in logged if "feature" not in call}
     assert untagged == {"key-shared-scripts", "key-triage-prod"}
 
 
 def test_a_task_is_told_to_have_an_outcome_once_and_on_its_last_call(sample: Sample) -> None:
-    calls = records(sample[0], "app_log")
+    logged = records(sample[0], "app_log")
     last: dict[str, str] = {}
-    for call in calls:
+    for call in logged:
         if "task_id" in call:
             last[call["task_id"]] = call["id"]
-    told = [call for call in calls if "outcome" in call]
+    told = [call for call in logged if "outcome" in call]
     by_system = [record["task_id"] for record in records(sample[0], "outcomes")]
 
     assert told
     assert all(last[call["task_id"]] == call["id"] for call in told)
-    assert len(set(by_system)) == len(by_system)
+    assert len(set(by_system)) == len(by_system) > 0
     assert set(by_system) <= last.keys()
     assert not set(by_system) & {call["task_id"] for call in told}
 
@@ -219,35 +348,285 @@ def test_parts_of_usage_sum_to_its_total(sample: Sample) -> None:
                 assert parts == usage["totalTokenCount"]
 
 
-def test_a_used_data_root_is_refused(sample: Sample, tmp_path: Path) -> None:
-    with pytest.raises(FileExistsError, match="nothing has landed"):
-        write(sample[0])
+# ---- Langfuse's export
 
-    root = DataRoot(tmp_path)
-    root.reference.mkdir()
-    features = root.reference / "features.csv"
-    features.write_text("feature\nchat\n", encoding="utf-8")
-    with pytest.raises(FileExistsError, match=r"features\.csv"):
-        write(root)
-    assert list(root.path.rglob("*.*")) == [features]
+TEXT, INSTANT, NOT_NULL = pa.string(), pa.timestamp("us", tz="UTC"), False
 
 
-def test_empty_templates_are_filled(tmp_path: Path) -> None:
-    root = DataRoot(tmp_path)
-    root.reference.mkdir()
-    for reference_table in reference.TABLES.values():
-        path = root.reference / f"{reference_table.name}.csv"
-        path.write_text(reference.template(reference_table), encoding="utf-8")
-
-    write(root, weeks=1, requests=10)
-
-    assert "support-chat" in (root.reference / "features.csv").read_text(encoding="utf-8")
+def map_of(value: pa.DataType) -> pa.DataType:
+    return pa.map_(pa.string(), pa.field("value", value, nullable=False))
 
 
-@pytest.mark.parametrize(("weeks", "requests"), [(0, 10), (1, 0), (60, 10)])
-def test_sizes_that_make_no_company_are_refused(tmp_path: Path, weeks: int, requests: int) -> None:
-    with pytest.raises(ValueError, match=f"weeks {weeks}"):
-        write(DataRoot(tmp_path), weeks=weeks, requests=requests)
+LIST = pa.list_(pa.field("element", pa.string(), nullable=False))
+USD = pa.decimal128(18, 12)
+# Langfuse's groups core, basic, time, metadata, model, usage, prompt, tools, trace_context, metrics; not io.
+OBSERVATIONS = pa.schema(
+    [
+        *(pa.field(name, TEXT, NOT_NULL) for name in ("id", "trace_id")),
+        pa.field("start_time", INSTANT, NOT_NULL),
+        pa.field("end_time", INSTANT),
+        *(pa.field(name, TEXT, NOT_NULL) for name in ("project_id", "parent_observation_id", "type", "name", "level")),
+        *(pa.field(name, TEXT, NOT_NULL) for name in ("status_message", "version", "environment")),
+        *(pa.field(name, pa.bool_(), NOT_NULL) for name in ("bookmarked", "public")),
+        *(pa.field(name, TEXT, NOT_NULL) for name in ("user_id", "session_id")),
+        pa.field("is_root_observation", pa.bool_(), NOT_NULL),
+        pa.field("completion_start_time", INSTANT),
+        *(pa.field(name, INSTANT, NOT_NULL) for name in ("created_at", "updated_at")),
+        pa.field("metadata", map_of(TEXT), NOT_NULL),
+        *(pa.field(name, TEXT, NOT_NULL) for name in ("provided_model_name", "model_id", "model_parameters")),
+        pa.field("usage_details", map_of(pa.uint64()), NOT_NULL),
+        pa.field("cost_details", map_of(USD), NOT_NULL),
+        pa.field("total_cost", USD, NOT_NULL),
+        *(pa.field(name, TEXT) for name in ("usage_pricing_tier_id", "usage_pricing_tier_name")),
+        *(pa.field(name, TEXT, NOT_NULL) for name in ("prompt_id", "prompt_name")),
+        pa.field("prompt_version", pa.uint16()),
+        pa.field("tool_definitions", map_of(TEXT), NOT_NULL),
+        *(pa.field(name, LIST, NOT_NULL) for name in ("tool_calls", "tool_call_names", "tags")),
+        *(pa.field(name, TEXT, NOT_NULL) for name in ("release", "trace_name")),
+        *(pa.field(name, pa.float64()) for name in ("latency", "time_to_first_token")),
+    ]
+)
+SCORES = pa.schema(
+    [
+        pa.field("id", TEXT, NOT_NULL),
+        pa.field("timestamp", pa.timestamp("ms", tz="UTC"), NOT_NULL),
+        *(pa.field(name, TEXT, NOT_NULL) for name in ("project_id", "environment")),
+        *(pa.field(name, TEXT) for name in ("trace_id", "observation_id", "session_id", "dataset_run_id")),
+        pa.field("name", TEXT, NOT_NULL),
+        pa.field("value", pa.float64(), NOT_NULL),
+        pa.field("source", TEXT, NOT_NULL),
+        pa.field("comment", TEXT),
+        pa.field("data_type", TEXT, NOT_NULL),
+        pa.field("string_value", TEXT),
+        *(pa.field(name, pa.timestamp("ms", tz="UTC"), NOT_NULL) for name in ("created_at", "updated_at")),
+    ]
+)
+
+
+@pytest.mark.parametrize(("table", "schema"), [("observations_v2", OBSERVATIONS), ("scores", SCORES)])
+def test_exported_files_have_the_columns_and_types_of_the_export(sample: Sample, table: str, schema: pa.Schema) -> None:
+    folder = sample[0].landing / "langfuse" / company.LANGFUSE_PROJECT / table
+    parquet, text = sorted(folder.glob("*.parquet")), sorted(folder.glob("*.jsonl.gz"))
+
+    assert (len(parquet), len(text)) == (4, 2)
+    for path in parquet:
+        assert pq.read_schema(path).equals(schema)
+        pq.read_table(path).validate(full=True)
+    for path in text:
+        assert all(list(row) == schema.names for row in lines(path))
+
+
+def test_manifests_name_the_files_as_they_are(sample: Sample) -> None:
+    folder = sample[0].landing / "langfuse" / company.LANGFUSE_PROJECT
+    named: dict[str, int] = {}
+    for path in sorted((folder / "manifests").iterdir()):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        assert manifest["createdAt"] > manifest["maxTimestamp"] == f"{path.stem[:10]}T00:00:00.000Z"
+        for entry in manifest["files"]:
+            named[entry["key"]] = entry["sizeBytes"]
+            file = folder.parent / entry["key"]
+            assert entry["rowCount"] == (len(lines(file)) if file.suffix == ".gz" else None)
+    files = [path for table in ("observations_v2", "scores") for path in (folder / table).iterdir()]
+
+    assert named == {path.relative_to(folder.parent).as_posix(): path.stat().st_size for path in files}
+    assert len(named) == 12
+
+
+def test_rows_lie_in_the_window_of_their_file(sample: Sample) -> None:
+    """The stamp is the end of the week; both bounds belong to it."""
+    folder = sample[0].landing / "langfuse" / company.LANGFUSE_PROJECT
+    for table, name in (("observations_v2", "start_time"), ("scores", "timestamp")):
+        for path in (folder / table).glob("*.parquet"):
+            end = datetime.strptime(path.stem, "%Y-%m-%dT%H-%M-%S").replace(tzinfo=UTC)
+            instants = pq.read_table(path)[name].to_pylist()
+            assert end - timedelta(weeks=1) <= min(instants) <= max(instants) <= end
+
+
+def test_classes_of_an_observation_are_disjoint_and_priced_from_the_list(sample: Sample) -> None:
+    """total is their sum; some rows have fewer uncached than cached tokens, which no inclusive count could have."""
+    certain: set[str] = set()
+    for row in generations(sample[0]):
+        usage, cost = row["usage_details"], row["cost_details"]
+        if not usage:
+            assert (row["level"], row["total_cost"], cost) == ("ERROR", 0, {})
+            continue
+        classes = ("input", "output", "input_cached_tokens", "input_cache_creation")
+        counts = [usage.get(name, 0) for name in classes]
+        assert sum(counts) == usage["total"]
+        prices = [Decimal(price) for price in PRICES[row["provided_model_name"]]]
+        usd = [count * price / 1_000_000 for count, price in zip(counts, prices, strict=True)]
+        assert [cost.get(name, 0) for name in classes] == usd
+        assert row["total_cost"] == cost["total"] == sum(usd)
+        if usage["input"] < usage["input_cached_tokens"]:
+            certain.add(row["provided_model_name"])
+    assert certain == {"gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18", "claude-sonnet-4-6"}
+
+
+def test_a_trace_has_one_root_above_its_calls_or_calls_alone(sample: Sample) -> None:
+    rows = exported(sample[0], "observations_v2")
+    spans = {row["id"]: row for row in rows if row["type"] == "SPAN"}
+
+    assert len({row["id"] for row in rows}) == len(rows)
+    assert {row["trace_name"] for row in spans.values()} == {"workflow-agent"}
+    for row in rows:
+        assert row["is_root_observation"] == (row["parent_observation_id"] == "")
+        if row["trace_name"] == "workflow-agent" and row["type"] == "GENERATION":
+            root = spans[row["parent_observation_id"]]
+            assert root["trace_id"] == row["trace_id"]
+            assert root["start_time"] <= row["start_time"] <= row["end_time"] <= root["end_time"]
+            # Owner and tags stand on the root alone.
+            assert (row["user_id"], row["session_id"], row["tags"]) == ("", "", [])
+            assert "tenant_id" not in row["metadata"]
+        else:
+            assert row["user_id"]
+            assert row["session_id"]
+            assert row["tags"] == [f"feature:{row['trace_name']}"]
+            assert row["metadata"]["tenant_id"].startswith("cu-")
+
+
+def test_scores_tell_the_outcome_of_a_trace(sample: Sample) -> None:
+    last = defaultdict(lambda: datetime.min.replace(tzinfo=UTC))
+    for row in generations(sample[0]):
+        last[row["trace_id"]] = max(last[row["trace_id"]], row["end_time"])
+    scores = exported(sample[0], "scores")
+    resolved = [row for row in scores if row["name"] == "resolved"]
+
+    assert {row["name"] for row in scores} == {"resolved", "quality"}
+    assert len({row["trace_id"] for row in resolved}) == len(resolved)
+    assert all(row["timestamp"] > last[row["trace_id"]] for row in scores)
+    assert {(row["value"], row["string_value"], row["data_type"]) for row in resolved} == {
+        (1, "True", "BOOLEAN"),
+        (0, "False", "BOOLEAN"),
+    }
+    assert 0.85 < len(resolved) / len(last) < 0.97
+
+
+def test_no_call_is_in_two_tools(sample: Sample) -> None:
+    logged = {call["response_id"] for call in records(sample[0], "app_log") if "response_id" in call}
+    traced = {row["metadata"].get("attributes.gen_ai.response.id") for row in generations(sample[0])} - {None}
+
+    assert logged
+    assert traced
+    assert not logged & traced
+
+
+# ---- who calls what
+
+
+def test_six_features_of_three_teams_call_five_models_of_three_providers(calls: pl.DataFrame) -> None:
+    """Beside them a model on trial that no price book knows, and scripts that no feature owns."""
+    owners = {
+        workload.name: (workload.team, company.SOURCES.get(workload.name, "app_log")) for workload in company.WORKLOADS
+    }
+    on = pl.col("task_ms") // 86_400_000
+    tiers = [
+        {"customer_id": customer.customer_id, "since": (since - date(1970, 1, 1)).days, "tier": tier}
+        for customer in company.CUSTOMERS
+        for since, tier in customer.tiers
+    ]
+    tiered = (
+        calls.with_columns(day=on)
+        .sort("day")
+        .join_asof(
+            pl.DataFrame(tiers).sort("since"), left_on="day", right_on="since", by="customer_id", check_sortedness=False
+        )
+    )
+
+    assert owners == FEATURES | {"scripts": ("", "app_log")}
+    assert set(calls["workload"]) == {*FEATURES, "scripts"}
+    assert set(calls["model"]) == {*PRICES, company.GEMINI_TRIAL.served}
+    assert set(calls["provider"]) == {"openai", "anthropic", "google"}
+    assert set(tiered["tier"].drop_nulls()) == {"free", "pro", "enterprise"}
+    assert dict(calls.group_by("workload").agg(pl.col("source").unique().first()).iter_rows()) == {
+        name: source for name, (_, source) in owners.items()
+    }
+    by_model = dict(calls.group_by("model").len().iter_rows())
+    by_feature = dict(calls.group_by("workload").len().iter_rows())
+    assert sum(by_model.values()) == sum(by_feature.values()) == 50_000
+    assert min(by_model.values()) > 50
+    assert all(0.02 < by_feature[name] / 50_000 < 0.35 for name in FEATURES)
+    by_tier = dict(tiered.filter(pl.col("tier").is_not_null()).group_by("tier").len().iter_rows())
+    assert by_tier["enterprise"] > by_tier["pro"] > by_tier["free"] > 500
+
+
+def test_a_tenth_of_the_customers_makes_three_quarters_of_the_calls(calls: pl.DataFrame) -> None:
+    """Of ServeGen's clients the top tenth makes 74 to 80 % of the requests; here 4 of 40 customers."""
+    counts = calls.drop_nulls("customer_id").group_by("customer_id").len()["len"].sort(descending=True)
+
+    assert len(counts) == 40
+    assert 0.74 <= counts.head(4).sum() / counts.sum() <= 0.80
+
+
+def test_hours_peak_as_a_product_does_or_hardly_at_all(calls: pl.DataFrame) -> None:
+    """Busiest over quietest hour: 24 for one team's product, 1.4 for a business API."""
+    by_hour = calls.unique("task").group_by("workload", hour=pl.col("task_ms") // 3_600_000 % 24).len()
+    ratio = {
+        name: rows["len"].max() / rows["len"].min()
+        for (name,), rows in by_hour.group_by("workload")
+        if name in ("support-chat", "ticket-triage")
+    }
+
+    assert 15 < ratio["support-chat"] < 40
+    assert 1.2 < ratio["ticket-triage"] < 1.8
+
+
+# p50, p90, p99 and mean of public traces: Azure code and chat, Mooncake conversations, RAGPulse, summaries, coding.
+LENGTHS = {
+    ("answer-how-to", "input"): (6_909, 27_367, 85_400, 12_035),
+    ("answer-how-to", "output"): (350, 597, 1_119, 343),
+    ("answer-complaint", "input"): (1_020, 2_735, 4_142, 1_155),
+    ("answer-complaint", "output"): (129, 424, 601, 211),
+    ("sort-ticket", "input"): (1_020, 2_735, 4_142, 1_155),
+    ("sort-ticket", "output"): (13, 55, 252, 28),
+    ("rewrite-query", "input"): (1_469, 5_188, 7_436, 2_048),
+    ("answer-from-passages", "input"): (3_140, 3_959, 5_438, 2_944),
+    ("answer-from-passages", "output"): (234, 563, 891, 283),
+    ("summarise", "input"): (2_730, 3_702, 3_933, 2_588),
+    ("summarise", "output"): (167, 372, 3_271, 291),
+    ("write-section", "output"): (320, 1_149, 3_524, 535),
+}
+
+
+@pytest.mark.parametrize(("step", "what"), LENGTHS)
+def test_lengths_follow_the_public_traces(quiet: pl.DataFrame, step: str, what: str) -> None:
+    """As many calls lie below each quantile as should, give or take three, two and a half in a hundred.
+
+    A constant prompt on top of the traced input is taken off.
+    """
+    [found] = [one for workload in company.WORKLOADS for one in workload.steps if one.name == step]
+    rows = quiet.filter(pl.col("step") == step, attempt=1)
+    on_top = 0 if found.has_prompt_inside else found.static_prompt_tokens
+    drawn = rows["input_tokens"] - on_top if what == "input" else rows["output_tokens"] - rows["reasoning_tokens"]
+    *quantiles, mean = LENGTHS[step, what]
+
+    assert len(drawn) > 1_000
+    for share, tokens, within in zip((0.5, 0.9, 0.99), quantiles, (0.03, 0.02, 0.005), strict=True):
+        assert (drawn < tokens).mean() - within <= share <= (drawn <= tokens).mean() + within, (share, tokens)
+    assert drawn.mean() == pytest.approx(mean, rel=0.06)
+
+
+def test_input_and_output_are_drawn_apart(quiet: pl.DataFrame) -> None:
+    """In the traces they correlate by 0.0 to 0.09."""
+    rows = quiet.filter(step="answer-how-to")
+
+    assert abs(np.corrcoef(rows["input_tokens"], rows["output_tokens"])[0, 1]) < 0.05
+
+
+def test_calls_of_agents_are_as_long_as_coding_calls(quiet: pl.DataFrame) -> None:
+    """Input p50, p90 and p99 of public coding calls: 9,919, 28,106 and 48,112 tokens. Sessions: 12 to 69 calls at the median."""
+    rows = quiet.filter(workload="workflow-agent")
+    sizes = rows.group_by("session_id").len()["len"]
+
+    for quantile, tokens in ((0.5, 9_919), (0.9, 28_106), (0.99, 48_112)):
+        assert rows["input_tokens"].quantile(quantile) == pytest.approx(tokens, rel=0.25)
+    assert 12 <= sizes.quantile(0.5) <= 69
+
+
+def test_a_third_of_conversations_input_is_read_from_the_cache(quiet: pl.DataFrame) -> None:
+    """Of Mooncake's input 37 % repeats an earlier request, 29 % within five minutes."""
+    rows = quiet.filter(pl.col("step") == "answer-how-to", "has_usage")
+
+    assert 0.29 <= rows["cache_read_tokens"].sum() / rows["input_tokens"].sum() <= 0.37
 
 
 def test_draws_follow_their_grid() -> None:
@@ -264,54 +643,87 @@ def test_a_grid_that_falls_is_refused() -> None:
         Grid((5, 3), (0, 10_000))
 
 
-def test_books_of_the_sample_are_published(booked: tuple[DataRoot, RunReport]) -> None:
-    root, report = booked
-    files = table(root, "ledger_files")
-
-    assert (report.problems, report.failed, report.is_blocked) == ([], [], False)
-    assert report.published
-    assert files["quarantined"].sum() == files["duplicate"].sum() == 0
+# ---- the story
 
 
-def test_invoice_is_the_sum_of_the_pages(sample: Sample, booked: tuple[DataRoot, RunReport]) -> None:
-    """For each month; and the showback of OpenAI's account sums to it, to the cent."""
-    by_month: dict[date, Decimal] = defaultdict(Decimal)
-    for day, result in results(sample[0], "costs"):
-        by_month[day.replace(day=1)] += result["amount"]["value"]
-    invoices = table(booked[0], "ledger_invoices").sort("month_start_date")
-    showback = table(booked[0], "mart_showback_weekly").filter(provider="openai").group_by("billing_month")
-    shown = dict(showback.agg(pl.col("invoiced_cost_usd").sum()).iter_rows())
-
-    assert dict(zip(invoices["month_start_date"], invoices["billed_usd"], strict=True)) == by_month
-    assert {f"{month:%Y-%m}": round(usd, 2) for month, usd in by_month.items()} == shown
-    assert sum(by_month.values()) == sample[1].billed_usd
+def blended(rows: pl.DataFrame) -> float:
+    used = rows.filter("has_usage")
+    return used["output_tokens"].sum() / used["input_tokens"].sum()
 
 
-def test_the_ledger_prices_the_traces_as_the_sample_did(sample: Sample, booked: tuple[DataRoot, RunReport]) -> None:
-    requests = table(booked[0], "ledger_requests").select("request_key", "provider")
-    costs = table(booked[0], "ledger_costs").join(requests, on="request_key")
+def test_every_answer_grows_by_a_third_while_the_blend_falls(calls: pl.DataFrame) -> None:
+    """Each kind of answer is about 30 % longer, the ratio of the feature falls by about a tenth."""
+    answers = calls.filter(pl.col("workload") == "support-chat", "has_usage")
+    is_later = pl.col("started_at").dt.date() >= company.DRIFT_DATE
+    before, after = answers.filter(~is_later), answers.filter(is_later)
 
-    assert costs.filter(provider="openai")["list_cost_usd"].sum() == sample[1].traced_usd
-    contracted = costs.filter(provider="anthropic", cost_status="priced")
-    assert (contracted["effective_cost_usd"] == contracted["list_cost_usd"] * Decimal("0.92")).all()
-
-
-def test_more_than_nine_tenths_are_priced_and_attributed(booked: tuple[DataRoot, RunReport]) -> None:
-    calls = table(booked[0], "ledger_requests").join(table(booked[0], "ledger_costs"), on="request_key")
-    spent = Decimal(calls["effective_cost_usd"].sum())
-    owned = calls.filter(pl.col("feature") != "unattributed", pl.col("team") != "unattributed")
-    used = calls.filter(pl.col("total_tokens").is_not_null())
-
-    assert Decimal(owned["effective_cost_usd"].sum()) > Decimal("0.9") * spent
-    assert used.filter(pl.col("effective_cost_usd").is_not_null()).height > 0.99 * used.height
-    assert set(used.filter(pl.col("effective_cost_usd").is_null())["model_served"]) == {company.GEMINI_TRIAL.served}
-    assert set(calls.filter(feature="unattributed")["api_key_name"]) == {"key-shared-scripts"}
+    for step in ("answer-how-to", "answer-order-status", "answer-complaint"):
+        grown = after.filter(step=step)["output_tokens"].mean() / before.filter(step=step)["output_tokens"].mean()
+        assert grown == pytest.approx(1.3, abs=0.13), step
+    assert -0.25 < blended(after) / blended(before) - 1 < -0.03
+    assert set(before["prompt_version"]) == {"7"}
+    assert set(after["prompt_version"]) == {"8"}
 
 
-def test_a_customer_changes_its_tier_on_a_day(booked: tuple[DataRoot, RunReport]) -> None:
-    calls = table(booked[0], "ledger_requests").filter(customer_id="cu-201")
-    tiers = calls.group_by(is_later=pl.col("started_at").dt.date() >= date(2026, 10, 26)).agg(
-        pl.col("customer_tier").unique()
+def test_one_feature_is_launched(calls: pl.DataFrame) -> None:
+    first = dict(calls.group_by("workload").agg(pl.col("started_at").dt.date().min()).iter_rows())
+
+    assert first.pop("report-writer") == company.LAUNCH_DATE == date(2026, 10, 20)
+    assert set(first.values()) == {date(2026, 8, 10)}
+
+
+def test_sessions_of_one_customer_run_away(calls: pl.DataFrame) -> None:
+    """More steps than three times the median and than 99 % of good sessions, most of them one tool, and no success."""
+    sessions = (
+        calls.filter(workload="workflow-agent")
+        .with_columns(of_step=pl.len().over("session_id", "step"))
+        .group_by("session_id")
+        .agg(
+            pl.len().alias("steps"),
+            (pl.col("of_step").max() / pl.len()).alias("top_step_share"),
+            pl.col("outcome", "customer_id").first(),
+            pl.col("started_at").min().dt.date().alias("day"),
+        )
+    )
+    good = sessions.filter(outcome="success")["steps"]
+    limit = max(3 * good.median(), good.quantile(0.99))
+    runaway = sessions.filter(pl.col("steps") > limit, pl.col("top_step_share") > 0.6)
+
+    assert len(runaway) >= 2
+    assert set(runaway["outcome"]) == {"failure"}
+    assert set(runaway["customer_id"]) == {"cu-101"}
+    assert runaway["day"].min() >= date(2026, 10, 28)
+    assert runaway["day"].max() < date(2026, 10, 31)
+    assert runaway["steps"].max() > 200
+
+
+def test_one_paying_customer_is_served_at_a_loss(calls: pl.DataFrame) -> None:
+    """In October, at list prices; revenue goes with the size of the sample."""
+    tables = dict(reference_tables.files(14, 50_000, company.WORKLOADS, company.SOURCES))
+    revenue = pl.read_csv(io.StringIO(tables["revenue"])).filter(pl.col("period_start_date").str.starts_with("2026-10"))
+    prices = pl.DataFrame(
+        [[model, *map(float, usd)] for model, usd in PRICES.items()], ["model", "i", "o", "r", "w"], orient="row"
+    )
+    october = calls.filter("has_usage", pl.col("started_at").dt.strftime("%Y-%m") == "2026-10").join(prices, on="model")
+    uncached = pl.col("input_tokens") - pl.col("cache_read_tokens") - pl.col("cache_write_tokens")
+    usd = uncached * pl.col("i") + pl.col("output_tokens") * pl.col("o")
+    usd += pl.col("cache_read_tokens") * pl.col("r") + pl.col("cache_write_tokens") * pl.col("w")
+    cost = october.group_by("customer_id").agg(usd.sum() / 1_000_000)
+    margin = (
+        revenue.group_by("customer_id")
+        .agg(pl.col("revenue_amount").sum())
+        .join(cost, on="customer_id")
+        .with_columns(margin=pl.col("revenue_amount") - pl.col("input_tokens"))
     )
 
-    assert dict(tiers.iter_rows()) == {False: ["pro"], True: ["enterprise"]}
+    assert len(margin) == 20
+    assert margin.filter(pl.col("margin") < 0)["customer_id"].to_list() == [company.LOSS_CUSTOMER_ID]
+
+
+def test_nothing_happens_in_the_quiet_company(quiet: pl.DataFrame) -> None:
+    answers = quiet.filter(workload="support-chat")
+    is_later = pl.col("started_at").dt.date() >= company.DRIFT_DATE
+
+    assert not quiet["is_looping"].any()
+    assert quiet.filter(workload="report-writer")["started_at"].min().date() < date(2026, 8, 20)
+    assert abs(blended(answers.filter(is_later)) / blended(answers.filter(~is_later)) - 1) < 0.08

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -10,7 +10,7 @@ import polars as pl
 
 from pipelines.sample import company
 from pipelines.sample.chance import Chance, Flags, Whole
-from pipelines.sample.company import SEED, Customer, Step, Workload
+from pipelines.sample.company import SEED, Customer, Loop, Source, Step, TaskKind, Workload
 
 DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1)
@@ -23,20 +23,31 @@ _SHORTEST_CACHED_TOKENS = 1_024
 _CACHE_BLOCK_TOKENS = 128
 
 
-def make_calls(weeks: int, requests: int) -> pl.DataFrame:
+def make_calls(
+    weeks: int,
+    requests: int,
+    *,
+    seed: int = SEED,
+    workloads: Sequence[Workload] = company.WORKLOADS,
+    sources: Mapping[str, Source] = company.SOURCES,
+) -> pl.DataFrame:
     """``requests`` calls of the ``weeks`` before ``company.END``, ordered by time.
 
-    One row a call: ids and instants, the names of task, owner and model, and the tokens of the response.
+    One row a call: ids and instants, the names of task, owner and model, the tool that saw it, and the tokens of the response.
     ``input_tokens`` is all input, ``cache_read_tokens`` and ``cache_write_tokens`` are parts of it;
     ``reasoning_tokens`` is a part of ``output_tokens``. Where ``has_usage`` is false the response stated none of them.
     """
-    tasks = _tasks(weeks, requests + _SPARE_TASKS)
+    tasks = _tasks(workloads, weeks, requests + _SPARE_TASKS, seed)
     found = pl.concat(
-        [_workload_calls(tasks.filter(workload=workload.name), workload) for workload in company.WORKLOADS]
+        [
+            _workload_calls(tasks[workload.name], workload, sources.get(workload.name, "app_log"), seed)
+            for workload in workloads
+        ]
     )
     # The last task drawn is cut short where the number is reached.
-    found = found.sort("task", "started_ms").head(requests).sort("started_ms", "task")
-    chance = Chance(SEED, "ids")
+    keys = found.select("task", "started_ms", row=pl.int_range(pl.len()))
+    found = found[keys.sort("task", "started_ms").head(requests).sort("started_ms", "task")["row"]]
+    chance = Chance(seed, "ids")
     return found.with_columns(
         pl.format("call-{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(7)).alias("id"),
         chance.hexes(len(found), 16).alias("span_id"),
@@ -60,18 +71,18 @@ def _named(names: Sequence[str], places: Whole) -> pl.Series:
     return pl.Series(list(names), dtype=pl.String).gather(places)
 
 
-def _tasks(weeks: int, count: int) -> pl.DataFrame:
-    """More tasks than are needed, in the order in which they are drawn: each has at least one call."""
-    workloads = company.WORKLOADS
+def _tasks(workloads: Sequence[Workload], weeks: int, count: int, seed: int) -> dict[str, pl.DataFrame]:
+    """More tasks than are needed, by workload, in the order in which they are drawn: each has at least one call."""
     numbers = np.arange(count, dtype=np.int64)
-    places = Chance(SEED, "workload").pick(count, [workload.weight for workload in workloads])
-    return pl.concat(
-        [_workload_tasks(numbers[places == place], workload, weeks) for place, workload in enumerate(workloads)]
-    )
+    places = Chance(seed, "workload").pick(count, [workload.weight for workload in workloads])
+    return {
+        workload.name: _workload_tasks(numbers[places == place], workload, weeks, seed)
+        for place, workload in enumerate(workloads)
+    }
 
 
-def _workload_tasks(numbers: Whole, workload: Workload, weeks: int) -> pl.DataFrame:
-    chance, count, first = Chance(SEED, "tasks", workload.name), len(numbers), first_date(weeks)
+def _workload_tasks(numbers: Whole, workload: Workload, weeks: int, seed: int) -> pl.DataFrame:
+    chance, count, first = Chance(seed, "tasks", workload.name), len(numbers), first_date(weeks)
     days = chance.pick(count, [_day_weight(workload, first, number) for number in range(weeks * 7)])
     hours = chance.pick(count, company.HOUR_WEIGHTS[workload.workload])
     started = _day_ms(first) + days * DAY_MS + hours * 3_600_000 + chance.below(count, 3_600_000)
@@ -85,17 +96,20 @@ def _workload_tasks(numbers: Whole, workload: Workload, weeks: int) -> pl.DataFr
     # Few users make most calls: the rank is drawn towards the first.
     drawn = chance.fractions(count) >> 16
     users = (((drawn * drawn) >> 16) * sizes) >> 16
+    loops = _loops(workload.loop, started, who)
     tasks = pl.DataFrame(
         {
             "task": numbers,
+            "kind": _kinds(workload.kinds, started, chance),
+            "is_looping": loops,
             "task_ms": started,
             "customer_id": _named([customer.customer_id for customer in customers], who),
             "user": users + 1,
             "language": _named(list(company.LANGUAGES), chance.pick(count, list(company.LANGUAGES.values()))),
             "framework": _named(list(workload.frameworks), chance.pick(count, list(workload.frameworks.values()))),
             "trace_id": chance.hexes(count, 32),
-            "outcome_is_known": chance.happens(count, workload.outcomes.known_per_mille),
-            "task_succeeds": chance.happens(count, workload.outcomes.success_per_mille),
+            "outcome_is_known": chance.happens(count, workload.outcomes.known_per_mille) | loops,
+            "task_succeeds": chance.happens(count, workload.outcomes.success_per_mille) & ~loops,
         }
     )
     task_id = pl.format("task-{}", pl.col("task").cast(pl.String).str.zfill(7))
@@ -108,6 +122,8 @@ def _workload_tasks(numbers: Whole, workload: Workload, weeks: int) -> pl.DataFr
     tasks = tasks.select(
         "task",
         "task_ms",
+        "kind",
+        "is_looping",
         "language",
         "framework",
         "trace_id",
@@ -115,6 +131,7 @@ def _workload_tasks(numbers: Whole, workload: Workload, weeks: int) -> pl.DataFr
         "outcome_is_known",
         "task_succeeds",
         workload=pl.lit(workload.name),
+        # What the record says; the feature itself is the workload.
         feature=pl.lit(workload.name if workload.tagged_by == "record" else None, dtype=pl.String),
         environment=pl.lit("production" if workload.tagged_by == "record" else None, dtype=pl.String),
         api_key_name=pl.lit(workload.api_key_name),
@@ -129,6 +146,29 @@ def _workload_tasks(numbers: Whole, workload: Workload, weeks: int) -> pl.DataFr
     return tasks
 
 
+def _kinds(kinds: Sequence[TaskKind], started: Whole, chance: Chance) -> Whole:
+    """The kind of each task, by the weights that hold when it starts."""
+    changes = sorted({since for kind in kinds for since, _ in kind.weights})
+    found = np.zeros(len(started), dtype=np.int64)
+    for since in changes:
+        later = np.flatnonzero(started >= _day_ms(since))
+        weights = [[weight for from_date, weight in kind.weights if from_date <= since][-1] for kind in kinds]
+        found[later] = chance.pick(len(later), weights)
+    return found
+
+
+def _loops(loop: Loop | None, started: Whole, who: Whole) -> Flags:
+    """The sessions that loop: so many of the customer's in these days, and one at least."""
+    found = np.zeros(len(started), dtype=np.bool_)
+    if loop is not None:
+        place = [customer.customer_id for customer in company.CUSTOMERS].index(loop.customer_id)
+        within = (started >= _day_ms(loop.from_date)) & (started < _day_ms(loop.to_date)) & (who == place)
+        hit = np.flatnonzero(within)
+        # The first that were drawn: those that a smaller number of requests has as well.
+        found[hit[: max(1, len(hit) * loop.per_mille // 1_000)]] = True
+    return found
+
+
 def _day_weight(workload: Workload, first: date, number: int) -> int:
     day = first + timedelta(days=number)
     if day < workload.launched:
@@ -139,7 +179,9 @@ def _day_weight(workload: Workload, first: date, number: int) -> int:
 
 def _customer_weight(customer: Customer, workload: Workload, day: date) -> int:
     tier = max(since for since in customer.tiers if since[0] <= day)[1]
-    return customer.weight if tier in workload.customer_tiers else 0
+    if tier not in workload.customer_tiers:
+        return 0
+    return customer.weight * customer.appetite.get(workload.name, 1_000) // 1_000
 
 
 def _in_force(instant_ms: str, changes: Sequence[tuple[date, str]]) -> pl.Expr:
@@ -150,9 +192,13 @@ def _in_force(instant_ms: str, changes: Sequence[tuple[date, str]]) -> pl.Expr:
     return found
 
 
-def _workload_calls(tasks: pl.DataFrame, workload: Workload) -> pl.DataFrame:
+def _workload_calls(tasks: pl.DataFrame, workload: Workload, source: Source, seed: int) -> pl.DataFrame:
     """The calls of tasks: steps in order, failed attempts before the one that answers, one after the other."""
-    steps = [_step_calls(tasks, workload, place) for place in range(len(workload.steps))]
+    steps = [
+        _step_calls(tasks.filter(kind=number), workload, place, step, seed)
+        for number, kind in enumerate(workload.kinds)
+        for place, step in enumerate(kind.steps)
+    ]
     calls = pl.concat(steps).sort("task", "step_place", "repeat", "attempt")
     given_up = pl.col("is_given_up").cast(pl.Int64)
     calls = calls.filter(given_up.cum_sum().over("task") - given_up == 0)
@@ -166,7 +212,8 @@ def _workload_calls(tasks: pl.DataFrame, workload: Workload) -> pl.DataFrame:
         outcome=pl.when("outcome_is_known").then(
             pl.when(pl.col("task_succeeds") & ~has_failed).then(pl.lit("success")).otherwise(pl.lit("failure"))
         ),
-        told_by=pl.lit(workload.outcomes.told_by),
+        source=pl.lit(source),
+        told_by=pl.lit("score" if source == "langfuse" else workload.outcomes.told_by),
     )
     return calls.with_columns(
         ended_ms=pl.col("started_ms") + pl.col("duration_ms"),
@@ -176,18 +223,32 @@ def _workload_calls(tasks: pl.DataFrame, workload: Workload) -> pl.DataFrame:
     ).filter(pl.col("ended_ms").max().over("task") < _day_ms(company.END))
 
 
-def _step_calls(tasks: pl.DataFrame, workload: Workload, place: int) -> pl.DataFrame:
-    """The calls of one step of every task, with the tokens that a response to each states."""
-    step = workload.steps[place]
-    chance = Chance(SEED, "calls", workload.name, step.name)
+def _step_calls(tasks: pl.DataFrame, workload: Workload, place: int, step: Step, seed: int) -> pl.DataFrame:
+    """The calls of one step of the tasks, with the tokens that a response to each states."""
+    chance = Chance(seed, "calls", workload.name, step.name)
     counts = chance.quantities(len(tasks), step.calls)
+    if step.calls_when_failing:
+        longer = chance.quantities(len(tasks), step.calls_when_failing)
+        counts = np.where(tasks["task_succeeds"].to_numpy(), counts, longer)
+    loop = workload.loop if step.keeps_context else None
+    if loop:
+        counts = np.where(tasks["is_looping"].to_numpy(), chance.quantities(len(tasks), loop.calls), counts)
     owner = np.repeat(np.arange(len(tasks), dtype=np.int64), counts)
     size, repeat = len(owner), _places(counts)
     models = [company.MODELS[name] for name in step.models]
     model = chance.pick(size, list(step.models.values()))
-    new_input = chance.quantities(size, step.new_input)
-    per_mille = _output_per_mille(tasks["task_ms"].to_numpy()[owner], step)
-    visible = chance.quantities(size, step.output) * per_mille // 1_000
+    tools = chance.pick(size, list(step.tools.values())) if step.tools else np.zeros(size, dtype=np.int64)
+    names = _named(list(step.tools) or [step.name], tools)
+    new_input = chance.quantities(size, step.input)
+    visible = chance.quantities(size, step.output)
+    if loop:
+        loops = tasks["is_looping"].to_numpy()[owner]
+        new_input = np.where(loops, chance.quantities(size, loop.input), new_input)
+        visible = np.where(loops, chance.quantities(size, loop.output), visible)
+        names = pl.select(pl.when(pl.Series(loops)).then(pl.lit(loop.tool)).otherwise(names)).to_series()
+    if step.has_prompt_inside:
+        new_input = np.maximum(new_input - step.static_prompt_tokens, 1)
+    visible = visible * _output_per_mille(tasks["task_ms"].to_numpy()[owner], step) // 1_000
     reasoning, first_token = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
     for number, one in enumerate(models):
         reasoning += np.where(model == number, chance.quantities(size, one.reasoning) // 64 * 64, 0)
@@ -198,8 +259,9 @@ def _step_calls(tasks: pl.DataFrame, workload: Workload, place: int) -> pl.DataF
     output = visible + reasoning
     total, earlier = _contexts(step, counts, repeat, new_input, output)
     hits = chance.happens(size, step.cache_hit_per_mille)
+    repeated = new_input * chance.below(size, step.repeated_per_mille + 1) // 1_000
     provider = _named([one.provider for one in models], model)
-    read, written = _cached(step, (provider == "anthropic").to_numpy(), total, earlier, hits)
+    read, written = _cached(step, (provider == "anthropic").to_numpy(), total, earlier, repeated, hits)
     pace = np.asarray([one.ms_per_100_tokens for one in models], dtype=np.int64)[model]
     calls = tasks[owner].with_columns(
         pl.Series("repeat", repeat),
@@ -215,7 +277,8 @@ def _step_calls(tasks: pl.DataFrame, workload: Workload, place: int) -> pl.DataF
         pl.Series("first_token_after_ms", first_token),
         pl.Series("duration_ms", first_token + output * pace // 100),
         pl.lit(place).alias("step_place"),
-        pl.lit(step.name or None, dtype=pl.String).alias("step"),
+        (names if step.name else pl.lit(None, dtype=pl.String)).alias("step"),
+        pl.lit(bool(step.tools)).alias("is_tool"),
         pl.lit(f"{workload.name}/{step.name}" if step.name else None, dtype=pl.String).alias("prompt_name"),
         pl.lit(step.max_output_tokens).alias("max_output_tokens"),
         pl.lit(step.static_prompt_tokens or None, dtype=pl.Int64).alias("static_prompt_tokens"),
@@ -258,13 +321,15 @@ def _contexts(step: Step, counts: Whole, repeat: Whole, new_input: Whole, output
     return total, earlier
 
 
-def _cached(step: Step, is_anthropic: Flags, total: Whole, earlier: Whole, hits: Flags) -> tuple[Whole, Whole]:
+def _cached(
+    step: Step, is_anthropic: Flags, total: Whole, earlier: Whole, repeated: Whole, hits: Flags
+) -> tuple[Whole, Whole]:
     """Input read from and written to the prompt cache.
 
     OpenAI caches blocks of a prefix and does not count writes. Anthropic writes what it is told to: the constant
     prefix, or the whole context where the next call carries it on.
     """
-    prefix = np.where(earlier > 0, earlier, step.static_prompt_tokens)
+    prefix = np.where(earlier > 0, earlier, step.static_prompt_tokens + repeated)
     can_cache = prefix >= _SHORTEST_CACHED_TOKENS
     # The newest message stays outside of the cache.
     prefix = np.minimum(prefix, total - 1)

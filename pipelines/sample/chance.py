@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 Whole = NDArray[np.int64]
@@ -80,4 +81,6 @@ class Chance:
     def hexes(self, size: int, digits: int) -> pl.Series:
         """Identifiers of 16 or 32 hexadecimal digits."""
         text = self._words(size * digits // 16).astype("<u8").tobytes().hex().encode()
-        return pl.Series(np.frombuffer(text, dtype=f"S{digits}").astype(f"U{digits}").tolist(), dtype=pl.String)
+        ends = np.arange(0, (size + 1) * digits, digits, dtype=np.int32)
+        found = pa.StringArray.from_buffers(size, pa.py_buffer(ends), pa.py_buffer(text))
+        return pl.Series(values=pl.from_arrow(found))

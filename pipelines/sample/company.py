@@ -6,8 +6,9 @@ Fernhill Desk sells a help desk with six features that call language models. To 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from math import isqrt
 from typing import Literal
 
 from pipelines.sample import lengths
@@ -50,23 +51,54 @@ class PromptVersion:
 
 @dataclass(frozen=True)
 class Step:
-    """One kind of call of a task. ``keeps_context``: each call of the step carries what came before it in the task."""
+    """One kind of call of a task.
+
+    ``input`` is what comes on top of the constant prompt, or all input where ``has_prompt_inside``. Of what is not constant, up to
+    ``repeated_per_mille`` repeats an earlier call and can be read from the cache. ``keeps_context``: each call of the step carries
+    what came before it in the task. ``tools``: what such a call is named after.
+    """
 
     name: str
     models: Mapping[str, int]
-    new_input: Grid
+    input: Grid
     output: Grid
-    static_prompt_tokens: int
     max_output_tokens: int
+    static_prompt_tokens: int = 0
+    has_prompt_inside: bool = False
+    repeated_per_mille: int = 0
     cache_hit_per_mille: int = 0
     calls: Grid = field(default_factory=lambda: always(1))
+    calls_when_failing: Grid | None = None
     keeps_context: bool = False
+    tools: Mapping[str, int] = field(default_factory=dict)
     versions: tuple[PromptVersion, ...] = (PromptVersion(BEGINNING, "1"),)
 
 
 @dataclass(frozen=True)
+class TaskKind:
+    """Tasks of a feature that take the same steps; their weight among the feature's tasks, each from a day on."""
+
+    steps: tuple[Step, ...]
+    weights: tuple[tuple[date, int], ...] = ((BEGINNING, 1),)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Sessions of one customer that call one tool over and over, until the cap on their calls ends them."""
+
+    from_date: date
+    to_date: date
+    customer_id: str
+    per_mille: int
+    tool: str
+    calls: Grid
+    input: Grid
+    output: Grid
+
+
+@dataclass(frozen=True)
 class Outcomes:
-    """Where the outcome of a task is told: on its last call, or later by another system in units of work."""
+    """Where an application's log says the outcome of a task: on its last call, or later by another system in units of work."""
 
     told_by: Literal["last_call", "system", "nobody"]
     success_per_mille: int = 1_000
@@ -84,7 +116,7 @@ class Workload:
     cost_centre: str
     description: str
     workload: Literal["interactive", "async"]
-    steps: tuple[Step, ...]
+    kinds: tuple[TaskKind, ...]
     outcomes: Outcomes
     customer_tiers: tuple[str, ...]
     api_key_name: str
@@ -92,17 +124,27 @@ class Workload:
     tagged_by: Literal["record", "api_key", "nothing"] = "record"
     launched: date = BEGINNING
     session: Literal["task", "user_day", "none"] = "none"
+    loop: Loop | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(step for kind in self.kinds for step in kind.steps)
 
 
 @dataclass(frozen=True)
 class Customer:
-    """A customer and its pricing tiers, each from a day on."""
+    """A customer: its pricing tiers and what it pays a month, each from a day on (the latter in cents).
+
+    ``appetite``: how much more than others of its weight it uses a feature, in thousandths.
+    """
 
     customer_id: str
     name: str
     tiers: tuple[tuple[date, str], ...]
     users: int
     weight: int
+    monthly_cents: tuple[tuple[date, int], ...] = ()
+    appetite: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,16 +169,16 @@ class Correction:
 
 GPT_4O = Model(
     "gpt-4o-2024-08-06", "gpt-4o", "openai", "openai.chat",
-    Grid((180, 240, 300, 340, 420, 530, 700, 980, 1_300, 2_400, 4_000)), 1_150, untraced_per_mille=(40, 52),
+    Grid((180, 240, 300, 340, 420, 530, 700, 980, 1_300, 2_400, 4_000)), 1_150, untraced_per_mille=(36, 46),
 )  # fmt: skip
 GPT_4O_MINI = Model(
     "gpt-4o-mini-2024-07-18", "gpt-4o-mini", "openai", "openai.chat",
-    Grid((140, 190, 230, 260, 330, 410, 540, 760, 990, 1_900, 3_100)), 900, untraced_per_mille=(32, 44),
+    Grid((140, 190, 230, 260, 330, 410, 540, 760, 990, 1_900, 3_100)), 900, untraced_per_mille=(36, 48),
 )  # fmt: skip
 GPT_5_MINI = Model(
     "gpt-5-mini-2025-08-07", "gpt-5-mini", "openai", "openai.responses",
     Grid((600, 800, 1_000, 1_150, 1_500, 2_100, 3_200, 5_200, 7_600, 14_000, 24_000)), 800,
-    reasoning=Grid((0, 0, 0, 64, 128, 256, 448, 832, 1_216, 2_176, 4_096)), untraced_per_mille=(32, 40),
+    reasoning=Grid((0, 0, 0, 64, 128, 256, 448, 832, 1_216, 2_176, 4_096)), untraced_per_mille=(38, 48),
 )  # fmt: skip
 CLAUDE_SONNET = Model(
     "claude-sonnet-4-6", "claude-sonnet-4-6", "anthropic", "anthropic.messages",
@@ -160,32 +202,77 @@ MODELS: Mapping[str, Model] = {
 EVERYONE = ("free", "pro", "enterprise")
 PAYING = ("pro", "enterprise")
 
+# The story (docs/sample_company.md): what happens, to whom and when.
+# Longer answers that the blended ratio hides: from this day on every answer of support-chat is 30 % longer, and a button in the shop
+# brings more of the questions whose answers are short.
+DRIFT_DATE = date(2026, 11, 3)
+LAUNCH_DATE = date(2026, 10, 20)
+# Release 2026.21 broke a tool for one customer until it was mended on the Saturday.
+LOOP = Loop(
+    date(2026, 10, 28), date(2026, 10, 31), "cu-101", 300, "issue-refund",
+    calls=Grid((140, 200, 249, 249), (0, 1_500, 4_000, 10_000)),
+    input=Grid((150, 190, 240), (0, 5_000, 10_000)),
+    output=Grid((40, 70, 130), (0, 5_000, 10_000)),
+)  # fmt: skip
+LOSS_CUSTOMER_ID = "cu-202"
+
+_SUPPORT_VERSIONS = (PromptVersion(BEGINNING, "7"), PromptVersion(DRIFT_DATE, "8", 1_300))
+
 WORKLOADS: tuple[Workload, ...] = (
     Workload(
         name="support-chat",
-        weight=300,
+        weight=290,
         team="care",
         cost_centre="CC-310",
         description="Answers the questions of a customer's customers in the chat window",
         workload="interactive",
-        steps=(
-            Step(
-                name="classify-question",
-                models={GPT_4O_MINI.served: 1},
-                new_input=lengths.AZURE_CODE_INPUT,
-                output=lengths.AZURE_CODE_OUTPUT,
-                static_prompt_tokens=620,
-                max_output_tokens=256,
+        kinds=(
+            TaskKind(
+                steps=(
+                    Step(
+                        name="answer-how-to",
+                        models={GPT_4O.served: 82, GPT_4O_MINI.served: 18},
+                        input=lengths.CONVERSATION_INPUT,
+                        output=lengths.CONVERSATION_OUTPUT,
+                        static_prompt_tokens=880,
+                        has_prompt_inside=True,
+                        repeated_per_mille=620,
+                        max_output_tokens=4_096,
+                        cache_hit_per_mille=950,
+                        versions=_SUPPORT_VERSIONS,
+                    ),
+                ),
+                weights=((BEGINNING, 55), (DRIFT_DATE, 38)),
             ),
-            Step(
-                name="draft-answer",
-                models={GPT_4O.served: 82, GPT_4O_MINI.served: 18},
-                new_input=lengths.CONVERSATION_INPUT,
-                output=lengths.CONVERSATION_OUTPUT,
-                static_prompt_tokens=1_930,
-                max_output_tokens=1_024,
-                cache_hit_per_mille=760,
-                versions=(PromptVersion(BEGINNING, "7"), PromptVersion(date(2026, 10, 27), "8", 1_060)),
+            TaskKind(
+                steps=(
+                    Step(
+                        name="answer-complaint",
+                        models={GPT_4O.served: 1},
+                        input=lengths.AZURE_CHAT_INPUT,
+                        output=lengths.AZURE_CHAT_OUTPUT,
+                        max_output_tokens=2_048,
+                        versions=_SUPPORT_VERSIONS,
+                    ),
+                ),
+                weights=((BEGINNING, 15), (DRIFT_DATE, 10)),
+            ),
+            TaskKind(
+                steps=(
+                    Step(
+                        name="answer-order-status",
+                        models={GPT_4O_MINI.served: 1},
+                        input=lengths.CONVERSATION_INPUT,
+                        output=lengths.AZURE_CODE_OUTPUT,
+                        static_prompt_tokens=880,
+                        has_prompt_inside=True,
+                        repeated_per_mille=620,
+                        max_output_tokens=4_096,
+                        cache_hit_per_mille=950,
+                        versions=_SUPPORT_VERSIONS,
+                    ),
+                ),
+                weights=((BEGINNING, 30), (DRIFT_DATE, 52)),
             ),
         ),
         outcomes=Outcomes("system", success_per_mille=810, known_per_mille=940, unit="tickets_resolved"),
@@ -196,20 +283,24 @@ WORKLOADS: tuple[Workload, ...] = (
     ),
     Workload(
         name="ticket-triage",
-        weight=250,
+        weight=200,
         team="care",
         cost_centre="CC-310",
         description="Sorts incoming mail into queues",
         workload="async",
-        steps=(
-            Step(
-                name="sort-ticket",
-                models={GPT_4O_MINI.served: 1},
-                new_input=lengths.AZURE_CHAT_INPUT,
-                output=lengths.AZURE_CODE_OUTPUT,
-                static_prompt_tokens=1_400,
-                max_output_tokens=512,
-                cache_hit_per_mille=850,
+        kinds=(
+            TaskKind(
+                steps=(
+                    Step(
+                        name="sort-ticket",
+                        models={GPT_4O_MINI.served: 1},
+                        input=lengths.AZURE_CHAT_INPUT,
+                        output=lengths.AZURE_CODE_OUTPUT,
+                        static_prompt_tokens=1_400,
+                        max_output_tokens=2_048,
+                        cache_hit_per_mille=850,
+                    ),
+                )
             ),
         ),
         outcomes=Outcomes("system", success_per_mille=930, known_per_mille=970, unit="tickets_sorted"),
@@ -220,29 +311,35 @@ WORKLOADS: tuple[Workload, ...] = (
     ),
     Workload(
         name="knowledge-search",
-        weight=200,
+        weight=110,
         team="knowledge",
         cost_centre="CC-320",
         description="Answers agents' questions from the knowledge base",
         workload="interactive",
-        steps=(
-            Step(
-                name="rewrite-query",
-                models={GPT_4O_MINI.served: 1},
-                new_input=Grid((4, 6, 9, 12, 20, 38, 70, 140, 220, 420, 900)),
-                output=lengths.AZURE_CODE_OUTPUT,
-                static_prompt_tokens=380,
-                max_output_tokens=256,
-            ),
-            Step(
-                name="answer-from-passages",
-                models={GPT_5_MINI.served: 1},
-                new_input=lengths.RAG_INPUT,
-                output=lengths.RAG_OUTPUT,
-                static_prompt_tokens=1_410,
-                max_output_tokens=6_000,
-                cache_hit_per_mille=640,
-                versions=(PromptVersion(BEGINNING, "3"), PromptVersion(date(2026, 10, 19), "4", 980)),
+        kinds=(
+            TaskKind(
+                steps=(
+                    Step(
+                        name="rewrite-query",
+                        models={GPT_4O_MINI.served: 1},
+                        input=lengths.AZURE_CODE_INPUT,
+                        output=lengths.AZURE_CODE_OUTPUT,
+                        static_prompt_tokens=380,
+                        max_output_tokens=2_048,
+                    ),
+                    Step(
+                        name="answer-from-passages",
+                        models={GPT_5_MINI.served: 1},
+                        input=lengths.RAG_INPUT,
+                        output=lengths.RAG_OUTPUT,
+                        static_prompt_tokens=1_040,
+                        has_prompt_inside=True,
+                        max_output_tokens=8_000,
+                        cache_hit_per_mille=640,
+                        # A version that changes hardly anything: no reason for an alarm.
+                        versions=(PromptVersion(BEGINNING, "3"), PromptVersion(date(2026, 10, 19), "4", 980)),
+                    ),
+                )
             ),
         ),
         outcomes=Outcomes("last_call", success_per_mille=860, known_per_mille=720),
@@ -252,19 +349,23 @@ WORKLOADS: tuple[Workload, ...] = (
     ),
     Workload(
         name="doc-summary",
-        weight=150,
+        weight=90,
         team="knowledge",
         cost_centre="CC-320",
         description="Summarises uploaded documents",
         workload="async",
-        steps=(
-            Step(
-                name="summarise",
-                models={GEMINI_FLASH.served: 97, GEMINI_TRIAL.served: 3},
-                new_input=lengths.DOCUMENT_INPUT,
-                output=lengths.DOCUMENT_OUTPUT,
-                static_prompt_tokens=540,
-                max_output_tokens=4_096,
+        kinds=(
+            TaskKind(
+                steps=(
+                    Step(
+                        name="summarise",
+                        models={GEMINI_FLASH.served: 97, GEMINI_TRIAL.served: 3},
+                        input=lengths.DOCUMENT_INPUT,
+                        output=lengths.DOCUMENT_OUTPUT,
+                        static_prompt_tokens=540,
+                        max_output_tokens=8_192,
+                    ),
+                )
             ),
         ),
         outcomes=Outcomes("last_call", success_per_mille=955, known_per_mille=980),
@@ -274,64 +375,82 @@ WORKLOADS: tuple[Workload, ...] = (
     ),
     Workload(
         name="report-writer",
-        weight=40,
+        weight=9,
         team="automation",
         cost_centre="CC-330",
         description="Writes the weekly service report of a customer, section by section",
         workload="async",
-        steps=(
-            Step(
-                name="outline",
-                models={CLAUDE_SONNET.served: 1},
-                new_input=lengths.DOCUMENT_INPUT,
-                output=lengths.AZURE_CHAT_OUTPUT,
-                static_prompt_tokens=2_240,
-                max_output_tokens=2_048,
-                cache_hit_per_mille=300,
-            ),
-            Step(
-                name="write-section",
-                models={CLAUDE_SONNET.served: 1},
-                new_input=lengths.DOCUMENT_INPUT,
-                output=lengths.CODING_OUTPUT,
-                static_prompt_tokens=2_240,
-                max_output_tokens=4_096,
-                cache_hit_per_mille=930,
-                calls=Grid((2, 2, 3, 4, 6), (0, 2_500, 5_000, 7_500, 10_000)),
+        kinds=(
+            TaskKind(
+                steps=(
+                    Step(
+                        name="outline",
+                        models={CLAUDE_SONNET.served: 1},
+                        input=lengths.DOCUMENT_INPUT,
+                        output=lengths.AZURE_CHAT_OUTPUT,
+                        static_prompt_tokens=2_240,
+                        max_output_tokens=2_048,
+                        cache_hit_per_mille=300,
+                    ),
+                    Step(
+                        name="write-section",
+                        models={CLAUDE_SONNET.served: 1},
+                        input=lengths.DOCUMENT_INPUT,
+                        output=lengths.CODING_OUTPUT,
+                        static_prompt_tokens=2_240,
+                        max_output_tokens=4_096,
+                        cache_hit_per_mille=930,
+                        calls=Grid((2, 2, 3, 4, 6), (0, 2_500, 5_000, 7_500, 10_000)),
+                    ),
+                )
             ),
         ),
         outcomes=Outcomes("last_call", success_per_mille=900, known_per_mille=950),
         customer_tiers=PAYING,
         api_key_name="key-reports-prod",
         frameworks={"direct-sdk": 1},
+        launched=LAUNCH_DATE,
     ),
     Workload(
         name="workflow-agent",
-        weight=26,
+        weight=11,
         team="automation",
         cost_centre="CC-330",
         description="Carries out refunds, returns and account changes with tools",
         workload="interactive",
-        steps=(
-            Step(
-                name="plan",
-                models={CLAUDE_SONNET.served: 1},
-                new_input=lengths.AZURE_CHAT_INPUT,
-                output=lengths.AZURE_CHAT_OUTPUT,
-                static_prompt_tokens=3_180,
-                max_output_tokens=2_048,
-                cache_hit_per_mille=450,
-            ),
-            Step(
-                name="act",
-                models={CLAUDE_SONNET.served: 1},
-                new_input=Grid((40, 55, 90, 140, 260, 480, 900, 1_700, 2_600, 4_800, 9_000)),
-                output=lengths.CODING_OUTPUT,
-                static_prompt_tokens=3_180,
-                max_output_tokens=4_096,
-                cache_hit_per_mille=960,
-                calls=Grid((2, 3, 3, 4, 6, 9, 13, 19, 25, 38, 60)),
-                keeps_context=True,
+        kinds=(
+            TaskKind(
+                steps=(
+                    Step(
+                        name="plan",
+                        models={CLAUDE_SONNET.served: 1},
+                        input=lengths.AZURE_CHAT_INPUT,
+                        output=lengths.AZURE_CHAT_OUTPUT,
+                        static_prompt_tokens=3_180,
+                        max_output_tokens=2_048,
+                        cache_hit_per_mille=450,
+                    ),
+                    Step(
+                        name="act",
+                        models={CLAUDE_SONNET.served: 1},
+                        # What a tool gives back is as long as a chat answer; sessions then are as long as coding calls.
+                        input=lengths.AZURE_CHAT_OUTPUT,
+                        output=lengths.CODING_OUTPUT,
+                        static_prompt_tokens=3_180,
+                        max_output_tokens=4_096,
+                        cache_hit_per_mille=960,
+                        calls=Grid((2, 3, 4, 5, 8, 12, 17, 24, 31, 48, 70)),
+                        calls_when_failing=Grid((3, 4, 6, 8, 12, 19, 28, 40, 52, 80, 120)),
+                        keeps_context=True,
+                        tools={
+                            "look-up-order": 34,
+                            "look-up-customer": 24,
+                            "check-policy": 18,
+                            "change-account": 13,
+                            "issue-refund": 11,
+                        },
+                    ),
+                )
             ),
         ),
         outcomes=Outcomes("last_call", success_per_mille=780, known_per_mille=970),
@@ -339,23 +458,27 @@ WORKLOADS: tuple[Workload, ...] = (
         api_key_name="key-agent-prod",
         frameworks={"langgraph": 1},
         session="task",
+        loop=LOOP,
     ),
     # Scripts that people run with a shared key: no feature, no customer, no task.
     Workload(
         name="scripts",
-        weight=38,
+        weight=18,
         team="",
         cost_centre="",
         description="",
         workload="interactive",
-        steps=(
-            Step(
-                name="",
-                models={GPT_4O.served: 70, GPT_4O_MINI.served: 30},
-                new_input=lengths.CONVERSATION_INPUT,
-                output=lengths.CODING_OUTPUT,
-                static_prompt_tokens=0,
-                max_output_tokens=4_096,
+        kinds=(
+            TaskKind(
+                steps=(
+                    Step(
+                        name="",
+                        models={GPT_4O.served: 70, GPT_4O_MINI.served: 30},
+                        input=lengths.CONVERSATION_INPUT,
+                        output=lengths.CODING_OUTPUT,
+                        max_output_tokens=4_096,
+                    ),
+                )
             ),
         ),
         outcomes=Outcomes("nobody"),
@@ -367,45 +490,85 @@ WORKLOADS: tuple[Workload, ...] = (
 )
 
 
-def _customers(tier: str, first_number: int, names: str, users: tuple[int, ...], size: int) -> tuple[Customer, ...]:
-    """Customers of a tier by size: the weight falls with the square of the rank, so that few make most of the calls."""
-    found = names.split(", ")
+def quiet(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
+    """The same company in which nothing happens: no launch, no loop, the same mix, and prompts that answer at one length."""
     return tuple(
-        Customer(
-            f"cu-{first_number + rank}",
-            name,
-            ((BEGINNING, tier),),
-            users[min(rank, len(users) - 1)],
-            size // (rank + 2) ** 2,
+        replace(
+            workload,
+            launched=BEGINNING,
+            loop=None,
+            kinds=tuple(
+                replace(
+                    kind,
+                    weights=kind.weights[:1],
+                    steps=tuple(
+                        replace(step, versions=tuple(replace(one, output_per_mille=1_000) for one in step.versions))
+                        for step in kind.steps
+                    ),
+                )
+                for kind in workload.kinds
+            ),
         )
-        for rank, name in enumerate(found)
+        for workload in workloads
     )
 
 
+# Which tool sees the calls of a feature. No call is in two of them.
+Source = Literal["app_log", "langfuse"]
+SOURCES: Mapping[str, Source] = {"support-chat": "langfuse", "workflow-agent": "langfuse"}
+
+
+def _customers(
+    tier: str, first_number: int, first_rank: int, names: str, users: tuple[int, ...], monthly_usd: int
+) -> tuple[Customer, ...]:
+    """Customers of a tier by size. The weight falls with the rank among all, so that the first tenth makes most of the calls."""
+    return tuple(
+        Customer(
+            f"cu-{first_number + place}",
+            name,
+            ((BEGINNING, tier),),
+            users[min(place, len(users) - 1)],
+            _weight(first_rank + place),
+            ((BEGINNING, monthly_usd * 100),) if monthly_usd else (),
+        )
+        for place, name in enumerate(names.split(", "))
+    )
+
+
+def _weight(rank: int) -> int:
+    return 10_000_000 // isqrt(rank**3)
+
+
 CUSTOMERS: tuple[Customer, ...] = (
-    *_customers(
-        "enterprise", 101,
-        "Northgate Rail, Ostrava Glass, Halden Insurance, Blue Heron Hotels, Sato Freight",
-        (420, 260, 180, 120, 90), 400_000,
+    Customer(
+        "cu-101", "Northgate Rail", ((BEGINNING, "enterprise"),), 420, _weight(1), ((BEGINNING, 190_000),),
+    ),
+    Customer(
+        "cu-102", "Ostrava Glass", ((BEGINNING, "enterprise"),), 260, _weight(2), ((BEGINNING, 120_000),),
     ),
     # Bought a larger plan during the sample: one customer, two tiers.
     Customer(
-        "cu-201", "Pinebrook Outfitters",
-        ((BEGINNING, "pro"), (date(2026, 10, 26), "enterprise")), users=60, weight=52_000,
+        "cu-201", "Pinebrook Outfitters", ((BEGINNING, "pro"), (date(2026, 10, 26), "enterprise")), 90, _weight(3),
+        ((BEGINNING, 4_900), (date(2026, 10, 26), 64_000)),
+    ),
+    # Pays as little as the others on its plan, and lets the agent do its work.
+    Customer(
+        LOSS_CUSTOMER_ID, "Lindqvist Dental", ((BEGINNING, "pro"),), 60, _weight(4), ((BEGINNING, 4_900),),
+        appetite={"workflow-agent": 8_000},
+    ),
+    *_customers("enterprise", 103, 6, "Halden Insurance, Blue Heron Hotels, Sato Freight", (110, 80, 60), 450),
+    *_customers(
+        "pro", 203, 9,
+        "Copper Kettle Coffee, Varga Auto Parts, Meadow Lane Books, Tidewater Kayaks, Ibarra Textiles, Quill and Anchor, "
+        "Summit Cycle Works, Osei Pharmacy, Lakeshore Vets, Bright Spoke, Delft Ceramics, Juniper Rugs, Polder Pumps",
+        (32, 24, 20, 16, 14, 12, 10, 8, 6, 5, 4), 49,
     ),
     *_customers(
-        "pro", 202,
-        "Lindqvist Dental, Copper Kettle Coffee, Varga Auto Parts, Meadow Lane Books, Tidewater Kayaks, "
-        "Ibarra Textiles, Quill and Anchor, Summit Cycle Works, Osei Pharmacy, Lakeshore Vets, Bright Spoke, "
-        "Delft Ceramics",
-        (40, 32, 24, 20, 16, 14, 12, 10, 8, 6, 5, 4), 180_000,
-    ),
-    *_customers(
-        "free", 301,
+        "free", 301, 14,
         "Anna's Bakery, Tiny Robots Club, Marsh Street Choir, Weekend Woodwork, Paws and Relax, Corner Bike Repair, "
         "Hillside Honey, Stella Lamps, Old Mill Yoga, Fern and Moss, Papercut Zines, Night Owl Tutoring, Rivet Studio, "
-        "Saltbox Candles, Green Thumb Rentals, Kite Day, Little Press, Thistle Tea",
-        (6, 5, 4, 3, 3, 2, 2, 1), 60_000,
+        "Saltbox Candles, Green Thumb Rentals, Kite Day, Little Press, Thistle Tea, Amber Alley, Tin Can Radio",
+        (6, 5, 4, 3, 3, 2, 2, 1), 0,
     ),
 )  # fmt: skip
 
@@ -450,6 +613,18 @@ ACCOUNTS: tuple[Mapping[str, str], ...] = (
     {"provider": "anthropic", "account_id": "ws-production", "account_name": "Production", "environment": "production"},
     {"provider": "google", "account_id": "fernhill-prod", "account_name": "fernhill-prod", "environment": "production"},
 )
+
+# Langfuse's scores as outcomes of tasks.
+OUTCOME_LABELS: tuple[Mapping[str, str], ...] = (
+    {"score_name": "resolved", "label": "True", "outcome": "success", "why": "Customer care marks every ticket"},
+    {"score_name": "resolved", "label": "False", "outcome": "failure", "why": "Customer care marks every ticket"},
+)
+
+# Langfuse's own project, and the day from which its weekly export is Parquet in place of JSON Lines.
+LANGFUSE_PROJECT = "fernhill-desk"
+LANGFUSE_PARQUET_FROM = date(2026, 10, 19)
+# At the full size; a smaller sample earns less in proportion to its calls a week, so that margins are alike.
+FULL_WEEKS, FULL_REQUESTS = 14, 200_000
 
 CORRECTION = Correction(date(2026, 10, 21), GPT_4O.served, "credit for the incident of 2026-10-21")
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import calendar
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 
 import polars as pl
 
@@ -39,6 +40,7 @@ class ModelDay:
     traced_usd: Decimal
 
 
+@cache
 def shipped_book() -> Book:
     """The price book as it is without the rows of a data root."""
     frames = []
@@ -51,7 +53,7 @@ def shipped_book() -> Book:
     return build_book(*frames)
 
 
-def count_model_days(calls: pl.DataFrame, weeks: int, book: Book) -> list[ModelDay]:
+def count_model_days(calls: pl.DataFrame, weeks: int, book: Book, seed: int) -> list[ModelDay]:
     """What OpenAI counted and charges, by day and model."""
     counted = (
         calls.filter(pl.col("has_usage"), provider="openai")
@@ -68,9 +70,11 @@ def count_model_days(calls: pl.DataFrame, weeks: int, book: Book) -> list[ModelD
     untraced = {}
     for model in company.MODELS.values():
         low, high = model.untraced_per_mille
-        drawn_days = Chance(company.SEED, "untraced", model.served).below(days, high - low + 1)
+        drawn_days = Chance(seed, "untraced", model.served).below(days, high - low + 1)
         for number, drawn in enumerate(drawn_days.tolist()):
             untraced[first + timedelta(days=number), model.served] = low + drawn
+    names = {name for model in company.MODELS.values() for name in (model.served, model.requested)}
+    book = _about(book, names)
     found = []
     for row in counted.iter_rows(named=True):
         per_mille = untraced[row["day"], row["model"]]
@@ -89,6 +93,16 @@ def count_model_days(calls: pl.DataFrame, weeks: int, book: Book) -> list[ModelD
             )
         )
     return found
+
+
+def _about(book: Book, models: set[str]) -> Book:
+    """The book without other models: it is looked into for every day."""
+    by = {"ref_model_names": "pattern", "ref_price_book": "model_id"}
+    tables = {
+        name: table.filter(pl.col(by[name]).is_in(models)) if name in by else table
+        for name, table in book.tables.items()
+    }
+    return replace(book, tables=tables)
 
 
 def _prices(book: Book, model: str, day: date) -> dict[str, Decimal]:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
+from decimal import Decimal
 
 from pipelines import reference
 from pipelines.sample import company
+from pipelines.sample.calls import first_date
 
 Row = Mapping[str, object]
 
 
-def files() -> Iterator[tuple[str, str]]:
+def files(
+    weeks: int, requests: int, workloads: Sequence[company.Workload], sources: Mapping[str, company.Source]
+) -> Iterator[tuple[str, str]]:
     """Name and text of each table that has rows."""
     tables: Mapping[str, Sequence[Row]] = {
-        "features": _features(),
+        "features": _features(workloads),
         "accounts": company.ACCOUNTS,
         "customers": _customers(),
-        "attribution_rules": _attribution_rules(),
+        "revenue": _revenue(weeks, requests),
+        "outcome_labels": company.OUTCOME_LABELS if "langfuse" in sources.values() else (),
+        "attribution_rules": _attribution_rules(workloads),
         "price_overrides": company.CONTRACTS,
         "fx_rates": [
             {"currency": currency, "rate_date": day, "fx_rate_to_usd": rate, "why": "Treasury's rate of the month"}
@@ -31,6 +37,8 @@ def files() -> Iterator[tuple[str, str]]:
         ],
     }
     for name, rows in tables.items():
+        if not rows:
+            continue
         text = io.StringIO()
         columns = [field.name for field in reference.TABLES[name].fields]
         table = csv.DictWriter(text, [*columns, "why"], lineterminator="\n")
@@ -39,7 +47,7 @@ def files() -> Iterator[tuple[str, str]]:
         yield name, text.getvalue()
 
 
-def _features() -> list[Row]:
+def _features(workloads: Sequence[company.Workload]) -> list[Row]:
     return [
         {
             "feature": workload.name,
@@ -51,7 +59,7 @@ def _features() -> list[Row]:
             "unit_of_value": workload.outcomes.unit,
             "valid_from_date": "" if workload.launched == company.BEGINNING else workload.launched,
         }
-        for workload in company.WORKLOADS
+        for workload in workloads
         if workload.tagged_by != "nothing"
     ]
 
@@ -73,7 +81,35 @@ def _customers() -> list[Row]:
     return rows
 
 
-def _attribution_rules() -> list[Row]:
+def _revenue(weeks: int, requests: int) -> list[Row]:
+    """What each paying customer pays for each month, in parts where its plan changed within the month."""
+    size = Decimal(requests * company.FULL_WEEKS) / (weeks * company.FULL_REQUESTS)
+    rows: list[Row] = []
+    for customer in company.CUSTOMERS:
+        month = first_date(weeks).replace(day=1)
+        while month < company.END:
+            month_end = (month + timedelta(days=31)).replace(day=1)
+            starts = [month, *(since for since, _ in customer.monthly_cents if month < since < month_end)]
+            for start, end in zip(starts, [*starts[1:], month_end], strict=True):
+                paid = [cents for since, cents in customer.monthly_cents if since <= start]
+                if paid:
+                    amount = Decimal(paid[-1]) / 100 * (end - start).days / (month_end - month).days * size
+                    rows.append(
+                        {
+                            "period_start_date": start,
+                            "period_end_date": end,
+                            "customer_id": customer.customer_id,
+                            "revenue_amount": amount.quantize(Decimal("0.01")),
+                            "currency": "USD",
+                            "revenue_kind": "recognised",
+                            "why": "Subscription of the month",
+                        }
+                    )
+            month = month_end
+    return rows
+
+
+def _attribution_rules(workloads: Sequence[company.Workload]) -> list[Row]:
     return [
         {
             "priority": 10,
@@ -85,6 +121,6 @@ def _attribution_rules() -> list[Row]:
             "dimension_value": workload.name,
             "why": f"The key is used by {workload.name} alone, whose records name no feature",
         }
-        for workload in company.WORKLOADS
+        for workload in workloads
         if workload.tagged_by == "api_key"
     ]

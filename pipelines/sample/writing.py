@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import polars as pl
+
 from pipelines import reference
 from pipelines.paths import DataRoot
-from pipelines.sample import app_log, company, openai_usage, outcomes, reference_tables
+from pipelines.prices.book import Book
+from pipelines.prices.lookup import rates_at
+from pipelines.sample import app_log, company, langfuse, openai_usage, outcomes, reference_tables
 from pipelines.sample.calls import first_date, make_calls
 
 
@@ -43,31 +47,48 @@ class SampleReport:
         return self.untraced_usd / charged if charged else Decimal()
 
 
-def write(root: DataRoot, *, weeks: int = 6, requests: int = 8_000) -> SampleReport:
+def write(
+    root: DataRoot,
+    *,
+    weeks: int = company.FULL_WEEKS,
+    requests: int = company.FULL_REQUESTS,
+    seed: int = company.SEED,
+    has_story: bool = True,
+    sources: Mapping[str, company.Source] = company.SOURCES,
+) -> SampleReport:
     """Write the ``weeks`` before ``company.END``, ``requests`` calls in all. The same arguments give the same bytes.
 
-    Reference tables that hold a header only are filled. Raises ValueError for fewer than one week or request
-    and for weeks before ``company.BEGINNING``, FileExistsError where a landing file or a filled reference table is
-    there already; nothing is written then.
+    Without a story nothing happens in the company: no launch, no loop, no drift. ``sources`` says which tool sees a feature's calls; a
+    feature that it does not name is in the application's log. Reference tables that hold a header only are filled. Raises ValueError
+    for fewer than one week or request and for weeks before ``company.BEGINNING``, FileExistsError where a landing file or a filled
+    reference table is there already; nothing is written then.
     """
     if weeks < 1 or requests < 1:
         raise ValueError(f"weeks {weeks} and requests {requests}: expected at least one of each")
     if first_date(weeks) < company.BEGINNING:
         raise ValueError(f"weeks {weeks}: {first_date(weeks)} is before the company's first day, {company.BEGINNING}")
-    tables = {root.reference / f"{name}.csv": text for name, text in reference_tables.files()}
+    workloads = company.WORKLOADS if has_story else company.quiet(company.WORKLOADS)
+    tables = {
+        root.reference / f"{name}.csv": text
+        for name, text in reference_tables.files(weeks, requests, workloads, sources)
+    }
     _refuse_if_used(root, tables)
-    calls = make_calls(weeks, requests)
-    model_days = openai_usage.count_model_days(calls, weeks, openai_usage.shipped_book())
-    written = [_put(path, text) for path, text in tables.items()]
+    book = openai_usage.shipped_book()
+    calls = make_calls(weeks, requests, seed=seed, workloads=workloads, sources=sources)
+    model_days = openai_usage.count_model_days(calls, weeks, book, seed)
+    written = [_put(path, text.encode()) for path, text in tables.items()]
     folder = root.landing / "app_log" / "prod"
     for day, text in app_log.day_files(calls):
-        written.append(_put(folder / f"{day}.jsonl", text, _midnight(day + timedelta(days=1))))
+        written.append(_put(folder / f"{day}.jsonl.gz", app_log.packed(text), _midnight(day + timedelta(days=1))))
     folder = root.landing / "outcomes" / "helpdesk"
-    for month, text in outcomes.month_files(calls):
-        written.append(_put(folder / f"{month:%Y-%m}.jsonl", text, _month_end(month)))
+    for month, text in outcomes.month_files(calls, seed):
+        written.append(_put(folder / f"{month:%Y-%m}.jsonl.gz", app_log.packed(text), _month_end(month)))
     folder = root.landing / "openai_usage" / company.OPENAI_ACCOUNT
-    for name, pulled_at, text in openai_usage.page_files(model_days, weeks):
-        written.append(_put(folder / name, text, pulled_at))
+    for name, pulled_at, page in openai_usage.page_files(model_days, weeks):
+        written.append(_put(folder / name, page.encode(), pulled_at))
+    folder = root.landing / "langfuse" / company.LANGFUSE_PROJECT
+    for file in langfuse.export_files(calls, weeks, _list_prices(book, calls), seed):
+        written.append(_put(folder / file.key, file.content, file.written_at))
     charged = sum((usd for one in model_days for usd in one.usd.values()), Decimal())
     traced = sum((one.traced_usd for one in model_days), Decimal())
     return SampleReport(
@@ -103,10 +124,22 @@ def _month_end(month: date) -> datetime:
     return min(_midnight((month + timedelta(days=31)).replace(day=1)), _midnight(company.END))
 
 
-def _put(path: Path, text: str, known_at: datetime | None = None) -> Path:
+def _list_prices(book: Book, calls: pl.DataFrame) -> dict[str, dict[str, Decimal]]:
+    """USD a token by model and class, for the models that Langfuse sees. Its price list knows one price of a model."""
+    end = _midnight(company.END)
+    found = {}
+    for provider, model in (
+        calls.filter(source="langfuse").select("provider", "model").unique().sort("model").iter_rows()
+    ):
+        rates = rates_at(book, provider, model, end, region_class="global")
+        found[model] = {row["unit"]: row["unit_price"] / row["per_units"] for row in rates.iter_rows(named=True)}
+    return found
+
+
+def _put(path: Path, content: bytes, known_at: datetime | None = None) -> Path:
     """Write a file; its modification time is ``known_at``, which the books take for its pull if the name has none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8", newline="\n")
+    path.write_bytes(content)
     if known_at is not None:
         os.utime(path, (known_at.timestamp(), known_at.timestamp()))
     return path
