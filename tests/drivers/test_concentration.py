@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 MONDAY = datetime(2026, 10, 5, 12, tzinfo=UTC)
+THIS_WEEK = date(2026, 10, 5)
 TEN = (50, 25, 8, 5, 4, 3, 2, 1, 1, 1)
 
 
@@ -29,7 +30,7 @@ def week_of(costs: Mapping[str, Any] | Sequence[Any], weeks_before: int = 0, **m
     ]
 
 
-def concentration(books: Any, monday: date = MONDAY.date(), time_window: str = "1w", cut: str = "request_type") -> Any:
+def concentration(books: Any, monday: date = THIS_WEEK, time_window: str = "1w", cut: str = "request_type") -> Any:
     return books.row("mart_spend_concentration_weekly", week_start_date=monday, time_window=time_window, cut=cut)
 
 
@@ -78,7 +79,7 @@ def test_class_a_before_and_now_is_compared_by_names(weeks_of):
     books = weeks_of([*week_of(before, 1), *week_of(now)])
 
     found = concentration(books)
-    assert classes(books, MONDAY.date() - timedelta(weeks=1)) == dict(zip("abcde", "AAABC", strict=True))
+    assert classes(books, THIS_WEEK - timedelta(weeks=1)) == dict(zip("abcde", "AAABC", strict=True))
     assert found["jaccard_previous"] == Decimal("0.5")
     assert (found["entered_a"], found["left_a"]) == (
         ["d | (unnamed) | (unnamed)"],
@@ -88,7 +89,7 @@ def test_class_a_before_and_now_is_compared_by_names(weeks_of):
         "the same as in the week before except d | (unnamed) | (unnamed) (new), a | (unnamed) | (unnamed) (gone)."
         in (found["sentence"])
     )
-    ranks = books.rows("mart_spend_drivers_weekly", week_start_date=MONDAY.date(), time_window="1w", cut="request_type")
+    ranks = books.rows("mart_spend_drivers_weekly", week_start_date=THIS_WEEK, time_window="1w", cut="request_type")
     assert {row["feature"]: (row["rank"], row["rank_previous"]) for row in ranks} == {
         "b": (1, 2), "c": (2, 3), "d": (3, 4), "a": (4, 1), "e": (5, 5),
     }  # fmt: skip
@@ -104,7 +105,7 @@ def test_a_type_of_class_a_stays_until_those_before_it_make_more_than_85_percent
 
     books = weeks_of(rows)
 
-    mondays = [MONDAY.date() - timedelta(weeks=4 - number) for number in range(5)]
+    mondays = [THIS_WEEK - timedelta(weeks=4 - number) for number in range(5)]
     assert [classes(books, monday)["c"] for monday in mondays] == ["A", "A", "A", "B", "B"]
 
 
@@ -120,11 +121,11 @@ def test_four_weeks_are_compared_with_the_four_before_them(weeks_of):
     assert (found["effective_cost_usd"], found["weeks"]) == (400, 4)
     assert found["jaccard_previous"] == 0
     [first, second] = books.rows(
-        "mart_spend_drivers_weekly", week_start_date=MONDAY.date(), time_window="4w", cut="request_type"
+        "mart_spend_drivers_weekly", week_start_date=THIS_WEEK, time_window="4w", cut="request_type"
     )
     assert (first["feature"], first["rank_previous"], second["feature"], second["rank_previous"]) == ("b", 2, "a", 1)
     # The fifth week's four weeks are the first four and itself: there is no window before it.
-    early = concentration(books, MONDAY.date() - timedelta(weeks=4), "4w")
+    early = concentration(books, THIS_WEEK - timedelta(weeks=4), "4w")
     assert early["jaccard_previous"] is None
     assert early["entered_a"] is None
 
@@ -173,7 +174,7 @@ def test_calls_without_a_price_are_left_out_and_said(weeks_of):
     )
     assert found["is_incomplete"]
     assert found["sentence"].endswith("9.1 % of the tokens have no price and are left out.")
-    assert "z" not in classes(books, MONDAY.date())
+    assert "z" not in classes(books, THIS_WEEK)
 
 
 def test_spend_that_is_not_known_at_all_is_not_zero(weeks_of):
@@ -224,7 +225,7 @@ def test_a_week_under_way_is_listed_and_not_yet_part_of_four_weeks(weeks_of):
 
     assert concentration(friday)["sentence"].startswith("The week is not over. 3 of 10")
     assert not concentration(friday)["is_closed"]
-    assert friday.rows("mart_spend_concentration_weekly", week_start_date=MONDAY.date(), time_window="4w") == []
+    assert friday.rows("mart_spend_concentration_weekly", week_start_date=THIS_WEEK, time_window="4w") == []
     assert concentration(after, time_window="4w")["is_closed"]
     assert not concentration(weeks_of(rows, now=datetime(2026, 10, 12, tzinfo=UTC), zone="America/New_York"))[
         "is_closed"

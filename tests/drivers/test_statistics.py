@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -86,9 +86,7 @@ def test_every_type_writes_more_and_the_blend_falls(weeks_of):
     assert sum(part["mix_delta"] for part in parts.values()) == pytest.approx(-0.092, abs=1e-12)
     assert (float(parts["a"]["base_weight_share"]), float(parts["a"]["weight_share"])) == (0.6, 0.8)
     [drift] = [
-        row
-        for row in books.rows("mart_output_ratio_drift_weekly")
-        if row["week_start_date"] == datetime(2026, 10, 5).date()
+        row for row in books.rows("mart_output_ratio_drift_weekly") if row["week_start_date"] == date(2026, 10, 5)
     ]
     assert (round(drift["base_output_token_ratio"], 9), round(drift["output_token_ratio"], 9)) == (0.26, 0.234)
     assert round(drift["output_token_ratio_change"], 3) == -0.1
