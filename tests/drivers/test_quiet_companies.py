@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 
 from pipelines.sample import lengths
 from pipelines.sample.chance import Grid
