@@ -422,6 +422,7 @@ def _create_name_macros(
     gives a dimension that every call has, ``kept_of(named)`` the attributes and ``kept_tags(tags)`` the tags kept by name.
     """
     con.execute(paths.SELLERS.read_text(encoding="utf-8"))
+    con.execute(paths.LINE_ITEMS.read_text(encoding="utf-8"))
     keys = ", ".join(f"{quoted(name)}: {listed([key.lower() for key in of])}" for name, of in dimension_keys.items())
     kept = f"cast({listed(keep)} as varchar[])"
     folded = f"cast({listed([name.lower() for name in keep])} as varchar[])"
