@@ -35,9 +35,6 @@ FATES_OF_RECORDS = (
     "ledger_pulls",
     "ledger_superseded_requests",
     "ledger_superseded_scores",
-    "ledger_span_roles",
-    "ledger_span_owners",
-    "ledger_same_calls",
     "ledger_record_fates",
     "ledger_files",
 )

@@ -51,7 +51,7 @@ class Source:
     dimensions.csv (``dimension_of``).
     ``withheld(files, settled)`` gives, of the files that lie there, those that do not count and why: an export that names the
     files of each delivery leaves out those of a failed attempt. ``settled`` are files that counted at the last look.
-    ``remarks(versions)`` says what is worth knowing of the files as a whole, such as a gap between them.
+    ``remarks(versions, data_root)`` says what is worth knowing of the files as a whole, such as a gap between them.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Source:
     keeps_attributes: bool = False
     maps_dimensions: bool = False
     withheld: Callable[[Sequence[Path], Collection[Path]], Mapping[Path, str]] | None = None
-    remarks: Callable[[Sequence[FileVersion]], list[str]] | None = None
+    remarks: Callable[[Sequence[FileVersion], Path], list[str]] | None = None
 
     @cached_property
     def queries(self) -> Mapping[str, str]:
