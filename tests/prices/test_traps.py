@@ -567,6 +567,12 @@ def test_trap_35_the_stated_cost_is_kept(priced: dict[str, Row]) -> None:
         ("openai", "gpt-4-0613", "2025-03-01T00:00:00Z"),
         ("openai", "o1-preview", "2025-03-01T00:00:00Z"),
         ("anthropic", "claude-3-5-sonnet-20240620", "2025-03-01T00:00:00Z"),
+        ("anthropic", "claude-2.1", "2025-03-01T00:00:00Z"),
+        ("google", "gemini-2.5-pro-preview-05-06", "2025-05-20T00:00:00Z"),
+        ("vertex", "claude-3-sonnet@20240229", "2025-03-01T00:00:00Z"),
+        ("bedrock", "anthropic.claude-v2:1", "2025-03-01T00:00:00Z"),
+        ("mistral", "mistral-large-2402", "2025-03-01T00:00:00Z"),
+        ("openai", "gpt-4o-realtime-preview-2024-12-17", "2025-03-01T00:00:00Z"),
         ("google", "gemini-1.5-pro-002", "2025-03-01T00:00:00Z"),
     ],
 )
