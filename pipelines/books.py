@@ -25,6 +25,7 @@ from pipelines.planner import EVER, Plan, Planner, Span
 from pipelines.prices.version import source_version
 from pipelines.reading import Reader, ReadReport
 from pipelines.reference import Problem
+from pipelines.report import publish as publish_pages
 from pipelines.runner import Built, build, check_partitions, label
 from pipelines.settings import Settings
 from pipelines.settings import load as load_settings
@@ -56,6 +57,7 @@ class RunReport:
             "tables": len(self.built),
             "partitions": sum(len(built.partitions) for built in self.built),
             "changed": sum(len(built.changed) for built in self.built),
+            "checks": len(self.results),
             "failed": [asdict(result) for result in self.failed],
             "warned": [
                 asdict(result) for result in self.results if result.status != "passed" and result.severity != "critical"
@@ -148,7 +150,8 @@ class Books:
         views.refresh(self.root, self.lake, self.models)
         if problems or checks.worst(self.results) == "failed":
             return []
-        return exports.publish(self.con, self.root, self.lake)
+        weeks, written = exports.publish(self.con, self.root, self.lake)
+        return written + publish_pages(self.con, self.root, self.lake, self.results, weeks=weeks)
 
     # ---- parts of steps
     def _reader(self, now: datetime | None = None) -> Reader:

@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -278,6 +279,9 @@ def _print_report(data: DataRoot, report: dict[str, Any]) -> None:
     )
     if data.views.is_file():
         _print_summary(console, summarise(data))
+    if report["checks"]:
+        warned, failed = len(report["warned"]), len(report["failed"])
+        console.print(f"Checks       {report['checks'] - warned - failed:,} passed, {warned} warnings, {failed} failed")
     for result in report["failed"]:
         console.print(
             f"FAILED {result['table']} ({result['partition']}): {result['text']}"
@@ -286,7 +290,7 @@ def _print_report(data: DataRoot, report: dict[str, Any]) -> None:
     if report["is_blocked"]:
         console.print("Nothing was published: the exports are those of the last good run. Exit code 3.")
     elif report["published"]:
-        console.print(f"Published {len(report['published'])} files below {data.exports / 'showback' / 'v1'}.")
+        console.print(f"Published {len(report['published'])} files below {data.exports}.")
 
 
 def _print_summary(console: Console, summary: Any) -> None:
@@ -302,38 +306,33 @@ def _print_summary(console: Console, summary: Any) -> None:
         f"Invoiced     {_money(summary.invoiced_cost_usd)}, and {_money(summary.accrued_cost_usd)} accrued where no bill is in"
     )
     console.print(
-        f"Priced       {_percent(summary.priced_share)} of tokens ({summary.unpriced_requests:,} calls without a price)"
+        f"Priced       {_percent(summary.priced_share)} of tokens ({summary.unpriced_requests:,} calls without a price, "
+        f"{summary.no_usage_requests:,} of them because their provider sent no usage)"
     )
     console.print(
         f"Attributed   {_percent(summary.attributed_share)} of the invoiced usage is tied to a feature by a traced call"
     )
     console.print(f"Untraced     {_money(summary.untraced_usd)} of the invoices has no call behind it")
-    for row in summary.unpriced_models:
-        calls = f"{row['requests']:,} calls, {row['tokens']:,} tokens since {row['since']}"
-        if row["cost_status"] == "no_usage":
-            console.print(
-                f"  no usage   {row['provider']} '{row['model']}': {calls}. Their provider sent no usage that can be priced."
-            )
-        else:
-            console.print(
-                f"  no price   {row['provider']} '{row['model']}' ({row['cost_status']}): {calls}. "
-                "Add rows to reference/prices.csv, or an alias to reference/model_aliases.csv."
-            )
-    for row in summary.unattributed_callers[:5]:
-        if row["effective_cost_usd"]:
-            key = (
-                f"api_key_name {row['api_key_name']}"
-                if row["api_key_name"]
-                else f"source_account {row['source_account']}"
-            )
-            console.print(
-                f"  no feature {row['source']}, {key}: {row['requests']:,} calls, {_money(row['effective_cost_usd'])}. "
-                "Add a row to reference/attribution_rules.csv."
-            )
+    if summary.drivers:
+        console.print(f"Drivers      {summary.drivers}")
+    if summary.drift:
+        verdicts = Counter(row["verdict"] for row in summary.drift)
+        words = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
+        console.print(f"Answers      week of {summary.drift[0]['week_start_date']}: {words}")
+        for row in summary.drift:
+            if row["verdict"] in ("drift", "one_user", "mix_shift"):
+                console.print(f"  {row['verdict']:<10} {row['feature']}: {row['sentence']}")
+    if summary.to_add:
+        console.print("To add to reference/, the dearest first:")
+        for row in summary.to_add:
+            about = "about " * row["is_estimate"]
+            console.print(f"  {row['table']}: {row['row']}   ({row['why']}, {about}{_money(row['cost_usd'])})")
 
 
 def _print_outputs(data: DataRoot) -> None:
     console = _console()
+    if pages := sorted(data.report(date.min).parent.glob("*.html")):
+        console.print(f"Report       {pages[-1]} (a page a week)")
     console.print(f"Showback     {data.exports / 'showback' / 'v1'} (Parquet and CSV, a folder a week)")
     command = sys.argv[0] if Path(sys.argv[0]).name == "tokenbooks" else "tokenbooks"
     console.print(f'Ad hoc       {command} sql "from mart_showback_weekly" --root {data.path}')
@@ -488,30 +487,43 @@ def _answer(con: Any, query: str, format_: str) -> None:
             ]
         )
     else:
-        console = _console()
-        table = Table(box=None, pad_edge=False, header_style="bold")
+        _print_answer(names, rows)
+
+
+def _print_answer(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """As a table; one value a line where that would be wider than the terminal."""
+    console = _console()
+    cells = [[_value(value) for value in row] for row in rows]
+    widths = [
+        max(len(line) for text in (name, *(row[place] for row in cells)) for line in text.split("\n"))
+        for place, name in enumerate(names)
+    ]
+    is_wide = sum(widths) + len(names) > console.width and bool(cells)
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=not is_wide)
+    if is_wide:
+        table.add_column(style="bold")
+        table.add_column(overflow="fold")
+        for row in cells:
+            for name, text in zip(names, row, strict=True):
+                table.add_row(name, text)
+            table.add_row()
+    else:
         for place, name in enumerate(names):
-            right = (
-                bool(rows)
-                and isinstance(rows[0][place], (int, float, Decimal))
-                and not isinstance(rows[0][place], bool)
-            )
+            value = rows[0][place] if rows else None
+            right = isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
             table.add_column(name, justify="right" if right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(
-                *(
-                    "NULL"
-                    if value is None
-                    else f"{value:f}"
-                    if isinstance(value, Decimal)
-                    else _cell(value)
-                    if isinstance(value, datetime)
-                    else str(value)
-                    for value in row
-                )
-            )
-        console.print(table)
-        console.print(f"{len(rows)} row{'s' * (len(rows) != 1)}")
+        for row in cells:
+            table.add_row(*row)
+    console.print(table)
+    console.print(f"{len(rows)} row{'s' * (len(rows) != 1)}")
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return _cell(value) if isinstance(value, datetime) else str(value)
 
 
 def _shell(con: Any, format_: str) -> None:

@@ -26,15 +26,15 @@ credit_usd tax_fee_usd rounding_usd invoiced_cost_usd billing_currency invoiced_
 """.split()
 
 
-def publish(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> list[str]:
-    """Write the showback of every week that has changed; the files written come back, as paths below the data root.
+def publish(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> tuple[list[date], list[str]]:
+    """Write the showback of every week that has changed; all weeks come back, and the files written as paths below the data root.
 
     A week's files are written beside their places and put there one by one, the manifest last: where a manifest's hashes
     hold, the week is whole.
     """
     parts = lake.parts(TABLE)
     if not parts:
-        return []
+        return [], []
     create_view(con, lake, TABLE, parts, {})
     weeks = con.execute(
         f"select week_start_date, count(*), sum(invoiced_cost_usd), min(state) from {TABLE} group by week_start_date order by all"
@@ -49,7 +49,7 @@ def publish(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> list[
                 path.unlink()
             folder.rmdir()
             written.append(root.relative(folder) + " (removed)")
-    return written
+    return [week for week, *_ in weeks], written
 
 
 def _state(con: duckdb.DuckDBPyConnection, week: date, least: str) -> str:

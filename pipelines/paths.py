@@ -105,6 +105,9 @@ class DataRoot:
     def showback_export(self, week: date) -> Path:
         return self.exports / "showback" / "v1" / f"week={week.isoformat()}"
 
+    def report(self, week: date) -> Path:
+        return self.exports / "report" / f"{week.isoformat()}.html"
+
     def relative(self, path: Path) -> str:
         """As it is written in tables and messages: below the data root, with forward slashes."""
         return path.relative_to(self.path).as_posix()

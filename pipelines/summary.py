@@ -13,6 +13,8 @@ from pipelines.engine import one_row
 from pipelines.paths import DataRoot
 from pipelines.views import open_views
 
+TO_ADD_AT_MOST = 10
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -28,10 +30,12 @@ class Summary:
     untraced_usd: Decimal | None
     unpriced_requests: int
     unpriced_tokens: int
+    no_usage_requests: int
     priced_share: float | None
     attributed_share: float | None
-    unpriced_models: list[dict[str, Any]]
-    unattributed_callers: list[dict[str, Any]]
+    drivers: str | None
+    drift: list[dict[str, Any]]
+    to_add: list[dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -57,31 +61,27 @@ def summarise(root: DataRoot) -> Summary:
                 sum(direct_cost_usd) filter (where feature <> 'unattributed'), sum(direct_cost_usd + allocated_untraced_usd)
             from mart_showback_weekly""",
         )
-        unpriced_models = (
-            []
-            if not unpriced
-            else _rows(
-                con,
-                """select r.provider, r.model_served as model, c.cost_status, count(*) as requests,
-                    coalesce(sum(r.total_tokens), 0) as tokens,
-                min(cast(r.started_at as date)) as since
-            from ledger_costs as c inner join ledger_requests as r on c.request_key = r.request_key
-            where c.effective_cost_usd is null
-            group by all order by tokens desc, requests desc, provider, model, cost_status limit 10""",
-            )
+        no_usage = (
+            one_row(con, "select count(*) from ledger_costs where cost_status = 'no_usage'")[0] if unpriced else 0
         )
-        callers = (
-            []
-            if not ownerless
-            else _rows(
-                con,
-                """select r.source, r.source_account, r.api_key_name, r.provider, count(*) as requests,
-                sum(c.effective_cost_usd) as effective_cost_usd
-            from ledger_requests as r inner join ledger_costs as c on r.request_key = c.request_key
-            where r.feature = 'unattributed'
-            group by all order by effective_cost_usd desc nulls last, requests desc, source, source_account, api_key_name limit 10""",
-            )
+        drivers = con.execute(
+            """select sentence from mart_spend_concentration_weekly
+            where cut = 'request_type' and time_window = '4w' and is_closed order by week_start_date desc limit 1"""
+        ).fetchone()
+        drift = _rows(
+            con,
+            """select week_start_date, feature, verdict, sentence, cost_impact_usd from mart_output_ratio_drift_weekly
+            where is_closed
+            qualify week_start_date = max(week_start_date) over ()
+            order by week_start_date, verdict <> 'drift', feature""",
         )
+        # The dearest first: an unpriced call counts at the mean price of a token.
+        token_usd = effective / (tokens - unpriced_tokens) if effective and tokens > unpriced_tokens else Decimal(0)
+        to_add = [
+            *(_unpriced(con, token_usd) if unpriced else []),
+            *(_ownerless(con) if ownerless else []),
+        ]
+        to_add = sorted(to_add, key=lambda row: (-row["cost_usd"], row["table"], row["row"]))[:TO_ADD_AT_MOST]
     return Summary(
         first_date=first_date,
         last_date=last_date,
@@ -94,11 +94,58 @@ def summarise(root: DataRoot) -> Summary:
         untraced_usd=untraced,
         unpriced_requests=int(unpriced),
         unpriced_tokens=int(unpriced_tokens),
+        no_usage_requests=int(no_usage),
         priced_share=_share(tokens - unpriced_tokens, tokens),
         attributed_share=_share(attributed, whole),
-        unpriced_models=unpriced_models,
-        unattributed_callers=callers,
+        drivers=drivers[0] if drivers else None,
+        drift=drift,
+        to_add=to_add,
     )
+
+
+def _unpriced(con: duckdb.DuckDBPyConnection, token_usd: Decimal) -> list[dict[str, Any]]:
+    """Models without a price, as rows of prices.csv to be completed. A call without usage lacks tokens, not a price."""
+    rows = _rows(
+        con,
+        """select r.provider, coalesce(r.model_canonical, r.model_served) as model, count(*) as requests,
+            coalesce(sum(r.total_tokens), 0) as tokens, min(cast(r.started_at as date)) as since
+        from ledger_costs as c inner join ledger_requests as r on c.request_key = r.request_key
+        where c.effective_cost_usd is null and c.cost_status <> 'no_usage' and r.model_served is not null
+        group by all order by tokens desc, provider, model limit 20""",
+    )
+    return [
+        {
+            "table": "prices.csv",
+            "row": f"{row['provider']},{row['model']},input,... and another for output",
+            "why": f"no price: {row['requests']:,} calls, {row['tokens']:,} tokens since {row['since']}",
+            "cost_usd": row["tokens"] * token_usd,
+            "is_estimate": True,
+        }
+        for row in rows
+    ]
+
+
+def _ownerless(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Callers without a feature, as rows of attribution_rules.csv that would give them one."""
+    rows = _rows(
+        con,
+        """select r.source, case when r.api_key_name is null then 'source_account' else 'api_key_name' end as field,
+            coalesce(r.api_key_name, r.source_account) as caller, count(*) as requests,
+            coalesce(sum(c.effective_cost_usd), 0) as cost_usd
+        from ledger_requests as r inner join ledger_costs as c on r.request_key = c.request_key
+        where r.feature = 'unattributed' and r.is_billable_leaf
+        group by all order by cost_usd desc, source, field, caller limit 20""",
+    )
+    return [
+        {
+            "table": "attribution_rules.csv",
+            "row": f"10,{row['source']},{row['field']},exact,{row['caller']},feature,<feature>",
+            "why": f"no feature: {row['requests']:,} calls",
+            "cost_usd": row["cost_usd"],
+            "is_estimate": False,
+        }
+        for row in rows
+    ]
 
 
 def _share(part: Any, whole: Any) -> float | None:

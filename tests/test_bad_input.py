@@ -31,7 +31,16 @@ from pipelines.runner import build
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 # What ledger_files is made of.
-FATES_OF_RECORDS = ("ledger_pulls", "ledger_superseded_requests", "ledger_record_fates", "ledger_files")
+FATES_OF_RECORDS = (
+    "ledger_pulls",
+    "ledger_superseded_requests",
+    "ledger_superseded_scores",
+    "ledger_span_roles",
+    "ledger_span_owners",
+    "ledger_same_calls",
+    "ledger_record_fates",
+    "ledger_files",
+)
 USAGE = {"prompt_tokens": 10, "completion_tokens": 2}
 DAY = int(datetime(2026, 11, 18, tzinfo=UTC).timestamp())
 SECRET = "the text of a prompt"

@@ -266,7 +266,7 @@ def test_a_task_belongs_to_the_day_of_its_first_call_and_takes_the_newest_outcom
         }
     ]
 
-    [task] = run("ledger_tasks", ledger_requests=calls, ledger_costs=costs, staged_scores=outcomes, ref_limits=limits)
+    [task] = run("ledger_tasks", ledger_requests=calls, ledger_costs=costs, ledger_scores=outcomes, ref_limits=limits)
 
     assert (task["started_at"], task["first_request_key"], task["requests"], task["failed_requests"]) == (
         at(2, 23),

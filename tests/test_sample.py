@@ -651,16 +651,16 @@ def blended(rows: pl.DataFrame) -> float:
     return used["output_tokens"].sum() / used["input_tokens"].sum()
 
 
-def test_every_answer_grows_by_a_third_while_the_blend_falls(calls: pl.DataFrame) -> None:
-    """Each kind of answer is about 30 % longer, the ratio of the feature falls by about a tenth."""
+def test_every_answer_grows_by_two_fifths_while_the_blend_falls(calls: pl.DataFrame) -> None:
+    """Each kind of answer is about 40 % longer, the ratio of the feature falls by about a tenth."""
     answers = calls.filter(pl.col("workload") == "support-chat", "has_usage")
     is_later = pl.col("started_at").dt.date() >= company.DRIFT_DATE
     before, after = answers.filter(~is_later), answers.filter(is_later)
 
     for step in ("answer-how-to", "answer-order-status", "answer-complaint"):
         grown = after.filter(step=step)["output_tokens"].mean() / before.filter(step=step)["output_tokens"].mean()
-        assert grown == pytest.approx(1.3, abs=0.13), step
-    assert -0.25 < blended(after) / blended(before) - 1 < -0.03
+        assert grown == pytest.approx(1.4, abs=0.15), step
+    assert -0.20 < blended(after) / blended(before) - 1 < -0.03
     assert set(before["prompt_version"]) == {"7"}
     assert set(after["prompt_version"]) == {"8"}
 

@@ -19,7 +19,7 @@ RESPONSE_IDS: Mapping[str, str] = {
     "gemini.generateContent": "",
 }
 _TEXTS = """
-error_class feature environment customer_id user_id session_id task_id trace_id span_id step prompt_name prompt_version
+error_class feature environment customer_id user_id session_id task_id trace_id span_id workflow step prompt_name prompt_version
 release api_key_name
 """.split()
 

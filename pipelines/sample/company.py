@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from math import isqrt
 from typing import Literal
 
@@ -17,6 +17,8 @@ from pipelines.sample.chance import Grid, always
 SEED = 20_261_116
 # The first day after the sample; a Monday.
 END = date(2026, 11, 16)
+# On that morning everything is pulled: by then the last week is over.
+PULLED_AT = datetime(2026, 11, 16, 6, 15, tzinfo=UTC)
 # The company's first day: nothing is dated before it.
 BEGINNING = date(2026, 1, 1)
 
@@ -203,7 +205,7 @@ EVERYONE = ("free", "pro", "enterprise")
 PAYING = ("pro", "enterprise")
 
 # The story (docs/sample_company.md): what happens, to whom and when.
-# Longer answers that the blended ratio hides: from this day on every answer of support-chat is 30 % longer, and a button in the shop
+# Longer answers that the blended ratio hides: from this day on every answer of support-chat is 40 % longer, and a button in the shop
 # brings more of the questions whose answers are short.
 DRIFT_DATE = date(2026, 11, 3)
 LAUNCH_DATE = date(2026, 10, 20)
@@ -216,7 +218,7 @@ LOOP = Loop(
 )  # fmt: skip
 LOSS_CUSTOMER_ID = "cu-202"
 
-_SUPPORT_VERSIONS = (PromptVersion(BEGINNING, "7"), PromptVersion(DRIFT_DATE, "8", 1_300))
+_SUPPORT_VERSIONS = (PromptVersion(BEGINNING, "7"), PromptVersion(DRIFT_DATE, "8", 1_400))
 
 WORKLOADS: tuple[Workload, ...] = (
     Workload(
@@ -242,7 +244,7 @@ WORKLOADS: tuple[Workload, ...] = (
                         versions=_SUPPORT_VERSIONS,
                     ),
                 ),
-                weights=((BEGINNING, 55), (DRIFT_DATE, 38)),
+                weights=((BEGINNING, 55), (DRIFT_DATE, 36)),
             ),
             TaskKind(
                 steps=(
@@ -255,7 +257,7 @@ WORKLOADS: tuple[Workload, ...] = (
                         versions=_SUPPORT_VERSIONS,
                     ),
                 ),
-                weights=((BEGINNING, 15), (DRIFT_DATE, 10)),
+                weights=((BEGINNING, 15), (DRIFT_DATE, 9)),
             ),
             TaskKind(
                 steps=(
@@ -272,7 +274,7 @@ WORKLOADS: tuple[Workload, ...] = (
                         versions=_SUPPORT_VERSIONS,
                     ),
                 ),
-                weights=((BEGINNING, 30), (DRIFT_DATE, 52)),
+                weights=((BEGINNING, 30), (DRIFT_DATE, 55)),
             ),
         ),
         outcomes=Outcomes("system", success_per_mille=810, known_per_mille=940, unit="tickets_resolved"),

@@ -129,8 +129,8 @@ def page_files(model_days: list[ModelDay], weeks: int) -> Iterator[tuple[str, da
     while month <= last:
         month_end = month + timedelta(days=calendar.monthrange(month.year, month.month)[1])
         # A month is pulled when it has settled, the open one on the day after the sample.
-        pulled_on = min(month_end + timedelta(days=2), company.END)
-        pulled_at = datetime(pulled_on.year, pulled_on.month, pulled_on.day, 6, 15, tzinfo=UTC)
+        settled_on = month_end + timedelta(days=2)
+        pulled_at = min(datetime.combine(settled_on, company.PULLED_AT.timetz()), company.PULLED_AT)
         days = [month + timedelta(days=number) for number in range((min(month_end, company.END) - month).days)]
         for kind in ("usage_completions", "costs"):
             results = _usage_results if kind == "usage_completions" else _cost_results

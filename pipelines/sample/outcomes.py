@@ -6,7 +6,7 @@ Where Langfuse sees the calls, the outcome is a score on the trace in place of a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 
 import polars as pl
 
@@ -18,15 +18,14 @@ _MINUTES_LATER = Grid((2, 5, 12, 20, 90, 400, 1_300, 2_600, 3_300, 4_200, 5_600)
 
 
 def month_files(calls: pl.DataFrame, seed: int) -> Iterator[tuple[date, bytes]]:
-    """The text of each month's file. What would be told after the sample's end is not known yet."""
+    """The text of each month's file. What is told later than the pull is not known yet."""
     units = {workload.name: workload.outcomes.unit for workload in company.WORKLOADS}
     told = calls.filter(pl.col("is_last"), pl.col("outcome").is_not_null(), told_by="system")
     told = told.with_columns(
         pl.col("workload").replace_strict(units).alias("unit"),
         pl.Series("minutes_later", Chance(seed, "outcomes").quantities(len(told), _MINUTES_LATER)),
     ).with_columns(recorded_at=(pl.col("ended_at") + pl.duration(minutes="minutes_later")).dt.truncate("1s"))
-    end = datetime(company.END.year, company.END.month, company.END.day, tzinfo=UTC)
-    told = told.filter(pl.col("recorded_at") < end).sort("recorded_at", "task_id")
+    told = told.filter(pl.col("recorded_at") < company.PULLED_AT).sort("recorded_at", "task_id")
     for (month,), rows in told.group_by(pl.col("recorded_at").dt.date().dt.month_start(), maintain_order=True):
         yield month, json_lines(rows.select(_line()))
 

@@ -121,7 +121,7 @@ def _midnight(day: date) -> datetime:
 
 
 def _month_end(month: date) -> datetime:
-    return min(_midnight((month + timedelta(days=31)).replace(day=1)), _midnight(company.END))
+    return min(_midnight((month + timedelta(days=31)).replace(day=1)), company.PULLED_AT)
 
 
 def _list_prices(book: Book, calls: pl.DataFrame) -> dict[str, dict[str, Decimal]]:

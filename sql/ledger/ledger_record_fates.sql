@@ -28,12 +28,13 @@ with requests as (
         s.source_file_sha256,
         'requests' as shape,
         case
-            when d.source_row is not null then 'duplicate'
+            when d.source_row is not null or not coalesce(m.is_counted, true) then 'duplicate'
             when coalesce(l.is_billable_leaf, s.is_billable_leaf) then 'booked'
             else 'not_billable'
         end as fate,
         case
             when d.source_row is not null then d.reason || ' of ' || d.source_row_id
+            when not coalesce(m.is_counted, true) then 'same call in ' || m.counted_source
             when not coalesce(l.is_billable_leaf, s.is_billable_leaf) then coalesce(l.row_kind, s.row_kind)
             else ''
         end as reason,
@@ -45,6 +46,7 @@ with requests as (
         and s.source_account = d.source_account
         and s.source = d.source
     left join ledger_span_roles as l on s.request_key = l.request_key
+    left join ledger_same_calls as m on s.request_key = m.request_key
 ),
 
 pulled as (
@@ -66,12 +68,15 @@ scores as (
         s.source_account,
         s.source_file_sha256,
         'scores' as shape,
-        case
-            when row_number() over (partition by s.score_key order by s.value_text desc, s.source_file_sha256, s.source_row) = 1 then 'booked'
-            else 'duplicate'
-        end as fate,
+        case when d.source_row is not null then 'duplicate' else 'booked' end as fate,
+        coalesce(d.reason, '') as reason,
         s.source_row,
     from staged_scores as s
+    left join ledger_superseded_scores as d
+        on s.source_file_sha256 = d.source_file_sha256
+        and s.source_row = d.source_row
+        and s.source_account = d.source_account
+        and s.source = d.source
 ),
 
 refused as (
@@ -119,8 +124,7 @@ records as (
         and u.record_at < p.window_end_at
     union all
     select
-        usage_date, source, source_account, source_file_sha256, shape, fate, case when fate = 'duplicate' then 'same score' else '' end,
-        source_row,
+        usage_date, source, source_account, source_file_sha256, shape, fate, reason, source_row,
     from scores
     union all
     select usage_date, source, source_account, source_file_sha256, shape, fate, reason, source_row from refused

@@ -149,21 +149,28 @@ booked as (
         l.row_kind as span_kind,
         l.is_billable_leaf as is_billable_span,
         l.leaf_rule,
-        o.environment as traced_environment,
-        o.release as traced_release,
-        o.feature as traced_feature,
-        o.fallback_feature as traced_fallback_feature,
-        o.team as traced_team,
-        o.cost_centre as traced_cost_centre,
-        o.customer_id as traced_customer_id,
-        o.customer_tier as traced_customer_tier,
-        o.user_id as traced_user_id,
-        o.session_id as traced_session_id,
-        o.task_id as traced_task_id,
-        o.workflow as traced_workflow,
-        o.prompt_name as traced_prompt_name,
-        o.prompt_version as traced_prompt_version,
-        o.inherited,
+        coalesce(m.environment, o.environment) as traced_environment,
+        coalesce(m.release, o.release) as traced_release,
+        coalesce(m.feature, o.feature) as traced_feature,
+        coalesce(m.fallback_feature, o.fallback_feature) as traced_fallback_feature,
+        coalesce(m.team, o.team) as traced_team,
+        coalesce(m.cost_centre, o.cost_centre) as traced_cost_centre,
+        coalesce(m.customer_id, o.customer_id) as traced_customer_id,
+        coalesce(m.customer_tier, o.customer_tier) as traced_customer_tier,
+        coalesce(m.user_id, o.user_id) as traced_user_id,
+        coalesce(m.session_id, o.session_id) as traced_session_id,
+        coalesce(m.task_id, o.task_id) as traced_task_id,
+        coalesce(m.workflow, o.workflow) as traced_workflow,
+        coalesce(m.prompt_name, o.prompt_name) as traced_prompt_name,
+        coalesce(m.prompt_version, o.prompt_version) as traced_prompt_version,
+        m.fallback_task_id as best_fallback_task_id,
+        m.trace_id as best_trace_id,
+        m.step as best_step,
+        m.outcome as best_outcome,
+        m.entity_key as best_entity_key,
+        m.request_key is not null as is_merged,
+        coalesce(m.inherited, o.inherited) as inherited,
+        b.usage_basis as usage_verdict,
         -- Requests that no rule can tell apart share a caller, so that rules are matched once for all of them.
         case
             when u.has_rules
@@ -175,16 +182,16 @@ booked as (
                     case when u.uses_provider then coalesce(s.provider, '') end,
                     case when u.uses_api_key_name then coalesce(s.api_key_name, '') end,
                     case when u.uses_model_served then coalesce(s.model_served, '') end,
-                    case when u.uses_environment then coalesce(s.environment, o.environment, '') end,
-                    case when u.uses_workflow then coalesce(s.workflow, o.workflow, '') end,
+                    case when u.uses_environment then coalesce(m.environment, s.environment, o.environment, '') end,
+                    case when u.uses_workflow then coalesce(m.workflow, s.workflow, o.workflow, '') end,
                     case when u.uses_step then coalesce(s.step, '') end,
-                    case when u.uses_prompt_name then coalesce(s.prompt_name, o.prompt_name, '') end,
-                    case when u.uses_release then coalesce(s.release, o.release, '') end,
+                    case when u.uses_prompt_name then coalesce(m.prompt_name, s.prompt_name, o.prompt_name, '') end,
+                    case when u.uses_release then coalesce(m.release, s.release, o.release, '') end,
                     case when u.uses_region then coalesce(s.region, '') end,
-                    case when u.uses_customer_id then coalesce(s.customer_id, o.customer_id, '') end,
-                    case when u.uses_user_id then coalesce(s.user_id, o.user_id, '') end,
-                    case when u.uses_feature then coalesce(s.feature, o.feature, '') end,
-                    case when u.uses_team then coalesce(s.team, o.team, '') end
+                    case when u.uses_customer_id then coalesce(m.customer_id, s.customer_id, o.customer_id, '') end,
+                    case when u.uses_user_id then coalesce(m.user_id, s.user_id, o.user_id, '') end,
+                    case when u.uses_feature then coalesce(m.feature, s.feature, o.feature, '') end,
+                    case when u.uses_team then coalesce(m.team, s.team, o.team, '') end
                 )
         end as caller,
     from staged_requests as s
@@ -195,8 +202,17 @@ booked as (
         and s.source = d.source
     left join ledger_span_roles as l on s.request_key = l.request_key
     left join ledger_span_owners as o on s.request_key = o.request_key
+    left join ledger_same_calls as m on s.request_key = m.request_key
+    left join ledger_usage_basis as b
+        on s.usage_group = b.usage_group
+        and s.usage_basis = 'ambiguous'
+        and s.source = b.source
+        and s.source_account = b.source_account
+        and s.provider = b.provider
+        and cast(date_trunc('month', s.started_at) as date) = b.month_start_date
     cross join rule_fields as u
-    where s.row_kind <> 'context'
+    -- Of a call that several tools recorded, one tool's rows count.
+    where s.row_kind <> 'context' and coalesce(m.is_counted, true)
 ),
 
 callers as (
@@ -208,16 +224,16 @@ callers as (
         any_value(provider) as provider,
         any_value(api_key_name) as api_key_name,
         any_value(model_served) as model_served,
-        any_value(coalesce(environment, traced_environment)) as environment,
-        any_value(coalesce(workflow, traced_workflow)) as workflow,
+        any_value(coalesce(case when not is_merged then environment end, traced_environment)) as environment,
+        any_value(coalesce(case when not is_merged then workflow end, traced_workflow)) as workflow,
         any_value(step) as step,
-        any_value(coalesce(prompt_name, traced_prompt_name)) as prompt_name,
-        any_value(coalesce(release, traced_release)) as release,
+        any_value(coalesce(case when not is_merged then prompt_name end, traced_prompt_name)) as prompt_name,
+        any_value(coalesce(case when not is_merged then release end, traced_release)) as release,
         any_value(region) as region,
-        any_value(coalesce(customer_id, traced_customer_id)) as customer_id,
-        any_value(coalesce(user_id, traced_user_id)) as user_id,
-        any_value(coalesce(feature, traced_feature)) as feature,
-        any_value(coalesce(team, traced_team)) as team,
+        any_value(coalesce(case when not is_merged then customer_id end, traced_customer_id)) as customer_id,
+        any_value(coalesce(case when not is_merged then user_id end, traced_user_id)) as user_id,
+        any_value(coalesce(case when not is_merged then feature end, traced_feature)) as feature,
+        any_value(coalesce(case when not is_merged then team end, traced_team)) as team,
     from booked
     where caller is not null
     group by caller
@@ -318,15 +334,15 @@ owned as (
         p.source_account,
         p.source_row_id,
         p.source_row_version,
-        p.entity_key,
+        coalesce(p.best_entity_key, p.entity_key) as entity_key,
         p.provider_response_id,
         p.gateway_call_id,
-        p.trace_id,
+        coalesce(p.best_trace_id, p.trace_id) as trace_id,
         p.span_id,
         p.parent_span_id,
         p.root_span_id,
-        coalesce(p.session_id, p.traced_session_id) as session_id,
-        coalesce(p.task_id, p.traced_task_id, p.fallback_task_id) as task_id,
+        coalesce(case when p.is_merged then p.traced_session_id else p.session_id end, p.traced_session_id) as session_id,
+        coalesce(case when p.is_merged then p.traced_task_id else p.task_id end, p.traced_task_id, coalesce(p.best_fallback_task_id, p.fallback_task_id)) as task_id,
         coalesce(p.span_kind, p.row_kind) as row_kind,
         coalesce(p.is_billable_span, p.is_billable_leaf) as is_billable_leaf,
         p.started_at,
@@ -342,7 +358,14 @@ owned as (
         p.region,
         p.service_tier,
         p.api_base,
-        p.input_uncached_tokens,
+        -- Rows of its group told that the stated input and output hold the cached and the reasoning tokens.
+        case
+            when p.usage_verdict = 'inclusive'
+                then p.input_uncached_tokens - (coalesce(p.cache_read_tokens, 0) + coalesce(p.cache_read_audio_tokens, 0) + coalesce(p.cache_read_image_tokens, 0)
+                    + coalesce(p.cache_write_5m_tokens, 0) + coalesce(p.cache_write_30m_tokens, 0) + coalesce(p.cache_write_1h_tokens, 0)
+                    + coalesce(p.cache_write_12h_tokens, 0) + coalesce(p.cache_write_tokens, 0))
+            else p.input_uncached_tokens
+        end as input_uncached_tokens,
         p.input_audio_tokens,
         p.input_image_tokens,
         p.input_other_tokens,
@@ -354,18 +377,28 @@ owned as (
         p.cache_write_1h_tokens,
         p.cache_write_12h_tokens,
         p.cache_write_tokens,
-        p.output_text_tokens,
+        case
+            when p.usage_verdict = 'inclusive' and p.output_text_tokens >= p.output_reasoning_tokens
+                then p.output_text_tokens - p.output_reasoning_tokens
+            else p.output_text_tokens
+        end as output_text_tokens,
         p.output_reasoning_tokens,
         p.output_audio_tokens,
         p.output_image_tokens,
         p.extra_units,
         p.is_batch,
         p.speed,
-        p.context_test_tokens,
+        case
+            when p.usage_verdict = 'inclusive'
+                then p.context_test_tokens - (coalesce(p.cache_read_tokens, 0) + coalesce(p.cache_read_audio_tokens, 0) + coalesce(p.cache_read_image_tokens, 0)
+                    + coalesce(p.cache_write_5m_tokens, 0) + coalesce(p.cache_write_30m_tokens, 0) + coalesce(p.cache_write_1h_tokens, 0)
+                    + coalesce(p.cache_write_12h_tokens, 0) + coalesce(p.cache_write_tokens, 0))
+            else p.context_test_tokens
+        end as context_test_tokens,
         p.provider_total_tokens,
         p.usage_shape,
         case when p.leaf_rule = 'calls_below' then list_append(p.usage_flags, p.leaf_rule) else p.usage_flags end as usage_flags,
-        p.usage_basis,
+        coalesce(p.usage_verdict, p.usage_basis) as usage_basis,
         p.usage_quality,
         p.cost_reported_usd,
         p.cost_reported_basis,
@@ -382,33 +415,33 @@ owned as (
         p.prompt_hash,
         p.prompt_prefix_hash,
         p.static_prompt_tokens,
-        p.outcome,
-        coalesce(p.environment, p.traced_environment, r.environment) as environment,
-        coalesce(p.release, p.traced_release) as release,
-        coalesce(p.feature, p.traced_feature, r.feature, p.fallback_feature, p.traced_fallback_feature) as feature,
-        coalesce(p.team, p.traced_team, r.team) as team,
-        coalesce(p.cost_centre, p.traced_cost_centre, r.cost_centre) as cost_centre,
-        coalesce(p.customer_id, p.traced_customer_id, r.customer_id) as customer_id,
-        coalesce(p.customer_tier, p.traced_customer_tier, r.customer_tier) as customer_tier,
-        coalesce(p.user_id, p.traced_user_id) as user_id,
-        coalesce(p.workflow, p.traced_workflow) as workflow,
-        p.step,
-        coalesce(p.prompt_name, p.traced_prompt_name) as prompt_name,
-        coalesce(p.prompt_version, p.traced_prompt_version) as prompt_version,
+        coalesce(p.best_outcome, p.outcome) as outcome,
+        coalesce(case when p.is_merged then p.traced_environment else p.environment end, p.traced_environment, r.environment) as environment,
+        coalesce(case when p.is_merged then p.traced_release else p.release end, p.traced_release) as release,
+        coalesce(case when p.is_merged then p.traced_feature else p.feature end, p.traced_feature, r.feature, p.fallback_feature, p.traced_fallback_feature) as feature,
+        coalesce(case when p.is_merged then p.traced_team else p.team end, p.traced_team, r.team) as team,
+        coalesce(case when p.is_merged then p.traced_cost_centre else p.cost_centre end, p.traced_cost_centre, r.cost_centre) as cost_centre,
+        coalesce(case when p.is_merged then p.traced_customer_id else p.customer_id end, p.traced_customer_id, r.customer_id) as customer_id,
+        coalesce(case when p.is_merged then p.traced_customer_tier else p.customer_tier end, p.traced_customer_tier, r.customer_tier) as customer_tier,
+        coalesce(case when p.is_merged then p.traced_user_id else p.user_id end, p.traced_user_id) as user_id,
+        coalesce(case when p.is_merged then p.traced_workflow else p.workflow end, p.traced_workflow) as workflow,
+        coalesce(p.best_step, p.step) as step,
+        coalesce(case when p.is_merged then p.traced_prompt_name else p.prompt_name end, p.traced_prompt_name) as prompt_name,
+        coalesce(case when p.is_merged then p.traced_prompt_version else p.prompt_version end, p.traced_prompt_version) as prompt_version,
         p.api_key_name,
         p.request_tags,
         p.attributes,
         p.usage_date,
         p.inherited,
-        case when p.feature is not null then 'own' when p.traced_feature is not null then 'inherited' when r.feature is not null then 'rule' when coalesce(p.fallback_feature, p.traced_fallback_feature) is not null then 'trace' end
+        case when p.feature is not null and not p.is_merged then 'own' when p.traced_feature is not null then 'inherited' when r.feature is not null then 'rule' when coalesce(p.fallback_feature, p.traced_fallback_feature) is not null then 'trace' end
             as feature_source,
-        case when p.team is not null then 'own' when p.traced_team is not null then 'inherited' when r.team is not null then 'rule' end
+        case when p.team is not null and not p.is_merged then 'own' when p.traced_team is not null then 'inherited' when r.team is not null then 'rule' end
             as team_source,
-        case when p.cost_centre is not null then 'own' when p.traced_cost_centre is not null then 'inherited' when r.cost_centre is not null then 'rule' end
+        case when p.cost_centre is not null and not p.is_merged then 'own' when p.traced_cost_centre is not null then 'inherited' when r.cost_centre is not null then 'rule' end
             as cost_centre_source,
-        case when p.customer_tier is not null then 'own' when p.traced_customer_tier is not null then 'inherited' when r.customer_tier is not null then 'rule' end
+        case when p.customer_tier is not null and not p.is_merged then 'own' when p.traced_customer_tier is not null then 'inherited' when r.customer_tier is not null then 'rule' end
             as customer_tier_source,
-        case when p.environment is not null then 'own' when p.traced_environment is not null then 'inherited' when r.environment is not null then 'rule' end
+        case when p.environment is not null and not p.is_merged then 'own' when p.traced_environment is not null then 'inherited' when r.environment is not null then 'rule' end
             as environment_source,
         case
             when p.billing_account_id is not null then 'own'

@@ -53,7 +53,7 @@ spans as (
             + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
             + coalesce(s.output_text_tokens, 0) + coalesce(s.output_reasoning_tokens, 0) + coalesce(s.output_audio_tokens, 0)
             + coalesce(s.output_image_tokens, 0) as tokens_stated,
-        cardinality(s.extra_units) > 0 or coalesce(s.cost_reported_usd > 0, false) as has_more,
+        coalesce(cardinality(s.extra_units) > 0, false) or coalesce(s.cost_reported_usd > 0, false) as has_more,
     from staged_requests as s
     inner join families as f
         on s.source = f.source and s.source_account = f.source_account and coalesce(s.trace_id, '') = f.trace_id

@@ -24,7 +24,7 @@ columns:
   effective_cost_usd: DECIMAL(38,15); cost of the priced calls; null where none is priced
   unpriced_requests: BIGINT; calls without a cost
   outcome: VARCHAR; success or failure; null where nobody recorded it
-  outcome_source: VARCHAR; outcomes (landing/outcomes), score (outcome_labels.csv) or call (its last call); null without outcome
+  outcome_source: VARCHAR; outcomes (landing/outcomes), score (outcome_labels.csv, on the task, its trace, session or a call) or call (its last call); null without outcome
   is_closed: BOOLEAN; true once the books' newest call of its day is task_close_hours (thresholds.csv) past its last call
 checks:
   - not_null: [task_id, started_at, requests]
@@ -37,7 +37,11 @@ answer: >-
 */
 with calls as (
     select
+        r.source,
         r.source_account,
+        r.source_row_id,
+        r.trace_id,
+        r.session_id,
         r.task_id,
         r.request_key,
         r.started_at,
@@ -74,34 +78,66 @@ tasks as (
     group by source_account, task_id
 ),
 
--- The newest of landing/outcomes, else a score that outcome_labels.csv maps.
-scored as (
-    select
-        s.target_id as task_id,
-        s.scored_at,
-        case
-            when s.name = 'outcome' and s.value_text in ('success', 'failure') then s.value_text
-            else l.outcome
-        end as outcome,
-        case when s.source = 'outcomes' then 'outcomes' else 'score' end as outcome_source,
-        s.score_key,
-    from staged_scores as s
-    left join ref_outcome_labels as l
-        on s.name = l.score_name
-        and (
-            (l.label is not null and lower(l.label) = lower(s.value_text))
-            or (l.threshold is not null and s.value_num >= cast(l.threshold as double))
-        )
-        and l.feature is null
+-- A score stands on a task, on its trace or session, or on one of its calls. Ids of calls are those of one tool.
+hits as (
+    select c.source_account, c.task_id, c.feature, 1 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
+    from calls as c
+    inner join ledger_scores as s on c.task_id = s.target_id
     where s.target_kind = 'task'
+    union
+    select c.source_account, c.task_id, c.feature, 2 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
+    from calls as c
+    inner join ledger_scores as s on c.trace_id = s.target_id
+    where s.target_kind = 'trace'
+    union
+    select c.source_account, c.task_id, c.feature, 3 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
+    from calls as c
+    inner join ledger_scores as s on c.session_id = s.target_id
+    where s.target_kind = 'session'
+    union
+    select c.source_account, c.task_id, c.feature, 4 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
+    from calls as c
+    inner join ledger_scores as s on c.source_row_id = s.target_id and c.source = s.source and c.source_account = s.source_account
+    where s.target_kind = 'request'
 ),
 
+-- Of the labels that fit, the one of the task's feature, else the highest threshold that is met.
+scored as (
+    select
+        h.source_account,
+        h.task_id,
+        h.place,
+        h.scored_at,
+        h.score_key,
+        case when h.source = 'outcomes' then 'outcomes' else 'score' end as outcome_source,
+        case when h.name = 'outcome' and h.value_text in ('success', 'failure') then h.value_text else l.outcome end as outcome,
+        row_number() over (
+            partition by h.source_account, h.task_id, h.place, h.score_key
+            order by
+                case when l.feature is not null then 0 else 1 end,
+                case when l.label is not null then 0 else 1 end,
+                l.threshold desc nulls last,
+                l.outcome
+        ) as label_place,
+    from hits as h
+    left join ref_outcome_labels as l
+        on h.name = l.score_name
+        and (
+            (l.label is not null and lower(l.label) = lower(h.value_text))
+            or (l.label is null and l.threshold is not null and h.value_num >= cast(l.threshold as double))
+        )
+        and (l.feature is null or l.feature = h.feature)
+),
+
+-- The newest of landing/outcomes, else a score that outcome_labels.csv maps: one on the task itself goes before one on its
+-- trace, that before one on its session, and that before one on a single call.
 newest as (
-    select task_id, outcome, outcome_source
+    select source_account, task_id, outcome, outcome_source
     from scored
-    where outcome is not null
+    where outcome is not null and label_place = 1
     qualify row_number() over (
-        partition by task_id order by case outcome_source when 'outcomes' then 0 else 1 end, scored_at desc, score_key, outcome
+        partition by source_account, task_id
+        order by case outcome_source when 'outcomes' then 0 else 1 end, place, scored_at desc, score_key, outcome
     ) = 1
 ),
 
@@ -139,4 +175,4 @@ select
 from tasks as t
 cross join clock as k
 cross join limits as l
-left join newest as n on t.task_id = n.task_id
+left join newest as n on t.source_account = n.source_account and t.task_id = n.task_id

@@ -196,6 +196,15 @@ centred as (
     from thetas
 ),
 
+-- Deviations as parts of the widest: their squares sum exactly, whatever the size of the ratio.
+scaled as (
+    select
+        *,
+        theta - mean_theta as deviation,
+        max(abs(theta - mean_theta)) over (partition by week_start_date, statistic, feature) as widest,
+    from centred
+),
+
 spread as (
     select
         week_start_date,
@@ -207,12 +216,12 @@ spread as (
             when count(*) > 1 and count(*) = count(theta)
                 then sqrt(
                     (count(*) - 1) / cast(count(*) as double)
-                    * cast(sum(cast(pow(cast(theta as double) - mean_theta, 2) as decimal(38, 24))) as double)
-                )
+                    * coalesce(cast(sum(cast(pow(deviation / nullif(widest, 0), 2) as decimal(38, 24))) as double), 0)
+                ) * max(widest)
         end as standard_error,
         max(case when place = 1 then cluster_id end) as top_cluster_id,
         max(case when place = 1 then cast(theta as double) end) as top_cluster_estimate,
-    from centred
+    from scaled
     group by week_start_date, statistic, feature
 ),
 

@@ -5,7 +5,7 @@ about: >-
 grain: [week_start_date, measure, baseline, feature]
 partition: week
 reads_back: 8 weeks
-clock_stops: 2 days
+clock_stops: 1 day
 builds_together: true
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone

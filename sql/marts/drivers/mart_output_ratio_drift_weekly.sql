@@ -6,7 +6,7 @@ about: >-
 grain: [week_start_date, feature]
 partition: week
 reads_back: 4 weeks
-clock_stops: 2 days
+clock_stops: 1 day
 builds_together: true
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone
@@ -56,7 +56,7 @@ columns:
   base_weeks: BIGINT; weeks of the baseline that these calls come from
   paired_coverage: DECIMAL(18,9); paired over answered calls of the week
   top_user: VARCHAR; the user (or what stands for one) that most of the change of the ratio hangs on
-  top_user_share: DECIMAL(18,9); share of the change that is gone without that user, at most 1
+  top_user_share: DECIMAL(18,9); share of the change that is gone without that user, at most 1; null without a change
   cost_impact_usd: DECIMAL(38,10); what longer answers of the same request types cost in the week, at its prices; null where no type is in both periods with a price
   total_tokens: BIGINT; tokens of all calls
   unpriced_requests: BIGINT; calls without a cost
@@ -431,7 +431,7 @@ select
     base_weeks,
     cast(cast(paired_requests as double) / nullif(answered_requests, 0) as decimal(18, 9)) as paired_coverage,
     top_user,
-    cast(least(1, greatest(0, top_user_part)) as decimal(18, 9)) as top_user_share,
+    case when top_user_part is not null then cast(least(1, greatest(0, top_user_part)) as decimal(18, 9)) end as top_user_share,
     cost_impact_usd,
     total_tokens,
     unpriced_requests,

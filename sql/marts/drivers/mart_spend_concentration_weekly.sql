@@ -5,7 +5,8 @@ about: >-
 grain: [week_start_date, time_window, cut]
 partition: week
 reads_back: 4 weeks
-clock_stops: 2 days
+clock_stops: 1 day
+builds_together: true
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   time_window: VARCHAR; 1w (the week) or 4w (the week and the three before; only once the week is over)
@@ -332,8 +333,10 @@ select
     '1' as method_version,
     concat(
         case when is_closed then '' else 'The week is not over. ' end,
+        case when time_window = '4w' and weeks < 4 then concat('Only ', cast(weeks as varchar), ' of the four weeks have calls. ') else '' end,
         case
             when types = 0 then concat('No ', case when cut = 'model' then 'model' else 'request type' end, ' has a cost')
+            when types = 1 then concat('A single ', noun, ' makes all of the spend')
             else concat(
                 cast(types_a as varchar), ' of ', cast(types as varchar), ' ', noun, ' (',
                 cast(cast(round(100 * cast(types_a as double) / types) as bigint) as varchar), ' %) make',

@@ -22,6 +22,8 @@ columns:
   list_cost_usd: DECIMAL(38,15); cost at list prices of the priced calls; null where none is priced
   unpriced_estimate_usd: DECIMAL(38,15); what unpriced calls would cost where a part or a standard price is known; null where nothing is
   flagged_requests: BIGINT; calls whose usage raised a doubt
+  ambiguous_requests: BIGINT; calls whose counts can be read in two ways: with cached and reasoning tokens inside of input and output, or beside them
+  ambiguous_spread_usd: DECIMAL(38,15); what these calls would cost less in the other reading; null where none is priced
   verdict: VARCHAR; judgement in one word: ok, warn or fail
 checks:
   - one_of: [verdict, ok, warn, fail]
@@ -61,6 +63,19 @@ calls as (
         cast(sum(c.list_cost_usd) as decimal(38, 15)) as list_cost_usd,
         cast(sum(case when c.effective_cost_usd is null then c.cost_estimate_usd end) as decimal(38, 15)) as unpriced_estimate_usd,
         count(case when array_length(r.usage_flags) > 0 then 1 end) as flagged_requests,
+        count(case when r.usage_basis = 'ambiguous' then 1 end) as ambiguous_requests,
+        cast(sum(case when r.usage_basis = 'ambiguous' then
+            cast(coalesce(cast(c.input_uncached_cost_usd as double) / nullif(r.input_uncached_tokens, 0)
+                * least(coalesce(r.cache_read_total_tokens, 0) + coalesce(r.cache_write_total_tokens, 0), r.input_uncached_tokens), 0)
+            as decimal(38, 12))
+            + cast(coalesce(cast(c.output_text_cost_usd as double) / nullif(r.output_text_tokens, 0)
+                * least(
+                    case when list_contains(r.usage_flags, 'output_is_total') then coalesce(r.input_total_tokens, 0)
+                        else coalesce(r.output_reasoning_tokens, 0) end,
+                    r.output_text_tokens
+                ), 0)
+            as decimal(38, 12))
+        end) as decimal(38, 15)) as ambiguous_spread_usd,
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key
     group by cast(r.started_at as date), r.source
@@ -94,6 +109,8 @@ select
     c.list_cost_usd,
     c.unpriced_estimate_usd,
     coalesce(c.flagged_requests, 0) as flagged_requests,
+    coalesce(c.ambiguous_requests, 0) as ambiguous_requests,
+    c.ambiguous_spread_usd,
     case
         when coalesce(c.unpriced_tokens, 0) > coalesce(c.total_tokens, 0) * l.unpriced_fail_share then 'fail'
         when coalesce(c.unpriced_tokens, 0) > coalesce(c.total_tokens, 0) * l.unpriced_warn_share

@@ -1,0 +1,206 @@
+"""The weekly page: one self-contained HTML file a week, written from the marts, for a person with two minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import jinja2
+
+from pipelines.checks import CheckResult
+from pipelines.lake import Lake, Part, digest, replace_text
+from pipelines.paths import DataRoot
+from pipelines.periods import start_of
+from pipelines.runner import create_view
+
+SHOWBACK = "mart_showback_weekly"
+QUALITY = "mart_data_quality_daily"
+# Tables of a partition a week, of which a page reads its own.
+WEEKLY = ("mart_spend_concentration_weekly", "mart_spend_drivers_weekly", "mart_output_ratio_drift_weekly")
+WEEK = timedelta(days=7)
+_MARK = "<!-- made from "
+
+_OWNERS = """
+select team, feature, sum(direct_cost_usd) as direct_cost_usd, sum(allocated_untraced_usd) as allocated_untraced_usd,
+    sum(discount_usd + credit_usd) as credit_usd, sum(tax_fee_usd) as tax_fee_usd, sum(invoiced_cost_usd) as invoiced_cost_usd,
+    sum(requests) as requests
+from mart_showback_weekly where week_start_date = ? group by team, feature
+"""
+_TOTAL = """
+select sum(invoiced_cost_usd) as invoiced_cost_usd, sum(requests) as requests,
+    sum(invoiced_cost_usd) filter (where allocation_basis <> 'invoice') as accrued_cost_usd,
+    sum(direct_cost_usd + allocated_untraced_usd) as usage_cost_usd,
+    sum(direct_cost_usd) filter (where feature <> 'unattributed') as attributed_cost_usd,
+    sum(allocated_untraced_usd) as allocated_untraced_usd,
+    sum(unpriced_requests) as unpriced_requests, sum(unpriced_tokens) as unpriced_tokens,
+    sum(input_total_tokens + output_total_tokens) as total_tokens,
+    count(*) filter (where state <> 'final') as provisional_rows
+from mart_showback_weekly where week_start_date = ?
+"""
+_CONCENTRATION = """
+select * from mart_spend_concentration_weekly
+where week_start_date = ? and cut = 'request_type' order by time_window desc limit 1
+"""
+_DRIVERS = """
+select driver, feature, requests, effective_cost_usd, share, cumulative_share, rank, rank_previous, abc_class
+from mart_spend_drivers_weekly
+where week_start_date = ? and cut = 'request_type' and time_window = ? and abc_class = 'A' order by rank limit 20
+"""
+_DRIFT = (
+    "select * from mart_output_ratio_drift_weekly where week_start_date = ? order by verdict = 'insufficient', feature"
+)
+_QUALITY = """
+select source, sum(records)::bigint as records, sum(booked)::bigint as booked, sum(duplicate)::bigint as duplicate,
+    sum(not_billable)::bigint as not_billable, sum(quarantined)::bigint as quarantined,
+    sum(unpriced_tokens)::bigint as unpriced_tokens, sum(total_tokens)::bigint as total_tokens
+from mart_data_quality_daily where usage_date >= ? and usage_date < ? group by source order by source
+"""
+
+
+def publish(
+    con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, results: Sequence[CheckResult], *, weeks: Sequence[date]
+) -> list[str]:
+    """Write the pages whose figures have changed and remove those of weeks that are no more; paths below the data root.
+
+    ``weeks`` are the weeks that have a showback.
+    """
+    written = []
+    for week in weeks:
+        path = root.report(week)
+        mark = f"{_MARK}{_made_from(lake, week, results)} -->"
+        if not _begins_with(path, mark):
+            replace_text(path, f"{mark}\n{render(figures(con, lake, week, results))}")
+            written.append(root.relative(path))
+    for path in sorted(root.report(date.min).parent.glob("*.html")):
+        if path.stem not in {week.isoformat() for week in weeks}:
+            path.unlink()
+            written.append(f"{root.relative(path)} (removed)")
+    return written
+
+
+def figures(con: duckdb.DuckDBPyConnection, lake: Lake, week: date, results: Sequence[CheckResult]) -> dict[str, Any]:
+    """What a page says, in plain values: money as Decimal, shares 0 to 1, None where it is not known."""
+    for table in (SHOWBACK, QUALITY, *WEEKLY):
+        create_view(con, lake, table, _parts_of(lake, table, week), {})
+    [total], [before] = _rows(con, _TOTAL, week), _rows(con, _TOTAL, week - WEEK)
+    owners = _rows(con, _OWNERS, week)
+    earlier = {(row["team"], row["feature"]): row["invoiced_cost_usd"] for row in _rows(con, _OWNERS, week - WEEK)}
+    for row in owners:
+        row["change_usd"] = _less(row["invoiced_cost_usd"], earlier.get((row["team"], row["feature"])))
+    concentration = next(iter(_rows(con, _CONCENTRATION, week)), None)
+    failed = [result for result in results if result.status != "passed"]
+    return {
+        "week": week,
+        "last_day": week + WEEK - timedelta(days=1),
+        "total": total,
+        "before": before if before["invoiced_cost_usd"] is not None else None,
+        "change_usd": _less(total["invoiced_cost_usd"], before["invoiced_cost_usd"]),
+        "teams": _teams(owners),
+        "concentration": concentration,
+        "drivers": _rows(con, _DRIVERS, week, concentration["time_window"]) if concentration else [],
+        "drift": _rows(con, _DRIFT, week),
+        "quality": _rows(con, _QUALITY, week, week + WEEK),
+        "checks": len(results),
+        "failed": failed,
+    }
+
+
+def render(content: Mapping[str, Any]) -> str:
+    """The page as HTML: no script, nothing from anywhere else."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"usd": usd, "change": change, "share": share, "count": count}
+    return environment.get_template("week.html.j2").render(content)
+
+
+def usd(amount: Decimal | None) -> str:
+    """An amount as on the page: cents only below $100."""
+    if amount is None:
+        return "unknown"
+    sign = "-" if amount < 0 else ""
+    return f"{sign}${abs(amount):,.2f}" if abs(amount) < 100 else f"{sign}${abs(amount):,.0f}"
+
+
+def change(amount: Decimal | None) -> str:
+    return "new" if amount is None else "+" * (amount >= 0) + usd(amount)
+
+
+def share(part: float | Decimal | None) -> str:
+    """A share without decimals unless it is under 10 %."""
+    if part is None:
+        return "unknown"
+    return (f"{part:.1%}" if abs(float(part)) < 0.1 else f"{part:.0%}").replace("%", " %")
+
+
+def count(number: int | None) -> str:
+    """A number of things; millions as 12.4 M."""
+    if number is None:
+        return "unknown"
+    return f"{number:,}" if abs(number) < 1_000_000 else f"{number / 1_000_000:,.1f} M"
+
+
+def _teams(owners: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Owners by team, the dearest first, what nobody owns last."""
+    columns = (
+        "direct_cost_usd",
+        "allocated_untraced_usd",
+        "credit_usd",
+        "tax_fee_usd",
+        "invoiced_cost_usd",
+        "requests",
+    )
+    teams: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(owners, key=lambda row: (-(row["invoiced_cost_usd"] or 0), row["feature"])):
+        teams.setdefault(row["team"], []).append(row)
+    found: list[dict[str, Any]] = [
+        {"team": team, "features": rows, **{name: sum((row[name] or 0) for row in rows) for name in columns}}
+        for team, rows in teams.items()
+    ]
+    return sorted(found, key=lambda row: (row["team"] == "unattributed", -row["invoiced_cost_usd"], row["team"]))
+
+
+def _less(now: Decimal | None, before: Decimal | None) -> Decimal | None:
+    return None if now is None or before is None else now - before
+
+
+def _parts_of(lake: Lake, table: str, week: date) -> list[Part]:
+    """The files of a table that a page of a week reads: the week's own, or those of its and the week before's dates."""
+    first, last = week - WEEK, week + WEEK - timedelta(days=1)
+    grain = "month" if table == SHOWBACK else "day"
+    wanted = {week} if table in WEEKLY else None
+    return [
+        part
+        for part in lake.parts(table)
+        if part.start is not None
+        and (part.start in wanted if wanted is not None else start_of(grain, first) <= part.start <= last)
+    ]
+
+
+def _made_from(lake: Lake, week: date, results: Sequence[CheckResult]) -> str:
+    lines = [part.content_hash for table in (SHOWBACK, QUALITY, *WEEKLY) for part in _parts_of(lake, table, week)]
+    lines += sorted(f"{r.table}|{r.partition}|{r.check}" for r in results if r.status != "passed")
+    template = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".j2"))
+    return digest([*lines, str(len(results)), *(path.read_text(encoding="utf-8") for path in template)])
+
+
+def _begins_with(path: Path, mark: str) -> bool:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.readline().strip() == mark
+    except OSError:
+        return False
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str, *values: object) -> list[dict[str, Any]]:
+    result = con.execute(query, list(values))
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

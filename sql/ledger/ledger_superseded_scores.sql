@@ -1,0 +1,81 @@
+/*
+about: >-
+  Staged scores that do not count because another version of the same score does: the newest, and of equal versions the one with
+  the greatest content. Versions are looked for within seven days. One row per staged score that does not count.
+grain: [source, source_account, source_file_sha256, source_row]
+partition: day
+partition_column: usage_date
+reads_around: 7 days
+builds_together: true
+columns:
+  usage_date: DATE; UTC day of the score that does not count
+  source: VARCHAR; folder of landing/ that the record came from
+  source_account: VARCHAR; first folder below the source, else 'default'
+  source_file_sha256: VARCHAR; hash of the file's bytes
+  source_row: BIGINT; place of the record in its file, from 1 (the line, where the format has lines)
+  reason: VARCHAR; why it is not booked, 'older version' or 'same score'
+checks:
+  - one_of: [reason, older version, same score]
+*/
+with repeated as (
+    select score_key
+    from staged_scores
+    group by score_key
+    having count(*) > 1
+),
+
+ranked as (
+    select
+        cast(s.scored_at as date) as usage_date,
+        s.score_key,
+        s.source,
+        s.source_account,
+        s.source_file_sha256,
+        s.source_row,
+        coalesce(s.source_row_version, '') as version,
+        row_number() over (
+            partition by s.score_key
+            order by
+                coalesce(s.source_row_version, '') desc,
+                s.scored_at desc,
+                s.value_text desc nulls last,
+                s.value_num desc nulls last,
+                s.quantity desc nulls last,
+                s.target_kind,
+                s.target_id,
+                s.name,
+                s.source_file_sha256,
+                s.source_row
+        ) as place,
+    from staged_scores as s
+    inner join repeated as r on s.score_key = r.score_key
+),
+
+beaten as (
+    select
+        r.source,
+        r.source_account,
+        r.source_file_sha256,
+        r.source_row,
+        max(b.version) as best_version,
+    from ranked as r
+    inner join ranked as b
+        on r.score_key = b.score_key
+        and b.place < r.place
+        and b.usage_date between r.usage_date - interval 7 days and r.usage_date + interval 7 days
+    group by r.source, r.source_account, r.source_file_sha256, r.source_row
+)
+
+select
+    r.usage_date,
+    r.source,
+    r.source_account,
+    r.source_file_sha256,
+    r.source_row,
+    case when b.best_version > r.version then 'older version' else 'same score' end as reason,
+from ranked as r
+inner join beaten as b
+    on r.source = b.source
+    and r.source_account = b.source_account
+    and r.source_file_sha256 = b.source_file_sha256
+    and r.source_row = b.source_row

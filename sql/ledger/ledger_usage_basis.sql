@@ -1,0 +1,25 @@
+/*
+about: >-
+  How the rows of a source state cached tokens where one row does not tell: the result of ledger_usage_votes and nothing else, so
+  that a month's calls are booked anew only when it changes. One row per month and group of rows with undecided calls.
+grain: [month_start_date, source, source_account, usage_group, provider]
+partition: month
+columns:
+  month_start_date: DATE; first day of the month of the calls, UTC
+  source: VARCHAR; folder of landing/ that the record came from
+  source_account: VARCHAR; first folder below the source, else 'default'
+  usage_group: VARCHAR; rows that count tokens alike (project and SDK), as their source names them
+  provider: VARCHAR; the seller
+  usage_basis: VARCHAR; disjoint, inclusive or ambiguous: how the source's counts are read where a row does not tell
+checks:
+  - one_of: [usage_basis, disjoint, inclusive, ambiguous]
+*/
+select
+    month_start_date,
+    source,
+    source_account,
+    usage_group,
+    provider,
+    usage_basis,
+from ledger_usage_votes
+where undecided_requests > 0

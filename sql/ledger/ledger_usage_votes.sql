@@ -1,0 +1,199 @@
+/*
+about: >-
+  The basis test (does the input that a source states hold the cached tokens?) counted for rows that count alike: one certain row
+  makes a group disjoint; else the provider's own usage decides, where one reading meets it and the other does not; else enough
+  cached rows of which none is certain make it inclusive. One row per month and group of rows with cached tokens.
+grain: [month_start_date, source, source_account, usage_group, provider]
+partition: month
+columns:
+  month_start_date: DATE; first day of the month of the calls, UTC
+  source: VARCHAR; folder of landing/ that the record came from
+  source_account: VARCHAR; first folder below the source, else 'default'
+  usage_group: VARCHAR; rows that count tokens alike (project and SDK), as their source names them
+  provider: VARCHAR; the seller
+  model_served: VARCHAR; model as the response names it, verbatim
+  cached_requests: BIGINT; calls with cached tokens
+  disjoint_requests: BIGINT; of these, calls with fewer input than cached tokens: their input cannot hold the cached ones
+  inclusive_requests: BIGINT; of these, calls whose stated total proves that their input holds the cached tokens
+  undecided_requests: BIGINT; of these, calls that can be read both ways
+  undecided_cached_tokens: BIGINT; cached tokens of the calls that can be read both ways
+  billed_input_tokens: BIGINT; input that the provider reports for the model, on days that it reports; null where it reports none
+  disjoint_input_tokens: BIGINT; input of all calls of the model on those days if undecided input leaves the cached tokens out
+  inclusive_input_tokens: BIGINT; input of all calls of the model on those days if undecided input holds the cached tokens
+  decided_by: VARCHAR; certain_row, provider_usage, votes or nothing
+  usage_basis: VARCHAR; disjoint, inclusive or ambiguous: how the source's counts are read where a row does not tell
+checks:
+  - one_of: [usage_basis, disjoint, inclusive, ambiguous]
+  - one_of: [decided_by, certain_row, provider_usage, votes, nothing]
+  - rule: cached_requests = disjoint_requests + inclusive_requests + undecided_requests
+question: Which projects and SDKs state cached tokens inside of the input?
+answer: >-
+  select month_start_date, source_account, usage_group, cached_requests, undecided_requests, usage_basis, decided_by
+  from ledger_usage_votes order by undecided_requests desc
+*/
+with cached as (
+    select
+        cast(date_trunc('month', s.started_at) as date) as month_start_date,
+        s.source,
+        s.source_account,
+        s.usage_group,
+        s.provider,
+        s.model_served,
+        s.usage_basis,
+        coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0) + coalesce(s.cache_read_image_tokens, 0)
+            + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0) + coalesce(s.cache_write_1h_tokens, 0)
+            + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0) as cached_tokens,
+    from staged_requests as s
+    anti join ledger_superseded_requests as d
+        on s.source_file_sha256 = d.source_file_sha256
+        and s.source_row = d.source_row
+        and s.source_account = d.source_account
+        and s.source = d.source
+    where s.usage_group is not null and s.usage_basis is not null
+),
+
+groups as (
+    select
+        month_start_date,
+        source,
+        source_account,
+        usage_group,
+        provider,
+        min(model_served) as model_served,
+        count(*) as cached_requests,
+        count(*) filter (where usage_basis = 'disjoint') as disjoint_requests,
+        count(*) filter (where usage_basis = 'inclusive') as inclusive_requests,
+        count(*) filter (where usage_basis = 'ambiguous') as undecided_requests,
+        cast(coalesce(sum(case when usage_basis = 'ambiguous' then cached_tokens end), 0) as bigint) as undecided_cached_tokens,
+    from cached
+    group by month_start_date, source, source_account, usage_group, provider
+),
+
+doubtful_models as (
+    select distinct provider, model_served from cached where usage_basis = 'ambiguous'
+),
+
+-- All calls of a doubtful model on a day, as the provider counts them: it knows no groups.
+traced as (
+    select
+        cast(s.started_at as date) as usage_date,
+        s.provider,
+        m.model_canonical,
+        sum(
+            coalesce(s.input_uncached_tokens, 0) + coalesce(s.input_audio_tokens, 0) + coalesce(s.input_image_tokens, 0)
+            + coalesce(s.input_other_tokens, 0) + coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0)
+            + coalesce(s.cache_read_image_tokens, 0) + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0)
+            + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
+        ) as input_tokens,
+        sum(case when s.usage_basis = 'ambiguous' then coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0)
+            + coalesce(s.cache_read_image_tokens, 0) + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0)
+            + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
+            else 0 end) as doubtful_tokens,
+    from staged_requests as s
+    inner join doubtful_models as q on s.provider = q.provider and s.model_served = q.model_served
+    inner join ledger_models as m
+        on cast(s.started_at as date) = m.usage_date and s.provider = m.provider and s.model_served = m.model_raw
+    left join ledger_span_roles as l on s.request_key = l.request_key
+    anti join ledger_superseded_requests as d
+        on s.source_file_sha256 = d.source_file_sha256
+        and s.source_row = d.source_row
+        and s.source_account = d.source_account
+        and s.source = d.source
+    where coalesce(l.is_billable_leaf, s.is_billable_leaf) and m.model_canonical is not null
+    group by cast(s.started_at as date), s.provider, m.model_canonical
+),
+
+reported as (
+    select
+        cast(bucket_start_at as date) as usage_date,
+        provider,
+        model_canonical,
+        sum(input_total_tokens) as input_tokens,
+    from ledger_usage
+    where model_canonical is not null and input_total_tokens is not null
+    group by cast(bucket_start_at as date), provider, model_canonical
+),
+
+compared as (
+    select
+        cast(date_trunc('month', t.usage_date) as date) as month_start_date,
+        t.provider,
+        t.model_canonical,
+        cast(sum(r.input_tokens) as bigint) as billed_input_tokens,
+        cast(sum(t.input_tokens) as bigint) as disjoint_input_tokens,
+        cast(sum(t.input_tokens - t.doubtful_tokens) as bigint) as inclusive_input_tokens,
+    from traced as t
+    inner join reported as r
+        on t.usage_date = r.usage_date and t.provider = r.provider and t.model_canonical = r.model_canonical
+    group by cast(date_trunc('month', t.usage_date) as date), t.provider, t.model_canonical
+),
+
+names as (
+    select
+        cast(date_trunc('month', usage_date) as date) as month_start_date,
+        provider,
+        model_raw,
+        max(model_canonical) as model_canonical,
+    from ledger_models
+    group by cast(date_trunc('month', usage_date) as date), provider, model_raw
+),
+
+limits as (
+    select
+        g.month_start_date,
+        max(case when l.limit_name = 'basis_votes' then l.threshold_number end) as basis_votes,
+        max(case when l.limit_name = 'coverage_ok' then l.threshold_number end) as coverage_ok,
+    from (select distinct month_start_date from groups) as g
+    left join ref_limits as l
+        on l.scope_kind = '' and g.month_start_date >= l.valid_from_date and g.month_start_date < l.valid_to_date
+    group by g.month_start_date
+),
+
+weighed as (
+    select
+        g.*,
+        c.billed_input_tokens,
+        c.disjoint_input_tokens,
+        c.inclusive_input_tokens,
+        c.disjoint_input_tokens >= c.billed_input_tokens * l.coverage_ok
+            and c.disjoint_input_tokens <= c.billed_input_tokens * (2 - l.coverage_ok) as is_disjoint_met,
+        c.inclusive_input_tokens >= c.billed_input_tokens * l.coverage_ok
+            and c.inclusive_input_tokens <= c.billed_input_tokens * (2 - l.coverage_ok) as is_inclusive_met,
+        g.disjoint_requests = 0 and g.cached_requests >= l.basis_votes as has_votes,
+    from groups as g
+    inner join limits as l on g.month_start_date = l.month_start_date
+    left join names as n
+        on g.month_start_date = n.month_start_date and g.provider = n.provider and g.model_served = n.model_raw
+    left join compared as c
+        on g.month_start_date = c.month_start_date and g.provider = c.provider and n.model_canonical = c.model_canonical
+)
+
+select
+    month_start_date,
+    source,
+    source_account,
+    usage_group,
+    provider,
+    model_served,
+    cached_requests,
+    disjoint_requests,
+    inclusive_requests,
+    undecided_requests,
+    undecided_cached_tokens,
+    billed_input_tokens,
+    disjoint_input_tokens,
+    inclusive_input_tokens,
+    case
+        when disjoint_requests > 0 then 'certain_row'
+        when is_disjoint_met <> is_inclusive_met then 'provider_usage'
+        when has_votes then 'votes'
+        else 'nothing'
+    end as decided_by,
+    case
+        when disjoint_requests > 0 then 'disjoint'
+        when is_disjoint_met and not is_inclusive_met then 'disjoint'
+        when is_inclusive_met and not is_disjoint_met then 'inclusive'
+        when has_votes then 'inclusive'
+        else 'ambiguous'
+    end as usage_basis,
+from weighed

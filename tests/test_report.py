@@ -1,0 +1,139 @@
+"""The weekly page and the figures a run prints."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from pipelines import books
+from pipelines.paths import DataRoot
+from pipelines.report import change, count, share, usd
+from pipelines.summary import summarise
+
+
+def land(root: DataRoot, *calls: dict[str, object]) -> None:
+    path = root.landing / "app_log" / "calls.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(one) + "\n" for one in calls), encoding="utf-8")
+
+
+def call(number: int, day: str, **given: object) -> dict[str, object]:
+    """1,000,000 tokens in and 100,000 out: on gpt-4o $2.50 and $1.00."""
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 100_000, "total_tokens": 1_100_000}
+    return {
+        "id": f"c-{number}",
+        "timestamp": f"{day}T10:00:00Z",
+        "provider": "openai",
+        "api": "openai.chat",
+        "model": "gpt-4o",
+        "usage": usage,
+        "feature": "search",
+        "team": "core",
+    } | given
+
+
+class Page(HTMLParser):
+    """Tags, addresses and text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.rows: list[list[str]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [str(value) for name, value in attrs if name in ("src", "href")]
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.rows and self.rows[-1]:
+            self.rows[-1][-1] += data.strip()
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+    """Two weeks; in the second a call without a feature and one of a model without a price."""
+    root = DataRoot(tmp_path_factory.mktemp("reported"))
+    land(
+        root,
+        call(1, "2026-10-27"),
+        call(2, "2026-11-03", feature="<b>search & find"),
+        call(3, "2026-11-04", feature="<b>search & find"),
+        call(4, "2026-11-04", feature=None, team=None, api_key_name="key-7"),
+        call(5, "2026-11-05", model="own-model-9"),
+        call(6, "2026-11-17"),
+    )
+    books.run(root)
+    return root
+
+
+def test_a_page_is_one_file_that_asks_for_nothing(reported: DataRoot) -> None:
+    pages = sorted(reported.report(date.min).parent.glob("*.html"))
+
+    assert [page.stem for page in pages] == ["2026-10-26", "2026-11-02", "2026-11-16"]
+    for page in pages:
+        found = Page(page.read_text(encoding="utf-8"))
+        assert not {"script", "link", "img", "iframe"} & set(found.tags)
+        assert found.addresses == []
+        assert "@import" not in page.read_text(encoding="utf-8")
+
+
+def test_the_owners_on_the_page_sum_to_the_weeks_cost_and_nobodys_comes_last(reported: DataRoot) -> None:
+    """Two calls of 'search & find' and one without a feature at $3.50; the model without a price costs nothing known."""
+    html = reported.report(date(2026, 11, 2)).read_text(encoding="utf-8")
+    found = Page(html)
+    owners = {row[0]: row for row in found.rows if len(row) == 8}
+
+    assert owners["<b>search & find"][6] == "$7.00"
+    assert [row[0] for row in found.rows if len(row) == 8][-2:] == ["Unattributed", "unattributed"]
+    assert owners["Unattributed"][6] == "$3.50"
+    assert owners["core"][6] == "$7.00"
+    assert "<dd>$10.50</dd><dd>+$7.00 on the week before</dd>" in html
+
+
+def test_a_page_is_written_again_only_where_its_figures_have_changed(reported: DataRoot) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (reported.exports / "report").iterdir()}
+
+    assert books.run(reported).published == []
+    assert {path: path.stat().st_mtime_ns for path in (reported.exports / "report").iterdir()} == before
+
+
+def test_what_to_add_is_named_as_a_row_the_dearest_first(reported: DataRoot) -> None:
+    """The nameless caller cost $3.50; 1,100,000 tokens without a price count $3.50 too at the mean price of a token."""
+    found = summarise(reported)
+
+    assert [(row["table"], row["row"], str(round(row["cost_usd"], 2))) for row in found.to_add] == [
+        ("attribution_rules.csv", "10,app_log,api_key_name,exact,key-7,feature,<feature>", "3.50"),
+        ("prices.csv", "openai,own-model-9,input,... and another for output", "3.50"),
+    ]
+    assert {row["verdict"] for row in found.drift} == {"insufficient"}
+    assert found.drivers is not None
+    assert "too few" in found.drivers.lower()
+
+
+def test_a_week_that_is_no_more_has_no_page(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path / "root")
+    land(root, call(1, "2026-10-27"), call(2, "2026-11-03"))
+    books.run(root)
+    land(root, call(2, "2026-11-03"))
+    books.run(root)
+
+    assert [page.stem for page in (root.exports / "report").iterdir()] == ["2026-11-02"]
+
+
+def test_figures_are_written_for_people() -> None:
+    assert [usd(Decimal(text)) for text in ("99.994", "1234.5", "-3")] == ["$99.99", "$1,234", "-$3.00"]
+    assert [usd(None), share(None), count(None), change(None)] == ["unknown", "unknown", "unknown", "new"]
+    assert [share(0.0123), share(0.5)] == ["1.2 %", "50 %"]
+    assert [count(999_999), count(12_400_000)] == ["999,999", "12.4 M"]
+    assert [change(Decimal(5)), change(Decimal(-5))] == ["+$5.00", "-$5.00"]
