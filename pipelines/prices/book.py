@@ -75,16 +75,19 @@ class Book:
     problems: tuple[str, ...]
 
 
-def build_book(prices: pl.DataFrame, model_aliases: pl.DataFrame) -> Book:
+def build_book(
+    prices: pl.DataFrame, model_aliases: pl.DataFrame, *, package_rates: Sequence[Rate] | None = None
+) -> Book:
     """The book of the package and the merged rows of ``prices.csv`` and ``model_aliases.csv``.
 
+    ``package_rates`` stand in for those of the installed package: what the book would be with another version of it.
     Both frames hold shipped and user rows in order of precedence (``reference_row``), typed, with null for blank.
     The same input gives the same rows in the same order. Raises ValueError with the row where one cannot be used.
     """
     package = read_package()
     problems = list(package.problems)
     rows = [_rate_of(row) for row in _in_order(prices)]
-    rates, superseded = _layered(package.rates, rows, problems)
+    rates, superseded = _layered(package.rates if package_rates is None else package_rates, rows, problems)
     touched = {rate.key[:2] for _, rate in rows}
     problems += [
         f"{name_of(left.key)}: two prices hold at once ({left.source_ref}, {right.source_ref})."
@@ -92,11 +95,11 @@ def build_book(prices: pl.DataFrame, model_aliases: pl.DataFrame) -> Book:
     ]
     problems += doubts([rate for rate in rates if rate.key[:2] in touched])
     kept = sorted([*rates, *superseded], key=lambda rate: (rate.key, rate.box, rate.superseded_at))
-    price_table = _price_table(kept)
+    prices_table = price_table(kept)
     names_table = _names_table(package.names, rates, _in_order(model_aliases), problems)
     return Book(
-        tables={"ref_price_book": price_table, "ref_model_names": names_table},
-        version=_content_hash(price_table, names_table),
+        tables={"ref_price_book": prices_table, "ref_model_names": names_table},
+        version=_content_hash(prices_table, names_table),
         problems=tuple(problems),
     )
 
@@ -223,7 +226,8 @@ def _by_precedence(rows: Sequence[tuple[str, Rate]]) -> list[tuple[str, Rate]]:
     return sorted(rows, key=lambda entry: (entry[0] != "shipped", entry[1].known_at))
 
 
-def _price_table(rates: Sequence[Rate]) -> pl.DataFrame:
+def price_table(rates: Sequence[Rate]) -> pl.DataFrame:
+    """Rates as the table of the book."""
     columns: dict[str, list[Any]] = {name: [] for name in BOOK_SCHEMA}
     for name, values in columns.items():
         values += [rate.price_id for rate in rates] if name == "price_id" else [getattr(rate, name) for rate in rates]
