@@ -267,11 +267,14 @@ class Stager:
                 cast(g.source_row as bigint) as source_row,
                 {", ".join(columns)}"""
         rows = f" from ({query}) as g"
+        # Rows of one record have a key to stand in order by.
+        order = "order by g.file_no, g.source_row" + (", g.key_text" if "key_text" in given else "")
         if len(batch) == 1:
             # Values in place of a join, which would not keep the order of the file.
             select = re.sub(r"\bf\.(\w+)\b", lambda found: self._fact(found[1]), select)
+            rows += f" {order}" if "key_text" in given else ""
         else:
-            rows += " inner join landing_files as f on g.file_no = f.file_no order by g.file_no, g.source_row"
+            rows += f" inner join landing_files as f on g.file_no = f.file_no {order}"
         staged = rows_of(self._con, select + rows)
         self._staged[shape_name] = staged
         self._con.register(f"staging_{shape_name}", staged)
