@@ -351,6 +351,32 @@ def _documents(
         yield _elements("0", "0", "select cast(null as json) as element where false", columns, nullable)
 
 
+def create_pages(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], fields: Mapping[str, str]) -> None:
+    """The table ``pages``: file_no, page_no and the named fields of each page of an API that was saved to a file.
+
+    A file is one page, a list of pages, or pages one after the other; an answer of another kind has nulls.
+    """
+    types = ", ".join(f"{quoted(name)}: '{type_}'" for name, type_ in fields.items())
+    names = ", ".join(_identifier(name) for name in fields)
+    pages = []
+    for file in files:
+        first = head_of(file.path, 64).removeprefix(_BOM).lstrip()[:1]
+        if not first:
+            continue
+        # A compressed page is larger than its file.
+        at_most = max(16 << 20, min(file.path.stat().st_size * (2 if file.compression == "none" else 64), 1 << 30))
+        pages.append(
+            f"select cast({file.number} as integer) as file_no, row_number() over () as page_no, {names} "
+            f"from read_json({listed([str(file.path)])}, columns = {{{types}}}, records = true, "
+            f"format = '{'array' if first == b'[' else 'unstructured'}', "
+            f"compression = '{'uncompressed' if file.compression == 'none' else file.compression}', "
+            f"maximum_object_size = {at_most})"
+        )
+    nothing = ", ".join(f"cast(null as {type_}) as {_identifier(name)}" for name, type_ in fields.items())
+    empty = f"select 0 as file_no, 0 as page_no, {nothing} where false"
+    con.execute(f"create or replace temp table pages as {' union all '.join(pages) or empty}")
+
+
 def elements_of(file: Readable, elements: str, columns: Mapping[str, str], nullable: Sequence[str]) -> str:
     """Records that are JSON values (``element``, ``place``), with the columns of ``create_records``."""
     return _elements(str(file.number), "place", elements, columns, nullable)
