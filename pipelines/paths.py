@@ -17,6 +17,7 @@ SHIPPED_DATA = _SHIPPED / "data" if _IN_WHEEL else _PACKAGE.parent / "data" / "s
 SOURCES = _PACKAGE / "sources"
 SELLERS = SOURCES / "sellers.sql"
 LINE_ITEMS = SOURCES / "line_items.sql"
+NAMES = SOURCES / "names.sql"
 USAGE = _PACKAGE / "usage"
 
 
