@@ -552,8 +552,9 @@ def _cells(
     """The rows of CSV files, each with the line that it begins on, or with what is wrong with it."""
     for file in files:
         header = _header_of(file, columns, repeated_columns)
-        places = [header.index(name) if name in header else None for name in columns]
-        has = [name in header for name in nullable]
+        folded = [name.lower() for name in header]
+        places = [folded.index(name.lower()) if name.lower() in folded else None for name in columns]
+        has = [name.lower() in folded for name in nullable]
         rows = _csv_rows(file, len(header), [place for place in places if place is not None])
         while chunk := list(islice(rows, _CELL_ROWS)):
             values = [
@@ -654,20 +655,22 @@ def _table(
     nullable: Sequence[str],
     types: Mapping[str, str] | None = None,
 ) -> str:
-    """CSV and Parquet columns as text; absent ones as null."""
+    """CSV and Parquet columns as text, whatever the case of their names; absent ones as null."""
     texts = []
+    spelled = {name.lower(): name for name in found}
     for name, wanted in columns.items():
         cell = _identifier(name)
-        if name not in found:
+        type_ = (types or {}).get(spelled.get(name.lower(), ""), "")
+        if name.lower() not in spelled:
             text = "cast(null as varchar)"
-        elif types and types[name].endswith(("[]", ")")) and not types[name].startswith("DECIMAL"):
+        elif type_.endswith(("[]", ")")) and not type_.startswith("DECIMAL"):
             text = f"cast(to_json({cell}) as varchar)"
-        elif types and types[name].startswith("TIMESTAMP"):
+        elif type_.startswith("TIMESTAMP"):
             text = f"strftime(cast({cell} as timestamptz), '%Y-%m-%dT%H:%M:%S.%fZ')"
         else:
             text = f"nullif(cast({cell} as varchar), '')"
         texts.append(f"{_as_type(text, wanted)} as {cell}")
-    has = "".join(f", {str(name in found).lower()} as has_{name}" for name in nullable)
+    has = "".join(f", {str(name.lower() in spelled).lower()} as has_{name}" for name in nullable)
     return (
         f"select cast({file.number} as integer) as file_no, cast({row} as bigint) as source_row, "
         f"cast(null as varchar) as problem, {', '.join(texts)}{has} from {reader}"
