@@ -154,7 +154,7 @@ select
     coalesce(session_id, trace_id, dimension_of(named, 'session_id')) as session_id,
     dimension_of(named, 'task_id') as task_id,
     kind as row_kind,
-    kind in ('llm_call', 'embedding') or (kind = 'overhead' and (usage_shape is not null or cost > 0)) as is_billable_leaf,
+    kind in ('llm_call', 'embedding') or (kind = 'overhead' and (usage_shape is not null or coalesce(cost > 0, false))) as is_billable_leaf,
     started as started_at,
     try_cast(ended_text as timestamptz) as ended_at,
     case when not is_failure then try_cast(first_token_text as timestamptz) end as first_token_at,

@@ -1,0 +1,93 @@
+"""What the tests of single sources share: files laid into ``landing/``, one reading of them, and what became of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines import reference
+from pipelines.books import open_books
+from pipelines.contract import TOKEN_CLASS_NAMES
+from pipelines.paths import DataRoot
+from pipelines.reading import ReadReport
+from pipelines.runner import build
+
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+FATES = (
+    "ref_limits",
+    "ledger_pulls",
+    "ledger_superseded_requests",
+    "ledger_superseded_scores",
+    "ledger_span_roles",
+    "ledger_span_owners",
+    "ledger_same_calls",
+    "ledger_record_fates",
+    "ledger_files",
+)
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A data root after one reading."""
+
+    root: DataRoot
+    report: ReadReport
+    remarks: Sequence[str]
+
+    def rows(self, table: str, order: str = "all") -> list[dict[str, Any]]:
+        """Rows of a table as they lie in the lake."""
+        if not list(self.root.table(table).rglob("*.parquet")):
+            return []
+        with duckdb.connect() as con:
+            con.execute("set TimeZone = 'UTC'")
+            result = con.execute(
+                f"select * from read_parquet('{self.root.table(table)}/**/*.parquet', hive_partitioning = false) order by {order}"
+            )
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def calls(self) -> dict[str, dict[str, Any]]:
+        """Staged requests by the source's own key."""
+        return {row["source_row_id"]: row for row in self.rows("staged_requests", "source_file, source_row")}
+
+    def files(self) -> dict[str, dict[str, Any]]:
+        return {row["path"].removeprefix("landing/"): row for row in self.rows("ledger_files")}
+
+    def fates(self) -> dict[str, tuple[int, ...]]:
+        """Path -> records, booked, duplicate, not billable, quarantined."""
+        kinds = ("records", "booked", "duplicate", "not_billable", "quarantined")
+        return {path: tuple(row[kind] for kind in kinds) for path, row in self.files().items()}
+
+    def is_conserved(self) -> bool:
+        return all(records == sum(others) for records, *others in self.fates().values())
+
+
+def read(root: DataRoot, files: Mapping[str, str | bytes], tables: Sequence[str] = ()) -> Landed:
+    """Lays files (below ``landing/``) there, reads them without prices, and builds some tables."""
+    for name, content in files.items():
+        path = root.landing / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with open_books(root) as books:
+        reference.refresh(books.con, root, books.lake)
+        report = books.read_landing(now=NOW)
+        for table in tables:
+            build(books.con, books.lake, books.planner, books.plan(table))
+        return Landed(root, report, books.remarks())
+
+
+def lines(*records: Any, end: str = "\n") -> str:
+    """Records, or texts as they are, one a line."""
+    return "".join((one if isinstance(one, str) else json.dumps(one)) + end for one in records)
+
+
+def tokens(row: Mapping[str, Any]) -> dict[str, int]:
+    """The token classes that are known, without ``_tokens``."""
+    return {name.removesuffix("_tokens"): row[name] for name in TOKEN_CLASS_NAMES if row[name] is not None}
