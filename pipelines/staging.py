@@ -73,6 +73,8 @@ _DERIVED: Mapping[str, Mapping[str, str]] = {
     "windows": {"pulled_at": "f.pulled_at"},
 }
 
+# A file has fewer lines than this.
+LINES_APART = 2**32
 _NO_USER = '{"user_id": null, "user_email": null}'
 # No API that bills tokens is older: an instant before it is a clock's zero.
 _FIRST_INSTANT = "timestamptz '2000-01-01 00:00:00+00'"
@@ -98,6 +100,8 @@ _MACROS = (
     "then field || ' is ' || left(text, 40) || ', expected an instant in ISO 8601 such as 2026-11-18T12:00:00Z' end",
     "iso_instant(instant) as strftime(instant, '%Y-%m-%dT%H:%M:%S.%fZ')",
     "hex_id(text) as replace(lower(text), '-', '')",
+    # Of a line that holds several records the first has the line as its place; the line can be told of each.
+    f"row_in_line(line, nth) as line + (nth - 1) * {LINES_APART}",
 )
 
 
@@ -300,7 +304,9 @@ class Stager:
         if all(file.lines is None for file in files):
             return False
         places = " union all ".join(f"select file_no, source_row from staging_{shape}" for shape in source.queries)
-        rows = self._con.execute(f"select file_no, max(source_row) from ({places}) group by file_no").fetchall()
+        rows = self._con.execute(
+            f"select file_no, max(source_row % {LINES_APART}) from ({places}) group by file_no"
+        ).fetchall()
         last = dict(rows)
         return any(
             last.get(file.number, file.lines_before) != file.lines_before + file.lines
@@ -360,7 +366,8 @@ class Stager:
         ).fetchall()
         for file_no, line, reason in rows:
             if len(counts[file_no].refusals) < REFUSALS_LISTED:
-                counts[file_no].refusals.append({"file": batch[file_no].found.name, "line": line, "reason": reason})
+                found = {"file": batch[file_no].found.name, "line": line % LINES_APART, "reason": reason}
+                counts[file_no].refusals.append(found)
 
     def _count(self, source: Source, counts: Sequence[Counts]) -> None:
         selects = " union all ".join(
@@ -418,15 +425,18 @@ def _create_name_macros(
 ) -> None:
     """Look-ups by name in a record's metadata and tags, for sources whose names are free.
 
-    ``named`` is such a look-up: {names, texts}, names in lower case, the entry that wins first. ``dimension_of(named, dimension)``
+    ``named`` is such a look-up: {names, texts}, names in lower case, the entry that wins first (names.sql makes them).
+    ``text_named(named, name)`` gives a text whole, ``value_named`` its first 200 characters, ``dimension_of(named, dimension)``
     gives a dimension that every call has, ``kept_of(named)`` the attributes and ``kept_tags(tags)`` the tags kept by name.
     """
-    con.execute(paths.SELLERS.read_text(encoding="utf-8"))
+    for written in (paths.SELLERS, paths.NAMES):
+        con.execute(written.read_text(encoding="utf-8"))
     keys = ", ".join(f"{quoted(name)}: {listed([key.lower() for key in of])}" for name, of in dimension_keys.items())
     kept = f"cast({listed(keep)} as varchar[])"
     folded = f"cast({listed([name.lower() for name in keep])} as varchar[])"
     for macro in (
-        "value_named(named, name) as left(nullif(trim(named.texts[list_position(named.names, name)]), ''), 200)",
+        "text_named(named, name) as nullif(trim(named.texts[list_position(named.names, name)]), '')",
+        "value_named(named, name) as left(text_named(named, name), 200)",
         f"keys_of_dimension(dimension) as (map {{{keys}}})[dimension]"
         if keys
         else "keys_of_dimension(dimension) as null",
