@@ -638,7 +638,8 @@ def _as_json(text: str) -> str:
 def _parquet(
     con: duckdb.DuckDBPyConnection, file: Readable, columns: Mapping[str, str], nullable: Sequence[str]
 ) -> str:
-    reader = f"read_parquet({quoted(str(file.path))}, file_row_number = true)"
+    # A folder named key=value is no column: it would take the place of one in the file.
+    reader = f"read_parquet({quoted(str(file.path))}, file_row_number = true, hive_partitioning = false)"
     try:
         types = {row[0]: row[1] for row in con.execute(f"describe select * from {reader}").fetchall()}
     except duckdb.Error as error:
