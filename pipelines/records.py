@@ -43,7 +43,8 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class Readable:
-    """A file to read: ``number`` is its place in the batch, ``layout`` jsonl, csv, parquet or array (one JSON array of records).
+    """A file to read: ``number`` is its place in the batch, ``layout`` jsonl, csv, parquet, array (JSON arrays of records, or
+    records over several lines) or pages (answers of an API with their records in ``data``).
 
     A piece of a larger file has ``lines_before``. ``problem`` says why there is no more of it to read; then it must be read
     carefully. ``lines`` is the number of its lines, blank ones included, where they were counted.
@@ -211,7 +212,8 @@ def create_records(
 ) -> None:
     """The view ``records`` (or ``view``): file_no, source_row, problem, the named columns, and ``has_<field>`` for each of ``nullable``.
 
-    ``columns`` gives VARCHAR or JSON for each field. ``problem`` is null, or says why a line cannot be read; such a row has
+    ``columns`` gives VARCHAR, JSON or a STRUCT for each field; a STRUCT takes its named parts out of an object and leaves the
+    rest, such as a text beside an id, unread. ``problem`` is null, or says why a line cannot be read; such a row has
     no other value. ``has_<field>`` is false where a record lacks the field and true where it is null. ``further`` is an object
     of the fields named by ``keep`` that are not among the columns, null without any. A CSV header with a field twice is
     refused, or its first column counts (``repeated_columns="first"``). Raises Unreadable.
@@ -241,8 +243,8 @@ def create_records(
                     selects += [_csv(file, columns, nullable, repeated_columns) for file in chosen]
             case "parquet":
                 selects += [_parquet(con, file, columns, nullable) for file in chosen]
-            case "array":
-                selects += [elements_of(file, array_elements(file), columns, nullable) for file in chosen]
+            case "array" | "pages":
+                selects += _documents(chosen, columns, nullable, in_pages=layout == "pages")
             case _:
                 raise Unreadable(
                     f"the file is one {layout} document; expected JSON Lines (one object a line), CSV or Parquet"
@@ -315,13 +317,77 @@ def array_elements(file: Readable) -> str:
     )
 
 
+def _documents(
+    files: Sequence[Readable], columns: Mapping[str, str], nullable: Sequence[str], *, in_pages: bool
+) -> Iterator[str]:
+    """Records of many files at once: arrays, documents one after the other, or the ``data`` of an API's pages."""
+    forms: dict[tuple[str, str], list[Readable]] = {}
+    for file in files:
+        first = head_of(file.path, 64).removeprefix(_BOM).lstrip()[:1]
+        if first:
+            forms.setdefault(("array" if first == b"[" else "unstructured", file.compression), []).append(file)
+    for (form, compression), chosen in forms.items():
+        largest = max(file.path.stat().st_size for file in chosen)
+        # A compressed file holds more than its size says.
+        at_most = max(16 << 20, min(largest * (2 if compression == "none" else 64), 1 << 30))
+        numbers = ", ".join(f"{quoted(str(file.path))}: {file.number}" for file in chosen)
+        elements = (
+            f"select element, map {{{numbers}}}[filename] as file_no, row_number() over () as place "
+            f"from read_json({listed([str(file.path) for file in chosen])}, columns = {{element: 'JSON'}}, records = false, "
+            f"format = '{form}', compression = '{'uncompressed' if compression == 'none' else compression}', "
+            f"maximum_object_size = {at_most}, filename = true)"
+        )
+        if in_pages:
+            # An answer without data, an error for one, is read as a record, and lacks what a record must have.
+            elements = (
+                "select element, file_no, row_number() over (order by page_no, nth) as place from ("
+                "select file_no, page_no, unnest(parts) as element, generate_subscripts(parts, 1) as nth from ("
+                "select file_no, place as page_no, case when json_type(element, '$.data') = 'ARRAY' "
+                "then from_json(json_extract(element, '$.data'), '[\"JSON\"]') else [element] end as parts from ("
+                f"{elements})))"
+            )
+        yield _elements("file_no", "place - min(place) over (partition by file_no) + 1", elements, columns, nullable)
+    if not forms:
+        yield _elements("0", "0", "select cast(null as json) as element where false", columns, nullable)
+
+
+def create_pages(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], fields: Mapping[str, str]) -> None:
+    """The table ``pages``: file_no, page_no and the named fields of each page of an API that was saved to a file.
+
+    A file is one page, a list of pages, or pages one after the other; an answer of another kind has nulls.
+    """
+    types = ", ".join(f"{quoted(name)}: '{type_}'" for name, type_ in fields.items())
+    names = ", ".join(_identifier(name) for name in fields)
+    pages = []
+    for file in files:
+        first = head_of(file.path, 64).removeprefix(_BOM).lstrip()[:1]
+        if not first:
+            continue
+        # A compressed page is larger than its file.
+        at_most = max(16 << 20, min(file.path.stat().st_size * (2 if file.compression == "none" else 64), 1 << 30))
+        pages.append(
+            f"select cast({file.number} as integer) as file_no, row_number() over () as page_no, {names} "
+            f"from read_json({listed([str(file.path)])}, columns = {{{types}}}, records = true, "
+            f"format = '{'array' if first == b'[' else 'unstructured'}', "
+            f"compression = '{'uncompressed' if file.compression == 'none' else file.compression}', "
+            f"maximum_object_size = {at_most})"
+        )
+    nothing = ", ".join(f"cast(null as {type_}) as {_identifier(name)}" for name, type_ in fields.items())
+    empty = f"select 0 as file_no, 0 as page_no, {nothing} where false"
+    con.execute(f"create or replace temp table pages as {' union all '.join(pages) or empty}")
+
+
 def elements_of(file: Readable, elements: str, columns: Mapping[str, str], nullable: Sequence[str]) -> str:
     """Records that are JSON values (``element``, ``place``), with the columns of ``create_records``."""
+    return _elements(str(file.number), "place", elements, columns, nullable)
+
+
+def _elements(file_no: str, row: str, elements: str, columns: Mapping[str, str], nullable: Sequence[str]) -> str:
     types = ", ".join(f'{json.dumps(name)}:"{type_}"' for name, type_ in columns.items())
     fields = ", ".join(f"parsed.{_identifier(name)}" for name in columns)
     has = "".join(f", coalesce(json_exists(element, {quoted('$.' + name)}), false) as has_{name}" for name in nullable)
     return (
-        f"select cast({file.number} as integer) as file_no, cast(place as bigint) as source_row, "
+        f"select cast({file_no} as integer) as file_no, cast({row} as bigint) as source_row, "
         "case when json_type(element) is distinct from 'OBJECT' "
         "then 'a JSON ' || lower(coalesce(json_type(element), 'null')) || ', expected an object' end as problem, "
         f"{fields}{has} from (select *, from_json(case when json_type(element) = 'OBJECT' then element end, "
@@ -468,9 +534,12 @@ def _csv_carefully(
     con.register("record_cells", rows)
     con.execute("create or replace temp table kept_cells as select * from record_cells")
     con.unregister("record_cells")
-    documents = [_identifier(name) for name, type_ in columns.items() if type_ == "JSON"]
-    replaced = ", ".join(f"{_as_json(document)} as {document}" for document in documents)
-    return f"select *{f' replace ({replaced})' if documents else ''} from kept_cells"
+    replaced = ", ".join(
+        f"{_as_type(_identifier(name), type_)} as {_identifier(name)}"
+        for name, type_ in columns.items()
+        if type_ != "VARCHAR"
+    )
+    return f"select *{f' replace ({replaced})' if replaced else ''} from kept_cells"
 
 
 def _cells(
@@ -553,6 +622,13 @@ def _text_lines(file: Readable, cut: list[str]) -> Iterator[str]:
             skip = b""
 
 
+def _as_type(text: str, wanted: str) -> str:
+    """A cell's text as its column's type."""
+    if wanted == "VARCHAR":
+        return text
+    return _as_json(text) if wanted == "JSON" else f"from_json({_as_json(text)}, {quoted(json.dumps(wanted))})"
+
+
 def _as_json(text: str) -> str:
     """A text that is no JSON as a JSON string: what is wrong with it is for the source to say, of that record alone."""
     return f"coalesce(try_cast({text} as json), to_json({text}))"
@@ -590,7 +666,7 @@ def _table(
             text = f"strftime(cast({cell} as timestamptz), '%Y-%m-%dT%H:%M:%S.%fZ')"
         else:
             text = f"nullif(cast({cell} as varchar), '')"
-        texts.append(f"{_as_json(text) if wanted == 'JSON' else text} as {cell}")
+        texts.append(f"{_as_type(text, wanted)} as {cell}")
     has = "".join(f", {str(name in found).lower()} as has_{name}" for name in nullable)
     return (
         f"select cast({file.number} as integer) as file_no, cast({row} as bigint) as source_row, "

@@ -73,6 +73,8 @@ _DERIVED: Mapping[str, Mapping[str, str]] = {
     "windows": {"pulled_at": "f.pulled_at"},
 }
 
+# A file has fewer lines than this.
+LINES_APART = 2**32
 _NO_USER = '{"user_id": null, "user_email": null}'
 # No API that bills tokens is older: an instant before it is a clock's zero.
 _FIRST_INSTANT = "timestamptz '2000-01-01 00:00:00+00'"
@@ -98,6 +100,24 @@ _MACROS = (
     "then field || ' is ' || left(text, 40) || ', expected an instant in ISO 8601 such as 2026-11-18T12:00:00Z' end",
     "iso_instant(instant) as strftime(instant, '%Y-%m-%dT%H:%M:%S.%fZ')",
     "hex_id(text) as replace(lower(text), '-', '')",
+    # What databases and languages write for nothing, blanks among it, is nothing.
+    "said(text) as case when lower(trim(text)) not in ('', 'null', 'none', 'undefined') then text end",
+    # Unix seconds as an instant in ISO 8601; any other text as it is.
+    "dated(text) as case when regexp_full_match(text, '[0-9]+(\\.[0-9]+)?([eE]\\+?[0-9]+)?') "
+    "and try_cast(text as decimal(38, 9)) between 100000000 and 99999999999 "
+    "then iso_instant(make_timestamptz(cast(round(try_cast(text as decimal(38, 9)) * 1000000) as bigint))) else text end",
+    # Of a line that holds several records the first has the line as its place; the line can be told of each.
+    f"row_in_line(line, nth) as line + (nth - 1) * {LINES_APART}",
+    # Cells of tables that people download: blanks and the word NULL say nothing, a dollar sign stands before an amount.
+    "plain(text) as nullif(nullif(trim(text), ''), 'NULL')",
+    "money(text) as regexp_replace(plain(text), '^(-?)\\s*\\$\\s*', '\\1')",
+    # ISO 8601 with or without an offset (none is UTC), unix seconds, and the dates of an American table: 4/1/25 is 1 April.
+    "instant_of(text) as case when regexp_full_match(text, '\\d{9,10}(\\.\\d+)?') then to_timestamp(try_cast(text as double)) "
+    "when regexp_full_match(text, '\\d{1,2}/\\d{1,2}/\\d{2}') then cast(try_strptime(text, '%m/%d/%y') as timestamptz) "
+    "when regexp_full_match(text, '\\d{1,2}/\\d{1,2}/\\d{4}') then cast(try_strptime(text, '%m/%d/%Y') as timestamptz) "
+    "else try_cast(text as timestamptz) end",
+    "wrong_date(field, text) as case when text is not null and not coalesce(isfinite(instant_of(text)), false) "
+    "then field || ' is ' || left(text, 40) || ', expected a date such as 2026-11-18' end",
 )
 
 
@@ -257,11 +277,14 @@ class Stager:
                 cast(g.source_row as bigint) as source_row,
                 {", ".join(columns)}"""
         rows = f" from ({query}) as g"
+        # Rows of one record have a key to stand in order by.
+        order = "order by g.file_no, g.source_row" + (", g.key_text" if "key_text" in given else "")
         if len(batch) == 1:
             # Values in place of a join, which would not keep the order of the file.
             select = re.sub(r"\bf\.(\w+)\b", lambda found: self._fact(found[1]), select)
+            rows += f" {order}" if "key_text" in given else ""
         else:
-            rows += " inner join landing_files as f on g.file_no = f.file_no order by g.file_no, g.source_row"
+            rows += f" inner join landing_files as f on g.file_no = f.file_no {order}"
         staged = rows_of(self._con, select + rows)
         self._staged[shape_name] = staged
         self._con.register(f"staging_{shape_name}", staged)
@@ -300,7 +323,9 @@ class Stager:
         if all(file.lines is None for file in files):
             return False
         places = " union all ".join(f"select file_no, source_row from staging_{shape}" for shape in source.queries)
-        rows = self._con.execute(f"select file_no, max(source_row) from ({places}) group by file_no").fetchall()
+        rows = self._con.execute(
+            f"select file_no, max(source_row % {LINES_APART}) from ({places}) group by file_no"
+        ).fetchall()
         last = dict(rows)
         return any(
             last.get(file.number, file.lines_before) != file.lines_before + file.lines
@@ -341,7 +366,11 @@ class Stager:
             for shape in source.queries
             if shape != "windows"
         ]
-        self._con.execute(f"create or replace temp table refused_rows as {' union all '.join(selects)}")
+        # A record that is refused in two shapes is one record.
+        self._con.execute(
+            f"create or replace temp table refused_rows as select * from ({' union all '.join(selects)}) "
+            "qualify row_number() over (partition by file_no, source_row order by fate desc, shape, reason) = 1"
+        )
         # A record in the future is noted on the newest day that could have been.
         self._con.execute(
             "update refused_rows set refused_day_at = least(refused_day_at, (select max(last_day) from landing_files))"
@@ -360,21 +389,34 @@ class Stager:
         ).fetchall()
         for file_no, line, reason in rows:
             if len(counts[file_no].refusals) < REFUSALS_LISTED:
-                counts[file_no].refusals.append({"file": batch[file_no].found.name, "line": line, "reason": reason})
+                found = {"file": batch[file_no].found.name, "line": line % LINES_APART, "reason": reason}
+                counts[file_no].refusals.append(found)
 
     def _count(self, source: Source, counts: Sequence[Counts]) -> None:
-        selects = " union all ".join(
-            f"select file_no, refusal, context, {shapes()[shape].day_of} as record_at from staging_{shape}"
+        rows = " union all ".join(
+            f"select file_no, source_row, refusal, context, {shapes()[shape].day_of} as record_at from staging_{shape}"
             for shape in source.queries
             if shape != "windows"
         )
-        rows = self._con.execute(
+        # A record of a usage report may be several rows: tokens and searches, usage and its charge.
+        several = {"usage", "bills"} & set(source.queries)
+        records = (
+            f"""select file_no, source_row, min(refusal) as refusal,
+                case when count(context) = count(*) then min(context) end as context,
+                min(record_at) filter (where refusal is null and context is null) as first_at,
+                max(record_at) filter (where refusal is null and context is null) as last_at
+            from ({rows}) group by file_no, source_row"""
+            if several
+            else f"""select file_no, refusal, context,
+                case when refusal is null and context is null then record_at end as first_at, first_at as last_at
+            from ({rows})"""
+        )
+        found_rows = self._con.execute(
             f"""select file_no, count(*), count(refusal), count(context) filter (where refusal is null),
-                min(record_at) filter (where refusal is null and context is null),
-                max(record_at) filter (where refusal is null and context is null)
-            from ({selects}) group by file_no"""
+                min(first_at), max(last_at)
+            from ({records}) group by file_no"""
         ).fetchall()
-        for file_no, *found in rows:
+        for file_no, *found in found_rows:
             counts[file_no].add(*found)
 
 
@@ -418,15 +460,18 @@ def _create_name_macros(
 ) -> None:
     """Look-ups by name in a record's metadata and tags, for sources whose names are free.
 
-    ``named`` is such a look-up: {names, texts}, names in lower case, the entry that wins first. ``dimension_of(named, dimension)``
+    ``named`` is such a look-up: {names, texts}, names in lower case, the entry that wins first (names.sql makes them).
+    ``text_named(named, name)`` gives a text whole, ``value_named`` its first 200 characters, ``dimension_of(named, dimension)``
     gives a dimension that every call has, ``kept_of(named)`` the attributes and ``kept_tags(tags)`` the tags kept by name.
     """
-    con.execute(paths.SELLERS.read_text(encoding="utf-8"))
+    for written in (paths.SELLERS, paths.NAMES):
+        con.execute(written.read_text(encoding="utf-8"))
     keys = ", ".join(f"{quoted(name)}: {listed([key.lower() for key in of])}" for name, of in dimension_keys.items())
     kept = f"cast({listed(keep)} as varchar[])"
     folded = f"cast({listed([name.lower() for name in keep])} as varchar[])"
     for macro in (
-        "value_named(named, name) as left(nullif(trim(named.texts[list_position(named.names, name)]), ''), 200)",
+        "text_named(named, name) as nullif(trim(named.texts[list_position(named.names, name)]), '')",
+        "value_named(named, name) as left(text_named(named, name), 200)",
         f"keys_of_dimension(dimension) as (map {{{keys}}})[dimension]"
         if keys
         else "keys_of_dimension(dimension) as null",

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines import reference
 from pipelines.books import open_books
 from pipelines.paths import DataRoot
 from pipelines.reading import ReadReport
@@ -811,6 +812,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Books:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(case.landed)
     with open_books(root) as opened:
+        reference.refresh(opened.con, root, opened.lake)
         report = opened.read_landing(now=NOW)
         for name in FATES_OF_RECORDS:
             build(opened.con, opened.lake, opened.planner, opened.plan(name))

@@ -252,12 +252,19 @@ def test_the_clock_stops_for_a_partition_that_is_over(house: House) -> None:
     assert [str(row[1]) for row in house.rows("mart_asleep_weekly")] == ["1.00", "2.00"]
 
 
-def test_a_week_has_what_lies_around_it(house: House) -> None:
-    """Monday's calls may be Sunday's elsewhere: a weekly table that reads a day around has the week before, if only empty."""
-    house.add("mart_spend_weekly", weekly("reads_around: 1 day\n"))
+@pytest.mark.parametrize(("zone", "weeks"), [("UTC", ["2026-11-09"]), ("America/Lima", ["2026-11-02", "2026-11-09"])])
+def test_a_week_of_another_time_zone_has_what_lies_around_it(house: House, zone: str, weeks: list[str]) -> None:
+    """Monday's first calls are Sunday's in Lima: of the week before, which has no other."""
+    house.root.settings.parent.mkdir(parents=True, exist_ok=True)
+    house.root.settings.write_text(f'reporting_time_zone = "{zone}"\n', encoding="utf-8")
+    reference.refresh(house.con, house.root, house.lake)
+    local = "date_trunc('week', cast(usage_date as timestamptz) at time zone reporting_time_zone)::date"
+    query = f"select {local}, sum(spent_usd)::decimal(38,2) from ledger_calls cross join ref_reporting group by 1"
+    house.add("mart_spend_weekly", weekly("reads_around: 1 day\n", query))
     house.calls("2026-11-09", "1.00")
 
-    assert house.run()["mart_spend_weekly"].partitions == ["2026-11-02", "2026-11-09"]
+    assert house.run()["mart_spend_weekly"].partitions == weeks
+    assert [str(row[0]) for row in house.rows("mart_spend_weekly")] == weeks[:1]
 
 
 def test_a_partition_whose_input_is_gone_is_taken_away(house: House) -> None:

@@ -104,6 +104,21 @@ def overlap(left: Rate, right: Rate) -> bool:
     )
 
 
+def common(rate: Rate, other: Rate) -> Rate | None:
+    """A rate cut to the part of its box that lies in another's, None where they do not meet."""
+    if not overlap(rate, other):
+        return None
+    return rate._replace(
+        effective_from=max(rate.effective_from, other.effective_from),
+        effective_to=min(rate.effective_to, other.effective_to),
+        ctx_min_tokens=max(rate.ctx_min_tokens, other.ctx_min_tokens),
+        ctx_max_tokens=min(rate.ctx_max_tokens, other.ctx_max_tokens),
+        window_from_s=max(rate.window_from_s, other.window_from_s),
+        window_to_s=min(rate.window_to_s, other.window_to_s),
+        weekday_mask=rate.weekday_mask & other.weekday_mask,
+    )
+
+
 def without(rate: Rate, taken: Rate) -> Iterator[Rate]:
     """What is left of a rate once another one has taken its box: disjoint pieces, none if it took all."""
     if not overlap(rate, taken):

@@ -6,10 +6,13 @@ of the relation ``records``.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import importlib
+import io
 import json
 import re
+import struct
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipelines import paths, usage
 from pipelines.contract import CONTRACT_VERSION, shapes
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from pipelines.landing import FileVersion
 
 _FIRST_RECORDS = 2_000
+_NAME = re.compile(r'"(\w+)"\s*:')
 _USAGE_STEPS = re.compile(r"/\* usage_steps: (?P<records>\w+), (?P<api>\w+), (?P<usage>\w+) \*/")
 
 # Folders that an export itself makes inside its delivery; they never name an account (BOOKS: files and time).
@@ -100,7 +106,7 @@ class Source:
         content = hashlib.sha256(str(CONTRACT_VERSION).encode())
         usage = sorted(path for path in paths.USAGE.iterdir() if path.suffix in (".py", ".sql"))
         own = sorted(path for path in self.folder.iterdir() if path.suffix in (".py", ".sql"))
-        for path in [*own, *usage, paths.SELLERS]:
+        for path in [*own, *usage, paths.SELLERS, paths.NAMES]:
             content.update(path.name.encode() + path.read_bytes())
         return content.hexdigest()[:16]
 
@@ -151,6 +157,64 @@ def recognise_rows(head: bytes, rows: RowFormat, what: str) -> str:
     return layout
 
 
+def first_fields(head: bytes, layout: str) -> list[set[str]]:
+    """The fields of the first records of a file of rows, or of its header; of records longer than ``head`` all names in it."""
+    if layout == "parquet":
+        try:
+            # The bytes that end a Parquet file: the length of what names its columns, and its mark.
+            names = pq.read_schema(pa.BufferReader(head + struct.pack("<I", len(head) - 4) + b"PAR1")).names
+        except (OSError, pa.ArrowException) as error:
+            raise Unreadable("not a Parquet file that can be read") from error
+        return [set(names)]
+    text = head.decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
+    if layout == "csv":
+        return [{cell.strip() for cell in next(csv.reader(io.StringIO(text, newline="")), [])}]
+    found = []
+    for line in text.split("\n")[:50] if layout == "jsonl" else []:
+        with suppress(ValueError):
+            found += _records_in(json.loads(line))
+    if not found:
+        with suppress(ValueError):
+            found = _records_in(json.JSONDecoder().raw_decode(text)[0])
+    return found or [set(_NAME.findall(text))]
+
+
+def _records_in(value: object) -> list[set[str]]:
+    if isinstance(value, dict) and isinstance(value.get("data"), list):
+        value = value["data"]
+    values = value if isinstance(value, list) else [value]
+    return [set(record) for record in values[:50] if isinstance(record, dict) and record]
+
+
+def recognise_versions(head: bytes, versions: Mapping[str, Collection[str]], what: str) -> Recognised:
+    """Of a tool whose files are rows in several versions: the first version all of whose telling fields a first record has.
+
+    JSON Lines, arrays, records over several lines, pages of an API (their records in ``data``), CSV and Parquet. Raises
+    Unreadable for an error answer, and for records of another tool, naming what was found and the known versions. A file
+    without a record is of the version ``empty``.
+    """
+    text = head.decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
+    layout = layout_of(head)
+    if re.match(r'\{\s*"(data|error|detail)"\s*:', text):
+        if not re.match(r'\{\s*"data"\s*:\s*\[', text) and not re.search(r'"data"\s*:\s*\[', text):
+            raise Unreadable("an error answer of the API, expected a page with data; pull it again")
+        layout = "pages"
+    elif layout == "json" or text.startswith("["):
+        layout = "array"
+    if not text.strip() or re.fullmatch(r'\[\s*\]\s*|\{\s*"data"\s*:\s*\[\s*\].*', text, re.DOTALL):
+        return Recognised("empty", "jsonl" if not text.strip() else layout)
+    found = first_fields(head, layout)
+    for version, telling in versions.items():
+        if any(set(telling) <= fields for fields in found):
+            return Recognised(version, layout)
+    known = "; ".join(f"{version} with {', '.join(telling)}" for version, telling in versions.items())
+    names = ", ".join(sorted(found[0])[:12])[:200]
+    is_header = layout in ("csv", "parquet")
+    raise Unreadable(
+        f"{'a header' if is_header else 'records'} with {names or 'no field'}, expected {what}. Known are {known}"
+    )
+
+
 @cache
 def sources() -> Mapping[str, Source]:
     """Every source by name: the folders below ``pipelines/sources`` that hold a ``source.py``."""
@@ -162,4 +226,15 @@ def sources() -> Mapping[str, Source]:
     return found
 
 
-__all__ = ["EXPORT_FOLDERS", "Readable", "Recognised", "RowFormat", "Source", "Unreadable", "recognise_rows", "sources"]
+__all__ = [
+    "EXPORT_FOLDERS",
+    "Readable",
+    "Recognised",
+    "RowFormat",
+    "Source",
+    "Unreadable",
+    "first_fields",
+    "recognise_rows",
+    "recognise_versions",
+    "sources",
+]

@@ -26,6 +26,15 @@ create or replace temp macro seller_of(named, model, address) as coalesce(
         when lower(named) in ('x_ai', 'x-ai') then 'xai'
         when lower(named) in ('together_ai', 'togetherai') then 'together'
         when lower(named) in ('fireworks_ai') then 'fireworks'
+        -- As gateways call them.
+        when lower(named) in ('azure_text', 'azure-ai') then 'azure'
+        when lower(named) like 'vertex\_ai%' escape '\' then 'vertex'
+        when lower(named) in ('text-completion-openai') then 'openai'
+        when lower(named) in ('cohere_chat') then 'cohere'
+        when lower(named) in ('mistral-ai', 'codestral', 'text-completion-codestral') then 'mistral'
+        when lower(named) in ('together-ai', 'fireworks-ai', 'perplexity-ai') then replace(lower(named), '-ai', '')
+        when lower(named) = 'x' then 'xai'
+        when lower(named) in ('ollama_chat', 'hosted_vllm', 'llamafile', 'lmstudio', 'xinference', 'triton') then 'self'
         when lower(named) in ('ollama', 'vllm', 'llama.cpp', 'huggingface_tgi', 'lm_studio') then 'self'
         -- The AI SDK names an API with the seller: openai.responses, anthropic.messages.
         when lower(named) similar to '(openai|anthropic|groq|mistral|deepseek|cohere|xai|perplexity)\..*' then split_part(lower(named), '.', 1)

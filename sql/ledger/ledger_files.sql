@@ -54,7 +54,8 @@ sentences as (
         case
             when reason = 'superseded pull' or fate = 'not_billable'
                 then case when records > 1 then cast(records as varchar) || ' x ' else '' end || cast(usage_date as varchar) || ': ' || reason
-            else 'line ' || cast(first_source_row as varchar) || ': ' || reason
+            -- Of a line that holds several records, further ones are counted in steps of 2^32.
+            else 'line ' || cast(first_source_row % 4294967296 as varchar) || ': ' || reason
                 || case when records > 1 then ' (' || cast(records as varchar) || ' records)' else '' end
         end as sentence,
         row_number() over (

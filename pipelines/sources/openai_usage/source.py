@@ -8,8 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.engine import listed
-from pipelines.records import Readable, head_of, layout_of
+from pipelines.records import Readable, create_pages, layout_of
 from pipelines.sources import Recognised, Source, Unreadable
 
 _ENDPOINT = re.compile(r"organization\.(usage\.[a-z_]+|costs)\.result")
@@ -39,22 +38,7 @@ def recognise(name: str, head: bytes) -> Recognised:
 
 def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
     """``records``: one row a result, and one for each bucket without results."""
-    pages = []
-    for file in files:
-        first = head_of(file.path).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
-        if not first:
-            continue
-        form = "array" if first == b"[" else "unstructured"
-        # A compressed page is larger than its file.
-        at_most = max(16 << 20, min(file.path.stat().st_size * (2 if file.compression == "none" else 64), 1 << 30))
-        pages.append(
-            f"select {file.number} as file_no, row_number() over () as page_no, data "
-            f"from read_json({listed([str(file.path)])}, columns = {{data: 'JSON'}}, records = true, format = '{form}', "
-            f"compression = '{'uncompressed' if file.compression == 'none' else file.compression}', "
-            f"maximum_object_size = {at_most})"
-        )
-    empty = "select 0 as file_no, 0 as page_no, cast('[]' as json) as data where false"
-    con.execute(f"create or replace temp table pages as {' union all '.join(pages) or empty}")
+    create_pages(con, files, {"data": "JSON"})
     names = ", ".join(f"({file.number}, '{_endpoint_in(file.path.name)}')" for file in files)
     con.execute(
         f"create or replace temp table page_files as select * from (values {names}) as named (file_no, endpoint_of_name)"
