@@ -403,6 +403,48 @@ def diff_prices(
     _print_changes(found, 0, as_json=as_json)
 
 
+@prices.command("reprice")
+def reprice_calls(
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="The book as it was known on this day. Default: as it is known now.")
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option("--card", help="A file of prices (columns of reference/prices.csv) above all others.")
+    ] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="Only calls from this day on.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Only calls before this day.")] = None,
+    by: Annotated[
+        str, typer.Option("--by", help="Columns to add up by: usage_date, provider, model, feature.")
+    ] = "provider,model",
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the calls would cost with another book. The ledger stays as it is."""
+    from pipelines.planner import Span
+    from pipelines.prices.reprice import reprice, summed
+
+    known = ("usage_date", "provider", "model", "feature")
+    columns = [name.strip() for name in by.split(",")]
+    if unknown := sorted(set(columns) - set(known)):
+        raise typer.BadParameter(f"{', '.join(unknown)}, expected some of {', '.join(known)}", param_hint="--by")
+    data = DataRoot(root.resolve() if root else default_root())
+    try:
+        found = reprice(
+            data,
+            known_at=_instant(as_of, "--as-of") if as_of else None,
+            rate_card=card,
+            window=Span(_day(from_, "--from"), _day(to, "--to")),
+        )
+    except ValueError as error:
+        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED) from None
+    rows = summed(found, columns)
+    if as_json:
+        print(json.dumps(rows, default=_plain, indent=2))
+    else:
+        _print_table(_console(), rows, "No calls.")
+
+
 # ---- run
 def _run(
     data: DataRoot,

@@ -293,25 +293,34 @@ class Planner:
 
 
 def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
-    # Where a row stands in which file decides ties only; its place must not wake a partition by itself.
-    texts = rows.select(
-        pl.concat_str(pl.exclude("reference_row", "reference_file").cast(pl.String).fill_null("\x00"), separator="\x1f")
-    )
-    lines = texts.to_series().to_list()
     validity = next(((a, b) for a, b in _VALIDITY if a in rows.columns and b in rows.columns), None)
+    # Where a price began before a span, or ends after it, decides nothing in it: a cut elsewhere must not wake it.
+    is_clipped = validity == _VALIDITY[1]
+    # Where a row stands in which file decides ties only; its place must not wake a partition by itself.
+    left_out = ["reference_row", "reference_file", *(validity if validity and is_clipped else ())]
+    texts = rows.select(pl.concat_str(pl.exclude(left_out).cast(pl.String).fill_null("\x00"), separator="\x1f"))
+    lines = texts.to_series().to_list()
     if validity is None:
         whole = digest(sorted(lines))
         return lambda span: whole
+    values = list(zip(rows[validity[0]].to_list(), rows[validity[1]].to_list(), strict=True))
     starts = [value or date.min for value in rows[validity[0]].cast(pl.Date).to_list()]
     ends = [_day_after(value) for value in rows[validity[1]].to_list()]
-    edges = sorted({*starts, *ends})
+    edges = sorted({*starts, *ends, *(_day_after(value) for value, _ in values if value is not None)})
     seen: dict[tuple[int, int], str] = {}
 
     def in_force(span: Span) -> str:
         first, end = span.first or date.min, span.end or date.max
         segment = (bisect_right(edges, first), bisect_left(edges, end))
         if segment not in seen:
-            kept = [line for line, a, b in zip(lines, starts, ends, strict=True) if a < end and b > first]
+            kept = []
+            for line, a, b, (start, stop) in zip(lines, starts, ends, values, strict=True):
+                if a < end and b > first:
+                    if is_clipped and start is not None and _day_after(start) > first:
+                        line = f"{line}\x1ffrom {start}"
+                    if is_clipped and stop is not None and stop.date() < end:
+                        line = f"{line}\x1fto {stop}"
+                    kept.append(line)
             seen[segment] = digest(sorted(kept))
         return seen[segment]
 

@@ -447,7 +447,7 @@ def current_frame(root: DataRoot, name: str) -> tuple[pl.DataFrame, list[Problem
         problems += wrong
         if not wrong:
             rows = _merge(table, rows, more, problems)
-    return _frame(table, rows), problems
+    return frame_of_rows(table, rows), problems
 
 
 def _shown(root: DataRoot, table: ReferenceTable) -> list[tuple[Path, str]]:
@@ -456,7 +456,8 @@ def _shown(root: DataRoot, table: ReferenceTable) -> list[tuple[Path, str]]:
     return [(path, name) for path, name in zip(_files(root, table), names, strict=True) if path.is_file()]
 
 
-def _frame(table: ReferenceTable, rows: Sequence[dict[str, object]]) -> pl.DataFrame:
+def frame_of_rows(table: ReferenceTable, rows: Sequence[dict[str, object]], first_row: int = 1) -> pl.DataFrame:
+    """Rows as ``read`` gives them, as a frame of the table's types."""
     schema = {field.name: _TYPES[field.kind] for field in table.fields}
     schema |= {
         "why": pl.String(),
@@ -465,7 +466,7 @@ def _frame(table: ReferenceTable, rows: Sequence[dict[str, object]]) -> pl.DataF
         "reference_row": pl.Int64(),
     }
     return pl.DataFrame(
-        [{**row, "reference_row": number} for number, row in enumerate(rows, 1)],
+        [{**row, "reference_row": number} for number, row in enumerate(rows, first_row)],
         schema=schema,
         orient="row",
         strict=False,

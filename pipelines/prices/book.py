@@ -18,7 +18,18 @@ import polars as pl
 
 from pipelines.prices.checks import doubts, name_of, overlaps
 from pipelines.prices.package import AMBIGUOUS_NAMES, Name, read_package
-from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Key, Rate, overlap, without
+from pipelines.prices.rates import (
+    BEGINNING,
+    CONTEXT_END,
+    DAY_END_S,
+    EVERY_DAY,
+    OPEN_END,
+    Key,
+    Rate,
+    common,
+    overlap,
+    without,
+)
 
 PATTERN_KINDS = ("exact", "prefix", "regex")
 
@@ -188,7 +199,10 @@ def _rate_of(row: dict[str, Any]) -> tuple[str, Rate]:
 def _layered(
     below: Iterable[Rate], rows: Sequence[tuple[str, Rate]], problems: list[str]
 ) -> tuple[list[Rate], list[Rate]]:
-    """Rates in force, and rows that a later equal row has superseded. The rates in force are disjoint within a key."""
+    """Rates in force, and what of others a row that became known later has superseded.
+
+    The rates in force are disjoint within a key.
+    """
     books: dict[Key, list[tuple[str, Rate]]] = defaultdict(list)
     for rate in below:
         books[rate.key].append(("package", rate))
@@ -211,6 +225,14 @@ def _layered(
                 )
             elif other.unit_price != rate.unit_price:
                 differing[rate.provider, rate.model_id, layer, other_layer].add(rate.unit)
+            taken = common(other, rate)
+            # What was believed before stays readable: a book as of an earlier day is still whole.
+            if (
+                taken is not None
+                and taken.known_at < rate.known_at
+                and (taken.price_id, taken.box) != (rate.price_id, rate.box)
+            ):
+                superseded.append(taken._replace(superseded_at=rate.known_at))
             competing += [(other_layer, piece) for piece in without(other, rate)]
         books[rate.key] = [*competing, (layer, rate)]
     problems += [

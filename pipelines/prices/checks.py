@@ -39,14 +39,16 @@ def name_of(key: Sequence[Any]) -> str:
 
 
 def overlaps(rates: Iterable[Rate]) -> Iterator[tuple[Rate, Rate]]:
-    """Pairs of one key whose boxes share an instant, a context length, a time of day and a weekday."""
+    """Pairs of one key whose boxes share an instant, a context length, a time of day and a weekday, and that were
+    believed at one time."""
     for found in _by_key(rates).values():
         ordered = sorted(found, key=lambda rate: rate.effective_from)
         for place, left in enumerate(ordered):
             for right in ordered[place + 1 :]:
                 if right.effective_from >= left.effective_to:
                     break
-                if overlap(left, right):
+                believed = left.known_at < right.superseded_at and right.known_at < left.superseded_at
+                if believed and overlap(left, right):
                     yield left, right
 
 

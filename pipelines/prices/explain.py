@@ -48,8 +48,11 @@ def explain(root: DataRoot, request: str) -> dict[str, Any]:
             con,
             """select price_id, unit, unit_price, per_units, currency, service_tier, processing, region_class, ctx_min_tokens,
                 effective_from, effective_to, confidence, source_ref
-            from ref_price_book where list_contains(?::varchar[], price_id) order by unit""",
-            [cost.get("price_ids") or []],
+            from ref_price_book
+            where list_contains(?::varchar[], price_id) and effective_from <= ? and effective_to > ?
+                and superseded_at = timestamptz '9999-12-31 00:00:00+00'
+            order by unit""",
+            [cost.get("price_ids") or [], call["started_at"], call["started_at"]],
         )
         return {
             "request_key": key,

@@ -317,6 +317,8 @@ def _add_model(
                         rates.append(whole._replace(confidence="assumed"))
                     else:
                         rates += _marked(whole, period.is_dated, package.published)
+    if seller == "mistral":
+        rates += _cached_at_a_tenth(rates)
     if not is_taken_over:
         rates += _tier_rates(package, listed_by, model, periods, where, rounded, rate)
     if is_taken_over:
@@ -348,6 +350,22 @@ def _marked(rate: Rate, is_dated: bool, published: datetime) -> list[Rate]:
     if rate.effective_to <= published:
         return [rate._replace(confidence="assumed")]
     return [rate._replace(effective_to=published, confidence="assumed"), rate._replace(effective_from=published)]
+
+
+def _cached_at_a_tenth(rates: list[Rate]) -> list[Rate]:
+    """Mistral bills cached input at a tenth of the input for all its models; the package lists it for some."""
+    if any(rate.unit == "cache_read" for rate in rates):
+        return []
+    return [
+        rate._replace(
+            unit="cache_read",
+            unit_price=(rate.unit_price / 10).quantize(PLACES),
+            confidence="derived" if rate.confidence == "published" else rate.confidence,
+            source_ref=f"{rate.source_ref}, cached input at a tenth of the input",
+        )
+        for rate in rates
+        if rate.unit == "input"
+    ]
 
 
 def _dearer(rate: Rate, region_class: str, what_for: str) -> Rate:

@@ -63,7 +63,7 @@ def rates_of(table: pl.DataFrame, known_at: datetime | None = None) -> list[Rate
     believed = pl.col("superseded_at") == OPEN_END
     if known_at is not None:
         believed = (pl.col("known_at") <= known_at) & (pl.col("superseded_at") > known_at)
-    rows = table.filter(believed).select(Rate._fields)
+    rows = table.filter(believed).rename({"price_id": "part_of"}).select(Rate._fields)
     return [Rate(*row) for row in rows.iter_rows()]
 
 

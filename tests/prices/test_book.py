@@ -66,14 +66,33 @@ def test_the_same_input_gives_the_same_book() -> None:
     assert first.version != book_of([price(unit_price="3")]).version
 
 
-def test_a_price_id_is_unique_and_survives_the_end_of_its_price() -> None:
-    """A price that gets an end is the same statement: the days it priced must keep their bytes."""
+def test_a_price_id_survives_the_end_of_its_price_and_a_cut() -> None:
+    """A price that gets an end, or that another one interrupts, is the same statement: its days must keep their bytes."""
     [open_ended] = own(book_of([price()]))
     [ended] = own(book_of([price(effective_to="2027-01-01")]))
-    ids = book_of([price()]).tables["ref_price_book"]["price_id"]
+    user = price(known_at="2026-01-01", reference_file="reference/prices.csv")
+    offer = user | {"unit_price": "1", "effective_from": "2026-03-01", "effective_to": "2026-04-01"}
+    ours = price(known_at="2026-01-01", reference_file="data/shipped/prices.csv")
+    before, during, after = (
+        next(row for row in own(book_of([ours, offer])) if row["effective_from"] == at(f"{day}T00:00:00Z"))
+        for day in ("2026-01-01", "2026-03-01", "2026-04-01")
+    )
 
-    assert open_ended["price_id"] == ended["price_id"]
-    assert ids.n_unique() == len(ids)
+    assert open_ended["price_id"] == ended["price_id"] == before["price_id"] == after["price_id"] != during["price_id"]
+
+
+def test_a_row_is_known_by_its_id_its_box_and_when_it_was_believed(book: Book) -> None:
+    names = [
+        "price_id",
+        "effective_from",
+        "ctx_min_tokens",
+        "window_from_s",
+        "weekday_mask",
+        "known_at",
+        "superseded_at",
+    ]
+
+    assert book.tables["ref_price_book"].select(names).is_duplicated().sum() == 0
 
 
 def test_no_condition_is_null(book: Book) -> None:

@@ -11,6 +11,7 @@ from conftest import at
 from pipelines.prices.book import Book
 from pipelines.prices.checks import doubts, gaps, overlaps
 from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Rate
+from pipelines.prices.sync import rates_of
 
 
 def rate(**given: Any) -> Rate:
@@ -62,9 +63,7 @@ def test_boxes_overlap_only_where_every_condition_meets(
 
 
 def test_no_rate_of_the_book_overlaps_another(book: Book) -> None:
-    rows = book.tables["ref_price_book"].to_dicts()
-
-    assert not list(overlaps(Rate(**{name: row[name] for name in Rate._fields}) for row in rows))
+    assert not list(overlaps(rates_of(book.tables["ref_price_book"])))
 
 
 def test_a_gap_in_time_context_or_week_is_found() -> None:
@@ -81,8 +80,7 @@ def test_a_gap_in_time_context_or_week_is_found() -> None:
 
 def test_standard_prices_of_the_book_have_no_gap_in_the_day_or_week(book: Book) -> None:
     """What is left are context ranges for which no list states a tier's price."""
-    rows = book.tables["ref_price_book"].to_dicts()
-    found = list(gaps(Rate(**{name: row[name] for name in Rate._fields}) for row in rows))
+    found = list(gaps(rates_of(book.tables["ref_price_book"])))
 
     assert found
     assert all(gap.reason.startswith("no list states a price") for gap in found)
