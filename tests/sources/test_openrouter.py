@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipelines.sources.openrouter.source import GENERATIONS
+from pipelines.usage import classes
 from tests.sources.books import ReadBooks, read_files
 
 EXAMPLES = Path("../shared/formats/examples/openrouter")
@@ -175,6 +176,16 @@ def test_a_source_without_documentation_is_read_only_as_it_was_seen(books):
     assert (found["provider"], found["input_uncached_tokens"], found["cache_read_tokens"]) == ("groq", 4, 6)
     assert books.fates("groq/a.json") == {"records": 2, "booked": 1, "quarantined": 1}
     assert "the unknown fields n_thought_tokens_total" in books.reasons("groq_new/a.json")
+
+
+def test_audio_of_mistral_is_counted_in_seconds():
+    """Its export is the usage object of a call: 40 prompt tokens and 12 seconds."""
+    found = classes(
+        "mistral.chat",
+        json.dumps({"prompt_tokens": 40, "completion_tokens": 2, "total_tokens": 42, "prompt_audio_seconds": 12}),
+    )
+
+    assert (found["input_uncached_tokens"], found["extra_units"]) == (40, {"audio_seconds": Decimal(12)})
 
 
 @pytest.mark.parametrize(

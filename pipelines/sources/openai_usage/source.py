@@ -134,7 +134,7 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
         f"create or replace temp table batch_files as select * from (values {batches}) as named (file_no, batch_of_name)"
     )
     con.execute(f"create or replace temp view dashboard_results as {_DASHBOARD}")
-    con.execute(f"create or replace temp view batch_records as {_BATCHES}")
+    con.execute(f"create or replace temp table batch_records as {_BATCHES}")
     con.execute(f"create or replace temp table page_records as {_RECORDS}")
     con.execute("create or replace temp view records as select * from page_records")
 
