@@ -767,7 +767,10 @@ PAGES = [
         },
     ),
     tokens(
-        "a_csv_of_the_dashboard_is_refused_whole", "start_time,end_time\n1,2\n", 1, at(None, "not JSON; expected pages")
+        "a_csv_with_an_unknown_header_is_refused_whole",
+        "start_time,end_time\n1,2\n",
+        1,
+        at(None, "a header of start_time, end_time, which is none of the known ones (dashboard_cost: start_time"),
     ),
 ]
 CASES = [*APP_LOG, *TABLES, *PACKED, *OTHER_ROWS, *PAGES]

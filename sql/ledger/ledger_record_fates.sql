@@ -35,6 +35,8 @@ with requests as (
         case
             when d.source_row is not null then d.reason || ' of ' || d.source_row_id
             when not coalesce(m.is_counted, true) then 'same call in ' || m.counted_source
+            -- A batch has the tokens of its lines.
+            when s.row_kind = 'context' and s.provider_total_tokens is not null then 'batch_total'
             when not coalesce(l.is_billable_leaf, s.is_billable_leaf) then coalesce(l.row_kind, s.row_kind)
             else ''
         end as reason,

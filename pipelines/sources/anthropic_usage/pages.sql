@@ -28,6 +28,11 @@ opened as (
         end as fault,
         coalesce(item ->> '$.starting_at', item ->> '$.date') as starts,
         item ->> '$.ending_at' as ends,
+        coalesce(json_exists(item, '$.model_breakdown'), false) as is_developer,
+        case when is_developer then from_json(
+            item,
+            '{"organization_id":"VARCHAR", "customer_type":"VARCHAR", "actor":{"type":"VARCHAR", "email_address":"VARCHAR", "api_key_name":"VARCHAR"}}'
+        ) end as developer,
     from items
 ),
 
@@ -37,7 +42,8 @@ results as (
         page_no,
         item_no,
         refreshed_at,
-        item,
+        is_developer,
+        developer,
         starts,
         ends,
         fault,
@@ -51,7 +57,8 @@ results as (
         page_no,
         0 as item_no,
         null as refreshed_at,
-        null as item,
+        false as is_developer,
+        null as developer,
         null as starts,
         null as ends,
         'page ' || page_no || ' has no list of data; pull it again' as fault,
@@ -77,8 +84,6 @@ parsed as (
             "product":"VARCHAR", "slack_channel_id":"VARCHAR", "claude_tag_category":"VARCHAR", "claude_tag_user_id":"VARCHAR",
             "tokens":{"input":"VARCHAR", "output":"VARCHAR", "cache_read":"VARCHAR", "cache_creation":"VARCHAR"}
         }') as r,
-        from_json(item, '{"organization_id":"VARCHAR", "customer_type":"VARCHAR", "actor":{"type":"VARCHAR", "email_address":"VARCHAR", "api_key_name":"VARCHAR"}}')
-            as developer,
     from results
 ),
 
@@ -86,7 +91,7 @@ named as (
     select
         *,
         case
-            when json_exists(item, '$.model_breakdown') then 'claude_code'
+            when is_developer then 'claude_code'
             when json_exists(part, '$.amount') then 'costs'
             when part is not null then 'usage'
         end as own_endpoint,
@@ -154,18 +159,14 @@ select
         when n.own_endpoint = 'claude_code' and n.developer.customer_type is distinct from 'subscription' then 'context (also in the usage report)'
     end as context,
     n.starts,
-    case when n.own_endpoint = 'claude_code' then null else n.ends end as ends,
-    n.own_endpoint = 'claude_code' or json_exists(n.item, '$.model_breakdown') as is_day,
+    case when not n.is_developer then n.ends end as ends,
+    n.is_developer as is_day,
     -- Who the user is stands in its own column, pseudonymised.
-    case
-        when n.part is null then null
-        when json_exists(n.item, '$.model_breakdown')
-            then json_merge_patch(n.part, json_object('date', n.starts, 'customer_type', n.developer.customer_type))
-        else json_merge_patch(
-            case when json_exists(n.item, '$.results') then n.part else json_merge_patch(n.item, '{"group": {"actor": null, "claude_tag_user_id": null}}') end,
-            '{"account_id": null, "actor": null, "claude_tag_user_id": null}'
-        )
-    end as raw,
+    json_merge_patch(
+        n.part,
+        '{"account_id": null, "actor": null, "claude_tag_user_id": null}',
+        case when n.is_developer then json_object('date', n.starts, 'customer_type', n.developer.customer_type) else '{}' end
+    ) as raw,
     coalesce(n.r.uncached_input_tokens, n.r.tokens.input) as uncached_tokens,
     coalesce(n.r.cache_read_input_tokens, n.r.tokens.cache_read) as cache_read,
     n.r.cache_creation.ephemeral_5m_input_tokens as cache_write_5m,
