@@ -71,7 +71,8 @@ evaluations as (
         line,
         before + row_number() over (partition by file_no, line order by nth, event_no) as nth,
         found.span.traceId as trace_id,
-        found.span.spanId as span_id,
+        -- What is said of the top span is said of the trace.
+        case when nullif(found.span.parentSpanId, '') is not null then found.span.spanId end as span_id,
         event.timeUnixNano as scored_at,
         event.attributes as event_attributes,
     from (
