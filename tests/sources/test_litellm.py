@@ -74,7 +74,7 @@ ROWS = [
     })),
     row("pictures among the cached", usage(1000, 10, prompt_tokens_details={"text_tokens": 500, "image_tokens": 500, "cached_tokens": 800})),
     row("pictures beside the cached", usage(1000, 10, prompt_tokens_details={"text_tokens": 100, "image_tokens": 300, "cached_tokens": 600})),
-    row("gemini", usage(262_960, 1744, **{"prompt_tokens_details": {"cached_tokens": 257_955}})),
+    row("gemini", usage(262_960, 1744, prompt_tokens_details={"cached_tokens": 257_955})),
     row("implicit cache", usage(500, 10, prompt_tokens_details={"cached_tokens": None})),
     row("no lifetime", usage(1000, 10, cache_creation_input_tokens=400)),
     row("aider", usage(17_111, 10, cache_read_input_tokens=17_000, cache_creation_input_tokens=102,
