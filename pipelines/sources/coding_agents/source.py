@@ -38,14 +38,12 @@ def recognise(name: str, head: bytes) -> Recognised:
             record = json.loads(line)
             if isinstance(record, dict) and (found := _tool_of(record)):
                 return Recognised(found, "jsonl")
-    found = set(_KEY.findall(text))
-    if layout_of(head) == "jsonl" and {"sessionId", "type"} <= found:
+    keys = set(_KEY.findall(text))
+    if layout_of(head) == "jsonl" and {"sessionId", "type"} <= keys:
         return Recognised("claude_code", "jsonl")
-    if layout_of(head) == "jsonl" and {"payload", "type"} <= found:
+    if layout_of(head) == "jsonl" and {"payload", "type"} <= keys:
         return Recognised("codex", "jsonl")
-    raise Unreadable(
-        f"a file with {', '.join(sorted(found)[:12])[:200] or 'no fields'}, {_EXPECTED}, one record a line"
-    )
+    raise Unreadable(f"a file with {', '.join(sorted(keys)[:12])[:200] or 'no fields'}, {_EXPECTED}, one record a line")
 
 
 def _tool_of(record: dict[str, object]) -> str:
