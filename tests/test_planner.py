@@ -239,7 +239,9 @@ def test_the_clock_stops_for_a_partition_that_is_over(house: House) -> None:
     def now(at: str) -> dict[str, list[str]]:
         target = house.root.partition("ledger_clock", None, None)
         rows = f"select timestamptz '{at}' as now_at"
-        house.lake.put(house.lake.write(house.con, rows, target, "by hand", "1"), target, "ledger_clock", None)
+        house.lake.put(
+            house.lake.write([rows_of(house.con, rows)], target, "by hand", "1"), target, "ledger_clock", None
+        )
         built = house.run("mart_awake_weekly", "mart_asleep_weekly")
         assert house.rows("mart_awake_weekly") == house.rows("mart_asleep_weekly")
         return {name: each.partitions for name, each in built.items()}

@@ -77,17 +77,17 @@ def test_files_dropped_into_landing_are_booked_and_the_week_is_published_with_no
     last_week = start_of("week", datetime.now(UTC).date()) - timedelta(days=7)
     day = f"{last_week + timedelta(days=2)}T10:00:00Z"
     land_calls(root, "a.jsonl", call(1, day), call(2, day))
+    root.settings.write_text('weekly_schedule = "* * * * *"\n', encoding="utf-8")
     books.run(root)
     export = root.showback_export(last_week)
     assert calls_published(export) == 2
     for path in export.iterdir():
         path.unlink()
-    root.settings.write_text('weekly_schedule = "* * * * *"\n', encoding="utf-8")
 
     with daemon(root, log) as process:
         wait_for(lambda: succeeded(instance, "dagster/schedule_name", "weekly"), process, log)
         land_calls(root, "b.jsonl", call(3, day))
+        wait_for(lambda: calls_published(export) == 3, process, log)
         wait_for(lambda: succeeded(instance, "dagster/sensor_name", "rebuild"), process, log)
 
     assert succeeded(instance, "dagster/sensor_name", "landing")
-    assert calls_published(export) == 3

@@ -159,12 +159,12 @@ def test_folders_branches_and_texts_are_kept_only_by_name(root):
     """Traps 11 and 12."""
     root.path.mkdir(parents=True)
     (root.path / "settings.toml").write_text('keep_attributes = ["gitBranch"]\n')
-    land(root, "ada/s.jsonl", said(1, cwd="/home/ada", gitBranch="feature-x"))
+    land(root, "ada/s.jsonl", said(1, cwd="/srv/ada", gitBranch="feature-x"))
 
     assert read(root) == []
     [row] = rows(root, "ledger_requests")
     assert dict(row["attributes"]) == {"gitBranch": "feature-x"}
-    assert "/home/ada" not in str(row)
+    assert "/srv/ada" not in str(row)
 
 
 def test_counts_that_go_up_are_differenced(root):
