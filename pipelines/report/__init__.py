@@ -72,10 +72,14 @@ def publish(
     written = []
     for week in weeks:
         path = root.report(week)
-        mark = f"{_MARK}{_made_from(lake, week, results)} -->"
+        own = [result for result in results if _concerns(result.partition, week)]
+        mark = f"{_MARK}{_made_from(lake, week, own)} -->"
         if not _begins_with(path, mark):
-            replace_text(path, f"{mark}\n{render(figures(con, lake, week, results))}")
-            written.append(root.relative(path))
+            page = render(figures(con, lake, week, own))
+            # A month may have changed in another of its weeks.
+            is_new = not path.is_file() or path.read_text(encoding="utf-8").partition("\n")[2] != page
+            replace_text(path, f"{mark}\n{page}")
+            written += [root.relative(path)] * is_new
     for path in sorted(root.report(date.min).parent.glob("*.html")):
         if path.stem not in {week.isoformat() for week in weeks}:
             path.unlink()
@@ -184,6 +188,15 @@ def _parts_of(lake: Lake, table: str, week: date) -> list[Part]:
         if part.start is not None
         and (part.start in wanted if wanted is not None else start_of(grain, first) <= part.start <= last)
     ]
+
+
+def _concerns(partition: str, week: date) -> bool:
+    """Whether a partition, named by its first day, holds rows of a week: a day of it, the week, its months, or all there is."""
+    if partition == "all":
+        return True
+    start = date.fromisoformat(partition)
+    months = {start_of("month", week), start_of("month", week + WEEK - timedelta(days=1))}
+    return week <= start < week + WEEK or start in months
 
 
 def _made_from(lake: Lake, week: date, results: Sequence[CheckResult]) -> str:
