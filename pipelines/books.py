@@ -26,6 +26,7 @@ from pipelines.prices.version import source_version
 from pipelines.reading import Reader, ReadReport
 from pipelines.reference import Problem
 from pipelines.report import publish as publish_pages
+from pipelines.report import source_text
 from pipelines.runner import Built, build, check_partitions, label
 from pipelines.settings import Settings
 from pipelines.settings import load as load_settings
@@ -150,8 +151,20 @@ class Books:
         views.refresh(self.root, self.lake, self.models)
         if problems or checks.worst(self.results) == "failed":
             return []
+        tables = sorted(name for name in self.models if name.startswith("mart_"))
+        state = digest(
+            [
+                source_text(),
+                *(f"{part.path} {part.content_hash}" for table in tables for part in self.lake.parts(table)),
+                *sorted(f"{r.table}|{r.partition}|{r.check}|{r.status}" for r in self.results),
+            ]
+        )
+        if exports.is_published(self.root, state):
+            return []
         weeks, written = exports.publish(self.con, self.root, self.lake)
-        return written + publish_pages(self.con, self.root, self.lake, self.results, weeks=weeks)
+        written += publish_pages(self.con, self.root, self.lake, self.results, weeks=weeks)
+        exports.note_published(self.root, state)
+        return written
 
     # ---- parts of steps
     def _reader(self, now: datetime | None = None) -> Reader:

@@ -52,6 +52,25 @@ def publish(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> tuple
     return [week for week, *_ in weeks], written
 
 
+def is_published(root: DataRoot, state: str) -> bool:
+    """Whether what lies in exports/ was published from the state given, and is all there."""
+    try:
+        known = json.loads((root.exports / ".published.json").read_text(encoding="utf-8"))
+        return bool(known["state"] == _noted(state)) and all((root.path / name).is_file() for name in known["files"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def note_published(root: DataRoot, state: str) -> None:
+    """Note from what exports/ was published, so that a run without news need not write it to compare."""
+    files = [root.relative(path) for path in sorted(root.exports.rglob("*")) if path.is_file() and path.name[0] != "."]
+    replace_text(root.exports / ".published.json", json.dumps({"state": _noted(state), "files": files}) + "\n")
+
+
+def _noted(state: str) -> str:
+    return hashlib.sha256("|".join([SCHEMA_VERSION, *SHOWBACK_V1, state]).encode()).hexdigest()
+
+
 def _state(con: duckdb.DuckDBPyConnection, week: date, least: str) -> str:
     """A week is final when all its rows are."""
     provisional = one_row(con, f"select count(*) from {TABLE} where week_start_date = ? and state <> 'final'", [week])[

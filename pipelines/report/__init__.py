@@ -114,6 +114,12 @@ def figures(con: duckdb.DuckDBPyConnection, lake: Lake, week: date, results: Seq
     }
 
 
+def source_text() -> str:
+    """What decides how a page looks: it is written again where that changes."""
+    written = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".j2"))
+    return "".join(path.read_text(encoding="utf-8") for path in written)
+
+
 def render(content: Mapping[str, Any]) -> str:
     """The page as HTML: no script, nothing from anywhere else."""
     environment = jinja2.Environment(
@@ -202,8 +208,7 @@ def _concerns(partition: str, week: date) -> bool:
 def _made_from(lake: Lake, week: date, results: Sequence[CheckResult]) -> str:
     lines = [part.content_hash for table in (SHOWBACK, QUALITY, *WEEKLY) for part in _parts_of(lake, table, week)]
     lines += sorted(f"{r.table}|{r.partition}|{r.check}" for r in results if r.status != "passed")
-    template = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".j2"))
-    return digest([*lines, str(len(results)), *(path.read_text(encoding="utf-8") for path in template)])
+    return digest([*lines, str(len(results)), source_text()])
 
 
 def _begins_with(path: Path, mark: str) -> bool:
