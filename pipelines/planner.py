@@ -180,9 +180,15 @@ class Planner:
 
     def files(self, table: str, span: Span) -> list[Part]:
         """The files of a table whose partitions overlap a span."""
+        parts = self._lake.parts(table)
+        if not parts or parts[0].start is None:
+            return parts
+        # They stand in order, and none is longer than a month: of years of days only those near the span are looked at.
+        first = bisect_left(parts, span.first - timedelta(days=31), key=_start_of) if span.first else 0
+        end = bisect_left(parts, span.end, key=_start_of) if span.end else len(parts)
         return [
             part
-            for part in self._lake.parts(table)
+            for part in parts[first:end]
             if part.start is None or span.overlaps(part.start, self._end(table, part.start))
         ]
 
@@ -290,6 +296,10 @@ class Planner:
         if key not in self._references:
             self._references[key] = _rows_in_force(pl.read_parquet(self._lake.absolute(part)))
         return self._references[key](span)
+
+
+def _start_of(part: Part) -> date:
+    return part.start or date.min
 
 
 def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
