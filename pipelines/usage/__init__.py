@@ -118,7 +118,15 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
 
     They are temporary: they live and die with the connection, whatever database it is on.
     """
-    macros = (_COUNT_PROBLEM, _MODALITY_TOKENS, _LIFETIME_TOKENS, _CACHED_LEFT_OUT, _THOUGHT_LEFT_OUT, _shape_macro())
+    macros = (
+        _COUNT_PROBLEM,
+        _MODALITY_TOKENS,
+        _TOKENS_OF_MODALITY,
+        _LIFETIME_TOKENS,
+        _CACHED_LEFT_OUT,
+        _THOUGHT_LEFT_OUT,
+        _shape_macro(),
+    )
     for statement in macros:
         connection.execute(statement)
 
@@ -259,6 +267,15 @@ create or replace temp macro modality_tokens(details, modalities) as
         list_transform(
             list_filter(details, lambda usage_part: list_contains(modalities, upper(usage_part.modality))),
             lambda usage_part: usage_part.tokenCount
+        )
+    )
+"""
+_TOKENS_OF_MODALITY = """
+create or replace temp macro tokens_of_modality(details, modalities) as
+    list_sum(
+        list_transform(
+            list_filter(details, lambda usage_part: list_contains(modalities, upper(usage_part.modality))),
+            lambda usage_part: usage_part.tokens
         )
     )
 """
@@ -418,7 +435,7 @@ def _classed() -> str:
     every = ", ".join(f"usage_parts.{name}" for name in TOKEN_CLASS_NAMES)
     negative = f"coalesce(least({every}) < 0, false)"
     class_sum = " + ".join(f"coalesce(usage_parts.{name}, 0)" for name in TOKEN_CLASS_NAMES)
-    nothing = f"coalesce({every}) is null"
+    nothing = f"(coalesce({every}) is null and coalesce(cardinality(usage_parts.extra_units), 0) = 0)"
     mismatch = f"coalesce({class_sum} <> usage_parts.provider_total_tokens, false)"
     # Added to a count, this nulls it in a record with a problem; the rest nulls negative counts. Branches cost more.
     nulled = "case when usage_problem is null then cast(0 as double) end"

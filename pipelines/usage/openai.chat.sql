@@ -6,11 +6,11 @@ about: >-
   top level cached_tokens (Together), num_cached_tokens (Mistral), prompt_cache_hit_tokens
   (DeepSeek), prompt_token_details (OpenAI Assistants, Writer). OpenRouter's web searches are billed
   apiece, Mistral's audio input by the second. The lifetime of a cache write is not said.
-apis: [openai.chat, azure.chat, groq.chat, mistral.chat, deepseek.chat, together.chat,
+apis: [openai.chat, openai.completions, azure.chat, groq.chat, mistral.chat, deepseek.chat, together.chat,
   cerebras.chat, fireworks.chat, openrouter.chat]
 recognised_by:
   all: [prompt_tokens, completion_tokens]
-  none: [num_sources_used, cache_creation_input_tokens, cache_read_input_tokens]
+  none: [num_sources_used, cache_creation_input_tokens, cache_read_input_tokens, search_context_size]
 basis: inclusive
 fields:
   prompt_tokens: count

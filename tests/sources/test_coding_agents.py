@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipelines import landing, reference
+from pipelines import reference
 from pipelines.books import open_books
 from pipelines.paths import DataRoot
 from pipelines.runner import build
@@ -253,12 +253,15 @@ def test_a_session_in_pieces_counts_as_a_whole(root, monkeypatch, size, fault):
     made += [event(n, counts(100 * n, 10 * n, 7 * n, n)) for n in range(1, 40)]
     made += ['{"type": "event_msg", "payload": {'] if fault else []
     made += [event(n, counts(100 * n, 10 * n, 7 * n, n)) for n in range(40, 60)]
-    monkeypatch.setattr(landing, "PIECE_BYTES", size, raising=False)
-    monkeypatch.setattr("pipelines.records.PIECE_BYTES", size)
+    for module in ("pipelines.landing", "pipelines.records"):
+        monkeypatch.setattr(f"{module}.PIECE_BYTES", size)
+        monkeypatch.setattr(f"{module}._BLOCK_BYTES", size)
     land(root, "ada/r.jsonl", *made)
 
     warnings = read(root, ())
 
+    pieces = {path.stem for path in root.lake.rglob("staged_requests/**/*.parquet")}
+    assert len(pieces) > 1
     assert len(warnings) == fault
     found = rows(root, "staged_requests", "started_at")
     assert [tokens(row) for row in found] == [(90, 10, 6, 1)] * 59

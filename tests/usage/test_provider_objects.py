@@ -17,17 +17,25 @@ from pipelines.contract import INPUT_CLASSES, OUTPUT_CLASSES
 OBJECTS = Path(__file__).parents[3] / "shared" / "data" / "provider_usage" / "usage_blocks.jsonl.gz"
 # The first part that an address contains decides.
 APIS = {
-    "/interactions": None,
-    "/cachedContents": None,
+    "/interactions": "gemini.interactions",
+    "/cachedContents": "gemini.cachedContents",
+    "/guardrail": "bedrock.guardrail",
+    "/model/anthropic.": "bedrock.anthropic",
+    # What another model answers to InvokeModel is told by its keys.
     "/invoke": None,
+    "inference-profile": None,
     "/converse": "bedrock.converse",
     "cohere.com": "cohere.chat",
-    "voyageai.com": None,
+    "voyageai.com": "voyage.embeddings",
     "mbedContent": "gemini.embedContent",
     "/embeddings": "openai.embeddings",
     "enerateContent": "gemini.generateContent",
+    # Addresses that were cut.
+    "gemini-2.5-flash:gene": "gemini.generateContent",
+    "googleapis.com": "gemini.generateContent",
     "/responses": "openai.responses",
     "api.anthropic.com": "anthropic.messages",
+    "/completions": "openai.chat",
     "/chat": "openai.chat",
     "/runs": "openai.chat",
 }
@@ -37,14 +45,13 @@ pytestmark = pytest.mark.skipif(not OBJECTS.exists(), reason="the providers' obj
 
 @pytest.fixture(scope="module")
 def read() -> list[tuple[dict[str, Any], str, dict[str, Any]]]:
-    """Each object of a shape that we know: as sent, its shape, and what became of it."""
+    """Each object as sent, its shape, and what became of it."""
     with gzip.open(OBJECTS, "rt", encoding="utf-8") as file:
         records = [json.loads(line) for line in file]
     known = []
     for record in records:
-        api = next((api for part, api in APIS.items() if part in record["uri"]), None)
-        if api is not None:
-            known.append((api, record["usage"]))
+        api = next(api for part, api in APIS.items() if part in record["uri"])
+        known.append((api, record["usage"]))
     with duckdb.connect() as connection:
         usage.register(connection)
         steps = usage.usage_steps("records", api="api", usage="usage")
@@ -61,6 +68,11 @@ def read() -> list[tuple[dict[str, Any], str, dict[str, Any]]]:
             {"api": [api for api, _ in known], "usage": [json.dumps(said) for _, said in known]},
         ).fetchall()
     return [(said, shape, classed) for (_, said), (shape, classed) in zip(known, rows, strict=True)]
+
+
+def test_every_object_is_of_a_known_shape(read: list[tuple[dict[str, Any], str, dict[str, Any]]]) -> None:
+    assert len(read) == 1_248
+    assert [(said, shape) for said, shape, _ in read if shape in (None, "ambiguous", "unknown")] == []
 
 
 def test_no_object_is_refused(read: list[tuple[dict[str, Any], str, dict[str, Any]]]) -> None:

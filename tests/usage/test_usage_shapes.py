@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -407,6 +408,140 @@ def test_bedrock_lifetimes_are_used_only_where_they_sum_to_the_writes() -> None:
     }
     assert tokens(part) == {"input_uncached": 4299, "cache_read": 35574, "cache_write": 17787, "output_text": 631}
     assert (whole["usage_flags"], part["usage_flags"]) == ([], ["split_mismatch"])
+
+
+def test_embeddings_and_rerank_have_one_side() -> None:
+    """All of it is input; a rerank has no tokens at all, and is not missing."""
+    assert tokens(classed("voyage.embeddings", {"total_tokens": 3})) == {"input_uncached": 3}
+    assert tokens(classed("cohere.embed", {"billed_units": {"input_tokens": 9}})) == {"input_uncached": 9}
+    found = classed("cohere.rerank", {"billed_units": {"search_units": 2}})
+    assert (tokens(found), found["extra_units"], found["usage_quality"]) == ({}, {"search_units": 2}, "reported")
+
+
+def test_a_gemini_cache_made_by_hand_is_written_input() -> None:
+    assert tokens(classed("gemini.cachedContents", {"totalTokenCount": 3512})) == {"cache_write": 3512}
+
+
+def test_gemini_interactions_have_thoughts_and_tool_prompts_on_top() -> None:
+    """9 + 258 = 267 in; 267 + 3 + 57 = 327."""
+    given = {
+        "total_tokens": 327,
+        "total_input_tokens": 267,
+        "input_tokens_by_modality": [{"modality": "text", "tokens": 9}, {"modality": "image", "tokens": 258}],
+        "total_cached_tokens": 0,
+        "total_output_tokens": 3,
+        "total_tool_use_tokens": 0,
+        "total_thought_tokens": 57,
+    }
+
+    found = classed(None, given)
+
+    assert (found["usage_shape"], found["usage_flags"]) == ("gemini.interactions", [])
+    assert tokens(found) == {
+        "input_uncached": 9,
+        "input_image": 258,
+        "input_other": 0,
+        "cache_read": 0,
+        "output_text": 3,
+        "output_reasoning": 57,
+    }
+
+
+def test_guardrails_are_units_by_policy() -> None:
+    found = classed(
+        None,
+        {
+            "topicPolicyUnits": 1,
+            "contentPolicyUnits": 2,
+            "wordPolicyUnits": 3,
+            "sensitiveInformationPolicyFreeUnits": 4,
+        },
+    )
+
+    assert found["extra_units"] == {"guardrail_topic": 1, "guardrail_content": 2}
+    assert (tokens(found), found["usage_quality"], found["usage_flags"]) == ({}, "reported", [])
+
+
+def test_invoke_model_counts_by_the_model_or_by_the_metrics() -> None:
+    for counted in (
+        {"inputTextTokenCount": 10, "results": [{"tokenCount": 3}, {"tokenCount": 4}]},
+        {"prompt_token_count": 10, "generation_token_count": 7},
+        {"inputTokenCount": 10, "outputTokenCount": 7},
+    ):
+        assert tokens(classed("bedrock.invokeModel", counted)) == {"input_uncached": 10, "output_text": 7}
+
+
+def test_realtime_splits_audio_out_of_input_cache_and_output() -> None:
+    """127 = 27 text + 100 audio; of 64 cached ones 40 are audio: 127 - 64 - 60 = 3."""
+    given = {
+        "input_tokens": 127,
+        "output_tokens": 50,
+        "total_tokens": 177,
+        "input_token_details": {
+            "text_tokens": 27,
+            "audio_tokens": 100,
+            "cached_tokens": 64,
+            "cached_tokens_details": {"text_tokens": 24, "audio_tokens": 40},
+        },
+        "output_token_details": {"text_tokens": 20, "audio_tokens": 30},
+    }
+
+    found = classed("openai.realtime", given)
+
+    assert tokens(found) == {
+        "input_uncached": 3,
+        "input_audio": 60,
+        "cache_read": 24,
+        "cache_read_audio": 40,
+        "output_text": 20,
+        "output_audio": 30,
+    }
+    assert found["usage_flags"] == []
+
+
+def test_transcription_by_time_is_seconds() -> None:
+    found = classed("openai.audio", {"type": "duration", "seconds": 9.5})
+
+    assert (found["extra_units"], tokens(found), found["usage_quality"]) == (
+        {"seconds": Decimal("9.5")},
+        {},
+        "reported",
+    )
+
+
+def test_a_picture_is_image_output() -> None:
+    given = {
+        "input_tokens": 50,
+        "output_tokens": 4160,
+        "total_tokens": 4210,
+        "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+    }
+
+    assert tokens(classed("openai.images", given)) == {"input_uncached": 10, "input_image": 40, "output_image": 4160}
+
+
+def test_perplexity_has_reasoning_and_citations_outside() -> None:
+    """PRICING 2.2: 33 + 7163 is the total, 193,944 reasoning and 20,016 citation tokens come on top."""
+    given = {
+        "prompt_tokens": 33,
+        "completion_tokens": 7163,
+        "total_tokens": 7196,
+        "reasoning_tokens": 193944,
+        "citation_tokens": 20016,
+        "num_search_queries": 18,
+        "search_context_size": "low",
+    }
+
+    found = classed(None, given)
+
+    assert tokens(found) == {
+        "input_uncached": 33,
+        "input_other": 20016,
+        "output_text": 7163,
+        "output_reasoning": 193944,
+    }
+    assert (found["usage_shape"], found["usage_flags"]) == ("perplexity.chat", [])
+    assert found["extra_units"] == {"search_queries": 18, "request_search_low": 1}
 
 
 def test_cohere_bills_its_billed_units() -> None:
