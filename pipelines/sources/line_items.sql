@@ -4,14 +4,12 @@
 -- model is spelled as the seller's API spells it, where it follows a rule; token_type is null where the text is not understood:
 -- such a line keeps its text and its money. unit and tokens_per_unit stand where the text fixes the unit of the quantity.
 
--- An instant as bills write it: ISO 8601, its forms with a blank, 11/18/2026 and 4/1/25 (month first), 20261118. Naive is UTC.
-create or replace temp macro bill_instant(text) as case
-    when regexp_matches(text, '^\d{4}-\d{2}') then try_cast(regexp_replace(text, ' UTC$', '+00') as timestamptz)
-    when regexp_matches(text, '^\d{1,2}/\d{1,2}/\d{4}$') then timezone('UTC', try_strptime(text, '%m/%d/%Y'))
-    when regexp_matches(text, '^\d{1,2}/\d{1,2}/\d{2}$') then timezone('UTC', try_strptime(text, '%m/%d/%y'))
-    when regexp_matches(text, '^\d{1,2}/\d{1,2}/\d{4} ') then timezone('UTC', try_strptime(text, ['%m/%d/%Y %H:%M:%S', '%m/%d/%Y %H:%M']))
-    when regexp_matches(text, '^20\d{6}$') then timezone('UTC', try_strptime(text, '%Y%m%d'))
-end;
+-- An instant as bills write it: what instant_of reads, 11/18/2026 13:00 (month first), 20261118. Naive is UTC.
+create or replace temp macro bill_instant(text) as coalesce(
+    instant_of(text),
+    case when regexp_matches(text, '^\d{1,2}/\d{1,2}/\d{4} ') then timezone('UTC', try_strptime(text, ['%m/%d/%Y %H:%M:%S', '%m/%d/%Y %H:%M'])) end,
+    case when regexp_matches(text, '^20\d{6}$') then timezone('UTC', try_strptime(text, '%Y%m%d')) end
+);
 create or replace temp macro wrong_bill_instant(field, text) as case
     when text is not null and not coalesce(isfinite(bill_instant(text)), false)
         then field || ' is ' || left(text, 40) || ', expected an instant such as 2026-11-18T12:00:00Z or a date such as 11/18/2026'
