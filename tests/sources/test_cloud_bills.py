@@ -129,24 +129,29 @@ def bill(source: str, *changes: Row) -> str:
 
 
 class Landing:
-    """A data root that files land in; reading it gives the rows that were staged and the fates."""
+    """A data root that files land in. Reading stages their rows; the tables of the ledger are built when they are asked for."""
 
     def __init__(self, path: Path) -> None:
         self.root = DataRoot(path)
         self.warnings: list[str] = []
+        self._built: set[str] = set()
 
     def land(self, source: str, name: str, content: str | bytes) -> None:
         path = self.root.landing / source / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
-    def read(self, *more: str) -> Landing:
+    def read(self) -> Landing:
         with open_books(self.root) as opened:
-            opened.refresh_references()
             self.warnings = opened.read_landing(now=NOW).warnings
-            for name in (*FATES, *more):
-                build(opened.con, opened.lake, opened.planner, opened.plan(name))
         return self
+
+    def _build(self, *names: str) -> None:
+        if not self._built.issuperset(names):
+            with open_books(self.root) as opened:
+                for name in names:
+                    build(opened.con, opened.lake, opened.planner, opened.plan(name))
+            self._built.update(names)
 
     def rows(self, name: str, order: str = "all") -> list[dict[str, Any]]:
         if not list(self.root.table(name).rglob("*.parquet")):
@@ -165,18 +170,36 @@ class Landing:
     def requests(self) -> list[dict[str, Any]]:
         return self.rows("staged_requests", "source_file, source_row")
 
+    def files(self) -> list[dict[str, Any]]:
+        self._build(*FATES)
+        return self.rows("ledger_files", "path")
+
     def fates(self) -> list[tuple[int, int, int, int, int]]:
         """(records, booked, duplicate, not billable, quarantined) of each file by path."""
         names = ("records", "booked", "duplicate", "not_billable", "quarantined")
-        return [tuple(row[name] for name in names) for row in self.rows("ledger_files", "path")]  # type: ignore[misc]
+        return [tuple(row[name] for name in names) for row in self.files()]  # type: ignore[misc]
+
+    def counted(self) -> list[dict[str, Any]]:
+        """The lines that count."""
+        self._build("ledger_pulls", "ledger_models", "ledger_bills")
+        return self.rows("ledger_bills")
 
     def booked(self) -> Decimal:
-        """What the lines sum to that count."""
-        return sum((row["billed_amount"] for row in self.rows("ledger_bills")), Decimal(0))
+        return sum((row["billed_amount"] for row in self.counted()), Decimal(0))
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with its reference tables and price book, to be copied."""
+    root = DataRoot(tmp_path_factory.mktemp("references"))
+    with open_books(root) as opened:
+        opened.refresh_references()
+    return root.path
 
 
 @pytest.fixture
-def landing(tmp_path: Path) -> Landing:
+def landing(tmp_path: Path, references: Path) -> Landing:
+    shutil.copytree(references, tmp_path / "books")
     return Landing(tmp_path / "books")
 
 
@@ -317,7 +340,7 @@ def test_identical_lines_are_kept_each(landing, source):
     """F15: 3 x 1.5 = 4.5, under three keys."""
     landing.land(source, "a/bill", bill(source, {}, {}, {}))
 
-    found = landing.read("ledger_models", "ledger_bills").bills()
+    found = landing.read().bills()
 
     assert len({row["cost_key"] for row in found}) == 3
     assert landing.booked() == Decimal("4.5")
@@ -331,7 +354,7 @@ def test_a_month_that_is_loaded_again_is_replaced(landing, source):
     landing.land(source, "a/x.pulled-20261101T000000Z", bill(source, {}, {}))
     landing.land(source, "a/y.pulled-20261102T000000Z", bill(source, {money: 1.25}))
 
-    landing.read("ledger_models", "ledger_bills")
+    landing.read()
 
     assert landing.booked() == Decimal("1.25")
     assert landing.fates() == [(2, 0, 2, 0, 0), (1, 1, 0, 0, 0)]
@@ -346,7 +369,7 @@ def test_the_files_of_one_delivery_count_together(landing, source):
             name = f"a/export-{part:05d}.pulled-202611{day}T000000Z.txt"
             landing.land(source, name, bill(source, {money: amount}))
 
-    landing.read("ledger_models", "ledger_bills")
+    landing.read()
 
     assert landing.booked() == Decimal(7)
     assert [fate[1] for fate in landing.fates()] == [0, 1, 0, 1]
@@ -500,7 +523,7 @@ def test_lines_of_other_services_are_no_part_of_the_bill(landing, source):
     landing.read()
 
     assert landing.fates() == [(2, 1, 0, 1, 0)]
-    assert "other_service" in one(landing.rows("ledger_files"))["reasons"]
+    assert "other_service" in one(landing.files())["reasons"]
 
 
 @EVERY_BILL
@@ -553,7 +576,7 @@ def test_a_version_is_told_from_the_header(landing):
     }.items():
         landing.land("focus", f"{version}/bill", table(row))
 
-    found = landing.read().rows("ledger_files", "path")
+    found = landing.read().files()
 
     assert [row["schema_version"] for row in found] == [
         f"focus_{version}" for version in ("1.0", "1.1", "1.2", "1.3", "1.4")
@@ -604,7 +627,7 @@ def test_a_charge_and_its_allocated_parts_are_counted_once(landing):
     landing.land("focus", "whole/bill", table({**FOCUS, "BilledCost": "3"}, *({**FOCUS, **part} for part in parts)))
     landing.land("focus", "parts/bill", table(*({**FOCUS, **part} for part in parts)))
 
-    landing.read("ledger_models", "ledger_bills")
+    landing.read()
 
     assert landing.fates() == [(2, 2, 0, 0, 0), (3, 1, 0, 2, 0)]
     assert landing.booked() == Decimal(6)
@@ -621,7 +644,7 @@ def test_credits_bought_and_spent_are_not_added(landing):
     }
     landing.land("focus", "a/bill", table({**FOCUS, **bought}, {**FOCUS, **spent}))
 
-    found = landing.read("ledger_models", "ledger_bills").bills()
+    found = landing.read().bills()
 
     assert landing.booked() == Decimal(200000)
     use = one([row for row in found if row["charge_category"] == "Usage"])
@@ -635,7 +658,7 @@ def test_credits_bought_and_spent_are_not_added(landing):
 def test_a_correction_is_a_line_of_its_own(landing):
     landing.land("focus", "a/bill", table(FOCUS, {**FOCUS, "ChargeClass": "Correction", "BilledCost": "-0.5"}))
 
-    landing.read("ledger_models", "ledger_bills")
+    landing.read()
 
     assert [row["is_correction"] for row in landing.bills()] == [False, True]
     assert landing.booked() == Decimal(1)
@@ -649,7 +672,7 @@ def test_a_charge_outside_of_its_period_belongs_to_the_pull_of_its_period(landin
     landing.land("focus", "a/nov.pulled-20261110T000000Z.csv", late)
     landing.land("focus", "a/nov.pulled-20261120T000000Z.csv", late + "\n")
 
-    landing.read("ledger_models", "ledger_bills")
+    landing.read()
 
     assert landing.booked() == Decimal(1)
 
@@ -697,7 +720,7 @@ def test_a_marketplace_line_is_found_by_its_usage_type(landing):
         ),
     )
 
-    found = one(landing.read("ledger_models", "ledger_bills").rows("ledger_bills"))
+    found = one(landing.read().counted())
 
     assert (found["metered_tokens"], found["billed_amount"], found["token_type"]) == (26450, Decimal("0.1"), "input")
     assert found["list_amount"] is None
@@ -806,7 +829,7 @@ def test_an_amortised_export_stands_back_behind_the_actual_one(landing):
     landing.land("azure_openai", "a/other.pulled-20261105T000000Z.csv", table(amortised))
     landing.land("azure_openai", "b/other.csv", table(amortised))
 
-    landing.read("ledger_models", "ledger_bills")
+    landing.read()
 
     assert landing.fates() == [(1, 1, 0, 0, 0), (1, 0, 1, 0, 0), (1, 1, 0, 0, 0)]
     assert landing.booked() == Decimal("10.5")
@@ -884,10 +907,10 @@ def test_credits_are_lines_of_their_own(landing):
     row = {"cost": 100.0, "credits": credits, "currency": "INR", "currency_conversion_rate": 0.012}
     landing.land("google_vertex", "a/bill", bill("google_vertex", row))
 
-    landing.read("ledger_models", "ledger_bills")
+    landing.read()
 
     assert landing.booked() == Decimal(85)
-    assert [found["billed_usd"] for found in landing.rows("ledger_bills")] == [None] * 3
+    assert [found["billed_usd"] for found in landing.counted()] == [None] * 3
     assert landing.fates() == [(1, 1, 0, 0, 0)]
 
 
@@ -902,10 +925,10 @@ def test_the_month_of_the_invoice_is_kept_beside_that_of_the_use(landing):
     }
     landing.land("google_vertex", "a/nov.pulled-20261102T000000Z", bill("google_vertex", late))
 
-    landing.read("ledger_models", "ledger_bills")
+    landing.read()
 
     assert landing.booked() == Decimal(3)
-    assert {row["invoice_month"] for row in landing.rows("ledger_bills")} == {"2026-10", "2026-11"}
+    assert {row["invoice_month"] for row in landing.counted()} == {"2026-10", "2026-11"}
 
 
 def test_a_token_sku_counts_tokens_whatever_its_unit_is_called(landing):
