@@ -19,7 +19,7 @@ from pipelines.records import PIECE_BYTES
 from pipelines.sources import EXPORT_FOLDERS
 
 TABLE = "staged_files"
-_PULLED = re.compile(r"\.pulled-(\d{8}T\d{6})Z(?=\.)")
+_PULLED = re.compile(r"\.pulled-(\d{8}T\d{6})Z(?=\.|\Z)")
 _DATED = re.compile(r"\d{4}(-?\d{2}){0,2}")
 _BLOCK_BYTES = 1 << 20
 
