@@ -113,7 +113,7 @@ class Books:
             remark
             for source in sources().values()
             if source.remarks is not None
-            for remark in source.remarks([version for version in live if version.source == source.name])
+            for remark in source.remarks([one for one in live if one.source == source.name], self.root.path)
         ]
 
     def news(self) -> list[str]:

@@ -10,7 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pipelines.planner import Span
 
 EXIT_FAILED, EXIT_USAGE, EXIT_CHECK_FAILED = 1, 2, 3
+# Lines of a table that a terminal shows where there may be thousands; --json gives all.
+MOST_LINES = 40
 
 app = typer.Typer(
     name="tokenbooks",
@@ -35,6 +37,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+prices = typer.Typer(
+    help="Look up prices, check the book, and see what another list would change.", no_args_is_help=True
+)
+app.add_typer(prices, name="prices")
 Root = Annotated[
     Path | None,
     typer.Option("--root", help="The data root. Default: $TOKENBOOKS_DATA, else data/ of the checkout, else ./data."),
@@ -188,6 +194,255 @@ def sql(
                 raise typer.Exit(EXIT_FAILED) from None
             return
         _shell(con, format_)
+
+
+@app.command()
+def explain(
+    request: Annotated[
+        str, typer.Argument(help="A call: its request_key, or an id that its source or provider gave it.")
+    ],
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one cost from the provider's usage object to dollars: classes, rates and their sources, owner, invoice."""
+    from pipelines.prices.explain import NotOneRequest
+    from pipelines.prices.explain import explain as explained
+
+    data = DataRoot(root.resolve() if root else default_root())
+    try:
+        content = explained(data, request)
+    except NotOneRequest as error:
+        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED) from None
+    if as_json:
+        print(json.dumps(content, default=_plain, indent=2))
+    else:
+        _print_explanation(content)
+
+
+# ---- prices
+@prices.command("show")
+def show_prices(
+    model: Annotated[str, typer.Argument(help="A model, by any name that a call may have.")],
+    provider: Annotated[str | None, typer.Option("--provider", help="Only this seller.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="An instant such as 2026-11-02T14:00Z, or a day. Default: now.")
+    ] = None,
+    tier: Annotated[str, typer.Option("--tier", help="standard, batch, flex, priority, fast, or all.")] = "standard",
+    region: Annotated[str | None, typer.Option("--region", help="Only this region class (global, us, eu ...).")] = None,
+    history: Annotated[bool, typer.Option("--history", help="All prices, not only those of the instant.")] = False,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a model costs at an instant: every rate with its source."""
+    from pipelines.prices import lookup
+
+    instant = _instant(at, "--at")
+    book, problems = lookup.current_book(DataRoot(root.resolve() if root else default_root()))
+    for problem in problems:
+        Console(stderr=True).print(str(problem), markup=False, highlight=False, soft_wrap=True)
+    rows: list[dict[str, Any]] = []
+    for meaning in lookup.models_of(book, model, instant, [provider] if provider else ()).to_dicts():
+        table = book.tables["ref_price_book"].filter(
+            (pl_column("provider") == meaning["provider"]) & (pl_column("model_id") == meaning["model_canonical"])
+        )
+        if not history:
+            table = lookup.in_force(table, instant)
+        if tier != "all":
+            processing = "batch" if tier == "batch" else "sync"
+            service_tier = "standard" if tier == "batch" else tier
+            table = table.filter((pl_column("service_tier") == service_tier) & (pl_column("processing") == processing))
+        if said_region := region or meaning["region_class"]:
+            table = table.filter(pl_column("region_class") == said_region)
+        rows += lookup.shown(table)
+    if as_json:
+        print(json.dumps(rows, default=_plain, indent=2))
+    elif rows:
+        _print_table(_console(), [{name: row[name] for name in row if name != "price_id"} for row in rows], "")
+    if not rows:
+        similar = lookup.similar_names(book, model, [provider] if provider else ())
+        nearest = f" Nearest known: {', '.join(repr(name) for name in similar)}." if similar else ""
+        Console(stderr=True).print(
+            f"No price for {model!r}{f' at {provider}' if provider else ''} ({tier}) at {instant:%Y-%m-%dT%H:%MZ}.{nearest} "
+            "Add rows to reference/prices.csv, or an alias to reference/model_aliases.csv if it goes by another name.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(EXIT_FAILED)
+
+
+@prices.command("check")
+def check_prices(root: Root = None, as_json: AsJson = False) -> None:
+    """Check the book: rates that overlap, rows that win over others, gaps, and figures that look like typing errors."""
+    from pipelines.prices import checks, lookup
+    from pipelines.prices.sync import rates_of
+
+    book, problems = lookup.current_book(DataRoot(root.resolve() if root else default_root()))
+    rates = rates_of(book.tables["ref_price_book"])
+    found = [{"kind": "fault", "text": str(problem)} for problem in problems]
+    found += [
+        {"kind": "fault", "text": f"{checks.name_of(left.key)}: {left.source_ref} and {right.source_ref} overlap."}
+        for left, right in checks.overlaps(rates)
+    ]
+    found += [{"kind": "note", "text": text} for text in book.problems]
+    found += [{"kind": "doubt", "text": text} for text in sorted(set(checks.doubts(rates)) - set(book.problems))]
+    found += [
+        {
+            "kind": "doubt",
+            "text": f"{checks.name_of(batch.key)}: {batch.unit_price.normalize():f} is not half of "
+            f"{sync.unit_price.normalize():f}.",
+        }
+        for batch, sync in checks.batch_factors(rates)
+    ]
+    found += [
+        {
+            "kind": "gap",
+            "text": f"{checks.name_of(gap[:6])}: {gap.effective_from:%Y-%m-%d} to {gap.effective_to:%Y-%m-%d}: {gap.reason}.",
+        }
+        for gap in checks.gaps(rates)
+    ]
+    faults = sum(row["kind"] == "fault" for row in found)
+    content = {
+        "book_version": book.version,
+        "rates": len(rates),
+        "models": len({rate.key[:2] for rate in rates}),
+        "names": len(book.tables["ref_model_names"]),
+        "faults": faults,
+        "findings": found,
+    }
+    if as_json:
+        print(json.dumps(content, default=_plain, indent=2))
+    else:
+        console = _console()
+        console.print(
+            f"Book {book.version[:12]}: {content['rates']:,} rates of {content['models']:,} models, {content['names']:,} names."
+        )
+        for kind in ("fault", "note", "doubt", "gap"):
+            texts = [row["text"] for row in found if row["kind"] == kind]
+            for text in texts[:MOST_LINES]:
+                console.print(f"{kind:6s} {text}")
+            if len(texts) > MOST_LINES:
+                console.print(f"{kind:6s} ... and {len(texts) - MOST_LINES} more (--json has all)")
+        console.print(f"{faults} faults." if faults else "No faults.")
+    if faults:
+        raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+@prices.command("sync")
+def sync_prices(
+    package: Annotated[
+        Path | None,
+        typer.Option("--package", help="A wheel of another genai-prices version. Default: the installed one."),
+    ] = None,
+    witness: Annotated[
+        Path | None, typer.Option("--witness", help="A price map in litellm's form (JSON or wheel) to compare with.")
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Keep past and suspicious prices by rows in reference/prices.csv.")
+    ] = False,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what another price list would change in the book, and keep the past as it was."""
+    from pipelines.prices import lookup, sync
+    from pipelines.prices.book import build_book
+    from pipelines.reference import current_frame
+
+    data = DataRoot(root.resolve() if root else default_root())
+    book, _ = lookup.current_book(data)
+    current = sync.rates_of(book.tables["ref_price_book"])
+    try:
+        rates, published = sync.package_rates(package)
+    except ValueError as error:
+        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED) from None
+    if package is not None:
+        frames = (current_frame(data, name)[0] for name in ("prices", "model_aliases"))
+        after = sync.rates_of(build_book(*frames, package_rates=rates).tables["ref_price_book"])
+        found = sync.changes(current, after, published)
+    else:
+        built = _built_book(data)
+        found = sync.changes(sync.rates_of(built), current, published) if built is not None else []
+    if witness is not None:
+        exact = book.tables["ref_model_names"].filter(pl_column("pattern_kind") == "exact")
+        names = {(row["provider"], row["pattern"]): row["model_id"] for row in exact.to_dicts()}
+        found += sync.witness_changes(current, names, witness, published)
+    written = sync.keep(data.reference / "prices.csv", found) if write else 0
+    _print_changes(found, written, as_json=as_json)
+
+
+@prices.command("diff")
+def diff_prices(
+    first: Annotated[
+        str, typer.Argument(help="A book: a day on which it was known, 'now', or a wheel of genai-prices.")
+    ],
+    second: Annotated[str, typer.Argument(help="Another book.")],
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two books: what was known on one day and on another, or with one package version and another."""
+    from pipelines.prices import lookup, sync
+    from pipelines.prices.book import build_book
+    from pipelines.reference import current_frame
+
+    data = DataRoot(root.resolve() if root else default_root())
+    book, _ = lookup.current_book(data)
+
+    def rates_of(text: str, param: str) -> list[Any]:
+        if text == "now":
+            return sync.rates_of(book.tables["ref_price_book"])
+        if text.endswith(".whl"):
+            frames = (current_frame(data, name)[0] for name in ("prices", "model_aliases"))
+            rates, _ = sync.package_rates(Path(text))
+            return sync.rates_of(build_book(*frames, package_rates=rates).tables["ref_price_book"])
+        return sync.rates_of(book.tables["ref_price_book"], _instant(text, param))
+
+    # No day divides past from future here: what differs has changed.
+    found = sync.changes(rates_of(first, "FIRST"), rates_of(second, "SECOND"), datetime.min.replace(tzinfo=UTC))
+    _print_changes(found, 0, as_json=as_json)
+
+
+@prices.command("reprice")
+def reprice_calls(
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="The book as it was known on this day. Default: as it is known now.")
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option("--card", help="A file of prices (columns of reference/prices.csv) above all others.")
+    ] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="Only calls from this day on.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Only calls before this day.")] = None,
+    by: Annotated[
+        str, typer.Option("--by", help="Columns to add up by: usage_date, provider, model, feature.")
+    ] = "provider,model",
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the calls would cost with another book. The ledger stays as it is."""
+    from pipelines.planner import Span
+    from pipelines.prices.reprice import reprice, summed
+
+    known = ("usage_date", "provider", "model", "feature")
+    columns = [name.strip() for name in by.split(",")]
+    if unknown := sorted(set(columns) - set(known)):
+        raise typer.BadParameter(f"{', '.join(unknown)}, expected some of {', '.join(known)}", param_hint="--by")
+    data = DataRoot(root.resolve() if root else default_root())
+    try:
+        found = reprice(
+            data,
+            known_at=_instant(as_of, "--as-of") if as_of else None,
+            rate_card=card,
+            window=Span(_day(from_, "--from"), _day(to, "--to")),
+        )
+    except ValueError as error:
+        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED) from None
+    rows = summed(found, columns)
+    if as_json:
+        print(json.dumps(rows, default=_plain, indent=2))
+    else:
+        _print_table(_console(), rows, "No calls.")
 
 
 # ---- run
@@ -456,6 +711,108 @@ def _day(text: str | None, option: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r}, expected a day such as 2026-11-02", param_hint=option) from None
+
+
+# ---- printing of prices and explanations
+def pl_column(name: str) -> Any:
+    """A column of a frame; polars is imported where it is needed."""
+    import polars as pl
+
+    return pl.col(name)
+
+
+def _built_book(data: DataRoot) -> Any:
+    """The book of the last run, None before the first."""
+    from pipelines.lake import Lake
+    from pipelines.reference import frame_of
+
+    try:
+        return frame_of(Lake(data), "ref_price_book")
+    except KeyError:
+        return None
+
+
+def _print_changes(found: Sequence[Any], written: int, *, as_json: bool) -> None:
+    from pipelines.prices.sync import KEPT, KINDS
+
+    rows = [change.as_row() for change in found]
+    if as_json:
+        print(json.dumps({"changes": rows, "rows_written": written}, default=_plain, indent=2))
+        return
+    console = _console()
+    counts = {kind: sum(row["kind"] == kind for row in rows) for kind in KINDS}
+    _print_table(console, rows[:MOST_LINES], "The two books are alike.")
+    if len(rows) > MOST_LINES:
+        console.print(f"... and {len(rows) - MOST_LINES:,} more (--json has all)")
+    if rows:
+        console.print(", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count))
+    if written:
+        console.print(f"{written:,} rows written to reference/prices.csv: they keep these prices as they were.")
+    elif any(counts[kind] for kind in KEPT):
+        console.print(
+            "History that would change, prices that would be gone and suspicious ones are kept with sync --write."
+        )
+
+
+def _print_explanation(content: dict[str, Any]) -> None:
+    console = _console()
+    where = f"{content['file']}, line {content['line']}" if content["file"] else content["source"]
+    console.print(
+        f"Call         {content['request_key']} ({content['status']}), {content['started_at']:%Y-%m-%dT%H:%M:%S.%fZ}"
+    )
+    console.print(f"Read from    {where}, there {content['source_row_id']!r}")
+    resolved = (
+        f"{content['model_canonical']!r} by {content['resolved_by']}"
+        if content["resolved_by"]
+        else "no model of the book"
+    )
+    console.print(f"Model        {content['provider']} {content['model_served']!r} means {resolved}")
+    if content["conditions"]:
+        console.print(f"Priced as    {', '.join(str(word) for word in content['conditions'].values())}")
+    console.print(f"Usage        {content['usage_shape'] or 'none'}: {content['usage_raw']}")
+    if content["usage_flags"]:
+        console.print(f"Flags        {', '.join(content['usage_flags'])}")
+    _print_table(console, content["classes"], "No tokens and no other units.")
+    why = f" ({content['cost_reason']})" if content["cost_reason"] else ""
+    console.print(
+        f"Cost         {content['cost_status']}{why}: list {_exact(content['list_cost_usd'])}, contracted "
+        f"{_exact(content['contracted_cost_usd'])}, effective {_exact(content['effective_cost_usd'])}"
+    )
+    if content["cost_estimate_usd"] is not None:
+        console.print(f"Estimate     {_exact(content['cost_estimate_usd'])}, in no total")
+    if content["cost_reported_usd"] is not None:
+        console.print(f"Stated       {_exact(content['cost_reported_usd'])} by the source")
+    for price in content["prices"]:
+        console.print(
+            f"Price        {price['unit']} {price['unit_price'].normalize():f} {price['currency']} for {price['per_units']:,}: "
+            f"{price['confidence']}, {price['source_ref']}"
+        )
+    for row in content["attribution"]:
+        console.print(f"{row['dimension']:12s} {row['value']}" + (f" ({row['source']})" if row["source"] else ""))
+    invoice = content["invoice"]
+    if invoice is None:
+        console.print("Invoice      no row of the showback holds this call")
+    else:
+        console.print(
+            f"Invoice      {invoice['billing_month']}, week of {invoice['week_start_date']}: "
+            f"{_exact(invoice.get('call_invoiced_usd'))} of {_exact(invoice['invoiced_cost_usd'])} by {invoice['allocation_basis']}"
+        )
+
+
+def _exact(value: Decimal | None) -> str:
+    return "unknown" if value is None else f"${value.normalize():f}"
+
+
+def _instant(text: str | None, option: str) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r}, expected a day or an instant such as 2026-11-02T14:00Z", param_hint=option
+        ) from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 # ---- sql

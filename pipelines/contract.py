@@ -269,6 +269,7 @@ endpoint: VARCHAR; which report of the source the pull asked for
 pull_grain: VARCHAR[]; dimensions that the pull was grouped by; null where it shows none
 window_start_at: TIMESTAMP WITH TIME ZONE; start of what the pull covers on this UTC day
 window_end_at: TIMESTAMP WITH TIME ZONE; its end, exclusive
+delivery: VARCHAR; files of one delivery count together; null where the file is all of it
 """
 
 _REFUSALS = f"""

@@ -50,12 +50,12 @@ _CLAUSES = re.compile(r" (?=(?:from|where|group by|having|qualify|order by|limit
 _OPENING = """\
 # Data dictionary
 
-Every table of tokenbooks, in the order in which a row travels: staged, reference, ledger, marts. This page is made from
+Every table of tokenbooks, in the order in which a row travels: staged, reference, ledger, statistics, marts. This page is made from
 the headers of the SQL files (`make docs`); do not edit it.
 
 - Each table is a folder `lake/<table>/` of plain Parquet below the data root, and a view in `tokenbooks.duckdb`.
 - Ask with `tokenbooks sql "<query>"`, or open `tokenbooks.duckdb` read-only in any tool that speaks DuckDB.
-- Instants (`_at`) and days (`_date`) are UTC. A week begins on Monday.
+- Instants (`_at`) and days (`_date`) are UTC. A week begins on Monday; where a column says so, in the reporting time zone.
 - `_usd` is money in US dollars, always a DECIMAL. An empty value is not known; it is never 0.
 - `_share` and `_rate` lie between 0 and 1.
 """

@@ -16,6 +16,7 @@ SQL = _SHIPPED / "sql" if _IN_WHEEL else _PACKAGE.parent / "sql"
 SHIPPED_DATA = _SHIPPED / "data" if _IN_WHEEL else _PACKAGE.parent / "data" / "shipped"
 SOURCES = _PACKAGE / "sources"
 SELLERS = SOURCES / "sellers.sql"
+LINE_ITEMS = SOURCES / "line_items.sql"
 NAMES = SOURCES / "names.sql"
 USAGE = _PACKAGE / "usage"
 

@@ -24,6 +24,7 @@ RUNNER_VERSION = "1"
 
 REGISTER = "staged_files"
 CLOCK = "ledger_clock"
+ZONE = "ref_reporting"
 _VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"))
 
 
@@ -74,7 +75,7 @@ class Planner:
         self._lake = lake
         self._models = models
         self._references: dict[tuple[str, str], Callable[[Span], str]] = {}
-        self._now: tuple[str, datetime | None] = ("", None)
+        self._values: dict[tuple[str, str], object] = {}
 
     def plan(self, model: Model, *, full: bool = False, window: Span = EVER) -> Plan:
         """The partitions of a table that are out of date, oldest first, within ``window``."""
@@ -210,13 +211,18 @@ class Planner:
 
     def _clock(self) -> datetime | None:
         """The books' now as it is in the lake."""
-        part = self._lake.part(CLOCK, None)
+        now = self._only_value(CLOCK, "now_at")
+        return now if isinstance(now, datetime) else None
+
+    def _only_value(self, table: str, column: str) -> object:
+        """The value of a table of one row; None before there is one."""
+        part = self._lake.part(table, None)
         if part is None:
             return None
-        if part.content_hash != self._now[0]:
-            [now] = pl.read_parquet(self._lake.absolute(part))["now_at"].to_list()
-            self._now = (part.content_hash, now)
-        return self._now[1]
+        key = (table, part.content_hash)
+        if key not in self._values:
+            [self._values[key]] = pl.read_parquet(self._lake.absolute(part))[column].to_list()
+        return self._values[key]
 
     def types(self, table: str, con: duckdb.DuckDBPyConnection) -> dict[str, str]:
         """Names and types of the columns of any table that a model may read.
@@ -240,7 +246,7 @@ class Planner:
         """The partitions a table should have: those that its inputs' partitions touch.
 
         The days of a daily table come from daily inputs alone: a monthly table that it looks something up in makes no days.
-        A week or month has also what lies around it: in a reporting time zone, its first hours may be of the day before.
+        In a reporting time zone a week has also what lies around it: its first hours may be of the day before.
         """
         if model.partition is None:
             return [None]
@@ -256,8 +262,15 @@ class Planner:
         return [*sorted(starts)]
 
     def _around(self, model: Model, grain: str) -> timedelta:
-        """How far outside of its own dates a partition of an input gives rows to a coarser table."""
-        return model.reads_around if model.partition and is_finer(grain, model.partition) else timedelta()
+        """How far outside of its own dates a partition of an input gives rows to a table of reporting weeks or months."""
+        is_coarser = model.partition is not None and is_finer(grain, model.partition)
+        if not is_coarser or ZONE not in model.inputs or self._zone() == "UTC":
+            return timedelta()
+        return model.reads_around
+
+    def _zone(self) -> str:
+        """The reporting time zone as it is in the lake."""
+        return str(self._only_value(ZONE, "reporting_time_zone") or "UTC")
 
     def _grain(self, table: str) -> str | None:
         if table.startswith("staged_") and table != REGISTER:
@@ -280,25 +293,34 @@ class Planner:
 
 
 def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
-    # Where a row stands in which file decides ties only; its place must not wake a partition by itself.
-    texts = rows.select(
-        pl.concat_str(pl.exclude("reference_row", "reference_file").cast(pl.String).fill_null("\x00"), separator="\x1f")
-    )
-    lines = texts.to_series().to_list()
     validity = next(((a, b) for a, b in _VALIDITY if a in rows.columns and b in rows.columns), None)
+    # Where a price began before a span, or ends after it, decides nothing in it: a cut elsewhere must not wake it.
+    is_clipped = validity == _VALIDITY[1]
+    # Where a row stands in which file decides ties only; its place must not wake a partition by itself.
+    left_out = ["reference_row", "reference_file", *(validity if validity and is_clipped else ())]
+    texts = rows.select(pl.concat_str(pl.exclude(left_out).cast(pl.String).fill_null("\x00"), separator="\x1f"))
+    lines = texts.to_series().to_list()
     if validity is None:
         whole = digest(sorted(lines))
         return lambda span: whole
+    values = list(zip(rows[validity[0]].to_list(), rows[validity[1]].to_list(), strict=True))
     starts = [value or date.min for value in rows[validity[0]].cast(pl.Date).to_list()]
     ends = [_day_after(value) for value in rows[validity[1]].to_list()]
-    edges = sorted({*starts, *ends})
+    edges = sorted({*starts, *ends, *(_day_after(value) for value, _ in values if value is not None)})
     seen: dict[tuple[int, int], str] = {}
 
     def in_force(span: Span) -> str:
         first, end = span.first or date.min, span.end or date.max
         segment = (bisect_right(edges, first), bisect_left(edges, end))
         if segment not in seen:
-            kept = [line for line, a, b in zip(lines, starts, ends, strict=True) if a < end and b > first]
+            kept = []
+            for line, a, b, (start, stop) in zip(lines, starts, ends, values, strict=True):
+                if a < end and b > first:
+                    if is_clipped and start is not None and _day_after(start) > first:
+                        line = f"{line}\x1ffrom {start}"
+                    if is_clipped and stop is not None and stop.date() < end:
+                        line = f"{line}\x1fto {stop}"
+                    kept.append(line)
             seen[segment] = digest(sorted(kept))
         return seen[segment]
 

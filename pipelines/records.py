@@ -362,6 +362,32 @@ def _documents(
         yield _elements("0", "0", "select cast(null as json) as element where false", columns, nullable)
 
 
+def create_pages(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], fields: Mapping[str, str]) -> None:
+    """The table ``pages``: file_no, page_no and the named fields of each page of an API that was saved to a file.
+
+    A file is one page, a list of pages, or pages one after the other; an answer of another kind has nulls.
+    """
+    types = ", ".join(f"{quoted(name)}: '{type_}'" for name, type_ in fields.items())
+    names = ", ".join(_identifier(name) for name in fields)
+    pages = []
+    for file in files:
+        first = head_of(file.path, 64).removeprefix(_BOM).lstrip()[:1]
+        if not first:
+            continue
+        # A compressed page is larger than its file.
+        at_most = max(16 << 20, min(file.path.stat().st_size * (2 if file.compression == "none" else 64), 1 << 30))
+        pages.append(
+            f"select cast({file.number} as integer) as file_no, row_number() over () as page_no, {names} "
+            f"from read_json({listed([str(file.path)])}, columns = {{{types}}}, records = true, "
+            f"format = '{'array' if first == b'[' else 'unstructured'}', "
+            f"compression = '{'uncompressed' if file.compression == 'none' else file.compression}', "
+            f"maximum_object_size = {at_most})"
+        )
+    nothing = ", ".join(f"cast(null as {type_}) as {_identifier(name)}" for name, type_ in fields.items())
+    empty = f"select 0 as file_no, 0 as page_no, {nothing} where false"
+    con.execute(f"create or replace temp table pages as {' union all '.join(pages) or empty}")
+
+
 def elements_of(file: Readable, elements: str, columns: Mapping[str, str], nullable: Sequence[str]) -> str:
     """Records that are JSON values (``element``, ``place``), with the columns of ``create_records``."""
     return _elements(str(file.number), "place", elements, columns, nullable)
@@ -537,8 +563,9 @@ def _cells(
     """The rows of CSV files, each with the line that it begins on, or with what is wrong with it."""
     for file in files:
         header = _header_of(file, columns, repeated_columns)
-        places = [header.index(name) if name in header else None for name in columns]
-        has = [name in header for name in nullable]
+        folded = [name.lower() for name in header]
+        places = [folded.index(name.lower()) if name.lower() in folded else None for name in columns]
+        has = [name.lower() in folded for name in nullable]
         rows = _csv_rows(file, len(header), [place for place in places if place is not None])
         while chunk := list(islice(rows, _CELL_ROWS)):
             values = [
@@ -622,7 +649,8 @@ def _as_json(text: str) -> str:
 def _parquet(
     con: duckdb.DuckDBPyConnection, file: Readable, columns: Mapping[str, str], nullable: Sequence[str]
 ) -> str:
-    reader = f"read_parquet({quoted(str(file.path))}, file_row_number = true)"
+    # A folder named key=value is no column: it would take the place of one in the file.
+    reader = f"read_parquet({quoted(str(file.path))}, file_row_number = true, hive_partitioning = false)"
     try:
         types = {row[0]: row[1] for row in con.execute(f"describe select * from {reader}").fetchall()}
     except duckdb.Error as error:
@@ -639,20 +667,22 @@ def _table(
     nullable: Sequence[str],
     types: Mapping[str, str] | None = None,
 ) -> str:
-    """CSV and Parquet columns as text; absent ones as null."""
+    """CSV and Parquet columns as text, whatever the case of their names; absent ones as null."""
     texts = []
+    spelled = {name.lower(): name for name in found}
     for name, wanted in columns.items():
         cell = _identifier(name)
-        if name not in found:
+        type_ = (types or {}).get(spelled.get(name.lower(), ""), "")
+        if name.lower() not in spelled:
             text = "cast(null as varchar)"
-        elif types and types[name].endswith(("[]", ")")) and not types[name].startswith("DECIMAL"):
+        elif type_.endswith(("[]", ")")) and not type_.startswith("DECIMAL"):
             text = f"cast(to_json({cell}) as varchar)"
-        elif types and types[name].startswith("TIMESTAMP"):
+        elif type_.startswith("TIMESTAMP"):
             text = f"strftime(cast({cell} as timestamptz), '%Y-%m-%dT%H:%M:%S.%fZ')"
         else:
             text = f"nullif(cast({cell} as varchar), '')"
         texts.append(f"{_as_type(text, wanted)} as {cell}")
-    has = "".join(f", {str(name in found).lower()} as has_{name}" for name in nullable)
+    has = "".join(f", {str(name.lower() in spelled).lower()} as has_{name}" for name in nullable)
     return (
         f"select cast({file.number} as integer) as file_no, cast({row} as bigint) as source_row, "
         f"cast(null as varchar) as problem, {', '.join(texts)}{has} from {reader}"

@@ -407,22 +407,14 @@ def _fingerprint(root: DataRoot, table: ReferenceTable) -> str:
 
 
 def _refresh(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, table: ReferenceTable) -> list[Problem]:
-    shipped, theirs = _files(root, table)
     fingerprint = _fingerprint(root, table)
     part = lake.part(table.table, None)
     if part is not None and part.fingerprint == fingerprint:
         return []
-    rows: list[dict[str, object]] = []
-    problems: list[Problem] = []
-    for path, shown_as in ((shipped, f"data/shipped/{table.name}.csv"), (theirs, f"reference/{table.name}.csv")):
-        if path.is_file():
-            more, wrong = read(table, path, shown_as)
-            problems += wrong
-            if not wrong:
-                rows = _merge(table, rows, more, problems)
+    frame, problems = current_frame(root, table.name)
     if problems and part is not None:
         return problems
-    _write(con, root, lake, table, rows, "faulty" if problems else fingerprint)
+    write_frame(con, root, lake, table.table, frame, "faulty" if problems else fingerprint)
     return problems
 
 
@@ -445,14 +437,27 @@ def _merge(
     return [*kept, *theirs]
 
 
-def _write(
-    con: duckdb.DuckDBPyConnection,
-    root: DataRoot,
-    lake: Lake,
-    table: ReferenceTable,
-    rows: Sequence[dict[str, object]],
-    fingerprint: str,
-) -> None:
+def current_frame(root: DataRoot, name: str) -> tuple[pl.DataFrame, list[Problem]]:
+    """A table as its files say it now, ours and theirs, without the lake. Of a file with a fault nothing is taken."""
+    table = TABLES[name]
+    rows: list[dict[str, object]] = []
+    problems: list[Problem] = []
+    for path, shown_as in _shown(root, table):
+        more, wrong = read(table, path, shown_as)
+        problems += wrong
+        if not wrong:
+            rows = _merge(table, rows, more, problems)
+    return frame_of_rows(table, rows), problems
+
+
+def _shown(root: DataRoot, table: ReferenceTable) -> list[tuple[Path, str]]:
+    """The files of a table that are there, with the names that messages use."""
+    names = (f"data/shipped/{table.name}.csv", f"reference/{table.name}.csv")
+    return [(path, name) for path, name in zip(_files(root, table), names, strict=True) if path.is_file()]
+
+
+def frame_of_rows(table: ReferenceTable, rows: Sequence[dict[str, object]], first_row: int = 1) -> pl.DataFrame:
+    """Rows as ``read`` gives them, as a frame of the table's types."""
     schema = {field.name: _TYPES[field.kind] for field in table.fields}
     schema |= {
         "why": pl.String(),
@@ -460,13 +465,12 @@ def _write(
         "reference_file": pl.String(),
         "reference_row": pl.Int64(),
     }
-    frame = pl.DataFrame(
-        [{**row, "reference_row": number} for number, row in enumerate(rows, 1)],
+    return pl.DataFrame(
+        [{**row, "reference_row": number} for number, row in enumerate(rows, first_row)],
         schema=schema,
         orient="row",
         strict=False,
     ).select(list(schema))
-    write_frame(con, root, lake, table.table, frame, fingerprint)
 
 
 def write_frame(

@@ -108,6 +108,16 @@ _MACROS = (
     "then iso_instant(make_timestamptz(cast(round(try_cast(text as decimal(38, 9)) * 1000000) as bigint))) else text end",
     # Of a line that holds several records the first has the line as its place; the line can be told of each.
     f"row_in_line(line, nth) as line + (nth - 1) * {LINES_APART}",
+    # Cells of tables that people download: blanks and the word NULL say nothing, a dollar sign stands before an amount.
+    "plain(text) as nullif(nullif(trim(text), ''), 'NULL')",
+    "money(text) as regexp_replace(plain(text), '^(-?)\\s*\\$\\s*', '\\1')",
+    # ISO 8601 with or without an offset (none is UTC), unix seconds, and the dates of an American table: 4/1/25 is 1 April.
+    "instant_of(text) as case when regexp_full_match(text, '\\d{9,10}(\\.\\d+)?') then to_timestamp(try_cast(text as double)) "
+    "when regexp_full_match(text, '\\d{1,2}/\\d{1,2}/\\d{2}') then cast(try_strptime(text, '%m/%d/%y') as timestamptz) "
+    "when regexp_full_match(text, '\\d{1,2}/\\d{1,2}/\\d{4}') then cast(try_strptime(text, '%m/%d/%Y') as timestamptz) "
+    "else try_cast(text as timestamptz) end",
+    "wrong_date(field, text) as case when text is not null and not coalesce(isfinite(instant_of(text)), false) "
+    "then field || ' is ' || left(text, 40) || ', expected a date such as 2026-11-18' end",
 )
 
 
@@ -267,11 +277,14 @@ class Stager:
                 cast(g.source_row as bigint) as source_row,
                 {", ".join(columns)}"""
         rows = f" from ({query}) as g"
+        # Rows of one record have a key to stand in order by.
+        order = "order by g.file_no, g.source_row" + (", g.key_text" if "key_text" in given else "")
         if len(batch) == 1:
             # Values in place of a join, which would not keep the order of the file.
             select = re.sub(r"\bf\.(\w+)\b", lambda found: self._fact(found[1]), select)
+            rows += f" {order}" if "key_text" in given else ""
         else:
-            rows += " inner join landing_files as f on g.file_no = f.file_no order by g.file_no, g.source_row"
+            rows += f" inner join landing_files as f on g.file_no = f.file_no {order}"
         staged = rows_of(self._con, select + rows)
         self._staged[shape_name] = staged
         self._con.register(f"staging_{shape_name}", staged)
@@ -353,7 +366,11 @@ class Stager:
             for shape in source.queries
             if shape != "windows"
         ]
-        self._con.execute(f"create or replace temp table refused_rows as {' union all '.join(selects)}")
+        # A record that is refused in two shapes is one record.
+        self._con.execute(
+            f"create or replace temp table refused_rows as select * from ({' union all '.join(selects)}) "
+            "qualify row_number() over (partition by file_no, source_row order by fate desc, shape, reason) = 1"
+        )
         # A record in the future is noted on the newest day that could have been.
         self._con.execute(
             "update refused_rows set refused_day_at = least(refused_day_at, (select max(last_day) from landing_files))"
@@ -376,18 +393,30 @@ class Stager:
                 counts[file_no].refusals.append(found)
 
     def _count(self, source: Source, counts: Sequence[Counts]) -> None:
-        selects = " union all ".join(
-            f"select file_no, refusal, context, {shapes()[shape].day_of} as record_at from staging_{shape}"
+        rows = " union all ".join(
+            f"select file_no, source_row, refusal, context, {shapes()[shape].day_of} as record_at from staging_{shape}"
             for shape in source.queries
             if shape != "windows"
         )
-        rows = self._con.execute(
+        # A record of a usage report may be several rows: tokens and searches, usage and its charge.
+        several = {"usage", "bills"} & set(source.queries)
+        records = (
+            f"""select file_no, source_row, min(refusal) as refusal,
+                case when count(context) = count(*) then min(context) end as context,
+                min(record_at) filter (where refusal is null and context is null) as first_at,
+                max(record_at) filter (where refusal is null and context is null) as last_at
+            from ({rows}) group by file_no, source_row"""
+            if several
+            else f"""select file_no, refusal, context,
+                case when refusal is null and context is null then record_at end as first_at, first_at as last_at
+            from ({rows})"""
+        )
+        found_rows = self._con.execute(
             f"""select file_no, count(*), count(refusal), count(context) filter (where refusal is null),
-                min(record_at) filter (where refusal is null and context is null),
-                max(record_at) filter (where refusal is null and context is null)
-            from ({selects}) group by file_no"""
+                min(first_at), max(last_at)
+            from ({records}) group by file_no"""
         ).fetchall()
-        for file_no, *found in rows:
+        for file_no, *found in found_rows:
             counts[file_no].add(*found)
 
 
@@ -435,7 +464,7 @@ def _create_name_macros(
     ``text_named(named, name)`` gives a text whole, ``value_named`` its first 200 characters, ``dimension_of(named, dimension)``
     gives a dimension that every call has, ``kept_of(named)`` the attributes and ``kept_tags(tags)`` the tags kept by name.
     """
-    for written in (paths.SELLERS, paths.NAMES):
+    for written in (paths.SELLERS, paths.NAMES, paths.LINE_ITEMS):
         con.execute(written.read_text(encoding="utf-8"))
     keys = ", ".join(f"{quoted(name)}: {listed([key.lower() for key in of])}" for name, of in dimension_keys.items())
     kept = f"cast({listed(keep)} as varchar[])"

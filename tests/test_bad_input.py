@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines import reference
 from pipelines.books import open_books
 from pipelines.paths import DataRoot
 from pipelines.reading import ReadReport
@@ -35,9 +36,6 @@ FATES_OF_RECORDS = (
     "ledger_pulls",
     "ledger_superseded_requests",
     "ledger_superseded_scores",
-    "ledger_span_roles",
-    "ledger_span_owners",
-    "ledger_same_calls",
     "ledger_record_fates",
     "ledger_files",
 )
@@ -769,7 +767,10 @@ PAGES = [
         },
     ),
     tokens(
-        "a_csv_of_the_dashboard_is_refused_whole", "start_time,end_time\n1,2\n", 1, at(None, "not JSON; expected pages")
+        "a_csv_with_an_unknown_header_is_refused_whole",
+        "start_time,end_time\n1,2\n",
+        1,
+        at(None, "a header of start_time, end_time, which is none of the known ones (dashboard_cost: start_time"),
     ),
 ]
 CASES = [*APP_LOG, *TABLES, *PACKED, *OTHER_ROWS, *PAGES]
@@ -814,6 +815,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Books:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(case.landed)
     with open_books(root) as opened:
+        reference.refresh(opened.con, root, opened.lake)
         report = opened.read_landing(now=NOW)
         for name in FATES_OF_RECORDS:
             build(opened.con, opened.lake, opened.planner, opened.plan(name))

@@ -64,7 +64,13 @@ def commands() -> Mapping[str, set[str]]:
     """The commands of ``tokenbooks`` with their options."""
     group: Any = typer.main.get_command(app)
     return {
-        name: {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        name: {
+            option
+            for part in (command, *getattr(command, "commands", {}).values())
+            for parameter in part.params
+            for option in parameter.opts
+        }
+        | {"--help"}
         for name, command in group.commands.items()
         if not command.hidden
     }

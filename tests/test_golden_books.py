@@ -17,7 +17,7 @@ from pipelines.paths import DataRoot
 from pipelines.views import ask, open_views
 
 GOLDEN = Path(__file__).parent / "golden" / "books"
-SOURCES = ("app_log", "openai_usage")
+SOURCES = ("app_log", "focus", "openai_usage")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_every_cost_equals_the_one_worked_out_by_hand_to_the_last_digit(company:
 
 
 def test_every_record_of_every_file_has_the_fate_worked_out_by_hand(company: DataRoot) -> None:
-    """311 records of 11 files: booked, duplicate, not billable or quarantined, with the reason."""
+    """351 records of 14 files: booked, duplicate, not billable or quarantined, with the reason."""
     found = {row["path"]: row for row in rows(company, "from ledger_files")}
     wanted = [row for row in expected("ledger_files") if row["source"] in SOURCES]
 
@@ -104,7 +104,7 @@ def test_every_record_of_every_file_has_the_fate_worked_out_by_hand(company: Dat
 
     assert set(found) == {row["path"] for row in wanted}
     assert not {path: texts for path, texts in wrong.items() if texts}
-    assert sum(row["records"] for row in found.values()) == 311
+    assert sum(row["records"] for row in found.values()) == 351
 
 
 def test_invoices_of_the_native_bill_equal_those_worked_out_by_hand(company: DataRoot) -> None:
@@ -112,7 +112,7 @@ def test_invoices_of_the_native_bill_equal_those_worked_out_by_hand(company: Dat
         (row["provider"], row["billing_account_id"], f"{row['month_start_date']:%Y-%m}"): row
         for row in rows(company, "from ledger_invoices")
     }
-    wanted = [row for row in expected("invoices") if row["source"] == "openai_usage"]
+    wanted = [row for row in expected("invoices") if row["source"] in ("openai_usage", "focus")]
 
     assert wanted
     for row in wanted:

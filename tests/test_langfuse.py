@@ -548,6 +548,25 @@ def test_a_row_in_two_windows_counts_once_and_the_newest_version_wins(tmp_path):
     assert booked == {"a": 999, "b": 100, "bound": 100, "late": 999}
 
 
+def test_a_hole_between_windows_and_a_file_that_is_cut_are_told(tmp_path):
+    """D1, D2: 10:00 to 11:00 and 12:00 to 13:00 leave an hour; 2 records where the manifest says 3."""
+    root = DataRoot(tmp_path)
+    for hour, cases in ((11, {"a": {}, "b": {}}), (13, {"c": {}})):
+        land(root, f"prod/observations_v2/2026-11-18T{hour}-00-00.jsonl", lines_of(cases))
+        content = json.loads(manifest(f"observations_v2/2026-11-18T{hour}-00-00.jsonl"))
+        content["files"][0]["rowCount"] = 3 if hour == 11 else 1
+        content["window"] = {
+            "minTimestamp": f"2026-11-18T{hour - 1}:00:00.000Z",
+            "maxTimestamp": f"2026-11-18T{hour}:00:00.000Z",
+        }
+        land(root, f"prod/manifests/2026-11-18T{hour}-00-00.json", json.dumps(content))
+
+    hole, short = read(root, FATES)
+
+    assert "no manifest covers 2026-11-18T11:00:00.000Z to 2026-11-18T12:00:00.000Z" in hole
+    assert short.startswith("landing/langfuse/prod/observations_v2/2026-11-18T11-00-00.jsonl: it holds 2 records")
+
+
 def test_an_empty_window_is_read_and_a_hole_between_full_ones_is_told(tmp_path):
     """Traps 4 and 16, D2, F10: 0 bytes, [] and a header alone are no records; between two full windows that is a gap."""
     root = DataRoot(tmp_path)

@@ -188,6 +188,85 @@ def test_reads_self_builds_in_date_order_on_its_own_earlier_partitions(house: Ho
     assert [str(row[1]) for row in house.rows("mart_spend_weekly")] == ["1.00", "3.00", "7.00"]
 
 
+def test_a_change_goes_through_a_table_that_reads_itself_as_far_as_it_matters(house: House) -> None:
+    """1, 1 + 2, 3 + 4 becomes 2, 4, 8 in one run; nothing is left to do. A total capped at 3 stops at the second week."""
+    query = """select date_trunc('week', c.usage_date)::date,
+        least(CAP, sum(c.spent_usd) + coalesce((select max(spent_usd) from mart_spend_weekly), 0))::decimal(38,2)
+        from ledger_calls as c group by 1"""
+    house.add("mart_spend_weekly", weekly("reads_self: 1 week\n", query.replace("CAP", "100")))
+    capped = weekly(
+        "reads_self: 1 week\n", query.replace("CAP", "3").replace("mart_spend_weekly", "mart_capped_weekly")
+    )
+    house.add("mart_capped_weekly", capped)
+    for day, spent in (("2026-11-02", "1.00"), ("2026-11-09", "2.00"), ("2026-11-16", "4.00")):
+        house.calls(day, spent)
+    house.run()
+    assert not any(built.partitions for built in house.run().values())
+
+    house.calls("2026-11-02", "2.00")
+    outlook = Planner(house.lake, house.models).outlook()["mart_spend_weekly"]
+    built = house.run()
+
+    assert [str(stale.start) for stale in outlook.stale] == ["2026-11-02", "2026-11-09", "2026-11-16"]
+    assert built["mart_spend_weekly"].partitions == ["2026-11-02", "2026-11-09", "2026-11-16"]
+    assert [str(row[1]) for row in house.rows("mart_spend_weekly")] == ["2.00", "4.00", "8.00"]
+    assert built["mart_capped_weekly"].partitions == ["2026-11-02", "2026-11-09"]
+    assert built["mart_capped_weekly"].changed == ["2026-11-02"]
+    assert not any(again.partitions for again in house.run().values())
+
+
+CLOCKED = """select date_trunc('week', c.usage_date)::date,
+    sum(case when k.now_at >= date_trunc('week', c.usage_date) + interval 7 days then c.spent_usd else 0 end)::decimal(38,2)
+    from ledger_calls as c cross join ledger_clock as k group by 1"""
+CLOCK_MODEL = """/*
+about: Now.
+grain: [now_at]
+columns:
+  now_at: TIMESTAMP WITH TIME ZONE; newest instant
+*/
+select now_at from staged_scores
+"""
+
+
+def test_the_clock_stops_for_a_partition_that_is_over(house: House) -> None:
+    """Spend counts once its week is over. A table that says when its clock stops is not built again as time goes on."""
+    house.add("ledger_clock", CLOCK_MODEL)
+    house.add("mart_awake_weekly", weekly("", CLOCKED))
+    house.add("mart_asleep_weekly", weekly("clock_stops: 1 day\n", CLOCKED))
+    house.calls("2026-11-02", "1.00")
+    house.calls("2026-11-09", "2.00")
+
+    def now(at: str) -> dict[str, list[str]]:
+        target = house.root.partition("ledger_clock", None, None)
+        rows = f"select timestamptz '{at}' as now_at"
+        house.lake.put(house.lake.write(house.con, rows, target, "by hand", "1"), target, "ledger_clock", None)
+        built = house.run("mart_awake_weekly", "mart_asleep_weekly")
+        assert house.rows("mart_awake_weekly") == house.rows("mart_asleep_weekly")
+        return {name: each.partitions for name, each in built.items()}
+
+    both = ["2026-11-02", "2026-11-09"]
+    assert now("2026-11-11 12:00:00+00") == {"mart_awake_weekly": both, "mart_asleep_weekly": both}
+    assert now("2026-11-13 12:00:00+00") == {"mart_awake_weekly": both, "mart_asleep_weekly": ["2026-11-09"]}
+    assert now("2026-11-20 12:00:00+00") == {"mart_awake_weekly": both, "mart_asleep_weekly": ["2026-11-09"]}
+    assert now("2026-12-24 12:00:00+00") == {"mart_awake_weekly": both, "mart_asleep_weekly": []}
+    assert [str(row[1]) for row in house.rows("mart_asleep_weekly")] == ["1.00", "2.00"]
+
+
+@pytest.mark.parametrize(("zone", "weeks"), [("UTC", ["2026-11-09"]), ("America/Lima", ["2026-11-02", "2026-11-09"])])
+def test_a_week_of_another_time_zone_has_what_lies_around_it(house: House, zone: str, weeks: list[str]) -> None:
+    """Monday's first calls are Sunday's in Lima: of the week before, which has no other."""
+    house.root.settings.parent.mkdir(parents=True, exist_ok=True)
+    house.root.settings.write_text(f'reporting_time_zone = "{zone}"\n', encoding="utf-8")
+    reference.refresh(house.con, house.root, house.lake)
+    local = "date_trunc('week', cast(usage_date as timestamptz) at time zone reporting_time_zone)::date"
+    query = f"select {local}, sum(spent_usd)::decimal(38,2) from ledger_calls cross join ref_reporting group by 1"
+    house.add("mart_spend_weekly", weekly("reads_around: 1 day\n", query))
+    house.calls("2026-11-09", "1.00")
+
+    assert house.run()["mart_spend_weekly"].partitions == weeks
+    assert [str(row[0]) for row in house.rows("mart_spend_weekly")] == weeks[:1]
+
+
 def test_a_partition_whose_input_is_gone_is_taken_away(house: House) -> None:
     house.add("mart_spend_weekly", weekly())
     house.calls("2026-11-02", "1.00")

@@ -65,7 +65,10 @@ def rows(root: DataRoot, table: str, where: str, order: str) -> list[dict[str, A
 
 
 def staged(root: DataRoot, shape: str, source: str) -> list[dict[str, Any]]:
-    return rows(root, f"staged_{shape}", f"source = '{source}'", f"source_file, source_row, {shapes()[shape].day_of}")
+    # A record may be several rows.
+    parts = {"usage": ", operation", "bills": ", provider, charge_category, line_item_raw"}.get(shape, "")
+    where = f"source = '{source}'"
+    return rows(root, f"staged_{shape}", where, f"source_file, source_row, {shapes()[shape].day_of}{parts}")
 
 
 def plain(value: object) -> object:

@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 Run = Callable[..., list[dict[str, Any]]]
 START = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -123,6 +125,44 @@ def test_no_trace_or_account_reaches_into_another(run: Run) -> None:
 
     for elsewhere in ({"trace_id": "other"}, {"source_account": "other"}, {"source": "other"}):
         assert roles(run, agent, span("call", "agent", **used(2, 2)) | elsewhere) == {}
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> tuple[list[dict[str, Any]], int]:
+    """A trace in any order: calls at its ends; above them spans that repeat what is below, agents that say anything, context."""
+    spans: list[dict[str, Any]] = []
+
+    def grow(key: str, above: str | None, depth: int) -> int:
+        below = draw(st.integers(1, 3)) if depth and draw(st.booleans()) else 0
+        if not below:
+            tokens = draw(st.integers(1, 1000))
+            spans.append(span(key, above, **used(tokens, 1)))
+            return tokens + 1
+        tokens = sum(grow(f"{key}{number}", key, depth - 1) for number in range(below))
+        kind = draw(st.sampled_from(("context", "agent", "sum")))
+        if kind == "context":
+            spans.append(context(key, above))
+        elif kind == "agent":
+            spans.append(span(key, above, **AGENT, **used(draw(st.integers(1, 1000)), 1)))
+        else:
+            spans.append(span(key, above, **used(tokens - 1, 1)))
+        return tokens
+
+    tokens = grow("s", None, 4)
+    return draw(st.permutations(spans)), tokens
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tree=trees())
+def test_a_trace_costs_what_its_innermost_calls_cost(run: Run, tree: tuple[list[dict[str, Any]], int]) -> None:
+    """However deep, and in whatever order its rows stand."""
+    spans, tokens = tree
+
+    aggregates = roles(run, *spans)
+
+    billed = [row for row in spans if row.get("is_billable_leaf", True) and row["request_key"] not in aggregates]
+    assert sum(row["input_uncached_tokens"] + row["output_text_tokens"] for row in billed) == tokens
+    assert aggregates == roles(run, *spans[::-1])
 
 
 def booked(run: Run, *spans: dict[str, Any], **tables: Any) -> dict[str, dict[str, Any]]:

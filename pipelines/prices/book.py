@@ -7,7 +7,6 @@ below it. Two rows of the same layer that overlap without being equal are a conf
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,21 @@ from typing import Any
 
 import polars as pl
 
+from pipelines.prices.checks import doubts, name_of, overlaps
 from pipelines.prices.package import AMBIGUOUS_NAMES, Name, read_package
-from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Key, Rate, overlap, without
+from pipelines.prices.rates import (
+    BEGINNING,
+    CONTEXT_END,
+    DAY_END_S,
+    EVERY_DAY,
+    OPEN_END,
+    Key,
+    Rate,
+    common,
+    overlap,
+    without,
+)
 
-JUMP_RATIO = 5
 PATTERN_KINDS = ("exact", "prefix", "regex")
 
 _UTC = pl.Datetime("us", "UTC")
@@ -76,23 +86,31 @@ class Book:
     problems: tuple[str, ...]
 
 
-def build_book(prices: pl.DataFrame, model_aliases: pl.DataFrame) -> Book:
+def build_book(
+    prices: pl.DataFrame, model_aliases: pl.DataFrame, *, package_rates: Sequence[Rate] | None = None
+) -> Book:
     """The book of the package and the merged rows of ``prices.csv`` and ``model_aliases.csv``.
 
+    ``package_rates`` stand in for those of the installed package: what the book would be with another version of it.
     Both frames hold shipped and user rows in order of precedence (``reference_row``), typed, with null for blank.
     The same input gives the same rows in the same order. Raises ValueError with the row where one cannot be used.
     """
     package = read_package()
     problems = list(package.problems)
     rows = [_rate_of(row) for row in _in_order(prices)]
-    rates, superseded = _layered(package.rates, rows, problems)
-    _examine(rates, {rate.key[:2] for _, rate in rows}, problems)
+    rates, superseded = _layered(package.rates if package_rates is None else package_rates, rows, problems)
+    touched = {rate.key[:2] for _, rate in rows}
+    problems += [
+        f"{name_of(left.key)}: two prices hold at once ({left.source_ref}, {right.source_ref})."
+        for left, right in overlaps(rates)
+    ]
+    problems += doubts([rate for rate in rates if rate.key[:2] in touched])
     kept = sorted([*rates, *superseded], key=lambda rate: (rate.key, rate.box, rate.superseded_at))
-    price_table = _price_table(kept)
+    prices_table = price_table(kept)
     names_table = _names_table(package.names, rates, _in_order(model_aliases), problems)
     return Book(
-        tables={"ref_price_book": price_table, "ref_model_names": names_table},
-        version=_content_hash(price_table, names_table),
+        tables={"ref_price_book": prices_table, "ref_model_names": names_table},
+        version=_content_hash(prices_table, names_table),
         problems=tuple(problems),
     )
 
@@ -181,12 +199,13 @@ def _rate_of(row: dict[str, Any]) -> tuple[str, Rate]:
 def _layered(
     below: Iterable[Rate], rows: Sequence[tuple[str, Rate]], problems: list[str]
 ) -> tuple[list[Rate], list[Rate]]:
-    """Rates in force, and rows that a later equal row has superseded. The rates in force are disjoint within a key."""
+    """Rates in force, and what of others a row that became known later has superseded.
+
+    The rates in force are disjoint within a key.
+    """
     books: dict[Key, list[tuple[str, Rate]]] = defaultdict(list)
     for rate in below:
         books[rate.key].append(("package", rate))
-    for key, found in books.items():
-        _report_overlaps(key, found, problems)
     superseded = []
     differing: dict[tuple[str, str, str, str], set[str]] = defaultdict(set)
     for layer, rate in _by_precedence(rows):
@@ -206,6 +225,14 @@ def _layered(
                 )
             elif other.unit_price != rate.unit_price:
                 differing[rate.provider, rate.model_id, layer, other_layer].add(rate.unit)
+            taken = common(other, rate)
+            # What was believed before stays readable: a book as of an earlier day is still whole.
+            if (
+                taken is not None
+                and taken.known_at < rate.known_at
+                and (taken.price_id, taken.box) != (rate.price_id, rate.box)
+            ):
+                superseded.append(taken._replace(superseded_at=rate.known_at))
             competing += [(other_layer, piece) for piece in without(other, rate)]
         books[rate.key] = [*competing, (layer, rate)]
     problems += [
@@ -221,47 +248,8 @@ def _by_precedence(rows: Sequence[tuple[str, Rate]]) -> list[tuple[str, Rate]]:
     return sorted(rows, key=lambda entry: (entry[0] != "shipped", entry[1].known_at))
 
 
-def _report_overlaps(key: Key, found: Sequence[tuple[str, Rate]], problems: list[str]) -> None:
-    """No two rates of a key may hold at the same time under the same conditions."""
-    for place, (_, left) in enumerate(found):
-        for _, right in found[place + 1 :]:
-            if overlap(left, right):
-                problems.append(
-                    f"{' / '.join(key)}: the package gives two prices at once ({left.source_ref}, {right.source_ref})."
-                )
-
-
-def _examine(rates: Sequence[Rate], touched: set[tuple[str, str]], problems: list[str]) -> None:
-    """Sanity of the models that CSV rows touch: cached at most the input price, no jump of more than 5 times."""
-    mine = [rate for rate in rates if rate.key[:2] in touched]
-    inputs = [rate for rate in mine if rate.unit == "input"]
-    for rate in mine:
-        if rate.unit == "cache_read":
-            for other in inputs:
-                same_conditions = (other.key[:2], other.key[3:]) == (rate.key[:2], rate.key[3:]) and overlap(
-                    rate, other
-                )
-                if same_conditions and rate.unit_price * other.per_units > other.unit_price * rate.per_units:
-                    problems.append(
-                        f"{' / '.join(rate.key)}: a cached token costs more ({rate.unit_price.normalize():f}) than an "
-                        f"uncached one ({other.unit_price.normalize():f})."
-                    )
-    by_key: dict[tuple[Any, ...], list[Rate]] = defaultdict(list)
-    for rate in mine:
-        by_key[(*rate.key, *rate.box[2:])].append(rate)
-    for key, found in by_key.items():
-        found.sort(key=lambda rate: rate.effective_from)
-        for before, after in itertools.pairwise(found):
-            low, high = sorted((before.unit_price * after.per_units, after.unit_price * before.per_units))
-            if high > JUMP_RATIO * low:
-                problems.append(
-                    f"{' / '.join(key[:6])}: from {after.effective_from:%Y-%m-%d} the price jumps from "
-                    f"{before.unit_price.normalize():f} to {after.unit_price.normalize():f}, "
-                    f"more than {JUMP_RATIO} times."
-                )
-
-
-def _price_table(rates: Sequence[Rate]) -> pl.DataFrame:
+def price_table(rates: Sequence[Rate]) -> pl.DataFrame:
+    """Rates as the table of the book."""
     columns: dict[str, list[Any]] = {name: [] for name in BOOK_SCHEMA}
     for name, values in columns.items():
         values += [rate.price_id for rate in rates] if name == "price_id" else [getattr(rate, name) for rate in rates]

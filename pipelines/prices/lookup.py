@@ -1,13 +1,66 @@
-"""Look up a price at an instant, for showing it to a person."""
+"""Look up a price for showing it to a person: which model a name means, and its rates."""
 
 from __future__ import annotations
 
+import difflib
+import tempfile
+from collections.abc import Collection
 from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pipelines.prices.book import Book
-from pipelines.prices.rates import OPEN_END
+from pipelines import reference
+from pipelines.contract import shapes
+from pipelines.engine import connect
+from pipelines.models import models
+from pipelines.prices.book import Book, build_book
+from pipelines.prices.rates import CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.paths import DataRoot
+
+TOKEN_UNITS = 1_000_000
+
+
+def current_book(root: DataRoot) -> tuple[Book, list[reference.Problem]]:
+    """The book as the files of a data root say it now, also before the first run, with the faults of these files."""
+    prices, wrong = reference.current_frame(root, "prices")
+    names, wrong_names = reference.current_frame(root, "model_aliases")
+    return build_book(prices, names), [*wrong, *wrong_names]
+
+
+def models_of(book: Book, name: str, at: datetime, providers: Collection[str] = ()) -> pl.DataFrame:
+    """What a name means to each seller at an instant: ``provider``, ``model_canonical``, ``region_class``, ``resolved_by``.
+
+    Asked of ledger_models itself, so that it is what a call would mean.
+    """
+    sellers = sorted(providers or set(book.tables["ref_price_book"]["provider"].unique()))
+    with tempfile.TemporaryDirectory() as folder, connect(Settings(), Path(folder)) as con:
+        for shape in ("requests", "usage", "bills"):
+            columns = ", ".join(f"{column} {type_}" for column, type_ in shapes()[shape].types.items())
+            con.execute(f"create table staged_{shape} ({columns})")
+        con.execute(
+            "insert into staged_requests by name select unnest(?::varchar[]) as provider, ? as model_served, ?::timestamptz as started_at",
+            [sellers, name, at],
+        )
+        con.register("names", book.tables["ref_model_names"].to_arrow())
+        con.execute("create table ref_model_names as from names")
+        con.unregister("names")
+        query = f"""select provider, model_canonical, region_class, resolved_by
+            from ({models()["ledger_models"].query}) where model_canonical is not null order by provider"""
+        found: pl.DataFrame = con.sql(query).pl()
+        return found
+
+
+def similar_names(book: Book, name: str, providers: Collection[str] = ()) -> list[str]:
+    """Names of the book that look like a name that means nothing, the nearest first."""
+    names = book.tables["ref_model_names"].filter(pl.col("pattern_kind") == "exact")
+    if providers:
+        names = names.filter(pl.col("provider").is_in(list(providers)))
+    return difflib.get_close_matches(name.lower(), names["pattern"].unique().sort().to_list(), n=3, cutoff=0.5)
 
 
 def rates_at(
@@ -34,18 +87,11 @@ def rates_at(
         & (pl.col("valid_to_date").is_null() | (pl.col("valid_to_date") > at.date()))
     )
     model_id = names.sort("priority", maintain_order=True)["model_id"][0] if len(names) else model
-    second = at.hour * 3600 + at.minute * 60 + at.second
-    found = book.tables["ref_price_book"].filter(
+    found = in_force(book.tables["ref_price_book"], at).filter(
         (pl.col("provider") == provider)
         & (pl.col("model_id") == model_id)
         & (pl.col("service_tier") == service_tier)
         & (pl.col("processing") == processing)
-        & (pl.col("effective_from") <= at)
-        & (pl.col("effective_to") > at)
-        & (pl.col("superseded_at") == OPEN_END)
-        & (pl.col("window_from_s") <= second)
-        & (pl.col("window_to_s") > second)
-        & (pl.col("weekday_mask").cast(pl.Int64) & (1 << at.weekday()) != 0)
     )
     if region_class is not None:
         found = found.filter(pl.col("region_class") == region_class)
@@ -54,3 +100,58 @@ def rates_at(
             (pl.col("ctx_min_tokens") <= context_test_tokens) & (pl.col("ctx_max_tokens") > context_test_tokens)
         )
     return found
+
+
+def in_force(prices: pl.DataFrame, at: datetime) -> pl.DataFrame:
+    """Rows that hold at an instant: its date, its time of the day and its weekday."""
+    second = at.hour * 3600 + at.minute * 60 + at.second
+    return prices.filter(
+        (pl.col("effective_from") <= at)
+        & (pl.col("effective_to") > at)
+        & (pl.col("superseded_at") == OPEN_END)
+        & (pl.col("window_from_s") <= second)
+        & (pl.col("window_to_s") > second)
+        & (pl.col("weekday_mask").cast(pl.Int64) & (1 << at.weekday()) != 0)
+    )
+
+
+def shown(rates: pl.DataFrame) -> list[dict[str, object]]:
+    """Rates as a person reads them: the price of a million tokens or of one unit, and the conditions where there are any."""
+    rows = []
+    for row in rates.sort(
+        "provider", "model_id", "service_tier", "processing", "region_class", "unit", "ctx_min_tokens", "effective_from"
+    ).to_dicts():
+        conditions = []
+        if row["ctx_min_tokens"] or row["ctx_max_tokens"] != CONTEXT_END:
+            top = "" if row["ctx_max_tokens"] == CONTEXT_END else f" to {row['ctx_max_tokens'] - 1}"
+            conditions.append(
+                f"{row['ctx_min_tokens']}{top} tokens" if top else f"from {row['ctx_min_tokens']} tokens on"
+            )
+        if (row["window_from_s"], row["window_to_s"]) != (0, DAY_END_S):
+            conditions.append(f"{_clock(row['window_from_s'])}-{_clock(row['window_to_s'])} UTC")
+        if row["weekday_mask"] != EVERY_DAY:
+            days = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+            conditions.append(" ".join(day for bit, day in enumerate(days) if row["weekday_mask"] & (1 << bit)))
+        rows.append(
+            {
+                "provider": row["provider"],
+                "model_id": row["model_id"],
+                "tier": row["service_tier"] if row["processing"] == "sync" else f"{row['service_tier']} batch",
+                "region": row["region_class"],
+                "unit": row["unit"],
+                "price": row["unit_price"].normalize(),
+                "currency": row["currency"],
+                "per": row["per_units"],
+                "conditions": ", ".join(conditions),
+                "from": None if row["effective_from"].year == 1970 else row["effective_from"],
+                "to": None if row["effective_to"] == OPEN_END else row["effective_to"],
+                "confidence": row["confidence"],
+                "source": row["source_ref"],
+                "price_id": row["price_id"],
+            }
+        )
+    return rows
+
+
+def _clock(second: int) -> str:
+    return f"{second // 3600:02}:{second % 3600 // 60:02}"

@@ -38,8 +38,15 @@ AMBIGUOUS_NAMES = frozenset({("azure", "gpt-4")})
 # Bedrock's geography prefixes (inference profiles). 'regional' is an id without one. GovCloud is not listed.
 BEDROCK_REGIONS = ("regional", "us", "eu", "apac", "jp", "au", "ca", "sa", "in")
 # Claude on the first-party API: data residency costs 1.1 times, on all token classes, for the models that offer it.
-RESIDENCY_FACTOR = Decimal("1.1")
+REGION_FACTOR = Decimal("1.1")
 WITHOUT_RESIDENCY = re.compile(r"claude-(?:v1|2|3|(?:opus|sonnet|haiku)-4-[0-5]$|mythos)")
+# OpenAI's regional processing and Vertex AI's regional endpoints cost a tenth more for the models that litellm's map
+# 1.106.2 lists with such a factor.
+PROCESSED_REGIONALLY = re.compile(r"gpt-(?:5\.[456]|6|realtime-2\.1)(?![0-9])")
+DEARER_REGIONALLY = re.compile(
+    r"claude-(?:fable|haiku-(?:4-5|5)|opus-(?:4-[5-8]|5)|sonnet-(?:4-[56]|5))"
+    r"|gemini-(?:3\.1-flash-(?:image|lite)|3\.[5-9]-flash|4-argon)"
+)
 
 # Days on which the package began to list tiers of hundreds of models at once; the tiers themselves are older. A tier's
 # price is carried back to the start of the standard price it belongs to, as assumed.
@@ -310,15 +317,24 @@ def _add_model(
                         rates.append(whole._replace(confidence="assumed"))
                     else:
                         rates += _marked(whole, period.is_dated, package.published)
+    if seller == "mistral":
+        rates += _cached_at_a_tenth(rates)
     if not is_taken_over:
         rates += _tier_rates(package, listed_by, model, periods, where, rounded, rate)
     if is_taken_over:
         rates = [r._replace(confidence="derived") if r.confidence == "published" else r for r in rates]
     if seller == "anthropic" and not WITHOUT_RESIDENCY.match(model_id):
-        rates += [_resident(r) for r in rates if r.per_units == 1_000_000]
+        rates += [_dearer(r, "us", "inference_geo us") for r in rates]
+    if seller == "openai" and PROCESSED_REGIONALLY.match(model_id):
+        rates += [_dearer(r, region, "regional processing") for region in ("us", "eu") for r in rates]
     if seller == "vertex":
-        # Regional endpoints of some models cost more; the package does not say which.
-        rates += [r._replace(region_class="regional", confidence="assumed") for r in rates]
+        # Of models that are in no list, nobody says what their regional endpoints cost.
+        rates += [
+            _dearer(r, "regional", "a regional endpoint")
+            if DEARER_REGIONALLY.match(model_id)
+            else r._replace(region_class="regional", confidence="assumed")
+            for r in rates
+        ]
     package.rates += rates
     package.names += [
         name
@@ -336,12 +352,31 @@ def _marked(rate: Rate, is_dated: bool, published: datetime) -> list[Rate]:
     return [rate._replace(effective_to=published, confidence="assumed"), rate._replace(effective_from=published)]
 
 
-def _resident(rate: Rate) -> Rate:
+def _cached_at_a_tenth(rates: list[Rate]) -> list[Rate]:
+    """Mistral bills cached input at a tenth of the input for all its models; the package lists it for some."""
+    if any(rate.unit == "cache_read" for rate in rates):
+        return []
+    return [
+        rate._replace(
+            unit="cache_read",
+            unit_price=(rate.unit_price / 10).quantize(PLACES),
+            confidence="derived" if rate.confidence == "published" else rate.confidence,
+            source_ref=f"{rate.source_ref}, cached input at a tenth of the input",
+        )
+        for rate in rates
+        if rate.unit == "input"
+    ]
+
+
+def _dearer(rate: Rate, region_class: str, what_for: str) -> Rate:
+    """The price in a region: a tenth more for tokens, the same for other units."""
+    if rate.per_units != 1_000_000:
+        return rate._replace(region_class=region_class)
     return rate._replace(
-        region_class="us",
-        unit_price=(rate.unit_price * RESIDENCY_FACTOR).quantize(PLACES),
+        region_class=region_class,
+        unit_price=(rate.unit_price * REGION_FACTOR).quantize(PLACES),
         confidence="derived" if rate.confidence == "published" else rate.confidence,
-        source_ref=f"{rate.source_ref}, times 1.1 for inference_geo us",
+        source_ref=f"{rate.source_ref}, times 1.1 for {what_for}",
     )
 
 
@@ -538,6 +573,8 @@ def _anchored(seller: str, prefix: str) -> str:
         return "^" + _escaped(prefix) + _BEDROCK_SUFFIX + "$"
     if re.search(r"-20\d\d$", prefix):
         return "^" + _escaped(prefix) + r"(?:\d{4}|-\d{2}-\d{2})$"
+    if re.search(r"-0$", prefix):
+        return "^" + _escaped(prefix) + r"\d{2}$"
     if prefix[-1] in "-@":
         return "^" + _escaped(prefix[:-1]) + _SUFFIX.removesuffix("?") + "$"
     return "^" + _escaped(prefix) + _SUFFIX + "$"

@@ -49,6 +49,8 @@ class Rate(NamedTuple):
     supersedes: str | None
     book_version: str
     superseded_at: datetime = OPEN_END
+    # The price_id of the statement that this rate is a part of; empty where it is the whole.
+    part_of: str = ""
 
     @property
     def key(self) -> Key:
@@ -73,8 +75,11 @@ class Rate(NamedTuple):
         """sha256 of what the rate says.
 
         The end of validity, the source and the version are left out: a price that gets an end, or that a later version
-        of a source repeats, is the same statement, and the days it priced must not change.
+        of a source repeats, is the same statement, and the days it priced must not change. So are the parts of a price
+        that another one has cut.
         """
+        if self.part_of:
+            return self.part_of
         said = (
             *self.key,
             str(self.per_units),
@@ -104,12 +109,28 @@ def overlap(left: Rate, right: Rate) -> bool:
     )
 
 
+def common(rate: Rate, other: Rate) -> Rate | None:
+    """A rate cut to the part of its box that lies in another's, None where they do not meet."""
+    if not overlap(rate, other):
+        return None
+    return rate._replace(
+        part_of=rate.price_id,
+        effective_from=max(rate.effective_from, other.effective_from),
+        effective_to=min(rate.effective_to, other.effective_to),
+        ctx_min_tokens=max(rate.ctx_min_tokens, other.ctx_min_tokens),
+        ctx_max_tokens=min(rate.ctx_max_tokens, other.ctx_max_tokens),
+        window_from_s=max(rate.window_from_s, other.window_from_s),
+        window_to_s=min(rate.window_to_s, other.window_to_s),
+        weekday_mask=rate.weekday_mask & other.weekday_mask,
+    )
+
+
 def without(rate: Rate, taken: Rate) -> Iterator[Rate]:
     """What is left of a rate once another one has taken its box: disjoint pieces, none if it took all."""
     if not overlap(rate, taken):
         yield rate
         return
-    rest = rate
+    rest = rate._replace(part_of=rate.price_id)
     if rest.effective_from < taken.effective_from:
         yield rest._replace(effective_to=taken.effective_from)
         rest = rest._replace(effective_from=taken.effective_from)

@@ -13,6 +13,7 @@ import jinja2
 
 from pipelines.checks import CheckResult
 from pipelines.lake import Lake, Part, digest, replace_text
+from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of
 from pipelines.runner import create_view
@@ -85,7 +86,7 @@ def publish(
 def figures(con: duckdb.DuckDBPyConnection, lake: Lake, week: date, results: Sequence[CheckResult]) -> dict[str, Any]:
     """What a page says, in plain values: money as Decimal, shares 0 to 1, None where it is not known."""
     for table in (SHOWBACK, QUALITY, *WEEKLY):
-        create_view(con, lake, table, _parts_of(lake, table, week), {})
+        create_view(con, lake, table, _parts_of(lake, table, week), models()[table].types)
     [total], [before] = _rows(con, _TOTAL, week), _rows(con, _TOTAL, week - WEEK)
     owners = _rows(con, _OWNERS, week)
     earlier = {(row["team"], row["feature"]): row["invoiced_cost_usd"] for row in _rows(con, _OWNERS, week - WEEK)}

@@ -57,7 +57,7 @@ class Source:
     dimensions.csv (``dimension_of``).
     ``withheld(files, settled)`` gives, of the files that lie there, those that do not count and why: an export that names the
     files of each delivery leaves out those of a failed attempt. ``settled`` are files that counted at the last look.
-    ``remarks(versions)`` says what is worth knowing of the files as a whole, such as a gap between them.
+    ``remarks(versions, data_root)`` says what is worth knowing of the files as a whole, such as a gap between them.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Source:
     keeps_attributes: bool = False
     maps_dimensions: bool = False
     withheld: Callable[[Sequence[Path], Collection[Path]], Mapping[Path, str]] | None = None
-    remarks: Callable[[Sequence[FileVersion]], list[str]] | None = None
+    remarks: Callable[[Sequence[FileVersion], Path], list[str]] | None = None
 
     @cached_property
     def queries(self) -> Mapping[str, str]:
@@ -106,7 +106,7 @@ class Source:
         content = hashlib.sha256(str(CONTRACT_VERSION).encode())
         usage = sorted(path for path in paths.USAGE.iterdir() if path.suffix in (".py", ".sql"))
         own = sorted(path for path in self.folder.iterdir() if path.suffix in (".py", ".sql"))
-        for path in [*own, *usage, paths.SELLERS, paths.NAMES]:
+        for path in [*own, *usage, paths.SELLERS, paths.NAMES, paths.LINE_ITEMS]:
             content.update(path.name.encode() + path.read_bytes())
         return content.hexdigest()[:16]
 

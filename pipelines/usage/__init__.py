@@ -6,7 +6,8 @@ expression over ``usage``, the parsed object. A new shape is a new file. The hea
 ``about``          what the provider counts where, and what we do about it
 ``apis``           names of the API under which a source may hand over such objects
 ``recognised_by``  keys (``all``, ``any``, ``none``) that tell the shape where no API is named; without it, it never is
-``basis``          ``inclusive`` where cached input is part of the stated input, ``disjoint`` where it is not
+``basis``          ``inclusive`` where cached input is part of the stated input, ``disjoint`` where it is not; an object that
+                   shows otherwise has the part ``is_disjoint``
 ``fields``         what is read of the object: ``count``, ``text``, a nested object, or a list with one element
 ``define``         optional named expressions over ``usage``, written ``defined.<name>`` below
 
@@ -50,6 +51,7 @@ OTHER_PARTS = {
     "inference_geo": "VARCHAR",
     "flags": "VARCHAR[]",
     "is_partial": "BOOLEAN",
+    "is_disjoint": "BOOLEAN",
 }
 _PARTS = {**dict.fromkeys(TOKEN_CLASS_NAMES, "DOUBLE"), **OTHER_PARTS}
 # What the struct ``classed`` holds, in this order.
@@ -116,7 +118,8 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
 
     They are temporary: they live and die with the connection, whatever database it is on.
     """
-    for statement in (_COUNT_PROBLEM, _MODALITY_TOKENS, _LIFETIME_TOKENS, _shape_macro()):
+    macros = (_COUNT_PROBLEM, _MODALITY_TOKENS, _LIFETIME_TOKENS, _CACHED_LEFT_OUT, _THOUGHT_LEFT_OUT, _shape_macro())
+    for statement in macros:
         connection.execute(statement)
 
 
@@ -268,6 +271,27 @@ create or replace temp macro lifetime_tokens(details, lifetime) as
         )
     )
 """
+# What frameworks state is meant to be inclusive. Where input cannot hold the cached tokens, or the total has them on top, it is not;
+# likewise output and reasoning ("thought").
+_CACHED_LEFT_OUT = """
+create or replace temp macro cached_left_out(input, output, cached, thought, total) as coalesce(
+    cached > 0 and (
+        input < cached
+        or coalesce(total - input - output in (cached, cached + coalesce(thought, 0)), false)
+    ),
+    false
+)
+"""
+_THOUGHT_LEFT_OUT = """
+create or replace temp macro thought_left_out(input, output, cached, thought, total) as coalesce(
+    thought > 0 and (
+        output < thought
+        or coalesce(total - input - output = thought and thought <> cached, false)
+        or coalesce(total - input - output = cached + thought, false)
+    ),
+    false
+)
+"""
 _NOT_AN_OBJECT = (
     "case when json_type(usage_text) not in ('OBJECT', 'NULL') "
     "then 'usage is ' || left(cast(usage_text as varchar), 40) || ', expected an object' end"
@@ -415,7 +439,7 @@ def _classed() -> str:
                 case when {nothing} then 'missing_usage' end
             ]), lambda usage_flag: usage_flag is not null)))
         end""",
-        "usage_basis": f"case usage_shape {_lines(_basis_branches())} end",
+        "usage_basis": f"case when usage_parts.is_disjoint then 'disjoint' else case usage_shape {_lines(_basis_branches())} end end",
         "usage_quality": f"""case
             when usage_shape in ('ambiguous', 'unknown') then 'partial'
             when {nothing} then 'missing'

@@ -5,7 +5,7 @@ about: >-
   (billed): the parts are subtracted, never added. The cached part goes by other names elsewhere:
   top level cached_tokens (Together), num_cached_tokens (Mistral), prompt_cache_hit_tokens
   (DeepSeek), prompt_token_details (OpenAI Assistants, Writer). OpenRouter's web searches are billed
-  apiece. The lifetime of a cache write is not said.
+  apiece, Mistral's audio input by the second. The lifetime of a cache write is not said.
 apis: [openai.chat, azure.chat, groq.chat, mistral.chat, deepseek.chat, together.chat,
   cerebras.chat, fireworks.chat, openrouter.chat]
 recognised_by:
@@ -23,6 +23,7 @@ fields:
   num_cached_tokens: count
   prompt_cache_hit_tokens: count
   server_tool_use_details: {web_search_requests: count}
+  prompt_audio_seconds: count
   service_tier: text
 */
 {
@@ -51,6 +52,8 @@ fields:
     'extra_units': case
         when usage.server_tool_use_details.web_search_requests > 0
         then map {'web_search': cast(usage.server_tool_use_details.web_search_requests as decimal(38, 9))}
+        when usage.prompt_audio_seconds > 0
+        then map {'audio_seconds': cast(usage.prompt_audio_seconds as decimal(38, 9))}
     end,
     'service_tier': usage.service_tier,
     'is_partial': usage.prompt_tokens is null or usage.completion_tokens is null,

@@ -20,7 +20,11 @@ columns:
   charge_category: VARCHAR; Usage, Purchase, Tax, Credit or Adjustment
   model_canonical: VARCHAR; model that the line names; null where it names none that is known
   token_type: VARCHAR; input, output, cache_read, cache_write or other; null where the line names none
-  metered_tokens: DECIMAL(38,9); tokens that the line bills; null where it is no token meter or longer than a day
+  service_tier: VARCHAR; tier as the line names it; null where it names none
+  is_batch: BOOLEAN; true where the provider's discounted batch service did the work
+  cache_ttl: VARCHAR; lifetime of a cache write, where the line names one
+  modality: VARCHAR; audio or image, where the line names one
+  metered_tokens: DECIMAL(38,9); tokens of the day that the line bills; null where it is no token meter
   billing_currency: VARCHAR; ISO 4217, upper case
   billed_usd: DECIMAL(38,10); billed amount of the day; null where there is no rate
   list_usd: DECIMAL(38,10); amount of the day at list prices, the billed amount where the line states none
@@ -45,6 +49,10 @@ with lines as (
         charge_category,
         model_canonical,
         token_type,
+        service_tier,
+        is_batch,
+        cache_ttl,
+        modality,
         metered_tokens,
         currency as billing_currency,
         billed_usd,
@@ -85,6 +93,10 @@ charge_lines as (
         case c.kind when 'credit' then 'Credit' when 'tax' then 'Tax' else 'Purchase' end as charge_category,
         cast(null as varchar) as model_canonical,
         cast(null as varchar) as token_type,
+        cast(null as varchar) as service_tier,
+        cast(null as boolean) as is_batch,
+        cast(null as varchar) as cache_ttl,
+        cast(null as varchar) as modality,
         cast(null as decimal(38, 9)) as metered_tokens,
         coalesce(c.currency, 'USD') as billing_currency,
         case
@@ -103,8 +115,8 @@ all_lines as (
     union all
     select
         cost_key, month_start_date, charge_start_date, charge_end_date, charge_id, scope, source, provider, billing_account_id,
-        charge_category, model_canonical, token_type, metered_tokens, billing_currency, billed_usd, billed_usd as list_usd, billed_amount,
-        billed_amount as list_amount, charge_end_date - charge_start_date as days,
+        charge_category, model_canonical, token_type, service_tier, is_batch, cache_ttl, modality, metered_tokens, billing_currency,
+        billed_usd, billed_usd as list_usd, billed_amount, billed_amount as list_amount, charge_end_date - charge_start_date as days,
     from charge_lines
 ),
 
@@ -116,6 +128,7 @@ spread as (
 in_units as (
     select
         *,
+        cast(metered_tokens * 1000000000::hugeint as hugeint) as metered_units,
         cast(billed_usd * 10000000000::hugeint as hugeint) as billed_usd_units,
         cast(list_usd * 10000000000::hugeint as hugeint) as list_usd_units,
         cast(billed_amount * 10000000000::hugeint as hugeint) as billed_units,
@@ -123,10 +136,12 @@ in_units as (
     from spread
 ),
 
--- Each day the truncated part; the last day what is left.
+-- Each day the truncated part, of tokens in whole ones; the last day what is left.
 parted as (
     select
         *,
+        case when place < days - 1 then metered_units // (days * 1000000000) * 1000000000
+            else metered_units - metered_units // (days * 1000000000) * 1000000000 * (days - 1) end as metered_part,
         case when place < days - 1 then sign(billed_usd_units) * (abs(billed_usd_units) // days)
             else billed_usd_units - sign(billed_usd_units) * (abs(billed_usd_units) // days) * (days - 1) end as billed_usd_part,
         case when place < days - 1 then sign(list_usd_units) * (abs(list_usd_units) // days)
@@ -152,7 +167,11 @@ select
     charge_category,
     model_canonical,
     token_type,
-    case when days = 1 then metered_tokens end as metered_tokens,
+    service_tier,
+    is_batch,
+    cache_ttl,
+    modality,
+    cast(metered_part * cast(0.000000001 as decimal(10, 9)) as decimal(38, 9)) as metered_tokens,
     billing_currency,
     cast(billed_usd_part * cast(0.0000000001 as decimal(11, 10)) as decimal(38, 10)) as billed_usd,
     cast(list_usd_part * cast(0.0000000001 as decimal(11, 10)) as decimal(38, 10)) as list_usd,

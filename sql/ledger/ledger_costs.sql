@@ -263,6 +263,10 @@ unit_amounts as (
                 cast(entry.value as decimal(20, 9)) * unit_usd_per_million[entry.key] * 0.000001 as decimal(38, 15)
             )
         end as contracted_amount,
+        -- A version of a tool that the book does not know, beside a version that it knows: web_search_20991231.
+        array_length(
+            list_filter(map_keys(unit_list_usd_per_million), lambda word: starts_with(entry.key, word || '_'))
+        ) > 0 as has_other_version,
     from unit_quantities
     where entry.value is not null
 ),
@@ -273,6 +277,7 @@ unit_costs as (
         cast(sum(list_amount) as decimal(38, 15)) as units_list,
         cast(sum(contracted_amount) as decimal(38, 15)) as units_negotiated,
         bool_or(list_amount is null) as lacks_rate,
+        bool_or(list_amount is null and has_other_version) as lacks_version,
     from unit_amounts
     group by request_key
 ),
@@ -295,6 +300,7 @@ matched as (
         r.book_version,
         u.units_list,
         u.units_negotiated,
+        coalesce(u.lacks_version, false) as lacks_version,
         coalesce(q.total_tokens, 0) > 0 or u.request_key is not null as has_quantity,
         (
             (q.input_uncached_tokens > 0 and r.input_uncached_list_usd_per_mtok is null)
@@ -522,7 +528,7 @@ judged as (
             when has_price then 'priced'
             when stated_cost_usd is not null then 'priced'
             when rate_status <> 'ok' then rate_status
-            when is_standard then 'no_price_at_time'
+            when is_standard and not lacks_version then 'no_price_at_time'
             else 'unknown_tier'
         end as cost_status,
         case
@@ -535,6 +541,7 @@ judged as (
             when has_price then null
             when stated_cost_usd is not null then 'provider_stated'
             when rate_status <> 'ok' then rate_reason
+            when lacks_version then 'no_row_for_unit_version'
             else 'no_row_for_a_class'
         end as cost_reason,
         has_price or is_hit as is_split,

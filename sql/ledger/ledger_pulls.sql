@@ -1,8 +1,9 @@
 /*
 about: >-
   Which pull of usage or bills counts where. For a source, account and report the newest pull counts as a whole for what it
-  covers, so that a bucket that has vanished from it is gone; of pulls of several grains one counts: bills by line item, usage
-  with the most dimensions. One row per pull and stretch of time that is covered by the same pulls.
+  covers, so that a bucket that has vanished from it is gone; the files of one delivery are one pull. Of pulls of several
+  grains one counts: bills by line item, usage with the most dimensions. One row per file and stretch of time that is covered
+  by the same pulls.
 grain: [source, source_account, endpoint, source_file_sha256, window_start_at]
 partition: day
 partition_column: window_start_at
@@ -31,6 +32,11 @@ with windows as (
         window_start_at,
         window_end_at,
         cast(window_start_at as date) as usage_date,
+        -- A bill may come in several files: they are one pull, as new as the newest of them.
+        coalesce(delivery, source_file_sha256) as pull,
+        max(pulled_at) over (
+            partition by source, source_account, endpoint, cast(window_start_at as date), coalesce(delivery, source_file_sha256)
+        ) as delivered_at,
     from staged_windows
 ),
 
@@ -61,14 +67,14 @@ ranked as (
         s.stretch_end_at as window_end_at,
         w.pulled_at,
         w.pull_grain,
-        row_number() over (
+        dense_rank() over (
             partition by w.source, w.source_account, w.endpoint, s.stretch_start_at
             order by
                 -- A pull of which no grain is known (all its buckets are empty) stands back for none: the newest counts.
                 case when w.endpoint like '%cost%' and coalesce(list_contains(w.pull_grain, 'line_item'), true) then 0 else 1 end,
                 case when w.endpoint like '%cost%' then 0 else -coalesce(array_length(w.pull_grain), 1000) end,
-                w.pulled_at desc,
-                w.source_file_sha256 desc
+                w.delivered_at desc,
+                w.pull desc
         ) as place,
     from windows as w
     inner join stretches as s

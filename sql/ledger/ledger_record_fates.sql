@@ -35,6 +35,8 @@ with requests as (
         case
             when d.source_row is not null then d.reason || ' of ' || d.source_row_id
             when not coalesce(m.is_counted, true) then 'same call in ' || m.counted_source
+            -- A batch has the tokens of its lines.
+            when s.row_kind = 'context' and s.provider_total_tokens is not null then 'batch_total'
             when not coalesce(l.is_billable_leaf, s.is_billable_leaf) then coalesce(l.row_kind, s.row_kind)
             else ''
         end as reason,
@@ -49,16 +51,28 @@ with requests as (
     left join ledger_same_calls as m on s.request_key = m.request_key
 ),
 
+-- A record may be several rows (tokens and searches, usage and its charge), and is one record.
 pulled as (
-    select
-        cast(u.bucket_start_at as date) as usage_date, u.source, u.source_account, u.source_file_sha256, 'usage' as shape, u.endpoint,
-        u.bucket_start_at as record_at, u.source_row,
-    from staged_usage as u
-    union all
-    select
-        cast(b.charge_start_at as date) as usage_date, b.source, b.source_account, b.source_file_sha256, 'bills' as shape, b.endpoint,
-        b.charge_start_at as record_at, b.source_row,
-    from staged_bills as b
+    select usage_date, source, source_account, source_file_sha256, min(shape) as shape, endpoint, record_at, source_row
+    from (
+        select
+            cast(u.bucket_start_at as date) as usage_date, u.source, u.source_account, u.source_file_sha256, 'usage' as shape, u.endpoint,
+            u.bucket_start_at as record_at, u.source_row,
+        from staged_usage as u
+        union all
+        select
+            cast(b.charge_start_at as date) as usage_date, b.source, b.source_account, b.source_file_sha256, 'bills' as shape, b.endpoint,
+            b.charge_start_at as record_at, b.source_row,
+        from staged_bills as b
+    ) as rows_of_pulls
+    group by usage_date, source, source_account, source_file_sha256, endpoint, record_at, source_row
+),
+
+-- Calls that state their own charge: their fate is that of the call.
+calls_with_charges as (
+    select distinct s.source, s.source_account, s.source_file_sha256, s.source_row
+    from staged_requests as s
+    where s.source_file_sha256 in (select b.source_file_sha256 from staged_bills as b)
 ),
 
 scores as (
@@ -122,6 +136,11 @@ records as (
         and u.endpoint = p.endpoint
         and u.record_at >= p.window_start_at
         and u.record_at < p.window_end_at
+    anti join calls_with_charges as c
+        on u.source = c.source
+        and u.source_account = c.source_account
+        and u.source_file_sha256 = c.source_file_sha256
+        and u.source_row = c.source_row
     union all
     select
         usage_date, source, source_account, source_file_sha256, shape, fate, reason, source_row,

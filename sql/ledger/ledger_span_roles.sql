@@ -2,7 +2,7 @@
 about: >-
   Which spans of a trace are calls and which only sum up or wrap the calls below them (the billable leaf rule). A span is no
   leaf where one holds: it is no call by its type and a span below it has usage; its tokens are the sum of those of the spans
-  below it; it is an embedding above an embedding; its name and that of a span below it are a pair of span_pairs.csv. Looks only
+  next below it or of the innermost; it is an embedding above an embedding; its name and that of a span below it are a pair of span_pairs.csv. Looks only
   at traces whose spans have parents, within seven days. One row per span with another role than its record says, and per call
   directly above another one.
 grain: [request_key]
@@ -72,7 +72,7 @@ named_spans as (
     qualify row_number() over (partition by source, source_account, trace_id, span_id order by started_at, request_key) = 1
 ),
 
--- Each span with usage goes up, past spans without, to the first that has some.
+-- Each span with usage is held against all that stand above it; is_first while none of those in between has usage.
 climbed as (
     select
         request_key,
@@ -84,6 +84,7 @@ climbed as (
         tokens_stated as inner_tokens,
         parent_span_id as above_span_id,
         1 as steps,
+        true as is_first,
     from spans
     where (tokens_stated > 0 or has_more) and parent_span_id is not null
     union all
@@ -97,6 +98,7 @@ climbed as (
         c.inner_tokens,
         p.parent_span_id as above_span_id,
         c.steps + 1 as steps,
+        c.is_first and not p.has_usage as is_first,
     from climbed as c
     inner join named_spans as p
         on c.source = p.source
@@ -104,7 +106,7 @@ climbed as (
         and c.trace_id = p.trace_id
         and c.above_span_id = p.span_id
     -- Parents that go round in a circle end here.
-    where not p.has_usage and p.parent_span_id is not null and c.steps < 1000
+    where p.parent_span_id is not null and c.steps < 1000
 ),
 
 met as (
@@ -115,6 +117,8 @@ met as (
         p.step,
         p.has_usage,
         p.tokens_stated,
+        c.request_key as inner_key,
+        c.is_first,
         c.inner_step,
         c.inner_kind,
         c.inner_tokens,
@@ -126,6 +130,13 @@ met as (
         and c.trace_id = p.trace_id
         and c.above_span_id = p.span_id
     where p.is_billable_leaf and p.request_key <> c.request_key
+),
+
+-- Spans with usage below which no other has any.
+innermost as (
+    select i.inner_key
+    from (select distinct inner_key from met) as i
+    anti join (select distinct request_key from met where has_usage) as o on i.inner_key = o.request_key
 ),
 
 pairs as (
@@ -142,12 +153,14 @@ judged as (
         min(m.row_kind) as row_kind,
         bool_or(m.has_usage) as has_usage,
         min(m.tokens_stated) as tokens_stated,
-        sum(m.inner_tokens) as inner_tokens,
+        sum(case when m.is_first then m.inner_tokens end) as inner_tokens,
+        sum(case when i.inner_key is not null then m.inner_tokens end) as innermost_tokens,
         bool_or(m.inner_kind = 'embedding') as has_embedding,
-        bool_or(k.step is not null) as is_known_pair,
+        bool_or(m.is_first and k.step is not null) as is_known_pair,
         bool_or(m.steps = 1 and m.inner_kind = 'llm_call') as has_call,
     from met as m
     left join pairs as k on m.step = k.step and m.inner_step = k.inner_step
+    left join innermost as i on m.inner_key = i.inner_key
     group by m.request_key
 ),
 
@@ -158,7 +171,7 @@ ruled as (
         row_kind,
         case
             when has_usage and row_kind = 'aggregate_only' then 'no_call'
-            when has_usage and tokens_stated > 0 and tokens_stated = inner_tokens then 'sum_of_calls'
+            when has_usage and tokens_stated > 0 and tokens_stated in (inner_tokens, innermost_tokens) then 'sum_of_calls'
             when row_kind = 'embedding' and has_embedding then 'embedding_pair'
             when is_known_pair then 'known_pair'
             when has_usage and row_kind = 'llm_call' and has_call then 'calls_below'

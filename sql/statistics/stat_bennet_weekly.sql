@@ -27,7 +27,7 @@ checks:
   - between: [weight_share, 0, 1]
   - between: [base_weight_share, 0, 1]
   - no_rows: >-
-      select week_start_date as partition, measure, feature
+      select strftime(week_start_date, '%Y-%m-%d') as partition, measure, feature
       from stat_bennet_weekly
       group by week_start_date, measure, feature
       having abs(

@@ -74,7 +74,7 @@ def at_once(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
 def test_weeks_that_come_late_or_new_give_the_bytes_of_all_at_once(at_once: DataRoot, tmp_path: Path) -> None:
     """First all but weeks 3 and 10; then 3, late, so that all that read it are built again; then 10, which wakes no old week.
 
-    The clock stands on a Monday: of the week that it ends, and the one before, it could not be told for sure that they were over.
+    A table asks the clock until a day after its week. Before week 10 that stood on week 9's Monday, less than a day past week 8.
     """
     root = DataRoot(tmp_path)
     for weeks in ([week for week in range(WEEKS) if week not in (3, 10)], [3], [10]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
@@ -118,10 +119,11 @@ def _typed(name: str, rows: list[dict[str, Any]], types: dict[str, str]) -> pl.D
 
 def _table(con: duckdb.DuckDBPyConnection, name: str, rows: list[dict[str, Any]], types: dict[str, str]) -> None:
     con.execute(f"create or replace table {name} ({', '.join(f'{column} {type_}' for column, type_ in types.items())})")
-    for row in rows:
-        used = [column for column in types if column in row]
-        marks = ", ".join("?" for _ in used)
-        con.execute(f"insert into {name} ({', '.join(used)}) values ({marks})", [row[column] for column in used])
+    if rows:
+        # As text, in one statement: row by row, a thousand calls take longer to hand over than to price.
+        structure = json.dumps([{column: "VARCHAR" if type_ == "JSON" else type_ for column, type_ in types.items()}])
+        said = json.dumps([{column: row[column] for column in types if column in row} for row in rows], default=str)
+        con.execute(f"insert into {name} select unnest(from_json(?, ?), max_depth := 2)", [said, structure])
 
 
 def request(**given: Any) -> dict[str, Any]:

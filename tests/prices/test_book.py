@@ -66,14 +66,33 @@ def test_the_same_input_gives_the_same_book() -> None:
     assert first.version != book_of([price(unit_price="3")]).version
 
 
-def test_a_price_id_is_unique_and_survives_the_end_of_its_price() -> None:
-    """A price that gets an end is the same statement: the days it priced must keep their bytes."""
+def test_a_price_id_survives_the_end_of_its_price_and_a_cut() -> None:
+    """A price that gets an end, or that another one interrupts, is the same statement: its days must keep their bytes."""
     [open_ended] = own(book_of([price()]))
     [ended] = own(book_of([price(effective_to="2027-01-01")]))
-    ids = book_of([price()]).tables["ref_price_book"]["price_id"]
+    user = price(known_at="2026-01-01", reference_file="reference/prices.csv")
+    offer = user | {"unit_price": "1", "effective_from": "2026-03-01", "effective_to": "2026-04-01"}
+    ours = price(known_at="2026-01-01", reference_file="data/shipped/prices.csv")
+    before, during, after = (
+        next(row for row in own(book_of([ours, offer])) if row["effective_from"] == at(f"{day}T00:00:00Z"))
+        for day in ("2026-01-01", "2026-03-01", "2026-04-01")
+    )
 
-    assert open_ended["price_id"] == ended["price_id"]
-    assert ids.n_unique() == len(ids)
+    assert open_ended["price_id"] == ended["price_id"] == before["price_id"] == after["price_id"] != during["price_id"]
+
+
+def test_a_row_is_known_by_its_id_its_box_and_when_it_was_believed(book: Book) -> None:
+    names = [
+        "price_id",
+        "effective_from",
+        "ctx_min_tokens",
+        "window_from_s",
+        "weekday_mask",
+        "known_at",
+        "superseded_at",
+    ]
+
+    assert book.tables["ref_price_book"].select(names).is_duplicated().sum() == 0
 
 
 def test_no_condition_is_null(book: Book) -> None:
@@ -139,7 +158,7 @@ def test_typing_errors_of_ten_times_are_reported() -> None:
     )
 
     assert any("jumps from 2 to 20" in problem for problem in book.problems)
-    assert any("a cached token costs more" in problem for problem in book.problems)
+    assert any("a cached token's read costs more" in problem for problem in book.problems)
 
 
 def test_float_artefacts_of_the_package_are_rounded_and_listed(book: Book) -> None:
@@ -188,13 +207,63 @@ def test_the_source_version_is_stable() -> None:
         ("o3", "cache_read", "2025-06-10T00:00:00Z", "0.5"),
         ("gpt-5.6-sol", "output", "2026-08-20T00:00:00Z", "30"),
         ("gpt-5.6-sol", "output", "2026-08-21T00:00:00Z", "20"),
+        ("gpt-4.1", "web_search_preview", "2026-11-15T00:00:00Z", "25"),
+        ("text-embedding-3-small", "input", "2026-11-15T00:00:00Z", "0.02"),
     ],
 )
 def test_prices_of_the_past_are_what_they_were(book: Book, model: str, unit: str, instant: str, expected: str) -> None:
     """Section 14, the curated history."""
-    found = rates_at(book, "openai", model, at(instant), context_test_tokens=0).filter(pl.col("unit") == unit)
+    found = rates_at(book, "openai", model, at(instant), region_class="global", context_test_tokens=0)
+    found = found.filter(pl.col("unit") == unit)
 
     assert found["unit_price"].to_list() == [Decimal(expected)]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "region", "context", "instant", "expected"),
+    [
+        ("google", "gemini-1.5-pro", "global", 1, "2024-09-30T23:59:59Z", "3.5"),
+        ("google", "gemini-1.5-pro", "global", 1, "2024-10-01T00:00:00Z", "1.25"),
+        ("google", "gemini-1.5-pro", "global", 128_001, "2024-09-30T23:59:59Z", "7"),
+        ("google", "gemini-pro", "global", 1, "2024-06-01T00:00:00Z", "0.35"),
+        ("anthropic", "claude-sonnet-4-0", "global", 200_001, "2025-12-01T00:00:00Z", "6"),
+        ("anthropic", "claude-sonnet-4-5", "global", 200_001, "2026-10-20T00:00:00Z", "6"),
+        ("anthropic", "claude-sonnet-4-5", "global", 200_001, "2026-10-21T00:00:00Z", "3"),
+        ("anthropic", "claude-3-5-haiku-latest", "global", 1, "2024-12-02T23:59:59Z", "1"),
+        ("anthropic", "claude-3-5-haiku-latest", "global", 1, "2024-12-03T00:00:00Z", "0.8"),
+        ("mistral", "mistral-large-4", "global", 1, "2026-10-29T00:00:00Z", "0.7"),
+        ("openai", "gpt-5.4", "us", 1, "2026-11-15T00:00:00Z", "2.75"),
+        ("anthropic", "claude-opus-4-8", "us", 1, "2026-11-15T00:00:00Z", "5.5"),
+        ("vertex", "claude-opus-4-8", "regional", 1, "2026-11-15T00:00:00Z", "5.5"),
+        ("bedrock", "anthropic.claude-opus-4-8", "us", 1, "2026-11-15T00:00:00Z", "5.5"),
+        ("bedrock", "anthropic.claude-opus-4-8", "global", 1, "2026-11-15T00:00:00Z", "5"),
+    ],
+)
+def test_prices_of_dates_ranges_and_regions(
+    book: Book, provider: str, model: str, region: str, context: int, instant: str, expected: str
+) -> None:
+    """Section 14, and the uplifts of 2.5: a tenth more where a maker or a cloud says so."""
+    found = rates_at(book, provider, model, at(instant), region_class=region, context_test_tokens=context)
+
+    assert found.filter(pl.col("unit") == "input")["unit_price"].to_list() == [Decimal(expected)]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "tier", "processing", "expected"),
+    [
+        ("google", "gemini-2.5-flash", "flex", "sync", "0.15"),
+        ("google", "gemini-2.5-flash", "priority", "sync", "0.54"),
+        ("openai", "text-embedding-3-small", "standard", "batch", "0.01"),
+    ],
+)
+def test_tiers_that_the_package_lacks_come_from_a_second_source(
+    book: Book, provider: str, model: str, tier: str, processing: str, expected: str
+) -> None:
+    """Section 14: derived until a provider's own list is found."""
+    found = rates_at(book, provider, model, at("2026-11-15T00:00:00Z"), service_tier=tier, processing=processing)
+    [row] = found.filter((pl.col("unit") == "input") & (pl.col("region_class") == "global")).to_dicts()
+
+    assert (row["unit_price"], row["confidence"]) == (Decimal(expected), "derived")
 
 
 def test_the_books_example_of_the_specification_resolves(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from conftest import SHARED, Pricing, book_of, request
@@ -17,26 +18,27 @@ SELLERS = {
     "fireworks_ai": "fireworks",
     **{name: name for name in ("deepseek", "openrouter", "anthropic", "openai", "bedrock", "mistral")},
 }
-# Why a logged cost differs from ours: the tool's count of input hides cached tokens; its price list was older than the
-# cut of Claude 3.5 Haiku (2024-12-03) and of Gemini 1.5 Pro (2024-10-01); a free preview; prices by character.
-EXPLAINED = {
-    "claude-3-5-sonnet-20241022": 20,
-    "claude-3-5-haiku-20241022": 13,
-    "openrouter/anthropic/claude-3-5-haiku-20241022": 2,
-    "bedrock/us.anthropic.claude-3-5-haiku-20241022-v1:0": 1,
-    "gemini/gemini-1.5-pro-latest": 6,
-    "gemini/gemini-1.5-pro": 2,
-    "gemini/gemini-1.5-pro-001": 2,
-    "gemini/gemini-1.5-pro-002": 2,
-    "gemini/gemini-pro": 2,
-    "gemini/gemini-2.0-flash-exp": 1,
-    "openrouter/mistralai/mistral-large": 1,
+# Costs that the tool took from a list that was out of date: the provider had cut the price before the call. The cut of
+# Claude 3.5 Haiku is on Anthropic's page of 2024-12-04 (LibreChat#4851), that of Gemini 1.5 Pro was announced for
+# 2024-10-01 (litellm#5874). What the tool logged is what the call would have cost on the day given here.
+OLD_LIST = {
+    "claude-3-5-haiku-20241022": ("2024-11-20T00:00:00Z", 12),
+    "openrouter/anthropic/claude-3-5-haiku-20241022": ("2024-11-20T00:00:00Z", 2),
+    "bedrock/us.anthropic.claude-3-5-haiku-20241022-v1:0": ("2024-11-20T00:00:00Z", 1),
+    "gemini/gemini-1.5-pro": ("2024-09-30T00:00:00Z", 2),
+    "gemini/gemini-1.5-pro-001": ("2024-09-30T00:00:00Z", 2),
+    "gemini/gemini-1.5-pro-002": ("2024-09-30T00:00:00Z", 2),
+}
+# The tool's list had the output of this name ten times too low, 1.05 for 10.50 (litellm map 1.70.0).
+WRONG_LIST = {"gemini/gemini-1.5-pro-latest": (Decimal("3.5"), Decimal("1.05"), 6)}
+# The log counts cached tokens as prompt tokens. Prices of a read and of a write, and of the other classes.
+HIDDEN_CACHE = {
+    "claude-3-5-sonnet-20241022": (Decimal("0.30"), Decimal("3.75"), Decimal(3), Decimal(15), 20),
+    "claude-3-5-haiku-20241022": (Decimal("0.10"), Decimal("1.25"), Decimal(1), Decimal(5), 1),
 }
 
 
-@pytest.mark.skipif(not LOG.is_file(), reason="the call log is not here")
-def test_calls_of_2024_cost_what_was_logged(pricing: Pricing) -> None:
-    """1,725 calls with a model name: at least 85 % have a price; all differences from the log are the 52 explained."""
+def _calls() -> tuple[list[dict[str, Any]], dict[str, tuple[str, Decimal]]]:
     calls, logged = [], {}
     with gzip.open(LOG, "rt", encoding="utf-8") as file:
         for number, line in enumerate(file):
@@ -58,13 +60,65 @@ def test_calls_of_2024_cost_what_was_logged(pricing: Pricing) -> None:
                 )
             )
             logged[f"call-{number:05}"] = (name, Decimal(said["cost"]))
+    return calls, logged
 
-    priced = [row for row in pricing.costs(calls, book_of()) if row["list_cost_usd"] is not None]
 
-    differing: Counter[str] = Counter()
-    for row in priced:
-        name, cost = logged[row["request_key"]]
-        if abs(row["list_cost_usd"] - cost) > cost * Decimal("1e-9"):
-            differing[name] += 1
-    assert len(priced) >= 0.98 * len(calls)
-    assert dict(differing) == EXPLAINED
+def _equal(ours: Decimal | None, logged: Decimal) -> bool:
+    return ours is not None and abs(ours - logged) <= logged * Decimal("1e-9")
+
+
+def _hidden(call: dict[str, Any], name: str, logged: Decimal) -> bool:
+    """Whether whole numbers of the prompt's tokens, read from and written to the cache, make the logged cost."""
+    if name not in HIDDEN_CACHE:
+        return False
+    read, write, uncached, output, _ = HIDDEN_CACHE[name]
+    prompt = call["input_uncached_tokens"]
+    excess = round(logged * 1_000_000, 6) - prompt * uncached - call["output_text_tokens"] * output
+    return any(
+        (excess + reads * (uncached - read)) % (write - uncached) == 0
+        and 0 <= (excess + reads * (uncached - read)) / (write - uncached) <= prompt - reads
+        for reads in range(prompt + 1)
+    )
+
+
+@pytest.mark.skipif(not LOG.is_file(), reason="the call log is not here")
+def test_calls_of_2024_cost_what_was_logged(pricing: Pricing) -> None:
+    """1,725 calls with a model name, all priced; 1,677 cost what was logged, and each of the other 48 has its reason.
+
+    1,698 (98.4 %) are equal at the list that the tool still had, 1,719 (99.7 %) with the cached tokens that the log hides,
+    the last 6 at the tool's misprint.
+    """
+    calls, logged = _calls()
+    by_key = {call["request_key"]: call for call in calls}
+
+    costs = {row["request_key"]: row["list_cost_usd"] for row in pricing.costs(calls, book_of())}
+    differing = {key for key, ours in costs.items() if not _equal(ours, logged[key][1])}
+    earlier = [
+        by_key[key] | {"started_at": OLD_LIST[logged[key][0]][0]} for key in differing if logged[key][0] in OLD_LIST
+    ]
+    at_old_list = {
+        row["request_key"]
+        for row in pricing.costs(earlier)
+        if _equal(row["list_cost_usd"], logged[row["request_key"]][1])
+    }
+
+    hidden = {key for key in differing - at_old_list if _hidden(by_key[key], *logged[key])}
+    misprinted = {
+        key
+        for key in differing - at_old_list - hidden
+        if (name := logged[key][0]) in WRONG_LIST
+        and _equal(
+            (
+                by_key[key]["input_uncached_tokens"] * WRONG_LIST[name][0]
+                + by_key[key]["output_text_tokens"] * WRONG_LIST[name][1]
+            )
+            / 1_000_000,
+            logged[key][1],
+        )
+    }
+
+    assert sum(cost is not None for cost in costs.values()) == len(calls) == 1725
+    assert Counter(logged[key][0] for key in at_old_list) == {name: count for name, (_, count) in OLD_LIST.items()}
+    assert Counter(logged[key][0] for key in hidden) == {name: said[-1] for name, said in HIDDEN_CACHE.items()}
+    assert Counter(logged[key][0] for key in misprinted) == {name: said[-1] for name, said in WRONG_LIST.items()}
+    assert differing == at_old_list | hidden | misprinted

@@ -73,12 +73,19 @@ def test_cached_tokens_are_beside_the_input(told):
     found = told["cached"]
 
     assert tokens(found) == {"input_uncached": 1200, "cache_read": 9000, "cache_write": 500, "output_text": 300}
-    assert (found["usage_basis"], found["provider_total_tokens"], found["context_test_tokens"]) == ("disjoint", 11_000, 10_700)
+    assert (found["usage_basis"], found["provider_total_tokens"], found["context_test_tokens"]) == (
+        "disjoint",
+        11_000,
+        10_700,
+    )
 
 
 def test_the_output_of_a_model_that_thinks_is_too_low_and_says_so(told):
     """A22."""
-    quality = {name: (told[name]["usage_quality"], told[name]["usage_flags"]) for name in ("thinking", "thinking told", "not thinking")}
+    quality = {
+        name: (told[name]["usage_quality"], told[name]["usage_flags"])
+        for name in ("thinking", "thinking told", "not thinking")
+    }
 
     assert quality["thinking"] == ("partial", ["reasoning_not_exported"])
     assert quality["thinking told"][0] == quality["not thinking"][0] == "reported"
@@ -96,15 +103,27 @@ def test_an_answer_out_of_helicones_cache_is_not_billed(told):
     """C5, trap 5."""
     found = told["hit"]
 
-    assert (found["row_kind"], found["is_billable_leaf"], found["gateway_cache_hit"]) == ("gateway_cache_hit", False, True)
+    assert (found["row_kind"], found["is_billable_leaf"], found["gateway_cache_hit"]) == (
+        "gateway_cache_hit",
+        False,
+        True,
+    )
     assert not any(told[name]["gateway_cache_hit"] for name in told if name != "hit")
 
 
 def test_only_200_to_299_is_ok(told):
     """Trap 13."""
-    found = {name: (told[name]["status"], told[name]["http_status"]) for name in ("cached", "pending", "cancelled", "refused")}
+    found = {
+        name: (told[name]["status"], told[name]["http_status"])
+        for name in ("cached", "pending", "cancelled", "refused")
+    }
 
-    assert found == {"cached": ("ok", 200), "pending": ("partial", None), "cancelled": ("cancelled", None), "refused": ("error", 429)}
+    assert found == {
+        "cached": ("ok", 200),
+        "pending": ("partial", None),
+        "cancelled": ("cancelled", None),
+        "refused": ("error", 429),
+    }
 
 
 def test_texts_for_nobody_are_no_user(told):
@@ -116,7 +135,12 @@ def test_properties_are_found_in_any_case(told):
     """Trap 11."""
     found = told["owned"]
 
-    assert [found[name] for name in ("feature", "customer_tier", "session_id", "step")] == ["support", "pro", "s-1", "/a/b"]
+    assert [found[name] for name in ("feature", "customer_tier", "session_id", "step")] == [
+        "support",
+        "pro",
+        "s-1",
+        "/a/b",
+    ]
     assert found["user_id"].startswith("u-")
 
 
@@ -140,10 +164,19 @@ def test_scores_are_records_of_their_own(tmp_path):
 
     landed = read(DataRoot(tmp_path), {"helicone/rows.jsonl": lines(*rows)}, FATES)
 
-    found = [(one["target_id"], one["name"], one["value_num"], one["value_text"]) for one in landed.rows("staged_scores", "target_id, name")]
-    assert found == [("a", "quality", 87.0, None), ("a", "resolved", 0.0, "False"), ("b", "feedback_rating", 1.0, "True")]
+    found = [
+        (one["target_id"], one["name"], one["value_num"], one["value_text"])
+        for one in landed.rows("staged_scores", "target_id, name")
+    ]
+    assert found == [
+        ("a", "quality", 87.0, None),
+        ("a", "resolved", 0.0, "False"),
+        ("b", "feedback_rating", 1.0, "True"),
+    ]
     assert landed.fates() == {"helicone/rows.jsonl": (6, 5, 0, 0, 1)}
-    assert landed.report.warnings[0].startswith("landing/helicone/rows.jsonl, line 1: score odd is many, expected a number")
+    assert landed.report.warnings[0].startswith(
+        "landing/helicone/rows.jsonl, line 1: score odd is many, expected a number"
+    )
 
 
 HEADER = (
@@ -161,7 +194,12 @@ def test_the_csv_is_no_cost_and_its_broken_objects_are_mended(tmp_path):
     landed = read(DataRoot(tmp_path), {"helicone/export.csv": text}, FATES)
 
     first, second = landed.rows("staged_requests", "source_row")
-    assert (first["feature"], first["cost_reported_usd"], first["is_billable_leaf"], first["model_served"]) == ("support", None, False, None)
+    assert (first["feature"], first["cost_reported_usd"], first["is_billable_leaf"], first["model_served"]) == (
+        "support",
+        None,
+        False,
+        None,
+    )
     assert (second["user_id"], second["usage_quality"]) == (None, "partial")
     assert landed.fates() == {"helicone/export.csv": (2, 0, 0, 2, 0)}
     [remark] = landed.remarks
@@ -172,7 +210,11 @@ def test_json_that_was_resumed_after_an_error_is_refused_whole(tmp_path):
     """F14, trap 3."""
     torn = "[\n" + json.dumps(row("a")) + "\n]\n,{" + json.dumps(row("b"))[1:] + "\n]"
 
-    landed = read(DataRoot(tmp_path), {"helicone/a/torn.json": torn, "helicone/a/fine.json": json.dumps([row("c")], indent=1)}, FATES)
+    landed = read(
+        DataRoot(tmp_path),
+        {"helicone/a/torn.json": torn, "helicone/a/fine.json": json.dumps([row("c")], indent=1)},
+        FATES,
+    )
 
     assert landed.fates() == {"helicone/a/torn.json": (1, 0, 0, 0, 1), "helicone/a/fine.json": (1, 1, 0, 0, 0)}
     assert "not JSON at byte" in landed.files()["helicone/a/torn.json"]["reasons"]
@@ -182,7 +224,10 @@ def test_a_call_in_an_app_log_and_helicone_has_the_tokens_of_one_and_the_owner_o
     """B9: by the response's id. A cache hit bears no id; a call without one stays as it is."""
     used = {"prompt_tokens": 90, "completion_tokens": 9}
     plain = {"timestamp": "2026-11-18T10:00:00Z", "provider": "openai", "model": "gpt-4o-2024-08-06", "usage": used}
-    app = [{**plain, "id": "mine", "response_id": "chatcmpl-1", "feature": "search", "team": "web"}, {**plain, "id": "other"}]
+    app = [
+        {**plain, "id": "mine", "response_id": "chatcmpl-1", "feature": "search", "team": "web"},
+        {**plain, "id": "other"},
+    ]
     gateway = [
         row("wired", response_body={"id": "chatcmpl-1"}, request_properties={"Team": "by header", "Plan": "pro"}),
         row("hit", response_body={"id": "chatcmpl-1"}, cache_reference_id="1", cost=0),

@@ -22,7 +22,9 @@ def usage(prompt: int, completion: int, **more: Any) -> dict[str, Any]:
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion, **more}
 
 
-def row(name: str, used: dict[str, Any] | None = None, *, meta: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def row(
+    name: str, used: dict[str, Any] | None = None, *, meta: dict[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
     """A row of SpendLogs; its call id is its name. Metadata is a text, as the database gives it."""
     counts = used or usage(100, 10)
     plain = {
@@ -47,10 +49,17 @@ def row(name: str, used: dict[str, Any] | None = None, *, meta: dict[str, Any] |
     return plain | more
 
 
-def payload(name: str, used: dict[str, Any] | None = None, *, meta: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+def payload(
+    name: str, used: dict[str, Any] | None = None, *, meta: dict[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
     """A logged payload: times in seconds, metadata an object."""
     plain = row(name, used)
-    plain |= {"id": plain.pop("request_id"), "response_cost": plain.pop("spend"), "cache_hit": None, "trace_id": f"trace-{name}"}
+    plain |= {
+        "id": plain.pop("request_id"),
+        "response_cost": plain.pop("spend"),
+        "cache_hit": None,
+        "trace_id": f"trace-{name}",
+    }
     plain |= {"startTime": 1794992400.25, "endTime": 1794992402.75, "completionStartTime": 1794992401.0}
     plain |= {"request_tags": [], "metadata": {"usage_object": used or usage(100, 10), **(meta or {})}}
     return plain | {"messages": [{"role": "user", "content": "never read"}]} | more
@@ -65,7 +74,7 @@ ROWS = [
     })),
     row("pictures among the cached", usage(1000, 10, prompt_tokens_details={"text_tokens": 500, "image_tokens": 500, "cached_tokens": 800})),
     row("pictures beside the cached", usage(1000, 10, prompt_tokens_details={"text_tokens": 100, "image_tokens": 300, "cached_tokens": 600})),
-    row("gemini", usage(262_960, 1744, **{"prompt_tokens_details": {"cached_tokens": 257_955}})),
+    row("gemini", usage(262_960, 1744, prompt_tokens_details={"cached_tokens": 257_955})),
     row("implicit cache", usage(500, 10, prompt_tokens_details={"cached_tokens": None})),
     row("no lifetime", usage(1000, 10, cache_creation_input_tokens=400)),
     row("aider", usage(17_111, 10, cache_read_input_tokens=17_000, cache_creation_input_tokens=102,
@@ -174,14 +183,22 @@ def test_an_answer_out_of_the_gateways_cache_is_not_billed(told):
     """D4, C5: the row repeats the tokens of another call, and its response is that call's."""
     found = told["replayed"]
 
-    assert (found["row_kind"], found["is_billable_leaf"], found["gateway_cache_hit"]) == ("gateway_cache_hit", False, True)
+    assert (found["row_kind"], found["is_billable_leaf"], found["gateway_cache_hit"]) == (
+        "gateway_cache_hit",
+        False,
+        True,
+    )
     assert (found["usage_quality"], found["cost_reported_usd"], found["provider_response_id"]) == ("replayed", 0, None)
     assert sum(tokens(found).values()) == 10_500
 
 
 def test_parts_of_a_cost_are_not_added(told):
     """C9: 0.000855 holds the 0.000675. As a float it is 8.549999999999999e-04."""
-    assert told["parts inside parts"]["cost_reported_usd"] == told["float noise"]["cost_reported_usd"] == Decimal("0.000855")
+    assert (
+        told["parts inside parts"]["cost_reported_usd"]
+        == told["float noise"]["cost_reported_usd"]
+        == Decimal("0.000855")
+    )
 
 
 def test_a_margin_or_discount_is_not_the_providers(told):
@@ -193,7 +210,10 @@ def test_a_margin_or_discount_is_not_the_providers(told):
 def test_dollars_without_tokens_are_kept_and_nothing_is_not_free(told):
     """D5, C7, trap 17."""
     assert tokens(told["dollars alone"]) == {}
-    assert (told["dollars alone"]["cost_reported_usd"], told["dollars alone"]["usage_quality"]) == (Decimal("0.25"), "missing")
+    assert (told["dollars alone"]["cost_reported_usd"], told["dollars alone"]["usage_quality"]) == (
+        Decimal("0.25"),
+        "missing",
+    )
     assert (told["not priced"]["cost_reported_usd"], told["not priced"]["cost_reported_basis"]) == (None, "none")
 
 
@@ -211,12 +231,20 @@ def test_an_attempt_that_failed_stands_beside_the_one_that_succeeded(told):
     again = told["tried again"]
 
     assert told["tried again|failure"]["gateway_call_id"] == again["gateway_call_id"]
-    assert (again["attempt"], again["is_retry"], again["fallback_of"], again["model_requested"]) == (2, True, "smart", "cheap")
+    assert (again["attempt"], again["is_retry"], again["fallback_of"], again["model_requested"]) == (
+        2,
+        True,
+        "smart",
+        "cheap",
+    )
 
 
 def test_calls_of_the_gateway_itself_are_overhead_and_billed_where_they_used_tokens(told):
     """Trap 12. The provider charges for them; a poll without usage cost nothing."""
-    kinds = {name: (told[name]["row_kind"], told[name]["is_billable_leaf"]) for name in ("router", "poll", "fetched", "batch", "embedding")}
+    kinds = {
+        name: (told[name]["row_kind"], told[name]["is_billable_leaf"])
+        for name in ("router", "poll", "fetched", "batch", "embedding")
+    }
 
     assert kinds == {
         "router": ("overhead", True),
@@ -280,11 +308,21 @@ START = datetime(2026, 11, 18, 9, 0, 0, 250_000, tzinfo=UTC)
 
 @pytest.mark.parametrize(
     "written",
-    ["2026-11-18 09:00:00.25", "2026-11-18T09:00:00.250Z", "2026-11-18 14:30:00.250000+05:30", 1794992400.25, "1.79499240025e9"],
+    [
+        "2026-11-18 09:00:00.25",
+        "2026-11-18T09:00:00.250Z",
+        "2026-11-18 14:30:00.250000+05:30",
+        1794992400.25,
+        "1.79499240025e9",
+    ],
 )
 def test_an_instant_may_be_written_in_any_of_its_forms(tmp_path, written):
     """E3, E10, E8: naive is UTC, and durations follow from the instants."""
-    [found] = read(DataRoot(tmp_path), {"litellm/a.jsonl": lines(row("a", startTime=written, request_duration_ms=7))}).calls().values()
+    [found] = (
+        read(DataRoot(tmp_path), {"litellm/a.jsonl": lines(row("a", startTime=written, request_duration_ms=7))})
+        .calls()
+        .values()
+    )
 
     assert (found["started_at"], found["duration_ms"]) == (START, 2500)
 
@@ -293,8 +331,20 @@ def test_an_instant_may_be_written_in_any_of_its_forms(tmp_path, written):
 
 
 def _comparable(landed: Landed) -> list[dict[str, Any]]:
-    own = {"request_key", "entity_key", "source_account", "source_file", "source_file_sha256", "source_row", "usage_raw", "cost_raw"}
-    return [{key: value for key, value in one.items() if key not in own} for one in landed.rows("staged_requests", "source_row_id")]
+    own = {
+        "request_key",
+        "entity_key",
+        "source_account",
+        "source_file",
+        "source_file_sha256",
+        "source_row",
+        "usage_raw",
+        "cost_raw",
+    }
+    return [
+        {key: value for key, value in one.items() if key not in own}
+        for one in landed.rows("staged_requests", "source_row_id")
+    ]
 
 
 def test_json_lines_an_array_a_page_csv_and_parquet_are_the_same_rows(tmp_path):
@@ -316,7 +366,9 @@ def test_json_lines_an_array_a_page_csv_and_parquet_are_the_same_rows(tmp_path):
         "rows.parquet": parquet.getvalue(),
     }
 
-    found = {name: _comparable(read(DataRoot(tmp_path / name), {f"litellm/{name}": text})) for name, text in files.items()}
+    found = {
+        name: _comparable(read(DataRoot(tmp_path / name), {f"litellm/{name}": text})) for name, text in files.items()
+    }
 
     assert len(found["rows.jsonl"]) == len(ROWS)
     for name, rows_of in found.items():
@@ -331,7 +383,9 @@ def test_a_call_seen_as_row_and_as_payload_is_booked_once(tmp_path):
         {
             "litellm/rows.jsonl": lines(row("a"), row("b", **hit)),
             "litellm/2026-11-18/a.json": json.dumps(payload("a")),
-            "litellm/2026-11-18/b.json": json.dumps(payload("b", id="chatcmpl-x_cache_hit1763456789.7", cache_hit=True)),
+            "litellm/2026-11-18/b.json": json.dumps(
+                payload("b", id="chatcmpl-x_cache_hit1763456789.7", cache_hit=True)
+            ),
         },
         FATES,
     )
@@ -342,7 +396,11 @@ def test_a_call_seen_as_row_and_as_payload_is_booked_once(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("daily.csv", "date,model,api_requests,spend\n2026-11-18,gpt-4o,3,0.1\n", "a header with api_requests, date, model, spend"),
+        (
+            "daily.csv",
+            "date,model,api_requests,spend\n2026-11-18,gpt-4o,3,0.1\n",
+            "a header with api_requests, date, model, spend",
+        ),
         ("daily.json", json.dumps([{"date": "2026-11-18", "spend": 1}]), "records with date, spend"),
         ("error.json", json.dumps({"error": {"message": "no such key"}}), "an error answer of the API"),
         ("detail.json", json.dumps({"detail": "Not Found"}), "an error answer of the API"),
@@ -365,8 +423,18 @@ def test_totals_and_error_answers_are_refused_whole(tmp_path, name, content, rea
 def test_a_call_in_langfuse_and_litellm_has_the_tokens_of_one_and_the_owner_of_the_other(tmp_path):
     """B9, G16, E4: linked by litellm_call_id, and by the response's id. Failures and cache hits link nothing that is billed."""
     trace = {"trace_id": "t-1", "project_id": "p", "environment": "prod", "is_root_observation": False, "tags": []}
-    times = {"start_time": "2026-11-18 09:00:00.1", "end_time": "2026-11-18 09:00:03", "updated_at": "2026-11-18 09:01:00"}
-    plain = {**trace, **times, "type": "GENERATION", "provided_model_name": "gpt-4o-2024-08-06", "parent_observation_id": "root"}
+    times = {
+        "start_time": "2026-11-18 09:00:00.1",
+        "end_time": "2026-11-18 09:00:03",
+        "updated_at": "2026-11-18 09:01:00",
+    }
+    plain = {
+        **trace,
+        **times,
+        "type": "GENERATION",
+        "provided_model_name": "gpt-4o-2024-08-06",
+        "parent_observation_id": "root",
+    }
     spans = [
         {**plain, "id": "root", "type": "SPAN", "parent_observation_id": "", "name": "answer", "user_id": "u-1", "session_id": "s-1",
          "metadata": {"feature": "support", "tenant_id": "acme"}},
@@ -384,7 +452,10 @@ def test_a_call_in_langfuse_and_litellm_has_the_tokens_of_one_and_the_owner_of_t
 
     landed = read(
         DataRoot(tmp_path),
-        {"langfuse/p/observations_v2/2026-11-18T10-00-00.jsonl": lines(*spans), "litellm/prod/rows.jsonl": lines(*gateway)},
+        {
+            "langfuse/p/observations_v2/2026-11-18T10-00-00.jsonl": lines(*spans),
+            "litellm/prod/rows.jsonl": lines(*gateway),
+        },
         FATES,
     )
 
@@ -418,7 +489,15 @@ def test_the_real_files_are_read_whole(tmp_path):
     assert landed.report.warnings == []
     assert landed.is_conserved()
     assert [sum(counts) for counts in zip(*landed.fates().values(), strict=True)] == [4, 3, 1, 0, 0]
-    call, failed = landed.calls()["532630a9-008e-4703-9426-7ef388f18c0b"], landed.calls()["a57cc284-f55d-42a5-9796-39c323a724f0|failure"]
+    call, failed = (
+        landed.calls()["532630a9-008e-4703-9426-7ef388f18c0b"],
+        landed.calls()["a57cc284-f55d-42a5-9796-39c323a724f0|failure"],
+    )
     assert tokens(call) == {"input_uncached": 1200, "cache_read": 9000, "output_text": 172, "output_reasoning": 128}
     assert (call["cost_reported_usd"], call["provider_response_id"]) == (Decimal("0.001035"), "chatcmpl-ABC123")
-    assert (failed["status"], failed["http_status"], tokens(failed), failed["cost_reported_usd"]) == ("error", 429, {}, None)
+    assert (failed["status"], failed["http_status"], tokens(failed), failed["cost_reported_usd"]) == (
+        "error",
+        429,
+        {},
+        None,
+    )

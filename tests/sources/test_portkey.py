@@ -85,7 +85,11 @@ def test_units_may_be_read_in_two_ways(told):
     """Trap 7, and numbers written as decimals or texts."""
     assert tokens(told["plain"]) == tokens(told["decimals"]) == {"input_uncached": 1000, "output_text": 50}
     assert told["plain"]["usage_basis"] == "ambiguous"
-    assert (told["decimals"]["http_status"], told["decimals"]["duration_ms"], told["decimals"]["status"]) == (200, 1250, "ok")
+    assert (told["decimals"]["http_status"], told["decimals"]["duration_ms"], told["decimals"]["status"]) == (
+        200,
+        1250,
+        "ok",
+    )
 
 
 def test_metadata_may_be_an_object_a_text_or_two_lists(told):
@@ -103,7 +107,10 @@ def test_failures_and_retries_are_told(told):
 
 
 def test_fields_may_be_absent_or_have_other_names(told):
-    assert (told["by other names"]["provider"], tokens(told["by other names"])) == ("mistral", {"input_uncached": 7, "output_text": 3})
+    assert (told["by other names"]["provider"], tokens(told["by other names"])) == (
+        "mistral",
+        {"input_uncached": 7, "output_text": 3},
+    )
 
 
 def test_a_field_that_is_not_known_refuses_the_file(tmp_path):
@@ -116,12 +123,17 @@ def test_a_field_that_is_not_known_refuses_the_file(tmp_path):
     landed = read(DataRoot(tmp_path), files, FATES)
 
     assert landed.fates() == {"portkey/odd.jsonl": (1, 0, 0, 0, 1), "portkey/few.jsonl": (1, 1, 0, 0, 0)}
-    assert "fields that are not known: cost_unit; expected those of Portkey's logs export" in landed.files()["portkey/odd.jsonl"]["reasons"]
+    assert (
+        "fields that are not known: cost_unit; expected those of Portkey's logs export"
+        in landed.files()["portkey/odd.jsonl"]["reasons"]
+    )
 
 
 def test_overlapping_exports_count_once_and_one_that_may_be_cut_is_named(tmp_path):
     """D10, trap 3, trap 8, F17: 50,000 records are what one export gives at most."""
-    many = "".join(f'{{"id":"r-{n}","created_at":"2026-11-18T11:00:00Z","ai_model":"gpt-4o","cost":0}}\n' for n in range(50_000))
+    many = "".join(
+        f'{{"id":"r-{n}","created_at":"2026-11-18T11:00:00Z","ai_model":"gpt-4o","cost":0}}\n' for n in range(50_000)
+    )
     first = many.index("\n") + 1
 
     landed = read(DataRoot(tmp_path), {"portkey/a.jsonl": many, "portkey/b.jsonl": many[:first]}, FATES)
@@ -140,5 +152,9 @@ def test_the_documented_metric_record_is_read(tmp_path):
 
     [found] = landed.calls().values()
     assert (tokens(found), found["provider_total_tokens"]) == ({"input_uncached": 150, "output_text": 200}, 350)
-    assert (found["cost_reported_usd"], found["environment"], found["session_id"]) == (None, "production", "sess_stu901")
+    assert (found["cost_reported_usd"], found["environment"], found["session_id"]) == (
+        None,
+        "production",
+        "sess_stu901",
+    )
     assert landed.fates() == {"portkey/record.json": (1, 1, 0, 0, 0)}

@@ -43,7 +43,7 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
     create_records(con, files, COLUMNS, (), careful=careful)
 
 
-def remarks(versions: Sequence[FileVersion]) -> list[str]:
+def remarks(versions: Sequence[FileVersion], data_root: Path) -> list[str]:
     """What the CSV lacks, for each file of that kind."""
     return [
         f"{version.path}: Helicone's CSV has no request id, model, provider or cached tokens, so none of its {version.records} calls "

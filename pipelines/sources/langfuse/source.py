@@ -176,28 +176,39 @@ def withheld(files: Sequence[Path], settled: Collection[Path]) -> Mapping[Path, 
 
 
 def _names(manifest: Path, path: Path) -> bool:
-    return any(str(entry.get("key", "")).endswith(f"{path.parent.name}/{path.name}") for entry in _entries(manifest))
+    return any(_is_entry_of(entry, path.as_posix()) for entry in _opened(manifest)["files"])
 
 
-def _entries(manifest: Path) -> list[dict[str, Any]]:
+def _is_entry_of(entry: Mapping[str, Any], path: str) -> bool:
+    folder, name = path.split("/")[-2:]
+    return str(entry.get("key", "")).endswith(f"{folder}/{name}")
+
+
+def _opened(manifest: Path) -> dict[str, Any]:
+    """A manifest; one that cannot be read names nothing."""
+    content: Any = None
     with suppress(OSError, ValueError):
         content = json.loads(manifest.read_text(encoding="utf-8"))
-        if isinstance(content, dict) and isinstance(content.get("files"), list):
-            return [entry for entry in content["files"] if isinstance(entry, dict)]
-    return []
+    content = content if isinstance(content, dict) else {}
+    files = content.get("files")
+    window = content.get("window")
+    return {
+        "files": [entry for entry in files if isinstance(entry, dict)] if isinstance(files, list) else [],
+        "window": window if isinstance(window, dict) else {},
+    }
 
 
-def remarks(versions: Sequence[FileVersion]) -> list[str]:
-    """Exports without manifests, windows without a record between full ones, and files with fewer records than written."""
+def remarks(versions: Sequence[FileVersion], data_root: Path) -> list[str]:
+    """Exports without manifests, holes between windows, files that hold nothing between full ones or less than was written."""
     found: list[str] = []
     exports: dict[str, dict[str, list[FileVersion]]] = defaultdict(lambda: defaultdict(list))
-    manifests: dict[str, list[FileVersion]] = defaultdict(list)
+    manifests: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for version in sorted(versions, key=lambda version: version.path):
         *above, folder, _ = version.path.split("/")
         if folder in TABLES and version.state == "current":
             exports["/".join(above)][folder].append(version)
         elif version.schema_version == "manifest":
-            manifests["/".join(above)].append(version)
+            manifests["/".join(above)].append(_opened(data_root / version.path))
     for export, tables in exports.items():
         if export not in manifests:
             found.append(
@@ -211,7 +222,42 @@ def remarks(versions: Sequence[FileVersion]) -> list[str]:
                         f"{version.path}: it holds no record, and the files before and after it do. Langfuse may have "
                         "overwritten it (langfuse#15617): compare with the API and add what is missing."
                     )
+        found += _holes(export, manifests[export])
+        found += _short_files(tables, manifests[export])
     return found
+
+
+def _holes(export: str, manifests: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Stretches of time that no manifest covers. Instants are of one form, so that their texts compare."""
+    windows = sorted(
+        (str(opened["window"].get("minTimestamp", "")), str(opened["window"].get("maxTimestamp", "")))
+        for opened in manifests
+        if opened["window"]
+    )
+    found, covered = [], ""
+    for start, end in windows:
+        if covered and start > covered:
+            found.append(
+                f"{export}: no manifest covers {covered} to {start}. Look for the missing files in the bucket."
+            )
+        covered = max(covered, end)
+    return found
+
+
+def _short_files(tables: Mapping[str, Sequence[FileVersion]], manifests: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Files whose records are not as many as their manifest says; of Parquet it says nothing."""
+    counted = {
+        "/".join(str(entry.get("key", "")).split("/")[-2:]): entry["rowCount"]
+        for opened in manifests
+        for entry in opened["files"]
+        if isinstance(entry.get("rowCount"), int)
+    }
+    return [
+        f"{version.path}: it holds {version.records} records, its manifest says {counted[name]}. Copy it anew."
+        for files in tables.values()
+        for version in files
+        if (name := "/".join(version.path.split("/")[-2:])) in counted and version.records != counted[name]
+    ]
 
 
 SOURCE = Source(

@@ -59,7 +59,7 @@ select
     case when try_cast(amount_text as decimal(38, 12)) < 0 and parts.model = '' then 'Credit' else 'Usage' end as charge_category,
     try_cast(amount_text as decimal(38, 12)) as billed_amount,
     upper(r.amount.currency) as currency,
-    'dollars_float' as amount_scale_source,
+    case when json_type(raw, '$.amount.value') = 'VARCHAR' then 'dollars_text' else 'dollars_float' end as amount_scale_source,
     r.line_item as line_item_raw,
     nullif(parts.model, '') as model_raw,
     case
@@ -80,6 +80,7 @@ select
         when '1000_tokens' then cast(try_cast(r.quantity as decimal(28, 9)) * 1000 as decimal(38, 9))
     end as metered_tokens,
     r.api_key_id as api_key_id,
+    r.api_key_name as api_key_name,
     r.user_id as user_id,
     raw,
 from grammar

@@ -1,4 +1,4 @@
--- Pages -> one row a result, or a bucket that has none. What a pull was grouped by is not in a page: it is read off the
+-- Pages and lines of the dashboard -> one row a result, or a bucket that has none. What a pull was grouped by is not in a page: it is read off the
 -- dimensions that have a value anywhere in the file.
 with buckets as (
     select
@@ -50,15 +50,29 @@ results as (
     where json_type(data) is distinct from 'ARRAY'
 ),
 
+numbered as (
+    select
+        file_no,
+        row_number() over (partition by file_no order by page_no, bucket_no, result_no) as source_row,
+        fault,
+        bucket_start_at,
+        bucket_end_at,
+        raw,
+        false as covers_range,
+    from results
+    union all
+    select file_no, source_row, problem as fault, bucket_start_at, bucket_end_at, raw, true as covers_range
+    from dashboard_results
+),
+
 parsed as (
     select
         *,
-        row_number() over (partition by file_no order by page_no, bucket_no, result_no) as source_row,
         from_json(raw, '{
             "object":"VARCHAR", "project_id":"VARCHAR", "user_id":"VARCHAR", "api_key_id":"VARCHAR", "model":"VARCHAR", "batch":"VARCHAR",
             "service_tier":"VARCHAR", "api_source":"VARCHAR", "size":"VARCHAR", "source":"VARCHAR", "context_level":"VARCHAR",
             "vector_store_id":"VARCHAR", "line_item":"VARCHAR", "organization_id":"VARCHAR", "organization_name":"VARCHAR",
-            "project_name":"VARCHAR",
+            "project_name":"VARCHAR", "api_key_name":"VARCHAR",
             "input_tokens":"VARCHAR", "input_cached_tokens":"VARCHAR", "input_cache_write_tokens":"VARCHAR",
             "input_cache_write_30m_tokens":"VARCHAR", "input_cache_write_12h_tokens":"VARCHAR", "input_uncached_tokens":"VARCHAR",
             "input_text_tokens":"VARCHAR", "input_audio_tokens":"VARCHAR", "input_image_tokens":"VARCHAR",
@@ -68,7 +82,7 @@ parsed as (
             "characters":"VARCHAR", "seconds":"VARCHAR", "usage_bytes":"VARCHAR",
             "amount":{"value":"VARCHAR", "currency":"VARCHAR"}, "quantity":"VARCHAR", "quantity_unit":"VARCHAR"
         }') as r,
-    from results
+    from numbered
 ),
 
 named as (

@@ -65,7 +65,7 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
     create_records(con, files, COLUMNS, (), careful=careful)
 
 
-def remarks(versions: Sequence[FileVersion]) -> list[str]:
+def remarks(versions: Sequence[FileVersion], data_root: Path) -> list[str]:
     """Exports that Portkey may have cut."""
     return [
         f"{version.path}: it has exactly {_LARGEST_EXPORT:,} records, the most that one export of Portkey gives; it may be cut. "

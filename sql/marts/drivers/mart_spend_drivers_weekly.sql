@@ -37,14 +37,12 @@ checks:
   - one_of: [abc_class, A, B, C]
   - between: [requests_share, 0, 1]
   - between: [cumulative_share, 0, 1]
-  - rule: effective_cost_usd > 0 and share > 0 and share <= cumulative_share
-    severity: warning
-    text: who is listed has a cost that shows in nine places
+  - rule: effective_cost_usd > 0 and share <= cumulative_share
   - no_rows: >-
-      select week_start_date as partition, time_window, cut
+      select strftime(week_start_date, '%Y-%m-%d') as partition, time_window, cut
       from mart_spend_drivers_weekly
       group by week_start_date, time_window, cut
-      having max(cumulative_share) <> 1 or max(rank) <> count(*) or abs(sum(share) - 1) > 0.000001
+      having max(cumulative_share) <> 1 or max(rank) <> count(*) or abs(sum(share) - 1) > count(*) * 0.000000001
     text: shares of a cut sum to 1 and ranks have no gap
 question: Which request types drive spend, and which of them are new among the dearest?
 answer: >-

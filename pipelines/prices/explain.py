@@ -1,0 +1,211 @@
+"""One cost from the provider's usage object to dollars: classes, rates, where they come from, owner and invoice."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from pipelines.contract import TOKEN_CLASS_NAMES
+from pipelines.paths import DataRoot
+from pipelines.views import open_views
+
+DIMENSIONS = ("feature", "team", "cost_centre", "customer_tier", "environment", "billing_account_id")
+# Columns of ledger_requests by which a person may name a call.
+NAMES = ("request_key", "source_row_id", "provider_response_id", "entity_key", "gateway_call_id", "span_id")
+MOST_FOUND = 5
+
+
+class NotOneRequest(LookupError):
+    """A text that names no call, or several; the message says which."""
+
+
+def explain(root: DataRoot, request: str) -> dict[str, Any]:
+    """All that led to the cost of one call. ``request`` is its key, or an id that its source or provider gave it.
+
+    Raises NotOneRequest where no call or more than one goes by that name, FileNotFoundError before the first run.
+    """
+    with open_views(root) as con:
+        call = _call(con, request)
+        key = call["request_key"]
+        day = call["started_at"].date()
+        [cost] = _rows(con, "select * from ledger_costs where request_key = ?", [key]) or [{}]
+        [staged, *_] = _rows(
+            con,
+            """select source_file, source_row, usage_raw from staged_requests
+            where request_key = ? order by source_row_version desc nulls last, source_file, source_row""",
+            [key],
+        ) or [{}]
+        [name, *_] = _rows(
+            con,
+            """select resolved_by, resolution_confidence from ledger_models
+            where usage_date = ? and provider = ? and model_raw = ?""",
+            [day, call["provider"], call["model_served"]],
+        ) or [{}]
+        rate = _rate(con, call, cost) if cost else {}
+        prices = _rows(
+            con,
+            """select price_id, unit, unit_price, per_units, currency, service_tier, processing, region_class, ctx_min_tokens,
+                effective_from, effective_to, confidence, source_ref
+            from ref_price_book
+            where list_contains(?::varchar[], price_id) and effective_from <= ? and effective_to > ?
+                and superseded_at = timestamptz '9999-12-31 00:00:00+00'
+            order by unit""",
+            [cost.get("price_ids") or [], call["started_at"], call["started_at"]],
+        )
+        return {
+            "request_key": key,
+            "source": call["source"],
+            "source_account": call["source_account"],
+            "source_row_id": call["source_row_id"],
+            "file": staged.get("source_file"),
+            "line": staged.get("source_row"),
+            "started_at": call["started_at"],
+            "status": call["status"],
+            "is_billable": call["is_billable_leaf"],
+            "row_kind": call["row_kind"],
+            "provider": call["provider"],
+            "model_served": call["model_served"],
+            "model_canonical": call["model_canonical"],
+            "resolved_by": name.get("resolved_by"),
+            "conditions": {
+                name: rate.get(name) for name in ("price_tier", "price_processing", "price_region_class") if rate
+            },
+            "usage_shape": call["usage_shape"],
+            "usage_flags": call["usage_flags"],
+            "usage_raw": staged.get("usage_raw"),
+            "context_test_tokens": call["context_test_tokens"],
+            "classes": _classes(call, cost, rate),
+            "prices": prices,
+            "cost_status": cost.get("cost_status"),
+            "cost_reason": cost.get("cost_reason"),
+            "list_cost_usd": cost.get("list_cost_usd"),
+            "contracted_cost_usd": cost.get("contracted_cost_usd"),
+            "effective_cost_usd": cost.get("effective_cost_usd"),
+            "cost_estimate_usd": cost.get("cost_estimate_usd"),
+            "cost_reported_usd": call["cost_reported_usd"],
+            "book_version": cost.get("book_version"),
+            "attribution": [
+                {"dimension": name, "value": call[name], "source": (call["attribution_source"] or {}).get(name)}
+                for name in DIMENSIONS
+            ],
+            "invoice": _invoice(con, call, cost),
+        }
+
+
+def _call(con: duckdb.DuckDBPyConnection, request: str) -> dict[str, Any]:
+    for name in NAMES:
+        found = _rows(con, f"select * from ledger_requests where {name} = ? limit {MOST_FOUND}", [request])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            keys = ", ".join(f"{row['request_key']} ({row['source']}, {row['started_at']:%Y-%m-%d})" for row in found)
+            raise NotOneRequest(f"{request!r} is the {name} of several calls: {keys}. Name one by its request_key.")
+    raise NotOneRequest(
+        f"No call goes by {request!r}: asked were {', '.join(NAMES)} of ledger_requests. "
+        "A call that was refused is in 'tokenbooks sql \"from ledger_record_fates\"'."
+    )
+
+
+def _rate(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any]:
+    """The row of ledger_rates that priced the call: the join of ledger_costs, for one row."""
+    found = _rows(
+        con,
+        """select r.*
+        from ledger_requests as q
+        inner join ledger_rates as r
+            on r.usage_date = cast(q.started_at as date)
+            and r.provider = q.provider
+            and r.model_canonical = coalesce(q.model_canonical, '')
+            and r.service_tier = coalesce(q.service_tier, '')
+            and r.is_batch = coalesce(q.is_batch, false)
+            and r.speed = coalesce(q.speed, '')
+            and r.region = coalesce(q.region, '')
+            and r.region_class = coalesce(q.region_class, '')
+            and r.billing_account_scope in ('', coalesce(q.billing_account_id, ''))
+            and r.feature_scope in ('', coalesce(q.feature, ''))
+            and r.customer_scope in ('', coalesce(q.customer_id, ''))
+            and r.rate_from_at <= q.started_at
+            and r.rate_to_at > q.started_at
+            and r.ctx_min_tokens <= case
+                when list_contains(q.usage_flags, 'context_tier_unknown') then 0
+                else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
+            end
+            and r.ctx_max_tokens > case
+                when list_contains(q.usage_flags, 'context_tier_unknown') then 0
+                else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
+            end
+        where q.request_key = ?
+        order by r.billing_account_scope desc, r.feature_scope desc, r.customer_scope desc
+        limit 1""",
+        [call["request_key"]],
+    )
+    return found[0] if found else {}
+
+
+def _classes(call: dict[str, Any], cost: dict[str, Any], rate: dict[str, Any]) -> list[dict[str, Any]]:
+    """One line a token class that the call has, and one for each unit that is no token."""
+    rows = []
+    for name in (word.removesuffix("_tokens") for word in TOKEN_CLASS_NAMES):
+        if call[f"{name}_tokens"]:
+            rows.append(
+                {
+                    "class": name,
+                    "quantity": Decimal(call[f"{name}_tokens"]),
+                    "list_usd_per_mtok": rate.get(f"{name}_list_usd_per_mtok"),
+                    "list_cost_usd": cost.get(f"{name}_list_cost_usd"),
+                    "usd_per_mtok": rate.get(f"{name}_usd_per_mtok"),
+                    "cost_usd": cost.get(f"{name}_cost_usd"),
+                }
+            )
+    for unit, quantity in sorted((call["extra_units"] or {}).items()):
+        listed, owed = (
+            (rate.get(name) or {}).get(unit) for name in ("unit_list_usd_per_million", "unit_usd_per_million")
+        )
+        rows.append(
+            {
+                "class": unit,
+                "quantity": quantity,
+                "list_usd_per_mtok": listed,
+                "list_cost_usd": None if listed is None else quantity * listed / 1_000_000,
+                "usd_per_mtok": owed,
+                "cost_usd": None if owed is None else quantity * owed / 1_000_000,
+            }
+        )
+    return rows
+
+
+def _invoice(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any] | None:
+    """What the call bears of the invoice: its effective cost times invoiced over effective of its showback row."""
+    same = " and ".join(f"s.{name} = ?" for name in ("feature", "team", "cost_centre", "customer_tier", "environment"))
+    found = _rows(
+        con,
+        f"""select s.week_start_date, s.billing_month, s.billing_account_id, s.state, s.allocation_basis, s.effective_cost_usd,
+            s.invoiced_cost_usd
+        from mart_showback_weekly as s
+        where s.week_start_date = date_trunc('week', ?::timestamptz)::date
+            and s.billing_month = strftime(?::timestamptz, '%Y-%m')
+            and s.provider = ? and s.model_canonical = ? and s.billing_account_id = ? and {same}""",
+        [
+            call["started_at"],
+            call["started_at"],
+            call["provider"],
+            call["model_canonical"] or "unknown_model",
+            call["billing_account_id"] or "unattributed",
+            *(call[name] for name in ("feature", "team", "cost_centre", "customer_tier", "environment")),
+        ],
+    )
+    if len(found) != 1:
+        return None
+    [row] = found
+    own = cost.get("effective_cost_usd")
+    if own is not None and row["effective_cost_usd"] and row["invoiced_cost_usd"] is not None:
+        row["call_invoiced_usd"] = own * row["invoiced_cost_usd"] / row["effective_cost_usd"]
+    return row
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str, values: list[Any]) -> list[dict[str, Any]]:
+    result = con.execute(query, values)
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -1,0 +1,2 @@
+-- A report replaces the billing periods of the payer accounts that it holds.
+from days_of_bill('bill_records')

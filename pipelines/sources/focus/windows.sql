@@ -1,0 +1,2 @@
+-- A file replaces the billing periods of the accounts that it holds.
+from days_of_bill('records')

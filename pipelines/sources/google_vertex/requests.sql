@@ -1,0 +1,118 @@
+-- A logged call -> a request. The table is a sample, never a total. Of a stream the last usage counts.
+with opened as (
+    select
+        *,
+        case when json_type(full_response) = 'VARCHAR' then try_cast(full_response ->> '$' as json) else full_response end as answer,
+        case when json_type(full_request) = 'VARCHAR' then try_cast(full_request ->> '$' as json) else full_request end as question,
+        case when json_type(metadata) = 'VARCHAR' then try_cast(metadata ->> '$' as json) else metadata end as told,
+        case when json_type(response_payload) = 'ARRAY' then from_json(response_payload, '["VARCHAR"]') else [] end as chunks,
+        bill_instant(logging_time) as logged_at,
+    from log_records
+),
+
+found as (
+    select
+        *,
+        coalesce(
+            json_extract(answer, '$.usageMetadata'),
+            json_extract(answer, '$[*].usageMetadata')[-1],
+            list_filter(
+                list_transform(chunks, lambda answer_chunk: json_extract(try_cast(answer_chunk as json), '$.usageMetadata')),
+                lambda answer_usage: answer_usage is not null
+            )[-1]
+        ) as gemini_usage,
+        json_extract(answer, '$.usage') as partner_usage,
+        json_merge_patch(
+            case when json_type(told) = 'OBJECT' then told else cast('{}' as json) end,
+            coalesce(json_extract(question, '$.labels'), cast('{}' as json))
+        ) as labels,
+    from opened
+),
+
+shaped as (
+    select
+        * exclude (labels),
+        {
+            'names': list_transform(coalesce(json_keys(labels), []), lambda label_key: lower(label_key)),
+            'texts': list_transform(coalesce(json_extract(labels, '$.*'), []), lambda label_value: case when json_type(label_value) in ('OBJECT', 'ARRAY') then null else label_value ->> '$' end)
+        } as named,
+        coalesce(gemini_usage, partner_usage) as usage_object,
+        case when gemini_usage is not null then 'vertex.generateContent' end as api,
+    from found
+),
+
+/* usage_steps: shaped, api, usage_object */
+
+select
+    file_no,
+    source_row,
+    coalesce(
+        problem,
+        case
+            when request_id is null or logging_time is null or model is null
+                then 'missing ' || concat_ws(
+                    ', ',
+                    case when request_id is null then 'request_id' end,
+                    case when logging_time is null then 'logging_time' end,
+                    case when model is null then 'model' end
+                )
+        end,
+        wrong_bill_instant('logging_time', logging_time),
+        classed.problem
+    ) as refusal,
+    concat_ws('/', endpoint, request_id) as source_row_id,
+    iso_instant(logged_at) as source_row_version,
+    answer ->> '$.responseId' as provider_response_id,
+    dimension_of(named, 'session_id') as session_id,
+    dimension_of(named, 'task_id') as task_id,
+    case when contains(lower(model), 'embed') then 'embedding' else 'llm_call' end as row_kind,
+    logged_at as started_at,
+    'vertex' as provider,
+    maker_of(model) as model_maker,
+    model as model_requested,
+    -- The answer names the version that served.
+    coalesce(answer ->> '$.modelVersion', answer ->> '$.model', model) as model_served,
+    nullif(regexp_extract(endpoint, '/locations/([^/]+)', 1), '') as region,
+    classed.service_tier as service_tier,
+    classed.input_uncached_tokens as input_uncached_tokens,
+    classed.input_audio_tokens as input_audio_tokens,
+    classed.input_image_tokens as input_image_tokens,
+    classed.input_other_tokens as input_other_tokens,
+    classed.cache_read_tokens as cache_read_tokens,
+    classed.cache_read_audio_tokens as cache_read_audio_tokens,
+    classed.cache_read_image_tokens as cache_read_image_tokens,
+    classed.cache_write_5m_tokens as cache_write_5m_tokens,
+    classed.cache_write_30m_tokens as cache_write_30m_tokens,
+    classed.cache_write_1h_tokens as cache_write_1h_tokens,
+    classed.cache_write_12h_tokens as cache_write_12h_tokens,
+    classed.cache_write_tokens as cache_write_tokens,
+    classed.output_text_tokens as output_text_tokens,
+    classed.output_reasoning_tokens as output_reasoning_tokens,
+    classed.output_audio_tokens as output_audio_tokens,
+    classed.output_image_tokens as output_image_tokens,
+    classed.extra_units as extra_units,
+    classed.context_test_tokens as context_test_tokens,
+    classed.provider_total_tokens as provider_total_tokens,
+    usage_shape,
+    classed.usage_flags as usage_flags,
+    classed.usage_basis as usage_basis,
+    classed.usage_quality as usage_quality,
+    usage_object as usage_raw,
+    case when json_type(answer, '$.error') = 'OBJECT' then 'error' else 'ok' end as status,
+    try_cast(answer ->> '$.error.code' as integer) as http_status,
+    answer ->> '$.error.status' as error_class,
+    whole(question ->> '$.generationConfig.maxOutputTokens') as max_output_tokens,
+    dimension_of(named, 'environment') as environment,
+    dimension_of(named, 'release') as release,
+    dimension_of(named, 'feature') as feature,
+    dimension_of(named, 'team') as team,
+    dimension_of(named, 'cost_centre') as cost_centre,
+    dimension_of(named, 'customer_id') as customer_id,
+    dimension_of(named, 'customer_tier') as customer_tier,
+    dimension_of(named, 'user_id') as user_id,
+    dimension_of(named, 'workflow') as workflow,
+    dimension_of(named, 'step') as step,
+    dimension_of(named, 'prompt_name') as prompt_name,
+    dimension_of(named, 'prompt_version') as prompt_version,
+    kept_of(named) as attributes,
+from usage_classed

@@ -1,0 +1,56 @@
+"""LangSmith: runs as the bulk export (Parquet) or the API writes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from pipelines.records import Readable
+from pipelines.sources import Recognised, RowFormat, Source, Unreadable, recognise_rows
+
+# Of outputs the response's id alone is taken, of extra names and models; inputs, events and messages are not read.
+_TEXT = """
+id name run_type start_time end_time status error trace_id parent_run_id prompt_tokens completion_tokens total_tokens total_cost
+first_token_time
+""".split()
+_OBJECTS = "extra tags outputs feedback_stats prompt_token_details completion_token_details parent_run_ids".split()
+
+FORMAT = RowFormat(
+    columns={**dict.fromkeys(_TEXT, "VARCHAR"), **dict.fromkeys(_OBJECTS, "JSON")},
+    required=("run_type", "start_time", "trace_id"),
+)
+_EXPECTED = "expected runs of LangSmith with id, run_type, start_time and trace_id"
+
+
+def recognise(name: str, head: bytes) -> Recognised:
+    """Runs, by their fields. Raises Unreadable for a file of another tool."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"["):
+        if text.strip() != b"[]" and b'"run_type"' not in text:
+            raise Unreadable(f"a list without run_type, {_EXPECTED}")
+        return Recognised("runs", "array")
+    if re.match(rb'\{\s*"(runs|detail|error)"\s*:', text):
+        raise Unreadable(f"an answer of the API around its runs, {_EXPECTED}: write the list of runs itself")
+    layout = recognise_rows(head, FORMAT, "runs of LangSmith")
+    if layout == "parquet" and not all(field.encode() in head for field in FORMAT.required):
+        raise Unreadable(f"a Parquet file without run_type, start_time or trace_id, {_EXPECTED}")
+    return Recognised("bulk_export_v2" if layout == "parquet" else "runs", layout)
+
+
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+    """``records``: one row a run. Nothing is kept of fields that no column names: they may hold a prompt."""
+    FORMAT.read(con, files, [], careful)
+
+
+SOURCE = Source(
+    name="langsmith",
+    folder=Path(__file__).parent,
+    about="Runs of LangSmith: bulk export in Parquet, or JSON Lines of the API.",
+    recognise=recognise,
+    read=read,
+    keeps_attributes=True,
+    maps_dimensions=True,
+)

@@ -1,0 +1,41 @@
+-- Lines of a batch's output, and batches themselves, as one set of columns. A batch says whose its lines are, its tokens are theirs.
+select
+    file_no,
+    source_row,
+    problem,
+    false as is_batch_object,
+    batch_of_name as batch_id,
+    nullif(id, '') as line_id,
+    nullif(custom_id, '') as custom_id,
+    response is not null or error is not null as has_answer,
+    response.status_code as status_code,
+    response.body.id as response_id,
+    nullif(response.body.object, '') as object_name,
+    coalesce(response.body.created, response.body.created_at) as created,
+    response.body.model as model,
+    response.body.service_tier as service_tier,
+    coalesce(error.code, response.body.error.code, response.body.error.type) as error_code,
+    response.body.usage as usage_object,
+    cast(null as json) as metadata,
+from batch_rows
+inner join batch_files using (file_no)
+union all
+select
+    file_no,
+    source_row,
+    problem,
+    true as is_batch_object,
+    nullif(id, '') as batch_id,
+    null as line_id,
+    null as custom_id,
+    true as has_answer,
+    null as status_code,
+    null as response_id,
+    object as object_name,
+    created_at as created,
+    model,
+    null as service_tier,
+    null as error_code,
+    case when json_type(usage) = 'OBJECT' then usage end as usage_object,
+    case when json_type(metadata) = 'OBJECT' then metadata end as metadata,
+from batch_objects

@@ -1,0 +1,170 @@
+-- Lines -> one row a span or an evaluation (an event of a span or of a log), in the order of the line. A line without any is one
+-- row by itself. Texts of prompts are in attributes and events that are not taken along.
+with opened as (
+    select
+        file_no,
+        source_row as line,
+        coalesce(
+            problem,
+            case
+                when resourceSpans is null and resourceLogs is null and resourceMetrics is null
+                    then 'no resourceSpans, expected an export request of OTLP JSON'
+                when json_type(resourceSpans) not in ('ARRAY', 'NULL')
+                    then 'resourceSpans is a JSON ' || lower(json_type(resourceSpans)) || ', expected a list'
+            end
+        ) as problem,
+        from_json(resourceSpans, '[{
+            "resource":{"attributes":[{"key":"VARCHAR","value":{"stringValue":"VARCHAR","intValue":"VARCHAR","doubleValue":"VARCHAR","boolValue":"VARCHAR","arrayValue":"JSON"}}]},
+            "scopeSpans":[{"scope":{"name":"VARCHAR"},"spans":[{
+                "traceId":"VARCHAR","spanId":"VARCHAR","parentSpanId":"VARCHAR","name":"VARCHAR",
+                "startTimeUnixNano":"VARCHAR","endTimeUnixNano":"VARCHAR",
+                "attributes":[{"key":"VARCHAR","value":{"stringValue":"VARCHAR","intValue":"VARCHAR","doubleValue":"VARCHAR","boolValue":"VARCHAR","arrayValue":"JSON"}}],
+                "events":[{"timeUnixNano":"VARCHAR","name":"VARCHAR","attributes":"JSON"}],
+                "status":{"code":"VARCHAR"}}]}],
+            "instrumentationLibrarySpans":[{"instrumentationLibrary":{"name":"VARCHAR"},"spans":[{
+                "traceId":"VARCHAR","spanId":"VARCHAR","parentSpanId":"VARCHAR","name":"VARCHAR",
+                "startTimeUnixNano":"VARCHAR","endTimeUnixNano":"VARCHAR",
+                "attributes":[{"key":"VARCHAR","value":{"stringValue":"VARCHAR","intValue":"VARCHAR","doubleValue":"VARCHAR","boolValue":"VARCHAR","arrayValue":"JSON"}}],
+                "events":[{"timeUnixNano":"VARCHAR","name":"VARCHAR","attributes":"JSON"}],
+                "status":{"code":"VARCHAR"}}]}]
+        }]') as resource_spans,
+        case when resourceLogs is not null then from_json(resourceLogs, '[{
+            "scopeLogs":[{"logRecords":[{"timeUnixNano":"VARCHAR","observedTimeUnixNano":"VARCHAR","traceId":"VARCHAR","spanId":"VARCHAR","eventName":"VARCHAR","attributes":"JSON"}]}]
+        }]') end as resource_logs,
+    from otlp_lines
+),
+
+listed as (
+    select
+        file_no,
+        line,
+        problem,
+        flatten(list_transform(coalesce(resource_spans, []), lambda group_of: flatten(list_transform(
+            list_concat(
+                list_transform(coalesce(group_of.scopeSpans, []), lambda scoped: {'scope_name': scoped.scope.name, 'spans': scoped.spans}),
+                list_transform(
+                    coalesce(group_of.instrumentationLibrarySpans, []),
+                    lambda scoped: {'scope_name': scoped.instrumentationLibrary.name, 'spans': scoped.spans}
+                )
+            ),
+            lambda scoped: list_transform(coalesce(scoped.spans, []), lambda span: {
+                'resource': group_of.resource.attributes, 'scope_name': scoped.scope_name, 'span': span
+            })
+        )))) as spans,
+        flatten(list_transform(coalesce(resource_logs, []), lambda group_of: flatten(list_transform(
+            coalesce(group_of.scopeLogs, []),
+            lambda scoped: list_filter(coalesce(scoped.logRecords, []), lambda written: written.eventName = 'gen_ai.evaluation.result')
+        )))) as evaluations,
+    from opened
+),
+
+spans as (
+    select file_no, line, problem, unnest(spans) as found, generate_subscripts(spans, 1) as nth, len(spans) as before
+    from listed
+    where len(spans) > 0
+),
+
+-- Evaluations come after the spans of their line.
+evaluations as (
+    select
+        file_no,
+        line,
+        before + row_number() over (partition by file_no, line order by nth, event_no) as nth,
+        found.span.traceId as trace_id,
+        -- What is said of the top span is said of the trace.
+        case when nullif(found.span.parentSpanId, '') is not null then found.span.spanId end as span_id,
+        event.timeUnixNano as scored_at,
+        event.attributes as event_attributes,
+    from (
+        select
+            file_no, line, nth, before, found, unnest(found.span.events) as event, generate_subscripts(found.span.events, 1) as event_no
+        from spans
+    )
+    where event.name = 'gen_ai.evaluation.result'
+    union all
+    select
+        file_no,
+        line,
+        nth,
+        written.traceId as trace_id,
+        written.spanId as span_id,
+        coalesce(nullif(written.timeUnixNano, '0'), written.observedTimeUnixNano) as scored_at,
+        written.attributes as event_attributes,
+    from (
+        select file_no, line, unnest(evaluations) as written, len(spans) + generate_subscripts(evaluations, 1) as nth
+        from listed
+    )
+),
+
+attributed as (
+    select
+        file_no,
+        line,
+        nth,
+        problem,
+        found.span as span,
+        found.scope_name as scope_name,
+        attributes_of(found.span.attributes) as attributes,
+        attributes_of(found.resource) as resource,
+        text_named({'names': attribute_names(attributes), 'texts': attribute_texts(attributes)}, 'metadata') as metadata_text_of,
+        case when json_type(try_cast(metadata_text_of as json)) = 'OBJECT' then cast(metadata_text_of as json) end as metadata,
+        coalesce(
+            from_json(
+                list_filter(attributes, lambda attribute: list_contains(['tag.tags', 'langfuse.trace.tags', 'tags'], attribute.key))[1].value.arrayValue,
+                '{"values":[{"stringValue":"VARCHAR"}]}'
+            ).values,
+            []
+        ) as tag_values,
+    from spans
+)
+
+select
+    file_no,
+    row_in_line(line, nth) as source_row,
+    problem,
+    'span' as record_kind,
+    nullif(span.traceId, '') as trace_id,
+    nullif(span.spanId, '') as span_id,
+    nullif(span.parentSpanId, '') as parent_span_id,
+    nullif(span.name, '') as name,
+    nullif(span.startTimeUnixNano, '') as started_nano,
+    nullif(span.endTimeUnixNano, '') as ended_nano,
+    span.status.code as status_code,
+    scope_name,
+    list_transform(tag_values, lambda tag: tag.stringValue) as tags,
+    list_reverse(list_filter(list_transform(tag_values, lambda tag: tag.stringValue), lambda tag: contains(tag, ':'))) as pairs,
+    -- The span's own attributes first, then tags, metadata and what holds for the whole process.
+    {
+        'names': list_concat(
+            attribute_names(attributes), list_transform(pairs, lambda tag: lower(split_part(tag, ':', 1))), names_in(metadata),
+            attribute_names(resource)
+        ),
+        'texts': list_concat(
+            attribute_texts(attributes), list_transform(pairs, lambda tag: substr(tag, strpos(tag, ':') + 1)), texts_in(metadata),
+            attribute_texts(resource)
+        )
+    } as named,
+    counts_of(attributes, '^(gen_ai|llm)\.usage\.') as gen_ai_counts,
+    counts_of(attributes, '^llm\.token_count\.') as openinference_counts,
+    counts_of(attributes, '^ai\.usage\.') as ai_sdk_counts,
+    cast(null as json) as event_attributes,
+from attributed
+union all by name
+select
+    file_no,
+    row_in_line(line, nth) as source_row,
+    cast(null as varchar) as problem,
+    'evaluation' as record_kind,
+    nullif(trace_id, '') as trace_id,
+    nullif(span_id, '') as span_id,
+    scored_at as started_nano,
+    event_attributes,
+from evaluations
+union all by name
+select
+    file_no,
+    line as source_row,
+    problem,
+    'none' as record_kind,
+from listed
+where len(spans) = 0 and len(evaluations) = 0

@@ -1,0 +1,110 @@
+"""A price that changes: which partitions it wakes, and what the calls would cost with another book."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pipelines import books
+from pipelines.paths import DataRoot
+from pipelines.prices.reprice import reprice, summed
+from pipelines.views import open_views
+
+HEAD = "provider,model_id,unit,per_units,unit_price,currency,effective_from,effective_to,known_at,source_ref\n"
+PRICES = HEAD + "".join(
+    f"self,{model},input,1000000,{price},USD,2026-10-01,,2026-10-01,list\n" for model, price in (("oak", 2), ("elm", 4))
+)
+# Calls by day: oak on the first three days, elm on the second and the fourth. Each has a million tokens.
+CALLS = [
+    ("2026-11-02", "oak"),
+    ("2026-11-03", "oak"),
+    ("2026-11-03", "elm"),
+    ("2026-11-04", "oak"),
+    ("2026-11-05", "elm"),
+]
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> DataRoot:
+    root = DataRoot(tmp_path / "books")
+    (root.landing / "app_log").mkdir(parents=True)
+    root.reference.mkdir()
+    lines = [
+        {
+            "id": f"{model}-{day}",
+            "timestamp": f"{day}T12:00:00Z",
+            "provider": "self",
+            "api": "openai.chat",
+            "model": model,
+            "usage": {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000},
+        }
+        for day, model in CALLS
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (root.landing / "app_log" / "calls.jsonl").write_text(text, encoding="utf-8")
+    (root.reference / "prices.csv").write_text(PRICES, encoding="utf-8")
+    books.run(root)
+    return root
+
+
+def cost(root: DataRoot) -> Decimal:
+    with open_views(root) as con:
+        [(total,)] = con.execute("select sum(effective_cost_usd) from ledger_costs").fetchall()
+    return total
+
+
+def test_a_new_price_rebuilds_the_days_that_its_dates_and_its_model_touch(company: DataRoot) -> None:
+    """elm is 5 from 2026-11-03 12:00 to 11-05: of its days only 11-03 lies in that, and oak's days stay as they are."""
+    more = "self,elm,input,1000000,5,USD,2026-11-03,2026-11-05,2026-11-06,list\n"
+    (company.reference / "prices.csv").write_text(PRICES + more, encoding="utf-8")
+
+    built = {entry.model.name: entry.partitions for entry in books.run(company).built}
+
+    assert built["ledger_rates"] == ["2026-11-03", "2026-11-04"]
+    assert built["ledger_costs"] == ["2026-11-03"]
+    assert cost(company) == Decimal(2 + 2 + 5 + 2 + 4)
+
+
+def test_a_price_that_no_call_meets_wakes_no_cost(company: DataRoot) -> None:
+    more = "self,ash,input,1000000,5,USD,2026-11-03,,2026-11-06,list\n"
+    (company.reference / "prices.csv").write_text(PRICES + more, encoding="utf-8")
+
+    assert "ledger_costs" not in {entry.model.name for entry in books.run(company).built}
+
+
+def test_the_book_of_an_earlier_day_prices_without_touching_the_ledger(company: DataRoot) -> None:
+    """elm was put right on 2026-11-20 from 4 to 3: then 2 x 2 + 2 + 3 x 2 = 12; as known on 11-19 it is 14."""
+    more = "self,elm,input,1000000,3,USD,2026-10-01,,2026-11-20,correction\n"
+    (company.reference / "prices.csv").write_text(PRICES + more, encoding="utf-8")
+    books.run(company)
+    files = {path: path.stat().st_mtime_ns for path in company.lake.rglob("*.parquet")}
+
+    found = reprice(company, known_at=datetime(2026, 11, 19, tzinfo=UTC))
+
+    [row] = summed(found, [])
+    assert (row["effective_cost_usd"], row["new_effective_cost_usd"], row["delta_usd"]) == (12, 14, 2)
+    assert {path: path.stat().st_mtime_ns for path in company.lake.rglob("*.parquet")} == files
+
+
+def test_a_rate_card_prices_the_calls_of_its_model(company: DataRoot, tmp_path: Path) -> None:
+    """oak at 1.50: three million tokens cost 4.50 instead of 6."""
+    card = tmp_path / "card.csv"
+    card.write_text(HEAD + "self,oak,input,1000000,1.50,USD,2026-10-01,,,offer\n", encoding="utf-8")
+
+    by_model = {row["model"]: row for row in summed(reprice(company, rate_card=card), ["model"])}
+
+    assert by_model["oak"]["delta_usd"] == Decimal("-1.50")
+    assert by_model["elm"]["delta_usd"] == 0
+    assert cost(company) == 14
+
+
+def test_a_rate_card_with_a_fault_says_where(company: DataRoot, tmp_path: Path) -> None:
+    card = tmp_path / "card.csv"
+    card.write_text("provider,model_id\nself,oak\n", encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"card\.csv, line 1"):
+        reprice(company, rate_card=card)

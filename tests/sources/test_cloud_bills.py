@@ -1,0 +1,979 @@
+"""Bills and calls of the clouds: FOCUS, Bedrock, Azure OpenAI, Vertex AI. Case numbers are those of the acceptance cases."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import paths
+from pipelines.books import open_books
+from pipelines.engine import connect
+from pipelines.paths import DataRoot
+from pipelines.runner import build
+from pipelines.settings import Settings
+from pipelines.staging import _MACROS
+
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+SHARED = paths.SQL.parent.parent / "shared"
+FATES = (
+    "ledger_pulls",
+    "ledger_superseded_requests",
+    "ledger_superseded_scores",
+    "ledger_span_roles",
+    "ledger_span_owners",
+)
+FATES = (*FATES, "ledger_same_calls", "ledger_record_fates", "ledger_files")
+SECRET = "the text of a prompt"
+Row = Mapping[str, Any]
+
+FOCUS: Row = {
+    "BilledCost": "1.5",
+    "BillingAccountId": "0042",
+    "BillingCurrency": "USD",
+    "BillingPeriodStart": "2026-10-01T00:00:00Z",
+    "BillingPeriodEnd": "2026-11-01T00:00:00Z",
+    "ChargeCategory": "Usage",
+    "ChargeClass": "",
+    "ChargeDescription": "gpt-4o input tokens",
+    "ChargePeriodStart": "2026-10-01T00:00:00Z",
+    "ChargePeriodEnd": "2026-10-02T00:00:00Z",
+    "ConsumedQuantity": "100",
+    "ConsumedUnit": "Tokens",
+    "ProviderName": "OpenAI",
+    "SkuId": "openai/gpt-4o/input",
+    "Tags": "",
+}
+CUR: Row = {
+    "bill_payer_account_id": "0042",
+    "bill_billing_period_start_date": "2026-10-01T00:00:00Z",
+    "bill_billing_period_end_date": "2026-11-01T00:00:00Z",
+    "line_item_usage_start_date": "2026-10-01T00:00:00Z",
+    "line_item_usage_end_date": "2026-10-01T01:00:00Z",
+    "line_item_line_item_type": "Usage",
+    "line_item_product_code": "AmazonBedrock",
+    "line_item_usage_type": "USE1-NovaPro-input-tokens",
+    "line_item_usage_amount": "0.1",
+    "line_item_currency_code": "USD",
+    "line_item_unblended_cost": "1.5",
+    "pricing_unit": "1K tokens",
+}
+AZURE: Row = {
+    "BillingAccountId": "0042",
+    "BillingPeriodStartDate": "10/1/2026",
+    "BillingPeriodEndDate": "10/31/2026",
+    "Date": "10/1/2026",
+    "MeterCategory": "Foundry Models",
+    "MeterSubCategory": "Azure OpenAI",
+    "MeterName": "gpt-4o-0806-Inp-glbl Tokens",
+    "UnitOfMeasure": "1K",
+    "Quantity": "0.1",
+    "CostInBillingCurrency": "1.5",
+    "BillingCurrencyCode": "USD",
+    "ChargeType": "Usage",
+    "PricingModel": "OnDemand",
+    "Tags": "",
+}
+GOOGLE: Row = {
+    "billing_account_id": "0042",
+    "service": {"id": "C7E2-9256-1C43", "description": "Vertex AI"},
+    "sku": {"id": "FDAB-647C-5A22", "description": "Gemini 2.5 Flash GA Text Input - Predictions"},
+    "usage_start_time": "2026-10-01T00:00:00Z",
+    "usage_end_time": "2026-10-01T01:00:00Z",
+    "cost": 1.5,
+    "currency": "USD",
+    "usage": {"amount": 100, "unit": "requests", "amount_in_pricing_units": 100, "pricing_unit": "count"},
+    "credits": [],
+    "invoice": {"month": "202610"},
+    "cost_type": "regular",
+}
+# Source -> a line, its fields of money, start and line text.
+BILLS: Mapping[str, tuple[Row, str, str]] = {
+    "focus": (FOCUS, "BilledCost", "ChargePeriodStart"),
+    "aws_bedrock": (CUR, "line_item_unblended_cost", "line_item_usage_start_date"),
+    "azure_openai": (AZURE, "CostInBillingCurrency", "Date"),
+    "google_vertex": (GOOGLE, "cost", "usage_start_time"),
+}
+EVERY_BILL = pytest.mark.parametrize("source", list(BILLS))
+
+
+def table(*rows: Row, end: str = "\n") -> str:
+    text = io.StringIO()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, names, lineterminator=end, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def lines(*rows: Row) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def bill(source: str, *changes: Row) -> str:
+    """Lines of a source, each with what it has of its own."""
+    rows = [{**BILLS[source][0], **change} for change in changes]
+    return lines(*rows) if source == "google_vertex" else table(*rows)
+
+
+class Landing:
+    """A data root that files land in; reading it gives the rows that were staged and the fates."""
+
+    def __init__(self, path: Path) -> None:
+        self.root = DataRoot(path)
+        self.warnings: list[str] = []
+
+    def land(self, source: str, name: str, content: str | bytes) -> None:
+        path = self.root.landing / source / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def read(self, *more: str) -> Landing:
+        with open_books(self.root) as opened:
+            opened.refresh_references()
+            self.warnings = opened.read_landing(now=NOW).warnings
+            for name in (*FATES, *more):
+                build(opened.con, opened.lake, opened.planner, opened.plan(name))
+        return self
+
+    def rows(self, name: str, order: str = "all") -> list[dict[str, Any]]:
+        if not list(self.root.table(name).rglob("*.parquet")):
+            return []
+        with duckdb.connect() as con:
+            con.execute("set TimeZone = 'UTC'")
+            found = con.execute(
+                f"from read_parquet('{self.root.table(name)}/**/*.parquet', hive_partitioning = false) order by {order}"
+            )
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def bills(self) -> list[dict[str, Any]]:
+        return self.rows("staged_bills", "source_file, source_row, charge_category desc, line_item_raw")
+
+    def requests(self) -> list[dict[str, Any]]:
+        return self.rows("staged_requests", "source_file, source_row")
+
+    def fates(self) -> list[tuple[int, int, int, int, int]]:
+        """(records, booked, duplicate, not billable, quarantined) of each file by path."""
+        names = ("records", "booked", "duplicate", "not_billable", "quarantined")
+        return [tuple(row[name] for name in names) for row in self.rows("ledger_files", "path")]  # type: ignore[misc]
+
+    def booked(self) -> Decimal:
+        """What the lines sum to that count."""
+        return sum((row["billed_amount"] for row in self.rows("ledger_bills")), Decimal(0))
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Landing:
+    return Landing(tmp_path / "books")
+
+
+def one(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    assert len(found) == 1
+    return found[0]
+
+
+# ---- grammars
+
+
+@pytest.fixture(scope="module")
+def meter(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
+    """What a grammar says of a text, without what it leaves open."""
+
+    def read(macro: str, *texts: str) -> dict[str, Any]:
+        with connect(Settings(threads=1), tmp_path_factory.mktemp("scratch")) as con:
+            for written in _MACROS:
+                con.execute(f"create or replace temp macro {written}")
+            con.execute(paths.LINE_ITEMS.read_text(encoding="utf-8"))
+            found = con.execute(f"select {macro}({', '.join('?' * len(texts))})", list(texts)).fetchall()[0][0]
+        return {name: value for name, value in found.items() if value is not None}
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("USE1-NovaPro-input-tokens", {"model": "amazon.nova-pro", "token_type": "input"}),
+        ("USE1-NovaPro-cache-read-input-token-count", {"model": "amazon.nova-pro", "token_type": "cache_read"}),
+        (
+            "USE1-Nova2.0Lite-input-tokens-flex",
+            {"model": "amazon.nova-2-lite", "token_type": "input", "service_tier": "flex"},
+        ),
+        (
+            "USE1-Claude4Sonnet-cache-read-input-token-count-long-context-cross-region-global",
+            {
+                "model": "claude-sonnet-4",
+                "token_type": "cache_read",
+                "context_tier": "long context",
+                "region_scope": "global",
+            },
+        ),
+        (
+            "USE1-xai.grok-4.3-mantle-input-tokens-batch",
+            {"model": "xai.grok-4.3", "token_type": "input", "is_batch": True},
+        ),
+        (
+            "UGW1-openai.gpt-5.6-terra-mantle-cache-write-tokens-30m-long-ctx-standard",
+            {
+                "model": "openai.gpt-5.6-terra",
+                "token_type": "cache_write",
+                "cache_ttl": "30m",
+                "context_tier": "long context",
+                "service_tier": "standard",
+            },
+        ),
+        (
+            "USW2-MP:USW2_CacheWrite1hInputTokenCount-Units",
+            {"token_type": "cache_write", "cache_ttl": "1h", "tokens_per_unit": 1_000_000},
+        ),
+        (
+            "USW2-MP:USW2_input_tokens_global_standard-Units",
+            {"token_type": "input", "region_scope": "global", "service_tier": "standard", "tokens_per_unit": 1_000_000},
+        ),
+        (
+            "USW2-MP:USW2_Reserved_1Month_InputTPM_Geo-Units",
+            {"token_type": "other", "service_tier": "reserved", "region_scope": "geo", "unit": "tpm_hours"},
+        ),
+        ("USE1-NovaPro-input-tokens-of-a-new-kind", {}),
+        ("USE1-DataTransfer-Out-Bytes", {}),
+    ],
+)
+def test_usage_types_of_bedrock_are_read_by_grammar(meter, text, wanted):
+    """F18, F19 (cache before input), F20 (reserved capacity is no tokens), F24 (unknown words: nothing)."""
+    assert meter("bedrock_meter", text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "gpt-4o-mini-0718-Batch-Inp-glbl Tokens",
+            ("gpt-4o-mini-0718", "input", {"is_batch": True, "region_scope": "global"}),
+        ),
+        ("gpt 4.1 Inp Data Zone Tokens", ("gpt-4.1", "input", {"region_scope": "data zone"})),
+        ("gpt-5-codex-ccchd-inp-glbl Tokens", ("gpt-5-codex", "cache_read", {"region_scope": "global"})),
+        (
+            "o3-deep research 0626-inp-cchd-glbl 1M Tokens",
+            ("o3-deep-research-0626", "cache_read", {"region_scope": "global"}),
+        ),
+        (
+            "5.1 pp cd inp Dz 1M Tokens",
+            ("gpt-5.1", "cache_read", {"service_tier": "priority", "region_scope": "data zone"}),
+        ),
+        (
+            "5.6 sol ShortCo Cd Wr Std Gl 1M Tokens",
+            (
+                "gpt-5.6-sol",
+                "cache_write",
+                {"context_tier": "short context", "service_tier": "standard", "region_scope": "global"},
+            ),
+        ),
+        ("text-embedding-3-large-glbl Tokens", ("text-embedding-3-large", "input", {"region_scope": "global"})),
+        ("FW GLM 5.2 Inp DZ Tokens", ("fw-glm-5.2", "input", {"region_scope": "data zone"})),
+        ("Phi-3.5-Mini-128K-Instruct-Output Tokens", ("phi-3.5-mini-128k-instruct", "output", {})),
+    ],
+)
+def test_meters_of_azure_are_read_in_all_their_spellings(meter, text, wanted):
+    model, token_type, more = wanted
+
+    assert meter("azure_meter", text, "Azure OpenAI GPT5") == {"model": model, "token_type": token_type, **more}
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "token_type"),
+    [
+        ("Gemini 2.5 Flash GA Thinking Text Output - Predictions", "gemini-2.5-flash", "output"),
+        ("Gemini 2.5 Flash GA Text Output (Thinking On) - Predictions", "gemini-2.5-flash", "output"),
+        ("Gemini 2.5 Flash Lite Text Input - Predictions", "gemini-2.5-flash-lite", "input"),
+        (" Gemini 2.5 Pro Input Text Caching", "gemini-2.5-pro", "cache_read"),
+        ("Claude Sonnet 4.5 Output Tokens", "claude-sonnet-4-5", "output"),
+    ],
+)
+def test_skus_of_google_are_read(meter, text, model, token_type):
+    """F23: Flash Lite is not Flash, and both output SKUs with thinking are output."""
+    found = meter("google_meter", text)
+
+    assert (found["model"], found["token_type"]) == (model, token_type)
+
+
+# ---- every bill
+
+
+@EVERY_BILL
+def test_identical_lines_are_kept_each(landing, source):
+    """F15: 3 x 1.5 = 4.5, under three keys."""
+    landing.land(source, "a/bill", bill(source, {}, {}, {}))
+
+    found = landing.read("ledger_models", "ledger_bills").bills()
+
+    assert len({row["cost_key"] for row in found}) == 3
+    assert landing.booked() == Decimal("4.5")
+    assert [row["metered_tokens"] for row in found] == [Decimal(100)] * 3
+
+
+@EVERY_BILL
+def test_a_month_that_is_loaded_again_is_replaced(landing, source):
+    """F16, F26: the newer pull counts as a whole; 1.5 + 1.5 becomes 1.25, and a line that has vanished is gone."""
+    _, money, _ = BILLS[source]
+    landing.land(source, "a/x.pulled-20261101T000000Z", bill(source, {}, {}))
+    landing.land(source, "a/y.pulled-20261102T000000Z", bill(source, {money: 1.25}))
+
+    landing.read("ledger_models", "ledger_bills")
+
+    assert landing.booked() == Decimal("1.25")
+    assert landing.fates() == [(2, 0, 2, 0, 0), (1, 1, 0, 0, 0)]
+
+
+@EVERY_BILL
+def test_the_files_of_one_delivery_count_together(landing, source):
+    """Two parts of the first pull and two of the second: 1 + 2 gives way to 3 + 4 = 7."""
+    _, money, _ = BILLS[source]
+    for day, amounts in (("01", (1, 2)), ("02", (3, 4))):
+        for part, amount in enumerate(amounts, 1):
+            name = f"a/export-{part:05d}.pulled-202611{day}T000000Z.txt"
+            landing.land(source, name, bill(source, {money: amount}))
+
+    landing.read("ledger_models", "ledger_bills")
+
+    assert landing.booked() == Decimal(7)
+    assert [fate[1] for fate in landing.fates()] == [0, 1, 0, 1]
+
+
+@EVERY_BILL
+def test_money_is_exact_and_may_be_written_with_an_exponent(landing, source):
+    """C14: 0.1 + 0.2 is 0.3; 5.64902E-05 is 0.0000564902."""
+    _, money, _ = BILLS[source]
+    landing.land(source, "a/bill", bill(source, {money: "0.1"}, {money: "0.2"}, {money: "5.64902E-05"}))
+
+    amounts = [row["billed_amount"] for row in landing.read().bills()]
+
+    assert amounts == [Decimal("0.1"), Decimal("0.2"), Decimal("0.0000564902")]
+    assert amounts[0] + amounts[1] == Decimal("0.3")
+
+
+@EVERY_BILL
+@pytest.mark.parametrize(
+    "text",
+    ["2026-10-05T00:00:00Z", "2026-10-05", "2026-10-05 00:00:00", "10/5/26", "10/5/2026", "2026-10-04T22:00:00-02:00"],
+)
+def test_dates_come_in_many_forms(landing, source, text):
+    """E10, F2: month first, never day first."""
+    end = {
+        "focus": "ChargePeriodEnd",
+        "aws_bedrock": "line_item_usage_end_date",
+        "google_vertex": "usage_end_time",
+    }.get(source)
+    landing.land(source, "a/bill", bill(source, {BILLS[source][2]: text, **({end: "2026-10-06"} if end else {})}))
+
+    assert one(landing.read().bills())["charge_start_at"] == datetime(2026, 10, 5, tzinfo=UTC)
+
+
+@EVERY_BILL
+@pytest.mark.parametrize("text", ["1.234,56", "1,234.56", "many", "inf"])
+def test_an_amount_that_is_none_is_refused_alone(landing, source, text):
+    """F7: never text, never a guess; the other line is booked."""
+    _, money, _ = BILLS[source]
+    landing.land(source, "a/bill", bill(source, {money: text}, {}))
+
+    landing.read()
+
+    assert landing.fates() == [(2, 1, 0, 0, 1)]
+    assert f"{money} is {text}, expected a decimal number" in landing.warnings[0]
+
+
+@EVERY_BILL
+def test_an_account_number_keeps_its_zeros(landing, source):
+    """F3."""
+    landing.land(source, "a/bill", bill(source, {}))
+
+    assert one(landing.read().bills())["billing_account_id"] == "0042"
+
+
+@EVERY_BILL
+def test_a_byte_order_mark_windows_line_ends_quotes_and_commas_are_read(landing, source):
+    """F8."""
+    text = {
+        "focus": {"ChargeDescription": 'a "b", c'},
+        "aws_bedrock": {"line_item_line_item_description": 'a "b", c'},
+        "azure_openai": {"ResourceGroup": 'a "b", c'},
+        "google_vertex": {"project": {"id": 'a "b", c'}},
+    }[source]
+    content = "\ufeff" + bill(source, text, {}).replace("\n", "\r\n")
+    landing.land(source, "a/bill", content)
+    landing.land(source, "b/bill", gzip.compress(content.encode()))
+
+    landing.read()
+
+    assert landing.fates() == [(2, 2, 0, 0, 0)] * 2
+    assert [row["billed_amount"] for row in landing.bills()] == [Decimal("1.5")] * 4
+
+
+@EVERY_BILL
+def test_a_byte_that_is_not_utf8_costs_its_line_only(landing, source):
+    name = {"focus": "ChargeDescription", "aws_bedrock": "line_item_usage_type", "azure_openai": "ResourceGroup"}.get(
+        source
+    )
+    change = {name: "caf?"} if name else {"currency": "caf?"}
+    content = bill(source, change, {}).encode().replace(b"caf?", b"caf\xe9")
+    landing.land(source, "a/bill", content)
+
+    landing.read()
+
+    assert landing.fates() == [(2, 1, 0, 0, 1)]
+    assert "not UTF-8 (byte 0xe9" in landing.warnings[0]
+
+
+@EVERY_BILL
+@pytest.mark.parametrize("content", ["", "\n\n", gzip.compress(b"", mtime=0)], ids=["nothing", "blank", "packed"])
+def test_an_empty_file_has_no_records(landing, source, content):
+    """F10."""
+    landing.land(source, "a/bill", content)
+
+    landing.read()
+
+    assert landing.fates() == [(0, 0, 0, 0, 0)]
+    assert landing.warnings == []
+
+
+@EVERY_BILL
+@pytest.mark.parametrize(
+    "content", ["date,amount\n2026-10-01,1\n", '{"error": {"message": "no access"}}', '{"a": 1}\n{"a": 2}\n']
+)
+def test_a_file_of_another_kind_is_refused_whole_and_the_others_are_read(landing, source, content):
+    """F5: what was found and what is known."""
+    landing.land(source, "a/other", content)
+    landing.land(source, "b/bill", bill(source, {}))
+
+    landing.read()
+
+    assert landing.fates() == [(1, 0, 0, 0, 1), (1, 1, 0, 0, 0)]
+    assert "expected" in landing.warnings[0]
+    assert landing.warnings[0].endswith("Nothing of it was booked; the other files were.")
+
+
+@EVERY_BILL
+def test_a_bill_that_is_cut_keeps_its_whole_lines(landing, source):
+    content = bill(source, {}, {}).encode()
+    landing.land(source, "a/bill", content[:-20])
+
+    landing.read()
+
+    assert landing.fates() == [(2, 1, 0, 0, 1)]
+
+
+@EVERY_BILL
+def test_lines_of_other_services_are_no_part_of_the_bill(landing, source):
+    other = {
+        "focus": {
+            "ProviderName": "AWS",
+            "ServiceName": "Amazon S3",
+            "ChargeDescription": "storage",
+            "ConsumedUnit": "GB",
+            "SkuId": "X",
+        },
+        "aws_bedrock": {"line_item_product_code": "AmazonS3", "line_item_usage_type": "USE1-TimedStorage-ByteHrs"},
+        "azure_openai": {
+            "MeterCategory": "Storage",
+            "MeterSubCategory": "Queues v2",
+            "MeterName": "Class 2 Operations",
+        },
+        "google_vertex": {
+            "service": {"id": "6F81", "description": "Compute Engine"},
+            "sku": {"id": "1", "description": "N1 Core"},
+        },
+    }[source]
+    landing.land(source, "a/bill", bill(source, other, {}))
+
+    landing.read()
+
+    assert landing.fates() == [(2, 1, 0, 1, 0)]
+    assert "other_service" in one(landing.rows("ledger_files"))["reasons"]
+
+
+@EVERY_BILL
+def test_a_line_that_is_not_understood_keeps_its_money(landing, source):
+    """F24."""
+    strange = {
+        "focus": {"ChargeDescription": "Thing", "SkuId": "thing", "ConsumedUnit": "Things"},
+        "aws_bedrock": {"line_item_usage_type": "USE1-Thing"},
+        "azure_openai": {"MeterName": "Thing"},
+        "google_vertex": {"sku": {"id": "1", "description": "Thing"}},
+    }[source]
+    landing.land(source, "a/bill", bill(source, strange))
+
+    found = one(landing.read().bills())
+
+    assert (found["billed_amount"], found["parser_confidence"]) == (Decimal("1.5"), "unmapped")
+    assert found["model_raw"] is None
+    assert found["metered_tokens"] is None
+
+
+@EVERY_BILL
+def test_tags_are_kept_by_name(landing, source):
+    """BOOKS: attributes are kept by name; what no one names is nowhere."""
+    tags = {
+        "focus": {"Tags": '{"grade": "gold", "note": "secret"}'},
+        "aws_bedrock": {"tags": '{"iamPrincipal/grade": "gold", "note": "secret"}'},
+        "azure_openai": {"Tags": '"grade": "gold","note": "secret"'},
+        "google_vertex": {"labels": [{"key": "grade", "value": "gold"}, {"key": "note", "value": "secret"}]},
+    }[source]
+    landing.land(source, "a/bill", bill(source, tags))
+    landing.root.path.joinpath("settings.toml").write_text('keep_attributes = ["grade"]\n')
+
+    found = one(landing.read().bills())
+
+    assert dict(found["tags"]) == {"grade": "gold"}
+    assert all(b"secret" not in path.read_bytes() for path in landing.root.lake.rglob("*.parquet"))
+
+
+# ---- FOCUS
+
+
+def test_a_version_is_told_from_the_header(landing):
+    plain = {name: value for name, value in FOCUS.items() if name != "ProviderName"}
+    for version, row in {
+        "1.0": FOCUS,
+        "1.1": {**FOCUS, "SkuMeter": ""},
+        "1.2": {**FOCUS, "InvoiceId": ""},
+        "1.3": {**FOCUS, "ServiceProviderName": "OpenAI"},
+        "1.4": {**plain, "ServiceProviderName": "OpenAI"},
+    }.items():
+        landing.land("focus", f"{version}/bill", table(row))
+
+    found = landing.read().rows("ledger_files", "path")
+
+    assert [row["schema_version"] for row in found] == [
+        f"focus_{version}" for version in ("1.0", "1.1", "1.2", "1.3", "1.4")
+    ]
+    assert {row["provider"] for row in landing.bills()} == {"openai"}
+
+
+@pytest.mark.parametrize(
+    ("names", "seller"),
+    [
+        ({"ProviderName": "AWS", "SkuMeter": "USE1-NovaPro-input-tokens"}, "bedrock"),
+        (
+            {
+                "ProviderName": "Anthropic",
+                "HostProviderName": "Amazon Web Services, Inc.",
+                "SkuMeter": "USE1-NovaPro-input-tokens",
+            },
+            "bedrock",
+        ),
+        ({"ProviderName": "Microsoft", "SkuMeter": "gpt 4.1 Inp glbl Tokens"}, "azure"),
+        ({"ProviderName": "Google Cloud", "ServiceName": "Vertex AI"}, "vertex"),
+        ({"ProviderName": "Google Cloud", "ServiceName": "Gemini API"}, "google"),
+        ({"ProviderName": "OpenAI, LLC", "InvoiceIssuerName": "Amazon Web Services, Inc."}, "openai"),
+        ({"ProviderName": "", "ServiceProviderName": "Mistral AI"}, "mistral"),
+        ({"ProviderName": "xAI"}, "xai"),
+        ({"ProviderName": "Acme Models", "ServiceCategory": "AI and Machine Learning"}, "acme_models"),
+    ],
+)
+def test_the_seller_is_the_cloud_that_hosts_else_the_provider(landing, names, seller):
+    """BOOKS: such a host wins over the maker; who issues the invoice does not."""
+    landing.land("focus", "a/bill", table({**FOCUS, **names}))
+
+    assert one(landing.read().bills())["provider"] == seller
+
+
+def test_a_word_null_is_nothing_and_two_spellings_of_a_column_do_not_mix(landing):
+    """F8, F12: ResourceId is read, ResourceID beside it is not."""
+    landing.land("focus", "a/bill", table({**FOCUS, "ChargeClass": "NULL", "ResourceId": "one", "ResourceID": "two"}))
+
+    found = one(landing.read().bills())
+
+    assert (found["is_correction"], found["resource_id"]) == (False, "one")
+
+
+def test_a_charge_and_its_allocated_parts_are_counted_once(landing):
+    """B13: 3 beside 1 + 2; without the whole the parts are the money."""
+    parts = [{"BilledCost": amount, "AllocatedMethodId": "m", "AllocatedResourceId": amount} for amount in ("1", "2")]
+    landing.land("focus", "whole/bill", table({**FOCUS, "BilledCost": "3"}, *({**FOCUS, **part} for part in parts)))
+    landing.land("focus", "parts/bill", table(*({**FOCUS, **part} for part in parts)))
+
+    landing.read("ledger_models", "ledger_bills")
+
+    assert landing.fates() == [(2, 2, 0, 0, 0), (3, 1, 0, 2, 0)]
+    assert landing.booked() == Decimal(6)
+
+
+def test_credits_bought_and_spent_are_not_added(landing):
+    """A purchase of 200000 and its use at a billed cost of 0: 200000 are billed, 490 stand as effective cost and 245 as tokens of the vendor."""
+    bought = {"ChargeCategory": "Purchase", "BilledCost": "200000", "EffectiveCost": "0"}
+    spent = {
+        "BilledCost": "0",
+        "EffectiveCost": "490",
+        "PricingCurrency": "Token",
+        "PricingCurrencyEffectiveCost": "245",
+    }
+    landing.land("focus", "a/bill", table({**FOCUS, **bought}, {**FOCUS, **spent}))
+
+    found = landing.read("ledger_models", "ledger_bills").bills()
+
+    assert landing.booked() == Decimal(200000)
+    use = one([row for row in found if row["charge_category"] == "Usage"])
+    assert (use["effective_amount"], use["virtual_currency_amount"], use["virtual_currency_unit"]) == (
+        490,
+        245,
+        "Token",
+    )
+
+
+def test_a_correction_is_a_line_of_its_own(landing):
+    landing.land("focus", "a/bill", table(FOCUS, {**FOCUS, "ChargeClass": "Correction", "BilledCost": "-0.5"}))
+
+    landing.read("ledger_models", "ledger_bills")
+
+    assert [row["is_correction"] for row in landing.bills()] == [False, True]
+    assert landing.booked() == Decimal(1)
+
+
+def test_a_charge_outside_of_its_period_belongs_to_the_pull_of_its_period(landing):
+    """October's bill of 1.5 stays; November's, pulled twice, corrects October by -0.5 once."""
+    landing.land("focus", "a/oct.pulled-20261101T000000Z.csv", table(FOCUS))
+    november = {"BillingPeriodStart": "2026-11-01T00:00:00Z", "BillingPeriodEnd": "2026-12-01T00:00:00Z"}
+    late = table({**FOCUS, **november, "ChargeClass": "Correction", "BilledCost": "-0.5"})
+    landing.land("focus", "a/nov.pulled-20261110T000000Z.csv", late)
+    landing.land("focus", "a/nov.pulled-20261120T000000Z.csv", late + "\n")
+
+    landing.read("ledger_models", "ledger_bills")
+
+    assert landing.booked() == Decimal(1)
+
+
+def test_parquet_gives_what_csv_gives(landing):
+    """E5: floats, decimals, native instants and maps of tags."""
+    columns = {name: [value] for name, value in FOCUS.items() if name not in ("Tags", "ChargeClass")}
+    columns |= {
+        "BilledCost": pa.array([Decimal("1.5")], pa.decimal128(18, 4)),
+        "ChargePeriodStart": pa.array([datetime(2026, 10, 1, tzinfo=UTC)], pa.timestamp("ns", "Asia/Tokyo")),
+        "ConsumedQuantity": pa.array([100.0]),
+        "Tags": pa.array([[("team", "cx")]], pa.map_(pa.string(), pa.string())),
+    }
+    text = io.BytesIO()
+    pq.write_table(pa.table(columns), text)
+    landing.land("focus", "a/bill.parquet", text.getvalue())
+    landing.land("focus", "b/bill.csv", table(FOCUS))
+
+    first, second = landing.read().bills()
+
+    for name in ("billed_amount", "charge_start_at", "charge_end_at", "metered_tokens", "model_raw", "token_type"):
+        assert first[name] == second[name], name
+
+
+# ---- Bedrock
+
+
+def test_a_marketplace_line_is_found_by_its_usage_type(landing):
+    """F18, G6: 0.02645 Units are 26450 input tokens, 0.1 USD, claude-3-5-sonnet-20240620; a public price of 0 is unknown."""
+    landing.land(
+        "aws_bedrock",
+        "a/cur.json",
+        json.dumps(
+            {
+                **CUR,
+                "line_item_product_code": "4a524th30q694o538qndh9ucht",
+                "line_item_usage_type": "USW2-MP:USW2_InputTokenCount-Units",
+                "line_item_usage_amount": "0.02645",
+                "line_item_unblended_cost": "0.1",
+                "pricing_unit": "Units",
+                "pricing_public_on_demand_cost": "0.0",
+                "line_item_resource_id": "arn:aws:bedrock:us-west-2::foundation-model/anthropic.claude-3-5-sonnet-20240620-v1:0",
+            },
+            indent=1,
+        ),
+    )
+
+    found = one(landing.read("ledger_models", "ledger_bills").rows("ledger_bills"))
+
+    assert (found["metered_tokens"], found["billed_amount"], found["token_type"]) == (26450, Decimal("0.1"), "input")
+    assert found["list_amount"] is None
+    assert found["model_maker"] == "anthropic"
+
+
+def test_the_older_report_gives_what_the_newer_gives(landing):
+    """Two header generations side by side, tags in columns of their own."""
+    older = {
+        "bill/PayerAccountId": "0042",
+        "bill/BillingPeriodStartDate": "2026-10-01T00:00:00.000Z",
+        "bill/BillingPeriodEndDate": "2026-11-01T00:00:00.000Z",
+        "lineItem/UsageStartDate": "2026-10-01T00:00:00Z",
+        "lineItem/UsageEndDate": "2026-10-01T01:00:00Z",
+        "lineItem/LineItemType": "Usage",
+        "lineItem/ProductCode": "AmazonBedrock",
+        "lineItem/UsageType": "USE1-NovaPro-input-tokens",
+        "lineItem/UsageAmount": "0.1",
+        "lineItem/CurrencyCode": "USD",
+        "lineItem/UnblendedCost": "1.5",
+        "pricing/unit": "1K tokens",
+        "resourceTags/user:grade": "gold",
+    }
+    landing.land("aws_bedrock", "a/cur.csv", table(older))
+    landing.land("aws_bedrock", "b/cur.csv", table({**CUR, "resource_tags": '{"user_grade": "gold"}'}))
+    landing.root.path.joinpath("settings.toml").write_text('keep_attributes = ["grade"]\n')
+
+    first, second = landing.read().bills()
+
+    for name in (
+        "billed_amount",
+        "charge_start_at",
+        "charge_end_at",
+        "metered_tokens",
+        "model_raw",
+        "endpoint",
+        "tags",
+    ):
+        assert first[name] == second[name], name
+    assert dict(first["tags"]) == {"grade": "gold"}
+
+
+def invocation(number: int, **more: Any) -> dict[str, Any]:
+    plain = {
+        "schemaType": "ModelInvocationLog",
+        "timestamp": "2026-10-01T12:00:00Z",
+        "accountId": "0042",
+        "region": "us-east-1",
+        "requestId": f"r-{number}",
+        "operation": "Converse",
+        "modelId": "amazon.nova-lite-v1:0",
+        "input": {"inputTokenCount": 3, "inputBodyJson": {"messages": SECRET}},
+        "output": {"outputTokenCount": 4, "outputBodyJson": {"text": SECRET}},
+    }
+    return {**plain, **more}
+
+
+@pytest.mark.parametrize("form", ["lines", "documents", "on_end", "list", "gzip"])
+def test_a_log_of_invocations_is_read_in_every_framing(landing, form):
+    rows = [invocation(1), invocation(2)]
+    content: dict[str, str | bytes] = {
+        "lines": lines(*rows),
+        "documents": "\n".join(json.dumps(row, indent=2) for row in rows),
+        "on_end": "".join(json.dumps(row) for row in rows),
+        "list": json.dumps(rows, indent=1),
+        "gzip": gzip.compress(lines(*rows).encode()),
+    }
+    landing.land("aws_bedrock", "a/log", content[form])
+
+    found = landing.read().requests()
+
+    assert [(row["input_uncached_tokens"], row["output_text_tokens"], row["cache_read_tokens"]) for row in found] == [
+        (3, 4, None)
+    ] * 2
+    assert all(SECRET.encode() not in path.read_bytes() for path in landing.root.lake.rglob("*.parquet"))
+
+
+def test_a_bad_escape_in_a_body_costs_its_line_only_and_a_long_line_is_read(landing):
+    long = invocation(3, input={"inputTokenCount": 3, "inputBodyJson": {"messages": "x" * 20_000_000}})
+    torn = json.dumps(invocation(2)).replace(SECRET, r"a\x")
+    landing.land("aws_bedrock", "a/log", lines(invocation(1)) + torn + "\n" + lines(long))
+
+    landing.read()
+
+    assert landing.fates() == [(3, 2, 0, 0, 1)]
+    assert "line 2: not JSON" in landing.warnings[0]
+
+
+def test_counts_like_three_point_zero_are_read_and_half_a_token_is_refused(landing):
+    rows = [invocation(1, input={"inputTokenCount": 3.0}), invocation(2, input={"inputTokenCount": 1.5})]
+    landing.land("aws_bedrock", "a/log", lines(*rows))
+
+    landing.read()
+
+    assert one(landing.requests())["input_uncached_tokens"] == 3
+    assert landing.fates() == [(2, 1, 0, 0, 1)]
+
+
+# ---- Azure
+
+
+def test_an_amortised_export_stands_back_behind_the_actual_one(landing):
+    """The amortised export is newer, and yet 1.5 is billed, not 9."""
+    landing.land("azure_openai", "a/actual.pulled-20261101T000000Z.csv", table(AZURE))
+    amortised = {**AZURE, "PricingModel": "Reservation", "CostInBillingCurrency": "9"}
+    landing.land("azure_openai", "a/other.pulled-20261105T000000Z.csv", table(amortised))
+    landing.land("azure_openai", "b/other.csv", table(amortised))
+
+    landing.read("ledger_models", "ledger_bills")
+
+    assert landing.fates() == [(1, 1, 0, 0, 0), (1, 0, 1, 0, 0), (1, 1, 0, 0, 0)]
+    assert landing.booked() == Decimal("10.5")
+
+
+def test_a_unit_in_the_name_that_differs_is_flagged_and_the_column_counts(landing):
+    """F21: 2 of 1K are 2000 tokens, whatever the name says."""
+    landing.land("azure_openai", "a/bill", table({**AZURE, "MeterName": "5.1 inp Gl 1M Tokens", "Quantity": "2"}))
+
+    found = one(landing.read().bills())
+
+    assert (found["metered_tokens"], found["parser_confidence"]) == (2000, "unmapped")
+
+
+def test_a_customer_agreement_is_read_by_names_in_other_case(landing):
+    names = {name[0].lower() + name[1:]: value for name, value in AZURE.items()}
+    landing.land("azure_openai", "a/bill", table({**names, "costInPricingCurrency": "1"}))
+
+    found = one(landing.read().bills())
+
+    assert (found["billed_amount"], found["source_schema_version"], found["currency"]) == (
+        Decimal("1.5"),
+        "cost_mca",
+        "USD",
+    )
+
+
+def diagnostic(call: str, category: str = "RequestResponse", **properties: Any) -> dict[str, Any]:
+    return {
+        "time": "2026-10-01T12:00:00Z",
+        "category": category,
+        "operationName": "ChatCompletions_Create",
+        "correlationId": call,
+        "resultSignature": "200",
+        "properties": json.dumps(properties),
+    }
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_three_records_of_one_call_are_one_call(landing, apart):
+    """F13; 1000 of which 400 were cached, in one file or in three: 600 and 400."""
+    rows = [
+        diagnostic("k", callerObjectId="u", promptTokens=1000, completionTokens=50, modelName="gpt-4o"),
+        diagnostic("k", callerObjectId=""),
+        diagnostic("k", "AzureOpenAIRequestUsage", promptTokens=[1000], cachedTokens=[400], completionTokens=[50]),
+    ]
+    for number, part in enumerate([[row] for row in rows] if apart else [rows]):
+        landing.land("azure_openai", f"a/log-{number}", lines(*part))
+
+    landing.read()
+
+    counted = [fate[1] for fate in landing.fates()]
+    assert sum(counted) == 1
+    best = [row for row in landing.requests() if row["cache_read_tokens"] is not None]
+    assert (one(best)["input_uncached_tokens"], one(best)["cache_read_tokens"]) == (600, 400)
+
+
+def test_records_of_an_event_hub_are_unpacked_and_ticks_are_instants(landing):
+    """E9: 638481757794854611 is 2024-04-08 12:22:59.485461."""
+    row = diagnostic("k", callerObjectId="u", promptTokens=10, completionTokens=5, requestTime=638481757794854611)
+    landing.land("azure_openai", "a/log", json.dumps({"records": [row, {**row, "correlationId": "l"}]}))
+
+    found = landing.read().requests()
+
+    assert [row["started_at"] for row in found] == [datetime(2024, 4, 8, 12, 22, 59, 485461, tzinfo=UTC)] * 2
+    assert {row["usage_basis"] for row in found} == {"ambiguous"}
+
+
+# ---- Google
+
+
+def test_credits_are_lines_of_their_own(landing):
+    """G8: 100 - 12 - 3 = 85 INR, in USD unknown; the file's rate is not taken."""
+    credits = [{"name": "cud", "amount": -12.0}, {"name": "sustained", "amount": -3.0}]
+    row = {"cost": 100.0, "credits": credits, "currency": "INR", "currency_conversion_rate": 0.012}
+    landing.land("google_vertex", "a/bill", bill("google_vertex", row))
+
+    landing.read("ledger_models", "ledger_bills")
+
+    assert landing.booked() == Decimal(85)
+    assert [found["billed_usd"] for found in landing.rows("ledger_bills")] == [None] * 3
+    assert landing.fates() == [(1, 1, 0, 0, 0)]
+
+
+def test_the_month_of_the_invoice_is_kept_beside_that_of_the_use(landing):
+    """E6: use of the last hour of October on November's invoice; a dump of November leaves October's as it is."""
+    last = {"usage_start_time": "2026-10-31T20:00:00Z", "usage_end_time": "2026-10-31T21:00:00Z"}
+    landing.land("google_vertex", "a/oct.pulled-20261101T000000Z", bill("google_vertex", last))
+    late = {
+        "usage_start_time": "2026-10-31T23:00:00Z",
+        "usage_end_time": "2026-11-01T00:00:00Z",
+        "invoice": {"month": "202611"},
+    }
+    landing.land("google_vertex", "a/nov.pulled-20261102T000000Z", bill("google_vertex", late))
+
+    landing.read("ledger_models", "ledger_bills")
+
+    assert landing.booked() == Decimal(3)
+    assert {row["invoice_month"] for row in landing.rows("ledger_bills")} == {"2026-10", "2026-11"}
+
+
+def test_a_token_sku_counts_tokens_whatever_its_unit_is_called(landing):
+    """F22."""
+    landing.land("google_vertex", "a/bill", bill("google_vertex", {}))
+
+    assert one(landing.read().bills())["metered_tokens"] == 100
+
+
+def test_thoughts_are_output_beside_the_candidates(landing):
+    """A20: 150 and 350."""
+    usage = {
+        "promptTokenCount": 3000,
+        "cachedContentTokenCount": 2000,
+        "candidatesTokenCount": 150,
+        "thoughtsTokenCount": 350,
+    }
+    row = {
+        "logging_time": "2026-10-01T00:00:00Z",
+        "request_id": 7,
+        "model": "publishers/google/models/gemini-2.5-flash",
+        "full_request": {"contents": SECRET},
+        "full_response": json.dumps({"candidates": SECRET, "usageMetadata": {**usage, "totalTokenCount": 3500}}),
+    }
+    landing.land("google_vertex", "a/log", lines(row))
+
+    found = one(landing.read().requests())
+
+    classes = ("input_uncached_tokens", "cache_read_tokens", "output_text_tokens", "output_reasoning_tokens")
+    assert [found[name] for name in classes] == [1000, 2000, 150, 350]
+    assert all(SECRET.encode() not in path.read_bytes() for path in landing.root.lake.rglob("*.parquet"))
+
+
+# ---- real files
+
+REAL = [
+    ("focus", "formats/examples/focus/*.csv", 1036, 21, 1014, 1),
+    ("focus", "formats/examples/focus/*.parquet", 4, 4, 0, 0),
+    ("focus", "data/focus/focus_sample.csv.gz", 1000, 0, 1000, 0),
+    ("aws_bedrock", "formats/examples/aws_bedrock/*.json", 4, 3, 0, 1),
+    ("aws_bedrock", "formats/examples/aws_bedrock/*.csv", 1, 0, 0, 1),
+    ("aws_bedrock", "data/focus_converters/sample-anonymous-aws-export-dataset.csv.gz", 1281, 0, 1281, 0),
+    ("azure_openai", "formats/examples/azure_openai/*", 6, 0, 4, 2),
+    ("azure_openai", "data/focus_converters/sample-anonymous-ea-export-dataset.csv.gz", 27, 0, 27, 0),
+    ("azure_openai", "data/finops_toolkit/EA_AmortizedCost_Small.csv", 28, 0, 28, 0),
+    ("google_vertex", "formats/examples/google_vertex/*.json", 2, 0, 1, 1),
+    ("focus", "data/focus_converters/reports_cost-csv_0000000030000269.csv.gz", 1, 0, 0, 1),
+]
+
+
+@pytest.mark.parametrize(("source", "pattern", "records", "booked", "not_billable", "quarantined"), REAL)
+def test_real_files_are_read_whole(landing, source, pattern, records, booked, not_billable, quarantined):
+    """Every record is booked, of another service, or refused with a reason."""
+    files = sorted(SHARED.glob(pattern))
+    if not files:
+        pytest.skip("the shared files are not here")
+    for file in files:
+        path = landing.root.landing / source / file.name.replace(".", "_") / file.name
+        path.parent.mkdir(parents=True)
+        shutil.copy(file, path)
+
+    landing.read()
+
+    assert tuple(sum(column) for column in zip(*landing.fates(), strict=True)) == (
+        records,
+        booked,
+        0,
+        not_billable,
+        quarantined,
+    )
+    assert len(landing.warnings) >= (quarantined > 0)
