@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import time
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -171,6 +172,7 @@ class Register:
         self._path = root.partition(TABLE, None, None)
         self._versions: dict[tuple[str, str], FileVersion] = {}
         self.is_changed = False
+        self._next_save = 0.0
         if self._path.is_file():
             for row in pl.read_parquet(self._path).iter_rows(named=True):
                 version = FileVersion(**row)
@@ -198,11 +200,21 @@ class Register:
     def change(self, version: FileVersion, **changes: object) -> None:
         self.add(replace(version, **changes))  # type: ignore[arg-type]
 
+    def save_now_and_then(self) -> None:
+        """Save, unless the last time is so near that saving would take more than a tenth of all time.
+
+        What was read since is read again where a run is killed; of very many files that costs less than saving each batch.
+        """
+        if time.monotonic() >= self._next_save:
+            began = time.monotonic()
+            self.save()
+            self._next_save = time.monotonic() + 9 * (time.monotonic() - began)
+
     def save(self) -> None:
         ordered = sorted(self, key=lambda version: (version.path, version.state != "replaced", version.sha256))
-        columns = zip(*(astuple(version) for version in ordered), strict=True) if ordered else ([] for _ in _SCHEMA)
         rows = pa.table(
-            [pa.array(list(column), field.type) for column, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA
+            [pa.array([getattr(version, field.name) for version in ordered], field.type) for field in _SCHEMA],
+            schema=_SCHEMA,
         )
         # The fingerprint leaves out what a clock said: tables that are made of the rest are the same in every data root.
         timeless = digest([repr([getattr(version, name) for name in _TIMELESS]) for version in ordered])

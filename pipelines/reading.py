@@ -84,6 +84,7 @@ class Reader:
         self._con, self._root, self._lake, self._settings, self._sources = con, root, lake, settings, sources
         self._keep = sorted({*keep, *settings.keep_attributes})
         self._dimension_keys = dimension_keys or {}
+        self._reading_versions: dict[str, str] = {}
         self._now = now or datetime.now(UTC)
         self._progress = progress
         self.register = Register(root, lake)
@@ -306,9 +307,12 @@ class Reader:
         )
 
     def _reading_version(self, source: Source) -> str:
-        kept = "|".join(self._keep) if source.keeps_attributes else ""
-        keys = repr(sorted(self._dimension_keys.items())) if source.maps_dimensions else ""
-        return digest([source.version, self._settings.reading_version, kept, keys])[:16]
+        if source.name not in self._reading_versions:
+            kept = "|".join(self._keep) if source.keeps_attributes else ""
+            keys = repr(sorted(self._dimension_keys.items())) if source.maps_dimensions else ""
+            version = digest([source.version, self._settings.reading_version, kept, keys])[:16]
+            self._reading_versions[source.name] = version
+        return self._reading_versions[source.name]
 
     def _version(
         self,
@@ -347,7 +351,7 @@ class Reader:
         version = self._version(file, sha256, "refused", records=1, reason=reason)
         version = replace(version, quarantined=1)
         self.register.add(version)
-        self.register.save()
+        self.register.save_now_and_then()
         report.files_read.append(version)
         report.warnings.append(f"{file.name}: {reason}. Nothing of it was booked; the other files were.")
         self._list_refusals(file, [{"file": file.name, "line": None, "reason": reason}])
@@ -398,8 +402,10 @@ class Reader:
             raise
         except (duckdb.Error, Unreadable) as error:
             if len(batch) > 1:
-                for one in batch:
-                    self._read_batch([one], report)
+                # Halves, to find a file among thousands in few steps.
+                middle = len(batch) // 2
+                self._read_batch(batch[:middle], report)
+                self._read_batch(batch[middle:], report)
                 return
             reason = _reason(error, self._root)
             self._refuse(batch[0].found, batch[0].sha256, reason, report)
@@ -421,7 +427,7 @@ class Reader:
             self._list_refusals(one.found, count.refusals)
             if version.quarantined:
                 report.warnings.append(_sentence(version, count.refusals[0] if count.refusals else None))
-        self.register.save()
+        self.register.save_now_and_then()
 
     def _list_refusals(self, file: Found, lines: Sequence[Mapping[str, object]]) -> None:
         """The readable list of what is refused of a file now; none where nothing is."""
