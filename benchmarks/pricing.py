@@ -68,16 +68,25 @@ def run(rows: int = 10_000_000, days: int = 14) -> None:
         priced = _measured(lambda: con.execute(f"copy ({queries['ledger_costs']}) to '{costs}' {parquet}"))
         copied = _measured(lambda: con.execute(f"copy (from '{costs}') to '{copy}' {parquet}"))
         print(f"{rows:,} calls of {days} days, {costs.stat().st_size / 1e6:,.0f} MB of costs")
-        for what, cost in (("rates of the days", rates), ("pricing to Parquet", priced), ("bare copy of the same columns", copied)):
-            print(f"  {what:32s} {cost.cpu_s:8.1f} CPU s ({cost.cpu_s / rows * 1e6:5.2f} us a call) {cost.wall_s:8.1f} s")
-        print(f"pricing: {(rates.cpu_s + priced.cpu_s) / copied.cpu_s:.1f} times the copy in processor time, {priced.wall_s / copied.wall_s:.1f} in time")
+        for what, cost in (
+            ("rates of the days", rates),
+            ("pricing to Parquet", priced),
+            ("bare copy of the same columns", copied),
+        ):
+            print(
+                f"  {what:32s} {cost.cpu_s:8.1f} CPU s ({cost.cpu_s / rows * 1e6:5.2f} us a call) {cost.wall_s:8.1f} s"
+            )
+        in_cpu = (rates.cpu_s + priced.cpu_s) / copied.cpu_s
+        print(f"pricing: {in_cpu:.1f} times the copy in processor time, {priced.wall_s / copied.wall_s:.1f} in time")
 
 
 def _write_requests(con: duckdb.DuckDBPyConnection, folder: Path, rows: int, days: int) -> None:
     """Parquet with every column of ledger_requests that the two queries read, and empty override tables."""
     types = models()["ledger_requests"].types
     given = {name: GIVEN.get(name, f"null::{type_}") for name, type_ in types.items() if name in _read_columns()}
-    seller, served, meant = (f"[{', '.join(repr(m[place]) for m in MODELS)}][1 + h % {len(MODELS)}]" for place in range(3))
+    seller, served, meant = (
+        f"[{', '.join(repr(m[place]) for m in MODELS)}][1 + h % {len(MODELS)}]" for place in range(3)
+    )
     given |= {
         "request_key": "md5(i::varchar)",
         "started_at": f"timestamptz '2026-11-01 00:00:00+00' + to_microseconds((i * ({days} * 86400e6 / {rows}))::bigint)",
