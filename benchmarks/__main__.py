@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import main_job, small_files
+from benchmarks import main_job, pricing, small_files
 
 
 def main() -> None:
@@ -14,6 +14,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100_000, help="files of one call each (100,000)")
     arguments = parser.parse_args()
     main_job.run(arguments.rows)
+    pricing.run(5 * arguments.rows)
     small_files.run(arguments.files)
 
 

@@ -76,10 +76,8 @@ def run(rows: int = 10_000_000, days: int = 14) -> None:
             print(
                 f"  {what:32s} {cost.cpu_s:8.1f} CPU s ({cost.cpu_s / rows * 1e6:5.2f} us a call) {cost.wall_s:8.1f} s"
             )
-        print(
-            f"pricing: {(rates.cpu_s + priced.cpu_s) / copied.cpu_s:.1f} times the copy in processor time, "
-            f"{priced.wall_s / copied.wall_s:.1f} in time"
-        )
+        in_cpu = (rates.cpu_s + priced.cpu_s) / copied.cpu_s
+        print(f"pricing: {in_cpu:.1f} times the copy in processor time, {priced.wall_s / copied.wall_s:.1f} in time")
 
 
 def _write_requests(con: duckdb.DuckDBPyConnection, folder: Path, rows: int, days: int) -> None:

@@ -24,6 +24,8 @@ columns:
   flagged_requests: BIGINT; calls whose usage raised a doubt
   ambiguous_requests: BIGINT; calls whose counts can be read in two ways: with cached and reasoning tokens inside of input and output, or beside them
   ambiguous_spread_usd: DECIMAL(38,15); what these calls would cost less in the other reading; null where none is priced
+  faulty_cost_requests: BIGINT; calls whose stated cost cannot be right (mart_cost_faults_daily names the faults)
+  faulty_cost_usd: DECIMAL(38,15); dollars at stake in these: stated cost against ours; null where there are none
   verdict: VARCHAR; judgement in one word: ok, warn or fail
 checks:
   - one_of: [verdict, ok, warn, fail]
@@ -81,6 +83,16 @@ calls as (
     group by cast(r.started_at as date), r.source
 ),
 
+cost_faults as (
+    select
+        usage_date,
+        source,
+        cast(sum(faulty_requests) as bigint) as faulty_cost_requests,
+        cast(sum(fault_usd) as decimal(38, 15)) as faulty_cost_usd,
+    from mart_cost_faults_daily
+    group by usage_date, source
+),
+
 limits as (
     select
         d.usage_date,
@@ -111,12 +123,16 @@ select
     coalesce(c.flagged_requests, 0) as flagged_requests,
     coalesce(c.ambiguous_requests, 0) as ambiguous_requests,
     c.ambiguous_spread_usd,
+    coalesce(w.faulty_cost_requests, 0) as faulty_cost_requests,
+    w.faulty_cost_usd,
     case
         when coalesce(c.unpriced_tokens, 0) > coalesce(c.total_tokens, 0) * l.unpriced_fail_share then 'fail'
         when coalesce(c.unpriced_tokens, 0) > coalesce(c.total_tokens, 0) * l.unpriced_warn_share
-            or f.quarantined > f.records * l.quarantine_warn_share then 'warn'
+            or f.quarantined > f.records * l.quarantine_warn_share
+            or w.faulty_cost_requests > 0 then 'warn'
         else 'ok'
     end as verdict,
 from fates as f
 inner join limits as l on f.usage_date = l.usage_date
 left join calls as c on f.usage_date = c.usage_date and f.source = c.source
+left join cost_faults as w on f.usage_date = w.usage_date and f.source = w.source
