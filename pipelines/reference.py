@@ -87,6 +87,11 @@ _CONDITIONS = (
     "weekday_mask:whole"
 )
 
+# What a shared charge is known by, what it is shared by, and who may bear it.
+_CHARGE_FIELDS = "charge_id|line_item_raw|model_canonical|charge_category|billing_account_id|source|provider|component"
+_BASES = "list_cost_usd|effective_cost_usd|requests|tasks|successes|input_total_tokens|output_total_tokens|total_tokens"
+_TARGETS = "cost_centre|team|feature|customer_tier|environment|model_canonical|model_tier"
+
 TABLES: Mapping[str, ReferenceTable] = {
     name: ReferenceTable(name, about, _fields(columns), tuple(key.split()))
     for name, about, columns, key in (
@@ -159,8 +164,8 @@ TABLES: Mapping[str, ReferenceTable] = {
             "period_charges",
             "Charges and credits of a period that no bill line lists.",
             "charge_id! provider! billing_account_id! kind!:text=credit|commitment|provisioned_throughput|subscription|minimum|tax|fee "
-            "period_start_date!:date period_end_date!:date amount_usd:amount amount:amount currency scope allocation_basis "
-            "known_at:instant",
+            "period_start_date!:date period_end_date!:date amount_usd:amount amount:amount currency scope "
+            f"allocation_basis:text={_BASES} known_at:instant",
             "charge_id known_at",
         ),
         (
@@ -192,7 +197,8 @@ TABLES: Mapping[str, ReferenceTable] = {
         (
             "allocation_rules",
             "How a shared charge is split.",
-            "charge_match_field! charge_match_value! method!:text=proportional|fixed|even basis target_kind target_value share:amount "
+            f"charge_match_field!:text={_CHARGE_FIELDS} charge_match_value! method!:text=proportional|fixed|even "
+            f"basis:text={_BASES} target_kind:text={_TARGETS} target_value share:amount "
             "valid_from_date:date valid_to_date:date",
             "charge_match_field charge_match_value target_kind target_value valid_from_date",
         ),

@@ -243,8 +243,11 @@ def check_partitions(
     """Count and judge the checks of the partitions just built."""
     reads = frozenset().union(*(inputs(check.query) for check in model.checks if check.query))
     for table in sorted(reads - {model.name}):
-        span = planner.span(model, table, starts[0], starts[-1])
-        create_view(con, lake, table, planner.files(table, span), planner.types(table, con))
+        # Only what the checked partitions read: a partition between two of them is not looked at.
+        files = {
+            part.path: part for start in starts for part in planner.files(table, planner.span(model, table, start, start))
+        }
+        create_view(con, lake, table, [files[path] for path in sorted(files)], planner.types(table, con))
     wanted = set(starts)
     parts = [part for part in lake.parts(model.name) if part.start in wanted]
     create_view(con, lake, model.name, parts, model.types)

@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from pipelines import reference
@@ -15,6 +18,7 @@ from pipelines.engine import connect
 from pipelines.lake import Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
+from pipelines.prices.book import BOOK_SCHEMA
 from pipelines.settings import Settings
 
 Rows = Sequence[Mapping[str, Any]]
@@ -83,6 +87,11 @@ def _types(table: str) -> dict[str, str]:
     for shape in shapes().values():
         if table == shape.table:
             return shape.types
+    if table == reference.REPORTING:
+        return {"reporting_time_zone": "varchar"}
+    if table == "ref_price_book":
+        book = duckdb.from_arrow(pl.DataFrame(schema=BOOK_SCHEMA).to_arrow())
+        return dict(zip(book.columns, map(str, book.types), strict=True))
     found = reference.TABLES.get(table.removeprefix("ref_"))
     if found is None:
         return {}
@@ -103,6 +112,7 @@ def _empty(table: str, types: Mapping[str, str]) -> str:
 
 def _create(con: Any, table: str, types: Mapping[str, str], rows: Rows) -> None:
     con.execute(_empty(table, types))
+    filled = []
     for number, row in enumerate(rows, 1):
         assert not set(row) - set(types), f"{table} has no {sorted(set(row) - set(types))}"
         known = (
@@ -111,6 +121,13 @@ def _create(con: Any, table: str, types: Mapping[str, str], rows: Rows) -> None:
         values = {**known, **({"reference_row": number} if "reference_row" in types else {}), **row}
         if "total_tokens" in types and not {"total_tokens", "input_total_tokens"} & set(row):
             values |= _totals(values)
+        filled.append(values)
+    if len(filled) > 500:
+        con.register("many_rows", pa.Table.from_pylist(filled))
+        names = ", ".join(filled[0])
+        con.execute(f"insert into {table} ({names}) select {names} from many_rows")
+        return
+    for values in filled:
         con.execute(
             f"insert into {table} ({', '.join(values)}) values ({', '.join('?' * len(values))})", list(values.values())
         )

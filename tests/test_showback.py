@@ -104,12 +104,19 @@ def showback(
         "mart_showback_weekly",
         ledger_showback_days=calls,
         ledger_bill_days=lines,
+        ledger_billed_tokens=run("ledger_billed_tokens", ledger_bill_days=lines),
         ledger_invoices=more.get("invoices", invoices),
+        mart_reconciliation_monthly=more.get("verdicts", []),
+        ref_allocation_rules=more.get("rules", []),
         ref_limits=LIMITS,
     )
-    return {
-        row["feature"] + ("" if row["week_start_date"] == FIRST else f" {row['week_start_date']}"): row for row in rows
-    }
+    named = {}
+    for row in rows:
+        name = row["feature"] if row["feature"] != "unattributed" else row["team"]
+        name += "" if row["billing_account_id"] == "org" else f" of {row['billing_account_id']}"
+        named[name + ("" if row["week_start_date"] == FIRST else f" {row['week_start_date']}")] = row
+    assert len(named) == len(rows)
+    return named
 
 
 def test_untraced_spend_is_spread_by_effective_cost_and_cents_by_largest_remainder(run: Run) -> None:
@@ -201,6 +208,151 @@ def test_a_missing_rate_leaves_the_dollars_unknown_and_splits_the_currency(run: 
     assert rows["a"]["invoiced_cost_billing_currency"] == Decimal("9.00")
 
 
+def rule(method: str, target: str = "", **more: Any) -> dict[str, Any]:
+    """A row of allocation_rules.csv for the charge fee-1; ``target`` is kind=value."""
+    kind, _, value = target.partition("=")
+    row = {
+        "charge_match_field": "charge_id",
+        "charge_match_value": "fee-1",
+        "method": method,
+        "target_kind": kind or None,
+        "target_value": value or None,
+    }
+    return row | more
+
+
+def fee(billed: str, **more: Any) -> dict[str, Any]:
+    row = {
+        "cost_key": "period_charge|fee-1",
+        "charge_id": "fee-1",
+        "charge_category": "Purchase",
+        "model_canonical": None,
+        "token_type": None,
+    }
+    return line(billed, None, **row | more)
+
+
+def test_a_fixed_rule_gives_each_target_its_share(run: Run) -> None:
+    """65 % and 35 % of $10.01, whatever was used: 6.5065 and 3.5035."""
+    calls = [spend("a", "1", 100), spend("b", "9", 900)]
+    rules = [rule("fixed", "feature=a", share=Decimal("0.65")), rule("fixed", "feature=b", share=Decimal("0.35"))]
+    rows = showback(run, calls, [line("10", 1_000), fee("10.01")], rules=rules)
+
+    assert [rows[f]["tax_fee_usd"] for f in "ab"] == [Decimal("6.5065"), Decimal("3.5035")]
+    assert "fixed by rule charge_id|fee-1" in rows["a"]["allocation_method"]
+
+
+def test_fixed_shares_below_one_leave_the_rest_unattributed(run: Run) -> None:
+    rules = [rule("fixed", "feature=a", share=Decimal("0.25"))]
+    rows = showback(run, [spend("a", "10")], [line("10", 1_000), fee("4")], rules=rules)
+
+    assert (rows["a"]["tax_fee_usd"], rows["unattributed"]["tax_fee_usd"]) == (Decimal("1"), Decimal("3"))
+
+
+def test_a_target_without_a_call_bears_its_share_all_the_same(run: Run) -> None:
+    """A platform team pays the support fee and calls nothing."""
+    rules = [rule("fixed", "team=platform", share=Decimal("1"))]
+    rows = showback(run, [spend("a", "10")], [line("10", 1_000), fee("4")], rules=rules)
+
+    assert rows["a"]["invoiced_cost_usd"] == Decimal("10.00")
+    borne = rows["platform"]
+    assert (borne["invoiced_cost_usd"], borne["feature"], borne["requests"]) == (4, "unattributed", 0)
+
+
+def test_an_even_rule_without_a_target_is_even_over_all_there_are(run: Run) -> None:
+    """$1.00 over three teams: 0.34, 0.33, 0.33; within a team by list cost."""
+    calls = [spend("a", "1", 100), spend("b", "2", 200), spend("c", "3", 300)]
+    rows = showback(run, calls, [fee("1")], rules=[rule("even", "team=")])
+
+    assert [rows[f]["invoiced_cost_usd"] for f in "abc"] == [Decimal("0.34"), Decimal("0.33"), Decimal("0.33")]
+
+
+def test_a_proportional_rule_shares_by_its_basis_among_its_targets(run: Run) -> None:
+    """$9 by requests, 2 : 1, between two of three features."""
+    calls = [spend("a", "1", requests=2), spend("b", "1", requests=1), spend("c", "1", requests=7)]
+    rules = [rule("proportional", f"feature={name}", basis="requests") for name in "ab"]
+    rows = showback(run, calls, [fee("9")], rules=rules)
+
+    assert [rows[f]["tax_fee_usd"] for f in "abc"] == [Decimal("6"), Decimal("3"), 0]
+
+
+def test_a_rule_may_take_what_no_call_explains(run: Run) -> None:
+    """Half of $10 is untraced and 0.83 maps to no model: all of it to feature b."""
+    rules = [
+        rule("fixed", "feature=b", share=Decimal("1"), charge_match_field="component", charge_match_value=word)
+        for word in ("untraced", "unexplained")
+    ]
+    lines = [line("10", 1_000), line("0.83", None, model_canonical=None, token_type=None)]
+    rows = showback(run, [spend("a", "4", 400), spend("b", "1", 100)], lines, rules=rules)
+
+    assert (rows["a"]["invoiced_cost_usd"], rows["b"]["invoiced_cost_usd"]) == (Decimal("4.00"), Decimal("6.83"))
+
+
+def test_the_closest_rule_of_a_charge_counts_and_only_in_its_dates(run: Run) -> None:
+    """The rule of the charge's id comes before the one of its kind; one that begins later does not count."""
+    rules = [
+        rule("fixed", "feature=b", share=Decimal("1"), charge_match_field="charge_category", charge_match_value="Purchase"),
+        rule("fixed", "feature=a", share=Decimal("1")),
+        rule("fixed", "feature=b", share=Decimal("1"), valid_from_date=date(2026, 12, 1)),
+    ]
+    rows = showback(run, [spend("a", "1"), spend("b", "1")], [fee("2")], rules=rules)
+
+    assert (rows["a"]["tax_fee_usd"], rows["b"]["tax_fee_usd"]) == (Decimal("2"), 0)
+
+
+def test_a_period_charge_is_shared_by_its_basis_in_its_scope(run: Run) -> None:
+    """Provisioned throughput for team t, by tokens 3 : 1; a tax follows all that is borne."""
+    calls = [
+        spend("a", "1", 300, team="t"),
+        spend("b", "1", 100, team="t"),
+        spend("c", "2", 200),
+    ]
+    lines = [line("4", 600), fee("8", scope="team=t", charge_basis="output_total_tokens")]
+    rows = showback(run, calls, lines)
+
+    assert [rows[f]["tax_fee_usd"] for f in "abc"] == [Decimal("6"), Decimal("2"), 0]
+
+
+def test_a_failed_reconciliation_keeps_a_month_provisional(run: Run) -> None:
+    verdict = {
+        "month_start_date": date(2026, 11, 1),
+        "provider": "openai",
+        "billing_account_id": "org",
+        "billing_currency": "USD",
+        "verdict": "fail",
+    }
+    rows = showback(run, [spend("a", "10")], [line("10", 1_000)], verdicts=[verdict])
+
+    assert rows["a"]["state"] == "provisional"
+
+
+def test_calls_of_no_known_account_are_not_charged_a_second_time(run: Run) -> None:
+    """The provider's bill of $10 has them already: the books sum to $10."""
+    rows = showback(run, [spend("a", "6", 600), spend("b", "4", 400, billing_account_id="unattributed")], [line("10", 1_000)])
+
+    assert sum(row["invoiced_cost_usd"] for row in rows.values()) == 10
+
+
+def test_a_bill_in_euros_without_tokens_is_explained_by_its_dollars(run: Run) -> None:
+    """EUR 10 are $11; $5.50 are traced, so half of the euros is direct and the rest is shared likewise."""
+    lines = [line("10", None, billing_currency="EUR", billed_usd=Decimal(11), list_usd=Decimal(11))]
+    invoices = [invoice("10", billing_currency="EUR", billed_usd=Decimal(11), invoiced_cost_usd=Decimal(11))]
+    rows = showback(run, [spend("a", "5.5")], lines, invoices=invoices)
+
+    assert rows["a"]["direct_cost_usd"] == Decimal("5.5")
+    assert rows["a"]["invoiced_cost_billing_currency"] == Decimal("10.00")
+
+
+def test_one_cent_over_ten_thousand_cost_centres_stays_one_cent(run: Run) -> None:
+    """And 99.99 dollars become 9,999 rows of a cent."""
+    calls = [spend(f"{n:05}", "1", 1, cost_centre=f"CC-{n:05}") for n in range(10_000)]
+    for billed in ("0.01", "99.99"):
+        rows = showback(run, calls, [line(billed, 10_000)])
+
+        assert sum(row["invoiced_cost_usd"] for row in rows.values()) == Decimal(billed)
+        assert {row["invoiced_cost_usd"] for row in rows.values()} <= {0, Decimal("0.01")}
+
+
 money = st.integers(min_value=1, max_value=10**9).map(lambda n: Decimal(n) / 10_000)
 a_day = st.integers(min_value=1, max_value=28).map(lambda n: date(2026, 11, n))
 
@@ -211,8 +363,21 @@ a_day = st.integers(min_value=1, max_value=28).map(lambda n: date(2026, 11, n))
     lines=st.lists(st.tuples(money, st.integers(0, 5_000), a_day), min_size=1, max_size=8),
     credit=st.one_of(st.none(), money),
     tax=st.one_of(st.none(), money),
+    rules=st.lists(
+        st.tuples(
+            st.sampled_from(["fixed", "even", "proportional"]),
+            st.sampled_from(["feature=a", "feature=b", "team=new", "team=", ""]),
+            st.sampled_from([("charge_category", "Tax"), ("charge_category", "Credit"), ("component", "untraced")]),
+            st.decimals(min_value=0, max_value=2, places=2),
+            st.sampled_from([None, "requests", "output_total_tokens"]),
+        ),
+        max_size=4,
+        unique_by=lambda r: (r[1], r[2]),
+    ),
 )
-def test_the_rows_of_any_company_sum_to_the_invoice(run: Run, calls: Any, lines: Any, credit: Any, tax: Any) -> None:
+def test_the_rows_of_any_company_sum_to_the_invoice(
+    run: Run, calls: Any, lines: Any, credit: Any, tax: Any, rules: Any
+) -> None:
     """Identities 4 and 5 of the books: to the cent, with credits larger than the use, tax, and lines that no call explains."""
     spent: dict[tuple[str, date], dict[str, Any]] = {}
     for feature, usd, tokens, day in calls:
@@ -232,7 +397,12 @@ def test_the_rows_of_any_company_sum_to_the_invoice(run: Run, calls: Any, lines:
             )
     total = sum((row["billed_amount"] for row in billed), Decimal(0))
 
-    rows = list(showback(run, list(spent.values()), billed).values())
+    written = [
+        rule(method, target, charge_match_field=field, charge_match_value=value, share=share, basis=basis)
+        for method, target, (field, value), share, basis in rules
+    ]
+
+    rows = list(showback(run, list(spent.values()), billed, rules=written).values())
 
     assert sum(row["invoiced_cost_usd"] for row in rows) == invoice(str(total))["invoiced_cost_usd"]
     assert sum(row["invoiced_cost_billing_currency"] for row in rows) == invoice(str(total))["invoiced_cost_usd"]

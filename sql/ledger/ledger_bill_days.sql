@@ -14,6 +14,8 @@ columns:
   charge_end_date: DATE; first day after the whole line
   charge_id: VARCHAR; id of the period charge; null for a bill line
   scope: VARCHAR; scope of the period charge as written, null for all or for a bill line
+  charge_basis: VARCHAR; what the period charge is shared by; null for the usual, and for a bill line
+  line_item_raw: VARCHAR; text of the bill line, verbatim; null for a period charge
   source: VARCHAR; source of the line, 'period_charges' for a period charge
   provider: VARCHAR; the seller
   billing_account_id: VARCHAR; account that is billed
@@ -43,6 +45,8 @@ with lines as (
         ) as charge_end_date,
         cast(null as varchar) as charge_id,
         cast(null as varchar) as scope,
+        cast(null as varchar) as charge_basis,
+        line_item_raw,
         source,
         provider,
         billing_account_id,
@@ -87,6 +91,8 @@ charge_lines as (
         c.period_end_date as charge_end_date,
         c.charge_id,
         c.scope,
+        c.allocation_basis as charge_basis,
+        cast(null as varchar) as line_item_raw,
         'period_charges' as source,
         c.provider,
         c.billing_account_id,
@@ -114,7 +120,7 @@ all_lines as (
     select *, charge_end_date - charge_start_date as days from lines
     union all
     select
-        cost_key, month_start_date, charge_start_date, charge_end_date, charge_id, scope, source, provider, billing_account_id,
+        cost_key, month_start_date, charge_start_date, charge_end_date, charge_id, scope, charge_basis, line_item_raw, source, provider, billing_account_id,
         charge_category, model_canonical, token_type, service_tier, is_batch, cache_ttl, modality, metered_tokens, billing_currency,
         billed_usd, billed_usd as list_usd, billed_amount, billed_amount as list_amount, charge_end_date - charge_start_date as days,
     from charge_lines
@@ -161,6 +167,8 @@ select
     charge_end_date,
     charge_id,
     scope,
+    charge_basis,
+    line_item_raw,
     source,
     provider,
     billing_account_id,

@@ -15,6 +15,7 @@ columns:
   invoiced_cost_billing_currency: DECIMAL(38,2); the invoice in the billing currency
   billed_usd: DECIMAL(38,10); sum of the lines in USD; null where a rate is missing
   invoiced_cost_usd: DECIMAL(38,2); the invoice in USD; null where a rate is missing
+  bill_snapshot_id: VARCHAR; hash of the lines and amounts of the bill: another one when a line changes
   state: VARCHAR; final once the books' now is past the last line's end and the restatement lag, else provisional
 checks:
   - one_of: [state, provisional, final]
@@ -33,6 +34,8 @@ with summed as (
         cast(sum(billed_amount) as decimal(38, 10)) as billed_amount,
         case when count(*) = count(billed_usd) then cast(sum(billed_usd) as decimal(38, 10)) end as billed_usd,
         max(charge_end_date) as last_end_date,
+        substr(sha256(string_agg(concat_ws(' ', cost_key, cast(usage_date as varchar), cast(billed_amount as varchar)), ',' order by cost_key, usage_date)), 1, 12)
+            as bill_snapshot_id,
     from ledger_bill_days
     group by month_start_date, provider, billing_account_id, billing_currency
 )
@@ -47,6 +50,7 @@ select
     cast(round(s.billed_amount, 2) as decimal(38, 2)) as invoiced_cost_billing_currency,
     s.billed_usd,
     cast(round(s.billed_usd, 2) as decimal(38, 2)) as invoiced_cost_usd,
+    s.bill_snapshot_id,
     case when s.last_end_date + cast(coalesce(l.threshold_number, 0) as integer) <= cast(c.now_at as date) then 'final' else 'provisional' end as state,
 from summed as s
 cross join ledger_clock as c
