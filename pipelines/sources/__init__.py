@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _FIRST_RECORDS = 2_000
 _NAME = re.compile(r'"(\w+)"\s*:')
-_USAGE_STEPS = re.compile(r"/\* usage_steps: (?P<records>\w+), (?P<api>\w+), (?P<usage>\w+) \*/")
+_USAGE_STEPS = re.compile(r"/\* usage_steps: (?P<records>\w+), (?P<api>\w+), (?P<usage>\w+)(, (?P<shape>[\w.]+))? \*/")
 
 # Folders that an export itself makes inside its delivery; they never name an account (BOOKS: files and time).
 EXPORT_FOLDERS = frozenset({"observations", "observations_v2", "scores", "traces", "manifests"})
@@ -72,7 +72,10 @@ class Source:
 
     @cached_property
     def queries(self) -> Mapping[str, str]:
-        """Shape -> SQL over ``records``. ``/* usage_steps: table, api, usage */`` stands for the steps of pipelines.usage."""
+        """Shape -> SQL over ``records``. ``/* usage_steps: table, api, usage */`` stands for the steps of pipelines.usage.
+
+        A fourth word names the only shape that occurs.
+        """
         return {
             name: path.read_text(encoding="utf-8")
             for name in shapes()
@@ -90,8 +93,8 @@ class Source:
         if marker is None:
             return text
         table, api, usage_object = marker["records"], marker["api"], marker["usage"]
-        only = None
-        if not careful:
+        only = {marker["shape"]} if marker["shape"] else None
+        if not careful and only is None:
             first = f"select {api}, {usage_object} from {table} limit {_FIRST_RECORDS}"
             seen = con.execute(
                 f"{text[: marker.start()]}firsts as ({first}) select distinct usage_shape({api}, {usage_object}) from firsts"

@@ -10,6 +10,7 @@ expression over ``usage``, the parsed object. A new shape is a new file. The hea
                    shows otherwise has the part ``is_disjoint``
 ``fields``         what is read of the object: ``count``, ``text``, a nested object, or a list with one element
 ``define``         optional named expressions over ``usage``, written ``defined.<name>`` below
+``on_request``     true for the form of one tool: it is read only where it is asked for by name, so that others do not pay for it
 
 The expression names token classes, and of ``OTHER_PARTS`` what the provider tells. Counts are DOUBLE there: exact up to
 2^53, and a fraction can be seen. Names of its lambdas begin with ``usage_``: a column of the records would win.
@@ -72,7 +73,7 @@ CLASSES_TYPES = {
 LARGEST_COUNT = 2**53
 _FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n\*/\n(?P<expression>\{.*\})\s*\Z", re.DOTALL)
 _NAMED_PART = re.compile(r"^    '(\w+)':", re.MULTILINE)
-_HEADER_KEYS = {"about", "apis", "recognised_by", "basis", "fields", "define"}
+_HEADER_KEYS = {"about", "apis", "recognised_by", "basis", "fields", "define", "on_request"}
 
 
 class UsageShapeError(ValueError):
@@ -91,6 +92,7 @@ class UsageShape:
     fields: Mapping[str, Any]
     define: Mapping[str, str]
     expression: str
+    on_request: bool = False
 
 
 @cache
@@ -141,11 +143,12 @@ def usage_steps(records: str, *, api: str, usage: str, only: Collection[str] | N
     ``api`` and ``usage`` are expressions over ``records``, of type VARCHAR and JSON; each is evaluated once.
     ``only`` names the shapes that occur, where the caller has looked (``select distinct usage_shape(api, usage)``
     costs little): the parser then reads the fields of these alone. A row of another shape gets a ``problem``.
-    None or empty: all shapes.
+    None or empty: all shapes but those that are read on request.
 
     Raises KeyError where ``only`` names no shape.
     """
-    shapes = [usage_shapes()[name] for name in sorted(only or usage_shapes())]
+    every = [name for name, shape in usage_shapes().items() if not shape.on_request]
+    shapes = [usage_shapes()[name] for name in sorted(only or every)]
     fields = _all_fields(shapes)
     return f"""
 usage_named as (
@@ -217,6 +220,7 @@ def _read_shape(path: Path) -> UsageShape:
         fields=header["fields"],
         define=header.get("define", {}),
         expression=match["expression"],
+        on_request=bool(header.get("on_request", False)),
     )
 
 

@@ -6,6 +6,7 @@ about: >-
   creation by lifetime may stand beside its own sum. Longer texts (units) are no counts.
 apis: [langfuse.usage_details]
 basis: disjoint
+on_request: true
 fields:
   input: count
   input_tokens: count

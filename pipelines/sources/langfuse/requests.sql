@@ -28,7 +28,7 @@ with told as (
     where record_kind <> 'score' or problem is not null
 ),
 
-/* usage_steps: told, usage_kind, usage_object */,
+/* usage_steps: told, usage_kind, usage_object, langfuse.usage_details */,
 
 counted as (
     select
