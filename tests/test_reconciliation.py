@@ -499,7 +499,8 @@ def test_a_day_holds_its_own_calls_wherever_the_reader_sits(run: Run) -> None:
 
 
 def test_five_days_sum_to_their_range(run: Run) -> None:
-    """1,831 calls of callers in India cost $701.39, as five days and as one range; elsewhere five days made $1,070.94 of it (litellm#29568).
+    """1,831 calls of callers in India cost $701.39, as five days and as one range;
+    elsewhere five days made $1,070.94 of it (litellm#29568).
 
     The weeks of the Indian time zone cut them elsewhere and sum to the same.
     """
