@@ -92,7 +92,9 @@ def run(files: int) -> None:
             _print("look again, nothing new", measure(["-c", _READ, str(many)]), files),
         ]
         fragments = len(list((many / "lake" / "staged_requests").rglob("*.parquet")))
-        print(f"  {fragments} fragments; a file costs {(costs[1].cpu_s - costs[0].cpu_s) / files * 1e3:.2f} ms beside its record")
+        print(
+            f"  {fragments} fragments; a file costs {(costs[1].cpu_s - costs[0].cpu_s) / files * 1e3:.2f} ms beside its record"
+        )
 
 
 def _print(what: str, cost: Cost, files: int) -> Cost:

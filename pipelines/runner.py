@@ -245,7 +245,9 @@ def check_partitions(
     for table in sorted(reads - {model.name}):
         # Only what the checked partitions read: a partition between two of them is not looked at.
         files = {
-            part.path: part for start in starts for part in planner.files(table, planner.span(model, table, start, start))
+            part.path: part
+            for start in starts
+            for part in planner.files(table, planner.span(model, table, start, start))
         }
         create_view(con, lake, table, [files[path] for path in sorted(files)], planner.types(table, con))
     wanted = set(starts)

@@ -291,7 +291,13 @@ def test_a_rule_may_take_what_no_call_explains(run: Run) -> None:
 def test_the_closest_rule_of_a_charge_counts_and_only_in_its_dates(run: Run) -> None:
     """The rule of the charge's id comes before the one of its kind; one that begins later does not count."""
     rules = [
-        rule("fixed", "feature=b", share=Decimal("1"), charge_match_field="charge_category", charge_match_value="Purchase"),
+        rule(
+            "fixed",
+            "feature=b",
+            share=Decimal("1"),
+            charge_match_field="charge_category",
+            charge_match_value="Purchase",
+        ),
         rule("fixed", "feature=a", share=Decimal("1")),
         rule("fixed", "feature=b", share=Decimal("1"), valid_from_date=date(2026, 12, 1)),
     ]
@@ -328,7 +334,9 @@ def test_a_failed_reconciliation_keeps_a_month_provisional(run: Run) -> None:
 
 def test_calls_of_no_known_account_are_not_charged_a_second_time(run: Run) -> None:
     """The provider's bill of $10 has them already: the books sum to $10."""
-    rows = showback(run, [spend("a", "6", 600), spend("b", "4", 400, billing_account_id="unattributed")], [line("10", 1_000)])
+    rows = showback(
+        run, [spend("a", "6", 600), spend("b", "4", 400, billing_account_id="unattributed")], [line("10", 1_000)]
+    )
 
     assert sum(row["invoiced_cost_usd"] for row in rows.values()) == 10
 

@@ -86,7 +86,12 @@ def files_of(source: str, make: Make) -> dict[str, str | bytes]:
         "packed": gzip.compress(json.dumps([make("packed-1"), make("packed-2")]).encode()),
         "named": lines(owned(make, "named-1", 'a, "b"; \u00e9')),
         "tiny": lines(make("tiny-1", spend=1.5e-05)),
-        "costly": lines(one("costly", 1), make("costly-2") | {COST[source]: "many"} | ({"response_cost": "many"} if "response_cost" in make("x") else {})),
+        "costly": lines(
+            one("costly", 1),
+            make("costly-2")
+            | {COST[source]: "many"}
+            | ({"response_cost": "many"} if "response_cost" in make("x") else {}),
+        ),
         "error": json.dumps({"error": {"message": "rate limit"}}),
         "page": json.dumps({"data": many, "error": None}),
         "empty_page": json.dumps({"data": [], "error": None}),
@@ -119,7 +124,9 @@ def test_of_a_bad_file_only_the_bad_record_is_lost(books, gateway):
     """F5, F8, F10, and every record has a fate."""
     landed = books[gateway]
 
-    found = {path.split("/")[-1].removesuffix(".json"): (counts[0], counts[4]) for path, counts in landed.fates().items()}
+    found = {
+        path.split("/")[-1].removesuffix(".json"): (counts[0], counts[4]) for path, counts in landed.fates().items()
+    }
 
     assert found == WANTED
     assert landed.is_conserved()
@@ -162,10 +169,14 @@ def test_one_call_in_two_tools_is_priced_once(tmp_path: Path) -> None:
             "metadata": {"litellm_call_id": "call"}}  # fmt: skip
     app = {"id": "app", "timestamp": "2026-11-18T10:00:00Z", "provider": "openai", "model": "gpt-4o-2024-08-06", "response_id": "chatcmpl-1",
            "usage": {"prompt_tokens": 1, "completion_tokens": 1}, "feature": "search"}  # fmt: skip
-    wire = helicone_row("wire", prompt_tokens=1000, completion_tokens=100, total_tokens=1100, response_body={"id": "chatcmpl-1"})
+    wire = helicone_row(
+        "wire", prompt_tokens=1000, completion_tokens=100, total_tokens=1100, response_body={"id": "chatcmpl-1"}
+    )
     files = {
         "langfuse/p/spans.jsonl": lines(span),
-        "litellm/prod/rows.jsonl": lines(litellm_row("call", usage(1000, 100)), litellm_row("hit", usage(9, 9), cache_hit="True")),
+        "litellm/prod/rows.jsonl": lines(
+            litellm_row("call", usage(1000, 100)), litellm_row("hit", usage(9, 9), cache_hit="True")
+        ),
         "app_log/web/calls.jsonl": lines(app),
         "helicone/org/rows.jsonl": lines(wire),
     }
@@ -179,7 +190,11 @@ def test_one_call_in_two_tools_is_priced_once(tmp_path: Path) -> None:
     landed = Landed(root, report.read, [])
     costs = {row["request_key"]: row["effective_cost_usd"] for row in landed.rows("ledger_costs")}
     calls = {row["source_row_id"]: row for row in landed.rows("ledger_requests")}
-    found = {name: (row["source"], row["feature"], row["total_tokens"]) for name, row in calls.items() if row["is_billable_leaf"]}
+    found = {
+        name: (row["source"], row["feature"], row["total_tokens"])
+        for name, row in calls.items()
+        if row["is_billable_leaf"]
+    }
     assert found == {"call": ("litellm", "support", 1100), "wire": ("helicone", "search", 1100)}
     assert [costs[calls[name]["request_key"]] for name in found] == [Decimal("0.0035")] * 2
     assert sum(cost for key, cost in costs.items() if key != calls["hit"]["request_key"]) == Decimal("0.007")
