@@ -151,7 +151,7 @@ class Books:
         views.refresh(self.root, self.lake, self.models)
         if problems or checks.worst(self.results) == "failed":
             return []
-        tables = sorted(name for name in self.models if name.startswith("mart_"))
+        tables = sorted(name for name in self.models if name.startswith(("mart_", "focus_")))
         state = digest(
             [
                 source_text(),
@@ -162,6 +162,7 @@ class Books:
         if exports.is_published(self.root, state):
             return []
         weeks, written = exports.publish(self.con, self.root, self.lake)
+        written += exports.publish_months(self.con, self.root, self.lake)
         written += publish_pages(self.con, self.root, self.lake, self.results, weeks=weeks)
         exports.note_published(self.root, state)
         return written

@@ -217,7 +217,9 @@ def test_of_any_company_the_parts_sum_to_the_charge_the_invoice_and_the_showback
             assert sum(row["ListCost"] for row in parts) == origin["list_amount"]
             assert sum(row["PricingQuantity"] for row in parts) == origin["pricing_quantity"]
         ratios = [
-            Decimal(str(json.loads(row["AllocatedMethodDetails"], parse_float=Decimal)["Elements"][0]["AllocatedRatio"]))
+            Decimal(
+                str(json.loads(row["AllocatedMethodDetails"], parse_float=Decimal)["Elements"][0]["AllocatedRatio"])
+            )
             for row in parts
         ]
         assert sum(ratios) == 1
