@@ -53,6 +53,10 @@ def spend(feature: str, effective: str, tokens: int = 1_000, **more: Any) -> dic
         "cache_read_cost_usd": 0,
         "cache_write_cost_usd": 0,
         "output_cost_usd": Decimal(effective),
+        "input_list_cost_usd": 0,
+        "cache_read_list_cost_usd": 0,
+        "cache_write_list_cost_usd": 0,
+        "output_list_cost_usd": Decimal(effective),
     }
     return row | more
 

@@ -25,7 +25,7 @@ columns:
   PaymentDueDate: TIMESTAMP WITH TIME ZONE; null: bills do not say when they are due
   PaymentTerms: VARCHAR; Not stated: bills do not say, and the column may not be empty
   ReferenceInvoiceId: VARCHAR; the invoice itself: a line that adjusts another invoice does not name it
-  x_BillLines: BIGINT; lines of the bill that the row sums; 0 for rounding
+  x_DailyCharges: BIGINT; lines of the bill, by day, that the row sums; 0 for rounding
   x_IsCorrection: BOOLEAN; true where the line corrects an earlier period
   x_Provider: VARCHAR; the seller, as in the other tables
 checks:
@@ -105,7 +105,8 @@ grains as (
         '{' || concat_ws(
             ', ',
             case when product_name is not null then '"ServiceName": "' || replace(replace(product_name, '\', '\\'), '"', '\"') || '"' end,
-            '"SkuId": "' || replace(replace(concat_ws('/', provider, coalesce(model_canonical, 'other'), coalesce(token_type, lower(charge_category))), '\', '\\'), '"', '\"') || '"',
+            '"x_ChargeCategory": "' || charge_category || '"',
+            case when charge_category in ('Usage', 'Purchase') then '"SkuId": "' || replace(replace(concat_ws('/', provider, coalesce(model_canonical, 'other'), case when charge_category = 'Usage' then coalesce(token_type, 'other') else 'purchase' end), '\', '\\'), '"', '\"') || '"' end,
             case when region_scope is not null then '"RegionId": "' || replace(replace(region_scope, '\', '\\'), '"', '\"') || '"' end,
             case when is_batch then '"x_ServiceTier": "batch"'
                 when service_tier is not null then '"x_ServiceTier": "' || replace(replace(service_tier, '\', '\\'), '"', '\"') || '"' end,
@@ -162,7 +163,7 @@ select
     cast(null as timestamptz) as PaymentDueDate,
     'Not stated' as PaymentTerms,
     w.invoice_id as ReferenceInvoiceId,
-    l.bill_lines as x_BillLines,
+    l.bill_lines as x_DailyCharges,
     l.is_correction as x_IsCorrection,
     l.provider as x_Provider,
 from lines as l

@@ -37,7 +37,7 @@ columns:
   pool_id: VARCHAR; pool in ledger_allocations that shares the charge out; null where its currency is not split
   first_pulled_at: TIMESTAMP WITH TIME ZONE; earliest pull that the lines come from; null for a period charge
   last_pulled_at: TIMESTAMP WITH TIME ZONE; latest pull that the lines come from; null for a period charge
-  bill_lines: BIGINT; lines of the bill, period charges included
+  bill_lines: BIGINT; lines of the bill that have a part on the day, period charges included
   billed_amount: DECIMAL(38,10); billed amount in the billing currency
   list_amount: DECIMAL(38,10); amount at list prices; the billed amount where the bill states none and for what is neither use nor purchase
   discount_pool_id: VARCHAR; pool in ledger_allocations of billed less list amount; null where that goes with the pool
