@@ -18,6 +18,7 @@ from pipelines import checks, exports, reference, views
 from pipelines.checks import CheckResult
 from pipelines.contract import DIMENSIONS
 from pipelines.engine import connect
+from pipelines.exports import MonthlyExport
 from pipelines.lake import Lake, digest, run_lock, sweep
 from pipelines.models import Model, models
 from pipelines.paths import DataRoot
@@ -166,6 +167,12 @@ class Books:
         written += publish_pages(self.con, self.root, self.lake, self.results, weeks=weeks)
         exports.note_published(self.root, state)
         return written
+
+    def export(self, wanted: Sequence[MonthlyExport]) -> list[str] | None:
+        """Write the months of some exports; what was written comes back, None where a critical check has failed."""
+        if checks.worst(self.results) == "failed":
+            return None
+        return exports.publish_months(self.con, self.root, self.lake, wanted)
 
     # ---- parts of steps
     def _reader(self, now: datetime | None = None) -> Reader:

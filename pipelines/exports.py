@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -113,7 +113,7 @@ def publish(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> tuple
 
 
 def publish_months(
-    con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, wanted: tuple[MonthlyExport, ...] = MONTHLY
+    con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, wanted: Sequence[MonthlyExport] = MONTHLY
 ) -> list[str]:
     """Write the months of FOCUS and of the statements that have changed; the files written as paths below the data root."""
     written: list[str] = []

@@ -45,7 +45,7 @@ def shown(cost_centre: str, invoiced: str, **more: Any) -> dict[str, Any]:
 
 
 def test_a_statement_adds_up_its_rows_and_stands_beside_the_month_before(run: Run) -> None:
-    """CC-1 bore 5.00 in October; in November 9.60 direct + 0.40 shared - 1.00 discount - 2.00 credit + 0.70 tax - 0.004 = 7.70 less 0.004."""
+    """CC-1 bore 5.00 in October. In November: 9.604 direct + 0.40 shared - 1 discount - 2 credit + 0.70 tax - 0.004 = 7.70."""
     rows = run(
         "mart_statements_monthly",
         mart_showback_weekly=[
@@ -137,7 +137,7 @@ def test_postings_balance_and_a_credit_turns_the_sides(run: Run) -> None:
         ("EUR", "clearing", "clearing"): ("1591", Decimal("1.00"), 0),
     }
     assert {row["posting_date"] for row in rows} == {date(2026, 11, 30)}
-    assert sum(row["debit_usd"] for row in rows) == sum(row["credit_usd"] for row in rows)
+    assert sum(row["debited_usd"] for row in rows) == sum(row["credited_usd"] for row in rows)
 
 
 def test_one_cent_and_a_credit_over_ten_thousand_cost_centres_sum_to_the_cent(run: Run) -> None:

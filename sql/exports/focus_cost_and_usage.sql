@@ -13,7 +13,7 @@ columns:
   AllocatedResourceId: VARCHAR; feature that the charge is allocated to, else team, else cost centre; null on the unallocated part and where nothing was split
   AllocatedResourceName: VARCHAR; the same
   AllocatedTags: VARCHAR; JSON of cost centre, team, feature, customer tier and environment, as far as known; null where nothing was split
-  BilledCost: DECIMAL(38,10); share of the invoice, rounding to the cent on rows of its own; what the calls cost where no bill is in yet
+  BilledCost: DECIMAL(38,10); billed share of the invoice, rounding to the cent on rows of its own; what the calls cost where no bill is in yet
   BillingAccountId: VARCHAR; account that is billed, 'unattributed' where it cannot be told
   BillingAccountName: VARCHAR; name of the account in accounts.csv; null where that has none
   BillingCurrency: VARCHAR; ISO 4217, upper case; USD without a bill

@@ -7,7 +7,7 @@ order_by: [BillingAccountId, ChargePeriodStart, ChargeCategory, SkuId, x_RowId]
 partition: month
 partition_column: BillingPeriodStart
 columns:
-  BilledCost: DECIMAL(38,10); share of the invoice, rounding to the cent on rows of its own; what the calls cost where no bill is in yet
+  BilledCost: DECIMAL(38,10); billed share of the invoice, rounding to the cent on rows of its own; what the calls cost where no bill is in yet
   BillingAccountId: VARCHAR; account that is billed, 'unattributed' where it cannot be told
   BillingAccountName: VARCHAR; name of the account in accounts.csv; null where that has none
   BillingCurrency: VARCHAR; ISO 4217, upper case; USD without a bill

@@ -32,10 +32,10 @@ columns:
   cache_read_cost_usd: DECIMAL(38,15); effective cost of cache reads
   cache_write_cost_usd: DECIMAL(38,15); effective cost of cache writes
   output_cost_usd: DECIMAL(38,15); effective cost of output
-  input_list_cost_usd: DECIMAL(38,15); list cost of input that was neither read from nor written to the cache
-  cache_read_list_cost_usd: DECIMAL(38,15); list cost of cache reads
-  cache_write_list_cost_usd: DECIMAL(38,15); list cost of cache writes
-  output_list_cost_usd: DECIMAL(38,15); list cost of output
+  input_list_cost_usd: DECIMAL(38,15); cost at list prices of input that was neither read from nor written to the cache
+  cache_read_list_cost_usd: DECIMAL(38,15); cost of cache reads at list prices, of the priced calls
+  cache_write_list_cost_usd: DECIMAL(38,15); cost of cache writes at list prices, of the priced calls
+  output_list_cost_usd: DECIMAL(38,15); cost of output at list prices, of the priced calls
 checks:
   - rule: requests >= unpriced_requests
 */

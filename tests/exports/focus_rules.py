@@ -120,7 +120,7 @@ def broken(con: duckdb.DuckDBPyConnection, file: Path, kind: str) -> set[str]:
     """The rules that a CSV file breaks; ``kind`` is 1.2, 1.4, invoice_detail or billing_period."""
     # A cell without quotes is missing; the words NULL and N/A are no way to say so.
     con.execute(
-        f"create or replace temp table rows as from read_csv('{file}', all_varchar = true, header = true, nullstr = '')"
+        f"create or replace temp table rows as from read_csv('{file}', all_varchar = true, header = true, nullstr = '', hive_partitioning = false)"
     )
     names = [row[0] for row in con.execute("describe rows").fetchall()]
     official, mandatory = OFFICIAL[kind], MANDATORY[kind]

@@ -16,8 +16,8 @@ columns:
   ledger_account: VARCHAR; account of your general ledger, from ledger_accounts.csv; null where that names none
   debit_amount: DECIMAL(38,2); debit in the currency of the entry, 0 on a credit line
   credit_amount: DECIMAL(38,2); credit in the currency of the entry, 0 on a debit line
-  debit_usd: DECIMAL(38,2); debit in USD; null where a rate is missing
-  credit_usd: DECIMAL(38,2); credit in USD; null where a rate is missing
+  debited_usd: DECIMAL(38,2); debit in USD; null where a rate is missing
+  credited_usd: DECIMAL(38,2); credit in USD; null where a rate is missing
   posting_text: VARCHAR; what the line is for, in words
   state: VARCHAR; final where all statements of the entry are, else provisional
   allocation_basis: VARCHAR; invoice, or effective_cost where there is no bill yet (an accrual)
@@ -30,7 +30,7 @@ checks:
       from mart_postings_monthly
       group by month_start_date, entry_id
       having sum(debit_amount) <> sum(credit_amount)
-          or coalesce(sum(debit_usd), 0) <> coalesce(sum(credit_usd), 0)
+          or coalesce(sum(debited_usd), 0) <> coalesce(sum(credited_usd), 0)
     text: the debits of an entry equal its credits, in its currency and in USD
 question: What is to be posted for a month?
 answer: >-
@@ -103,8 +103,8 @@ select
     coalesce(o.ledger_account, a.ledger_account) as ledger_account,
     cast(case when e.line_amount > 0 then e.line_amount else 0 end as decimal(38, 2)) as debit_amount,
     cast(case when e.line_amount < 0 then -e.line_amount else 0 end as decimal(38, 2)) as credit_amount,
-    cast(case when e.is_in_usd then case when e.line_usd > 0 then e.line_usd else 0 end end as decimal(38, 2)) as debit_usd,
-    cast(case when e.is_in_usd then case when e.line_usd < 0 then -e.line_usd else 0 end end as decimal(38, 2)) as credit_usd,
+    cast(case when e.is_in_usd then case when e.line_usd > 0 then e.line_usd else 0 end end as decimal(38, 2)) as debited_usd,
+    cast(case when e.is_in_usd then case when e.line_usd < 0 then -e.line_usd else 0 end end as decimal(38, 2)) as credited_usd,
     concat_ws(
         ' ', 'LLM cost', strftime(e.month_start_date, '%Y-%m'), e.provider, e.billing_account_id,
         case when e.allocation_basis = 'invoice' then 'invoice' else 'accrual' end

@@ -22,7 +22,7 @@ columns:
   credit_usd: DECIMAL(38,10); share of credits, negative
   tax_fee_usd: DECIMAL(38,10); share of tax, fees, commitments and other charges without tokens
   rounding_usd: DECIMAL(38,10); what rounding to the cent added or took; null where a rate to USD is missing
-  invoiced_cost_usd: DECIMAL(38,2); net: the sum of the six above; null where a rate to USD is missing
+  invoiced_cost_usd: DECIMAL(38,2); net: what the row bears of the invoice, the sum of the six above; null where a rate to USD is missing
   invoiced_cost_billing_currency: DECIMAL(38,2); the net in the currency of the invoice, of the accrual without a bill
   prior_invoiced_cost_usd: DECIMAL(38,2); net of the month before as it stands now; 0 where the cost centre bore nothing then
   prior_invoiced_cost_billing_currency: DECIMAL(38,2); the same in the currency of the invoice
