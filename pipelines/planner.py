@@ -25,7 +25,7 @@ RUNNER_VERSION = "1"
 REGISTER = "staged_files"
 CLOCK = "ledger_clock"
 ZONE = "ref_reporting"
-_VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"))
+_VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"), ("rate_date", "next_rate_date"))
 
 
 @dataclass(frozen=True)
@@ -303,9 +303,14 @@ def _start_of(part: Part) -> date:
 
 
 def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
+    if "rate_date" in rows.columns:
+        # A rate to USD holds until its currency's next.
+        rows = rows.sort("currency", "rate_date").with_columns(
+            pl.col("rate_date").shift(-1).over("currency").alias("next_rate_date")
+        )
     validity = next(((a, b) for a, b in _VALIDITY if a in rows.columns and b in rows.columns), None)
     # Where a price began before a span, or ends after it, decides nothing in it: a cut elsewhere must not wake it.
-    is_clipped = validity == _VALIDITY[1]
+    is_clipped = validity in _VALIDITY[1:]
     # Where a row stands in which file decides ties only; its place must not wake a partition by itself.
     left_out = ["reference_row", "reference_file", *(validity if validity and is_clipped else ())]
     texts = rows.select(pl.concat_str(pl.exclude(left_out).cast(pl.String).fill_null("\x00"), separator="\x1f"))
@@ -328,13 +333,17 @@ def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
                 if a < end and b > first:
                     if is_clipped and start is not None and _day_after(start) > first:
                         line = f"{line}\x1ffrom {start}"
-                    if is_clipped and stop is not None and stop.date() < end:
+                    if is_clipped and stop is not None and _date_of(stop) < end:
                         line = f"{line}\x1fto {stop}"
                     kept.append(line)
             seen[segment] = digest(sorted(kept))
         return seen[segment]
 
     return in_force
+
+
+def _date_of(value: date) -> date:
+    return value.date() if isinstance(value, datetime) else value
 
 
 def _day_after(value: date | None) -> date:

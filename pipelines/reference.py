@@ -156,8 +156,8 @@ TABLES: Mapping[str, ReferenceTable] = {
         (
             "price_overrides",
             "Contracts: absolute prices, multipliers, uplifts.",
-            f"provider! model_id unit {_CONDITIONS} scope kind!:text=absolute|multiplier|uplift value!:amount sequence:whole "
-            "effective_from:instant effective_to:instant known_at:instant",
+            f"provider! model_id unit {_CONDITIONS} scope kind!:text=absolute|multiplier|uplift value!:amount currency "
+            "sequence:whole effective_from:instant effective_to:instant known_at:instant",
             "",
         ),
         (
@@ -170,10 +170,10 @@ TABLES: Mapping[str, ReferenceTable] = {
         ),
         (
             "gpu_pools",
-            "GPUs of self-hosted models.",
-            "pool_id! provider model_id valid_from_date:date valid_to_date:date gpu_count:amount gpu_hour_usd:amount capex_usd:amount "
+            "GPUs of self-hosted models, and how fast they are: tokens a second of the whole pool, as measured.",
+            "pool_id! provider model_id! valid_from_date:date valid_to_date:date gpu_count:amount gpu_hour_usd:amount capex_usd:amount "
             "amortisation_months:amount power_kw:amount pue_ratio:amount electricity_usd_per_kwh:amount ops_usd_per_month:amount "
-            "utilisation_share:amount",
+            "utilisation_share:amount input_tokens_per_s:amount cache_read_tokens_per_s:amount output_tokens_per_s:amount",
             "pool_id valid_from_date",
         ),
         (

@@ -29,7 +29,8 @@ def current_book(root: DataRoot) -> tuple[Book, list[reference.Problem]]:
     """The book as the files of a data root say it now, also before the first run, with the faults of these files."""
     prices, wrong = reference.current_frame(root, "prices")
     names, wrong_names = reference.current_frame(root, "model_aliases")
-    return build_book(prices, names), [*wrong, *wrong_names]
+    pools, wrong_pools = reference.current_frame(root, "gpu_pools")
+    return build_book(prices, names, pools), [*wrong, *wrong_names, *wrong_pools]
 
 
 def models_of(book: Book, name: str, at: datetime, providers: Collection[str] = ()) -> pl.DataFrame:
