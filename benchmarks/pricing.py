@@ -101,7 +101,9 @@ def _write_requests(con: duckdb.DuckDBPyConnection, folder: Path, rows: int, day
         f"to '{target}' (format parquet, compression zstd)"
     )
     con.execute(f"create view ledger_requests as from '{target}'")
-    con.execute(f"create table ledger_gpu_rates ({', '.join(f'{n} {t}' for n, t in models()['ledger_gpu_rates'].types.items())})")
+    con.execute(
+        f"create table ledger_gpu_rates ({', '.join(f'{n} {t}' for n, t in models()['ledger_gpu_rates'].types.items())})"
+    )
     for name in ("price_overrides", "fx_rates"):
         con.register("frame", reference.current_frame(DataRoot(folder), name)[0].to_arrow())
         con.execute(f"create table ref_{name} as from frame")

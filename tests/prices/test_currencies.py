@@ -75,7 +75,9 @@ def test_without_a_rate_of_its_day_a_price_is_unknown_and_never_0(pricing: Prici
 def test_a_unit_that_is_no_token_is_converted_too(pricing: Pricing) -> None:
     """Three searches at 0.05 yuan: 0.15 yuan; x 0.14 = 0.021 dollars."""
     call = request(
-        **{"provider": "deepseek", "model_served": "oak", "started_at": "2026-11-14T12:00:00Z"},
+        provider="deepseek",
+        model_served="oak",
+        started_at="2026-11-14T12:00:00Z",
         extra_units={"web_search": Decimal(3)},
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -32,7 +32,7 @@ def call(key: str, clock: str = "09:30:00", **given: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def hours(pricing: Pricing) -> Iterator[Any]:
+def hours(pricing: Pricing) -> Callable[..., Any]:
     """``hours(calls, pools)``: the costs of the calls and the rates by hour and unit."""
 
     def run(calls: list[Any], pools: list[Any], book: Book = BOOK) -> tuple[list[Any], dict[tuple[int, str], Any]]:
@@ -40,7 +40,7 @@ def hours(pricing: Pricing) -> Iterator[Any]:
         rates = pricing.rows("ledger_gpu_rates", "hour_from_at, model_canonical, unit")
         return costs, {(row["hour_from_at"].hour, row["unit"]): row for row in rates}
 
-    yield run
+    return run
 
 
 def test_the_price_is_the_hours_cost_over_its_tokens(hours: Any) -> None:
@@ -48,7 +48,10 @@ def test_the_price_is_the_hours_cost_over_its_tokens(hours: Any) -> None:
     [cost], rates = hours([call("a", output_text_tokens=2_160_000)], [RENTED])
 
     rate = rates[9, "output"]
-    assert (rate["full_usd_per_mtok"], rate["marginal_usd_per_mtok"]) == (Decimal("1.157407407"), Decimal("0.462962963"))
+    assert (rate["full_usd_per_mtok"], rate["marginal_usd_per_mtok"]) == (
+        Decimal("1.157407407"),
+        Decimal("0.462962963"),
+    )
     assert rate["utilisation_share"] == Decimal("0.4")
     # 2,160,000 x 1.157407407 millionths
     assert cost["effective_cost_usd"] == cost["output_text_list_cost_usd"] == usd("2.49999999912")
@@ -88,7 +91,11 @@ def test_each_hour_has_its_own_price_and_an_idle_one_its_cost(hours: Any) -> Non
 
     _, rates = hours(calls, [RENTED])
 
-    assert rates[10, "output"]["full_usd_per_mtok"] == rates[10, "output"]["marginal_usd_per_mtok"] == Decimal("0.462962963")
+    assert (
+        rates[10, "output"]["full_usd_per_mtok"]
+        == rates[10, "output"]["marginal_usd_per_mtok"]
+        == Decimal("0.462962963")
+    )
     idle = [row for (_, unit), row in rates.items() if unit == "idle"]
     assert (len(idle), sum(row["full_cost_usd"] for row in idle)) == (22, Decimal(55))
     assert {row["marginal_cost_usd"] for row in idle} == {0}
@@ -165,7 +172,9 @@ def test_a_pool_ends_with_its_dates_and_a_hit_of_the_gateways_cache_takes_no_tim
 def test_the_names_of_pools_are_known(pricing: Pricing) -> None:
     """And a name that an alias gives a pool's model means it."""
     alias = {"provider": "self", "pattern_kind": "exact", "pattern": "chat", "model_id": "acme-8b", "priority": 10}
-    book = build_book(frame(shipped("prices.csv")), frame([alias]), frame([{"provider": "self", "model_id": "acme-8b"}]))
+    book = build_book(
+        frame(shipped("prices.csv")), frame([alias]), frame([{"provider": "self", "model_id": "acme-8b"}])
+    )
 
     [row] = pricing.costs([call("a", model_served="chat", output_text_tokens=2_160_000)], book, gpu_pools=[RENTED])
 
