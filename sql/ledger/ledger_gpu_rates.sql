@@ -20,9 +20,10 @@ columns:
   full_cost_usd: DECIMAL(38,15); these tokens at the full price, or the whole hour where it was idle; null where not known
   marginal_cost_usd: DECIMAL(38,15); these tokens at the marginal price, 0 where the hour was idle; null where not known
   utilisation_share: DECIMAL(18,9); busy share of the hour, as stated in gpu_pools.csv or measured by the tokens; null where neither is known
-  rate_reason: VARCHAR; no_gpu_cost or no_throughput where there is no price; null where there is one
+  rate_reason: VARCHAR; what exactly a price lacks, no_gpu_cost or no_throughput; null where there is one
 checks:
   - one_of: [unit, input, cache_read, output, idle]
+  - between: [utilisation_share, 0, 1]
   - rule: (full_usd_per_mtok is null) = (rate_reason is not null or unit = 'idle')
     text: what has no price says why
   - rule: marginal_usd_per_mtok <= full_usd_per_mtok

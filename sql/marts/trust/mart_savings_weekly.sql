@@ -66,7 +66,17 @@ summed as (
 )
 
 select
-    *,
+    week_start_date,
+    provider,
+    billing_account_id,
+    model_canonical,
+    requests,
+    unpriced_requests,
+    provisioned_requests,
+    provisioned_list_cost_usd,
+    list_cost_usd,
+    contracted_cost_usd,
+    effective_cost_usd,
     list_cost_usd - effective_cost_usd as saved_usd,
     cast(
         cast(list_cost_usd - effective_cost_usd as double) / nullif(cast(list_cost_usd as double), 0) as decimal(18, 9)
