@@ -131,8 +131,3 @@ def test_a_contract_in_a_currency_without_a_rate_leaves_the_cost_unknown(cost: C
 
     assert (row["cost_status"], row["cost_reason"]) == ("no_price_at_time", "no_fx_rate")
     assert row["contracted_cost_usd"] is None
-
-
-def test_a_currency_is_a_code_of_three_capitals() -> None:
-    with pytest.raises(ValueError, match="currency 'yuan', expected a code of three capitals such as USD"):
-        book_of([price("oak", "input", "2", "yuan")])

@@ -9,8 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pipelines import books
+from pipelines.cli import app
 from pipelines.paths import DataRoot
 from pipelines.prices.reprice import reprice, summed
 from pipelines.views import open_views
@@ -141,3 +143,17 @@ def test_a_contract_of_a_project_prices_its_calls(company: DataRoot) -> None:
     books.run(company)
 
     assert cost(company) == Decimal("12.5")
+
+
+def test_a_model_of_own_gpus_is_priced_by_the_hour(company: DataRoot) -> None:
+    """elm's GPU at 3 an hour: its two calls of 1 M tokens, each alone in its hour, cost 3; 1,000 tokens/s are busy for 1,000 s."""
+    pool = "pool_id,model_id,gpu_count,gpu_hour_usd,input_tokens_per_s\np-1,elm,1,3,1000\n"
+    (company.reference / "prices.csv").write_text(PRICES.replace("self,elm", "self,ash"), encoding="utf-8")
+    (company.reference / "gpu_pools.csv").write_text(pool, encoding="utf-8")
+
+    books.run(company)
+
+    assert cost(company) == Decimal(2 + 2 + 3 + 2 + 3)
+    words = ["prices", "show", "elm", "--at", "2026-11-05T13:00Z", "--json", "--root", str(company.path)]
+    [row] = json.loads(CliRunner().invoke(app, words).stdout)
+    assert (row["price"], row["conditions"], row["confidence"]) == ("3", "marginal 0.833333333", "derived")
