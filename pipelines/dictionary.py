@@ -32,6 +32,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "price": ("decimal number, at most nine places", "DECIMAL(38,15)"),
     "rate": ("decimal number above 0", "DECIMAL(38,15)"),
     "currency": ("three capitals", "VARCHAR"),
+    "scope": ("billing_account_id=, project_id=, feature= or customer_id=, and which; blank for all", "VARCHAR"),
 }
 # What every reference table has beside the columns of its file.
 REFERENCE_EXTRAS: Mapping[str, str] = {

@@ -158,7 +158,7 @@ TABLES: Mapping[str, ReferenceTable] = {
         (
             "price_overrides",
             "Contracts: absolute prices, multipliers, uplifts.",
-            f"provider! model_id unit {_CONDITIONS} scope kind!:text=absolute|multiplier|uplift value!:price currency:currency "
+            f"provider! model_id unit {_CONDITIONS} scope:scope kind!:text=absolute|multiplier|uplift value!:price currency:currency "
             "sequence:whole effective_from:instant effective_to:instant known_at:instant",
             "",
         ),
@@ -241,6 +241,7 @@ _TYPES: Mapping[str, pl.DataType] = {
     "price": pl.Decimal(38, 15),
     "rate": pl.Decimal(38, 15),
     "currency": pl.String(),
+    "scope": pl.String(),
 }
 _EXPECTED = {
     "date": "a date such as 2026-09-01",
@@ -250,6 +251,7 @@ _EXPECTED = {
     "price": "a decimal number such as 0.25, with at most nine places (a smaller price is quoted for more units)",
     "rate": "a decimal number above 0 such as 1.08",
     "currency": "a code of three capitals such as USD",
+    "scope": "billing_account_id=..., project_id=..., feature=... or customer_id=...",
 }
 
 
@@ -350,6 +352,7 @@ def _value(field: Field, cell: str) -> tuple[object, str]:
         "price": _price,
         "rate": _rate,
         "currency": _currency,
+        "scope": _scope,
         "text": str,
     }
     try:
@@ -388,6 +391,12 @@ def _rate(cell: str) -> Decimal:
 
 def _currency(cell: str) -> str:
     if not re.fullmatch("[A-Z]{3}", cell):
+        raise ValueError(cell)
+    return cell
+
+
+def _scope(cell: str) -> str:
+    if not re.fullmatch("(billing_account_id|project_id|feature|customer_id)=.+", cell):
         raise ValueError(cell)
     return cell
 

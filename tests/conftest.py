@@ -101,7 +101,7 @@ def _types(table: str) -> dict[str, str]:
         "instant": "timestamptz",
         "whole": "bigint",
         **dict.fromkeys(("amount", "price", "rate"), "decimal(38, 15)"),
-        "currency": "varchar",
+        **dict.fromkeys(("currency", "scope"), "varchar"),
     }
     types = {field.name: kinds[field.kind] for field in found.fields}
     return types | {"why": "varchar", "source_ref": "varchar", "reference_file": "varchar", "reference_row": "bigint"}

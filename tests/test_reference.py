@@ -152,6 +152,11 @@ FAULTS = [
         "line 2, column currency: 'yuan', expected a code of three capitals such as USD",
     ),
     (
+        "price_overrides",
+        "provider,scope,kind,value\na,project=p,multiplier,0.9\n",
+        "line 2, column scope: 'project=p', expected billing_account_id=..., project_id=..., feature=... or customer_id=...",
+    ),
+    (
         "prices",
         "provider,model_id,unit,per_units,unit_price,currency\na,b,c,1024,1,USD\n",
         "line 2, column per_units: '1024', expected 1 or 1000 or 1000000",
