@@ -50,6 +50,7 @@ def run(rows: int = 10_000_000, days: int = 14) -> None:
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(config={"threads": 2}) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute("set preserve_insertion_order = false")
+        con.execute("set enable_progress_bar = false")
         built = time.process_time()
         began = time.monotonic()
         frames = (reference.current_frame(DataRoot(Path(folder)), name)[0] for name in ("prices", "model_aliases"))

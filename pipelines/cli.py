@@ -448,6 +448,14 @@ def reprice_calls(
         print(json.dumps(rows, default=_plain, indent=2))
     else:
         _print_table(_console(), rows, "No calls.")
+    lost = sum(row["new_unpriced_requests"] - row["unpriced_requests"] for row in rows)
+    if as_of and lost > 0:
+        Console(stderr=True).print(
+            f"{lost:,} more calls without a price: the book did not know their prices on {as_of} ('prices diff {as_of} now' lists them).",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 # ---- run

@@ -51,6 +51,7 @@ class Change(NamedTuple):
             "region": rate.region_class,
             "before": self.before.unit_price.normalize() if self.before else None,
             "after": self.after.unit_price.normalize() if self.after else None,
+            "currency": " to ".join(dict.fromkeys(side.currency for side in (self.before, self.after) if side)),
             "per": rate.per_units,
             "ctx_min_tokens": rate.ctx_min_tokens,
             "from": None if rate.effective_from == BEGINNING else rate.effective_from,

@@ -111,17 +111,19 @@ model_days as (
 -- What a call had from the gateway's cache no GPU has worked for.
 traffic as (
     select
-        date_trunc('hour', started_at) as hour_from_at,
-        provider,
-        model_canonical,
+        date_trunc('hour', q.started_at) as hour_from_at,
+        q.provider,
+        q.model_canonical,
         cast(
-            sum(coalesce(input_uncached_tokens, 0) + coalesce(input_image_tokens, 0) + coalesce(input_other_tokens, 0)) as bigint
+            sum(coalesce(q.input_uncached_tokens, 0) + coalesce(q.input_image_tokens, 0) + coalesce(q.input_other_tokens, 0)) as bigint
         ) as input_tokens,
-        cast(sum(coalesce(cache_read_tokens, 0) + coalesce(cache_read_image_tokens, 0)) as bigint) as cache_read_tokens,
-        cast(sum(coalesce(output_text_tokens, 0) + coalesce(output_reasoning_tokens, 0)) as bigint) as output_tokens,
-    from ledger_requests
-    where is_billable_leaf and not coalesce(gateway_cache_hit, false)
-    group by date_trunc('hour', started_at), provider, model_canonical
+        cast(sum(coalesce(q.cache_read_tokens, 0) + coalesce(q.cache_read_image_tokens, 0)) as bigint) as cache_read_tokens,
+        cast(sum(coalesce(q.output_text_tokens, 0) + coalesce(q.output_reasoning_tokens, 0)) as bigint) as output_tokens,
+    from ledger_requests as q
+    inner join (select distinct provider, model_canonical from model_days) as m
+        on m.provider = q.provider and m.model_canonical = q.model_canonical
+    where q.is_billable_leaf and not coalesce(q.gateway_cache_hit, false)
+    group by date_trunc('hour', q.started_at), q.provider, q.model_canonical
 ),
 
 hours as (
