@@ -79,7 +79,7 @@ def summarise(root: DataRoot) -> Summary:
         # The dearest first: an unpriced call counts at the mean price of a token.
         token_usd = effective / (tokens - unpriced_tokens) if effective and tokens > unpriced_tokens else Decimal(0)
         to_add = [
-            *(_unpriced(con, token_usd) if unpriced else []),
+            *(unpriced_models(con, token_usd) if unpriced else []),
             *(_ownerless(con) if ownerless else []),
         ]
         to_add = sorted(to_add, key=lambda row: (-row["cost_usd"], row["table"], row["row"]))[:TO_ADD_AT_MOST]
@@ -104,7 +104,7 @@ def summarise(root: DataRoot) -> Summary:
     )
 
 
-def _unpriced(con: duckdb.DuckDBPyConnection, token_usd: Decimal) -> list[dict[str, Any]]:
+def unpriced_models(con: duckdb.DuckDBPyConnection, token_usd: Decimal) -> list[dict[str, Any]]:
     """Models without a price, as rows of the table that lacks something. A call without usage lacks tokens, not a price."""
     rows = _rows(
         con,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,3 +149,9 @@ def test_above_the_threshold_every_token_costs_the_upper_price(cost: Cost) -> No
     )
 
     assert row["list_cost_usd"] == usd("1.8225")
+
+
+def test_every_worked_example_of_the_specification_is_here() -> None:
+    said = re.findall(r'"""Examples? (\d+)(?: and (\d+))?:', Path(__file__).read_text(encoding="utf-8"))
+
+    assert sorted(int(number) for pair in said for number in pair if number) == list(range(1, 13))
