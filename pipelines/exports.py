@@ -9,10 +9,10 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines import published
 from pipelines.engine import one_row, quoted
 from pipelines.lake import Lake, replace_text
 from pipelines.paths import DataRoot
-from pipelines.runner import create_view
 
 SCHEMA_VERSION = "1"
 TABLE = "mart_showback_weekly"
@@ -29,27 +29,23 @@ credit_usd tax_fee_usd rounding_usd invoiced_cost_usd billing_currency invoiced_
 def publish(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> tuple[list[date], list[str]]:
     """Write the showback of every week that has changed; all weeks come back, and the files written as paths below the data root.
 
+    A closed month is published as it was closed, and a week whose months are all closed is not written again.
     A week's files are written beside their places and put there one by one, the manifest last: where a manifest's hashes
     hold, the week is whole.
     """
-    parts = lake.parts(TABLE)
-    if not parts:
-        return [], []
-    create_view(con, lake, TABLE, parts, {})
-    weeks = con.execute(
-        f"select week_start_date, count(*), sum(invoiced_cost_usd), min(state) from {TABLE} group by week_start_date order by all"
-    ).fetchall()
-    run = hashlib.sha256("".join(part.content_hash for part in parts).encode()).hexdigest()[:16]
-    written: list[str] = []
-    for week, rows, invoiced, state in weeks:
-        written += _publish_week(con, root, week, rows, str(invoiced), _state(con, week, state), run)
+    weeks = create_showback_view(con, lake)
+    written = published.restore(root)
+    frozen = published.frozen_weeks(root)
+    for week in weeks:
+        if week not in frozen:
+            written += [root.relative(path) for path in write_week(con, lake, week, root.showback_export(week))]
     for folder in sorted((root.exports / "showback" / "v1").glob("week=*")):
-        if folder.name.removeprefix("week=") not in {week.isoformat() for week, *_ in weeks}:
+        if folder.name.removeprefix("week=") not in {week.isoformat() for week in weeks}:
             for path in sorted(folder.iterdir()):
                 path.unlink()
             folder.rmdir()
             written.append(root.relative(folder) + " (removed)")
-    return [week for week, *_ in weeks], written
+    return weeks, written
 
 
 def is_published(root: DataRoot, state: str) -> bool:
@@ -71,18 +67,15 @@ def _noted(state: str) -> str:
     return hashlib.sha256("|".join([SCHEMA_VERSION, *SHOWBACK_V1, state]).encode()).hexdigest()
 
 
-def _state(con: duckdb.DuckDBPyConnection, week: date, least: str) -> str:
-    """A week is final when all its rows are."""
-    provisional = one_row(con, f"select count(*) from {TABLE} where week_start_date = ? and state <> 'final'", [week])[
-        0
-    ]
-    return "provisional" if provisional else "final"
+def create_showback_view(con: duckdb.DuckDBPyConnection, lake: Lake, closing: date | None = None) -> list[date]:
+    """A view of the showback as it is published; the weeks in it come back. ``closing`` as in ``published.parts``."""
+    published.create_published_view(con, lake, TABLE, published.parts(lake, TABLE, closing))
+    found = con.execute(f"select distinct week_start_date from {TABLE} order by week_start_date").fetchall()
+    return [week for (week,) in found]
 
 
-def _publish_week(
-    con: duckdb.DuckDBPyConnection, root: DataRoot, week: date, rows: int, invoiced: str, state: str, run: str
-) -> list[str]:
-    folder = root.showback_export(week)
+def write_week(con: duckdb.DuckDBPyConnection, lake: Lake, week: date, folder: Path) -> list[Path]:
+    """Write the files of a week out of the view of ``create_showback_view``, where they differ from those that are there."""
     folder.mkdir(parents=True, exist_ok=True)
     query = f"select {', '.join(SHOWBACK_V1)} from {TABLE} where week_start_date = date '{week}' order by {', '.join(SHOWBACK_V1[:11])}"
     formats = {"showback.parquet": "format parquet, compression zstd", "showback.csv": "format csv, header true"}
@@ -98,19 +91,26 @@ def _publish_week(
         return []
     for name in formats:
         (folder / f".{name}.tmp").replace(folder / name)
+    rows, invoiced, provisional, final = one_row(
+        con,
+        f"""select count(*), sum(invoiced_cost_usd), count(*) filter (where state = 'provisional'),
+            count(*) filter (where state = 'final') from {TABLE} where week_start_date = ?""",
+        [week],
+    )
     manifest = {
         "dataset": "showback",
         "schema_version": SCHEMA_VERSION,
         "week_start_date": week.isoformat(),
-        "state": state,
+        # A week is final when all its rows are, and closed when all its months are.
+        "state": "provisional" if provisional else "final" if final else "closed",
         "rows": rows,
-        "invoiced_cost_usd": invoiced,
+        "invoiced_cost_usd": str(invoiced),
         "columns": SHOWBACK_V1,
         "sha256": hashes,
-        "run": run,
+        "run": hashlib.sha256("".join(part.content_hash for part in lake.parts(TABLE)).encode()).hexdigest()[:16],
     }
     replace_text(manifest_path, json.dumps(manifest, indent=2) + "\n")
-    return [root.relative(folder / name) for name in (*formats, "manifest.json")]
+    return [folder / name for name in (*formats, "manifest.json")]
 
 
 def _same(manifest_path: Path, hashes: dict[str, str]) -> bool:
