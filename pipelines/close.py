@@ -65,7 +65,7 @@ def hindrances(books: Books, month: date) -> list[Hindrance]:
     for result in books.results:
         if result.status != "passed" and result.severity == "critical" and _concerns(books, result, month):
             found.append(Hindrance(f"check failed: {result.table} ({result.partition}): {result.message}", False))
-    return found + [Hindrance(text, True) for text in _unreconciled(books, month)]
+    return found + [Hindrance(text, True) for text in unreconciled(books, month)]
 
 
 def close(books: Books, month: date, *, accept: str = "") -> Closed | list[Hindrance]:
@@ -182,7 +182,7 @@ def _concerns(books: Books, result: CheckResult, month: date) -> bool:
     return Span(month, end_of("month", month)).overlaps(start, end_of(model.partition, start))
 
 
-def _unreconciled(books: Books, month: date) -> list[str]:
+def unreconciled(books: Books, month: date) -> list[str]:
     """Accounts whose bill is absent, incomplete or beyond tolerance."""
     create_view(
         books.con,
