@@ -109,14 +109,14 @@ def demo(
     root: Root = None, direct: Annotated[bool, typer.Option("--direct", help="Run without Dagster.")] = False
 ) -> None:
     """Build the sample company's books and say what they show."""
-    from pipelines import sample
-
     data = DataRoot(root.resolve() if root else default_root())
     if data.landing.is_dir() and any(
         path.is_file() and not path.name.startswith(".") for path in data.landing.rglob("*")
     ):
         print(f"{data.landing} holds files already; the demo goes on with them.")
     else:
+        from pipelines import sample
+
         with _progress() as say:
             say("writing the sample company")
             sample.write(data)

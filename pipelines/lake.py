@@ -64,6 +64,7 @@ class Lake:
         self.root = root
         self._parts: dict[str, dict[str, Part]] = {}
         self._known: dict[str, dict[str, list]] = {}  # type: ignore[type-arg]
+        self._ordered: dict[str, list[Part]] = {}
         self._changed = False
         self._load()
 
@@ -73,7 +74,10 @@ class Lake:
 
     def parts(self, table: str) -> list[Part]:
         """The files of a table, oldest partition first."""
-        return sorted(self._of(table).values(), key=lambda part: (part.start or date.min, part.path))
+        if table not in self._ordered:
+            parts = self._of(table).values()
+            self._ordered[table] = sorted(parts, key=lambda part: (part.start or date.min, part.path))
+        return list(self._ordered[table])
 
     def part(self, table: str, start: date | None) -> Part | None:
         return next((part for part in self._of(table).values() if part.start == start), None)
@@ -120,6 +124,7 @@ class Lake:
         temporary.replace(target)
         part = _describe(target, self.root.relative(target), start)
         self._parts.setdefault(table, {})[part.path] = part
+        self._ordered.pop(table, None)
         self._changed = True
         return part
 
@@ -129,12 +134,14 @@ class Lake:
         if path.parent != self.root.table(table) and not any(path.parent.iterdir()):
             path.parent.rmdir()
         self._parts[table].pop(part.path, None)
+        self._ordered.pop(table, None)
         self._changed = True
 
     def forget_closed(self) -> None:
         """Look at the closed months anew: one has been closed."""
         for table in [table for table in self._parts if table.startswith(CLOSED)]:
             del self._parts[table]
+            self._ordered.pop(table, None)
 
     def save_index(self) -> None:
         if not self._changed:
