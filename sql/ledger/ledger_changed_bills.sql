@@ -250,12 +250,13 @@ closed_rules as (
 ),
 
 rule_causes as (
-    select month_start_date, caused_by
-    from (
-        (select * from live_rules except select * from closed_rules)
-        union all
-        (select * from closed_rules except select * from live_rules)
-    ) as differing
+    select
+        coalesce(l.month_start_date, c.month_start_date) as month_start_date,
+        coalesce(l.caused_by, c.caused_by) as caused_by,
+    from live_rules as l
+    full join closed_rules as c
+        on l.month_start_date = c.month_start_date and l.caused_by = c.caused_by and l.said = c.said
+    where l.said is null or c.said is null
 ),
 
 causes as (

@@ -143,11 +143,9 @@ price_rows as (
             when b.book_version like 'shipped %' then 'data/shipped/prices.csv'
             else b.book_version
         end || ': ' || b.provider || ' ' || b.model_id as caused_by,
-    from (
-        select request_key, unnest(price_ids) as price_id from repriced
-        except
-        select request_key, unnest(closed_price_ids) as price_id from repriced
-    ) as n
+    from (select request_key, unnest(price_ids) as price_id from repriced) as n
+    anti join (select request_key, unnest(closed_price_ids) as price_id from repriced) as o
+        on n.request_key = o.request_key and n.price_id = o.price_id
     inner join (select distinct price_id, book_version, provider, model_id from ref_price_book) as b on n.price_id = b.price_id
 ),
 
