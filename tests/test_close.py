@@ -8,7 +8,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ def test_months_are_closed_one_after_the_other_and_once(story: Story) -> None:
     assert "2026-08 is closed already" in texts(story.refused["august again"])
 
 
-def test_a_failed_check_of_the_month_refuses_the_close_and_cannot_be_accepted(story: Story) -> None:
+def test_a_failed_check_refuses_the_close_and_cannot_be_accepted(story: Story) -> None:
     for found in (story.refused["check"], story.refused["check, accepted"]):
         assert isinstance(found, list)
         assert [(one.text, one.acceptable) for one in found] == [
@@ -501,7 +501,7 @@ def keyed_amounts(draw: st.DrawFn) -> list[dict[str, Any]]:
     found = []
     for month, team, account in keys:
         cents = draw(st.integers(-500, 500))
-        bill = draw(st.booleans()) if month == "2026-10" else True
+        bill = draw(st.booleans())
         found.append(
             {
                 "month_start_date": date.fromisoformat(f"{month}-01"),
@@ -627,6 +627,217 @@ def test_the_first_reason_that_applies_counts_and_all_causes_are_named() -> None
         "o": ("price_correction", "late.jsonl; reference/prices.csv: openai m"),
     }
     assert {one["booked_week_start_date"] for one in found} == {date(2026, 9, 7)}
+
+
+# ---- what changed after the close, and by what
+
+CALL = {
+    "request_key": "k",
+    "source_row_id": "k",
+    "source_row_version": "1",
+    "entity_key": "k",
+    "started_at": datetime(2026, 8, 25, 12, tzinfo=UTC),
+    "model_served": "m-2026",
+    "model_canonical": "m",
+    "billing_account_id": "a",
+    "input_total_tokens": 100,
+    "output_total_tokens": 10,
+    "feature": "search",
+    "attribution_source": {"feature": "rule", "customer_tier": "reference"},
+}
+COST = {
+    "request_key": "k",
+    "started_at": CALL["started_at"],
+    "cost_status": "priced",
+    "list_cost_usd": Decimal("2.5"),
+    "effective_cost_usd": Decimal("2.5"),
+    "price_ids": ["old"],
+}
+PRICES = [
+    {"price_id": price, "book_version": book, "provider": "openai", "model_id": "m"}
+    for price, book in (("old", "genai-prices 1"), ("new", "user 2026-09-01"), ("ours", "shipped 2026-09-01"))
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "cost", "wanted"),
+    [
+        ({}, {}, set()),
+        ({"source_row_version": "2"}, {}, {("m", "late_rows", "landing/app_log/late.jsonl")}),
+        (
+            {},
+            {"list_cost_usd": Decimal(3), "price_ids": ["new"]},
+            {("m", "price_correction", "reference/prices.csv: openai m")},
+        ),
+        (
+            {},
+            {"list_cost_usd": Decimal(3), "price_ids": ["ours"]},
+            {("m", "price_correction", "data/shipped/prices.csv: openai m")},
+        ),
+        (
+            {},
+            {"effective_cost_usd": Decimal(2)},
+            {("m", "price_correction", "reference/price_overrides.csv: openai m")},
+        ),
+        (
+            {"model_canonical": "n"},
+            {},
+            {(model, "price_correction", "reference/model_aliases.csv: openai m-2026") for model in ("m", "n")},
+        ),
+        ({"feature": "chat"}, {}, {("m", "attribution_change", "reference/attribution_rules.csv: feature")}),
+        ({"customer_tier": "pro"}, {}, {("m", "attribution_change", "reference/customers.csv: customer_tier")}),
+        ({"team": "x"}, {}, {("m", "attribution_change", "landing/app_log/default: team")}),
+    ],
+)
+def test_what_changed_of_a_call_is_told_apart_and_named(run: Any, call: Any, cost: Any, wanted: Any) -> None:
+    """The same call at the close and now, but for what is given. A call that is now of another model changes both."""
+    now = {**CALL, **call}
+    staged = {
+        name: now[name] for name in ("request_key", "source_row_id", "source_row_version", "started_at", "model_served")
+    }
+
+    found = run(
+        "ledger_changed_calls",
+        closed_months=months(AUGUST),
+        closed_ledger_requests=[CALL],
+        closed_ledger_costs=[COST],
+        ledger_requests=[now],
+        ledger_costs=[{**COST, **cost}],
+        staged_requests=[{**staged, "source_file": "landing/app_log/late.jsonl"}],
+        ref_price_book=PRICES,
+    )
+
+    assert {(row["model_canonical"], row["reason"], row["caused_by"]) for row in found} == wanted
+    assert all(row["requests"] == 1 for row in found)
+
+
+def test_calls_of_an_open_month_and_calls_that_are_gone(run: Any) -> None:
+    """Nothing is said of October; a call of August that is gone says where it came from."""
+    october = {**CALL, "request_key": "o", "started_at": datetime(2026, 10, 2, tzinfo=UTC)}
+
+    found = run(
+        "ledger_changed_calls",
+        closed_months=months(AUGUST),
+        closed_ledger_requests=[CALL],
+        closed_ledger_costs=[COST],
+        ledger_requests=[october],
+        ledger_costs=[{**COST, "request_key": "o"}],
+    )
+
+    assert [(row["usage_date"], row["reason"], row["caused_by"]) for row in found] == [
+        (date(2026, 8, 25), "late_rows", "landing/app_log/default (no longer there)")
+    ]
+
+
+def test_an_outcome_that_came_late_is_named(run: Any) -> None:
+    task = {
+        "source_account": "default",
+        "task_id": "t",
+        "started_at": CALL["started_at"],
+        "first_request_key": "k",
+        "requests": 1,
+        "outcome": "failure",
+        "outcome_source": "call",
+    }
+
+    found = run(
+        "ledger_changed_calls",
+        closed_months=months(AUGUST),
+        closed_ledger_requests=[CALL],
+        closed_ledger_costs=[COST],
+        closed_ledger_tasks=[task],
+        ledger_requests=[CALL],
+        ledger_costs=[COST],
+        ledger_tasks=[{**task, "outcome": "success", "outcome_source": "outcomes"}],
+    )
+
+    assert [(row["reason"], row["caused_by"]) for row in found] == [("late_outcome", "landing/outcomes: t")]
+
+
+LINE = {
+    "cost_key": "c",
+    "month_start_date": AUGUST,
+    "usage_date": date(2026, 8, 25),
+    "charge_start_date": date(2026, 8, 25),
+    "source": "openai_usage",
+    "billing_account_id": "a",
+    "charge_category": "Usage",
+    "model_canonical": "m",
+    "billing_currency": "EUR",
+    "billed_amount": Decimal(10),
+    "list_amount": Decimal(10),
+    "billed_usd": Decimal(11),
+    "list_usd": Decimal(11),
+}
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ({}, set()),
+        ({"billed_usd": Decimal(12)}, {("m", "price_correction", "reference/fx_rates.csv: EUR")}),
+        ({"billed_amount": Decimal(9)}, {("m", "restated_invoice", "landing/openai_usage/new.json")}),
+        (
+            {"cost_key": "other", "source": "period_charges", "charge_id": "fee", "model_canonical": None},
+            {
+                (None, "restated_invoice", "reference/period_charges.csv: fee"),
+                ("m", "restated_invoice", "landing/openai_usage/new.json"),
+            },
+        ),
+    ],
+)
+def test_what_changed_of_a_bill_is_told_apart_and_named(run: Any, line: Any, wanted: Any) -> None:
+    """The same line at the close and now, but for what is given. In the last case it is gone, and a charge is new."""
+    at = datetime(2026, 8, 25, tzinfo=UTC)
+    pulled = datetime(2026, 10, 6, tzinfo=UTC)
+    place = {
+        "source": "openai_usage",
+        "endpoint": "costs",
+        "billing_account_id": "a",
+        "charge_start_at": at,
+        "cost_key": "c",
+    }
+    window = {
+        "source": "openai_usage",
+        "endpoint": "costs",
+        "window_start_at": at,
+        "window_end_at": at + timedelta(days=1),
+    }
+    new = {"source_file": "landing/openai_usage/new.json", "source_file_sha256": "new"}
+    pull = {name: value for name, value in window.items() if name != "source_file"}
+
+    found = run(
+        "ledger_changed_bills",
+        closed_months=months(AUGUST),
+        closed_ledger_bill_days=[LINE],
+        closed_ledger_bills=[place],
+        ledger_bill_days=[{**LINE, **line}],
+        ledger_bills=[{**place, "pulled_at": pulled}] if line.get("cost_key") != "other" else [],
+        ledger_pulls=[{**pull, "source_file_sha256": "new", "counts": True}],
+        staged_bills=[{**place, **new, "pulled_at": pulled}],
+        staged_windows=[{**window, **new}],
+        ref_model_tiers=[],
+        ref_thresholds=[],
+    )
+
+    assert {(row["model_canonical"], row["reason"], row["caused_by"]) for row in found} == wanted
+
+
+def test_a_rule_that_splits_otherwise_is_named_for_all_accounts(run: Any) -> None:
+    rule = {"charge_match_field": "provider", "charge_match_value": "openai", "method": "even"}
+
+    found = run(
+        "ledger_changed_bills",
+        closed_months=months(AUGUST),
+        ref_allocation_rules=[rule, {**rule, "charge_match_value": "x", "valid_from_date": date(2026, 9, 1)}],
+        closed_ref_allocation_rules=[{**rule, "method": "proportional"}],
+        ref_model_tiers=[],
+        ref_thresholds=[],
+    )
+
+    assert [(row["provider"], row["reason"], row["caused_by"], row["changed_lines"]) for row in found] == [
+        (None, "attribution_change", "reference/allocation_rules.csv", 2)
+    ]
 
 
 # ---- the next month: this changes the story, so it stands last

@@ -45,7 +45,7 @@ checks:
       ) as s
       inner join closed_months as m on s.month_start_date = m.month_start_date
       group by s.month_start_date, s.provider, s.billing_account_id
-      having sum(s.usd) <> 0
+      having sum(s.usd) <> 0 and count(*) = count(s.usd)
     text: closed showback and corrections of an account and month sum to the live showback
 question: What was found of closed months, why, and which team bears it when?
 answer: >-
