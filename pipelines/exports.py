@@ -15,11 +15,11 @@ from typing import Any
 
 import duckdb
 
+from pipelines import published
 from pipelines.engine import one_row, quoted
-from pipelines.lake import Lake, digest, replace_text
+from pipelines.lake import Lake, digest, months_closed, replace_text
 from pipelines.models import Model, models
 from pipelines.paths import DataRoot
-from pipelines.runner import create_view
 
 SCHEMA_VERSION = "1"
 TABLE = "mart_showback_weekly"
@@ -89,33 +89,32 @@ _FOCUS_SCHEMA_DATE = "2026-11-21T00:00:00Z"
 def publish(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> tuple[list[date], list[str]]:
     """Write the showback of every week that has changed; all weeks come back, and the files written as paths below the data root.
 
+    A closed month is published as it was closed, and a week whose months are all closed is not written again.
     A week's files are written beside their places and put there one by one, the manifest last: where a manifest's hashes
     hold, the week is whole.
     """
-    parts = lake.parts(TABLE)
-    if not parts:
-        return [], []
-    create_view(con, lake, TABLE, parts, {})
-    weeks = con.execute(
-        f"select week_start_date, count(*), sum(invoiced_cost_usd), min(state) from {TABLE} group by week_start_date order by all"
-    ).fetchall()
-    run = hashlib.sha256("".join(part.content_hash for part in parts).encode()).hexdigest()[:16]
-    written: list[str] = []
-    for week, rows, invoiced, state in weeks:
-        written += _publish_week(con, root, week, rows, str(invoiced), _state(con, week, state), run)
+    weeks = create_showback_view(con, lake)
+    written = published.restore(root)
+    frozen = published.frozen_weeks(root)
+    for week in weeks:
+        if week not in frozen:
+            written += [root.relative(path) for path in write_week(con, lake, week, root.showback_export(week))]
     for folder in sorted((root.exports / "showback" / "v1").glob("week=*")):
-        if folder.name.removeprefix("week=") not in {week.isoformat() for week, *_ in weeks}:
+        if folder.name.removeprefix("week=") not in {week.isoformat() for week in weeks}:
             for path in sorted(folder.iterdir()):
                 path.unlink()
             folder.rmdir()
             written.append(root.relative(folder) + " (removed)")
-    return [week for week, *_ in weeks], written
+    return weeks, written
 
 
 def publish_months(
     con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, wanted: Sequence[MonthlyExport] = MONTHLY
 ) -> list[str]:
-    """Write the months of FOCUS and of the statements that have changed; the files written as paths below the data root."""
+    """Write the months of FOCUS and of the statements that have changed; the files written as paths below the data root.
+
+    A closed month is published as it was closed (``published.restore`` sees to that) and not written again.
+    """
     written: list[str] = []
     for export in wanted:
         months = sorted(
@@ -126,11 +125,14 @@ def publish_months(
                 if part.start is not None
             }
         )
+        closed = set(months_closed(root))
         for month in months:
-            written += [root.relative(path) for path in _publish_month(con, root, lake, export, month)]
+            if month not in closed:
+                folder = root.monthly_export(export.name, export.version, month)
+                written += [root.relative(path) for path in write_month(con, lake, export, month, folder)]
         folder = root.exports / export.name / export.version
         for old in sorted(folder.glob("month=*")):
-            if old.name.removeprefix("month=") not in {f"{month:%Y-%m}" for month in months}:
+            if old.name.removeprefix("month=") not in {f"{month:%Y-%m}" for month in {*months, *closed}}:
                 for path in sorted(old.iterdir()):
                     path.unlink()
                 old.rmdir()
@@ -172,9 +174,16 @@ def _focus_type(type_: str, meaning: str) -> str:
     return "JSON" if meaning.startswith("JSON") else _FOCUS_TYPES[type_]
 
 
-def _publish_month(
-    con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, export: MonthlyExport, month: date
+def write_month(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    export: MonthlyExport,
+    month: date,
+    folder: Path,
+    *,
+    is_closing: bool = False,
 ) -> list[Path]:
+    """Write the files of a month where its tables have changed. ``is_closing``: they are to be published for ever."""
     parts = {stem: lake.part(model.name, month) for stem, model in export.models.items()}
     run = digest(
         [
@@ -182,14 +191,14 @@ def _publish_month(
             *(f"{stem} {export.models[stem].version} {part.content_hash}" for stem, part in parts.items() if part),
         ]
     )[:16]
-    folder = root.monthly_export(export.name, export.version, month)
     files = [f"{stem}.{ending}" for stem in parts for ending in ("parquet", "csv")]
     if _said(folder / "manifest.json").get("run") == run and all((folder / name).is_file() for name in files):
         return []
     queries: dict[str, str] = {}
     tables: dict[str, dict[str, Any]] = {}
     for stem, model in export.models.items():
-        create_view(con, lake, model.name, [part] if (part := parts[stem]) else [], model.types)
+        part = parts[stem]
+        published.create_published_view(con, lake, model.name, [(part, is_closing)] if part else [])
         queries[stem] = (
             f"select * from {model.name} order by {', '.join(f'{name} nulls last' for name in model.sort_columns)}"
         )
@@ -241,29 +250,34 @@ def _noted(state: str) -> str:
     return hashlib.sha256("|".join(said).encode()).hexdigest()
 
 
-def _state(con: duckdb.DuckDBPyConnection, week: date, least: str) -> str:
-    """A week is final when all its rows are."""
-    provisional = one_row(con, f"select count(*) from {TABLE} where week_start_date = ? and state <> 'final'", [week])[
-        0
-    ]
-    return "provisional" if provisional else "final"
+def create_showback_view(con: duckdb.DuckDBPyConnection, lake: Lake, closing: date | None = None) -> list[date]:
+    """A view of the showback as it is published; the weeks in it come back. ``closing`` as in ``published.parts``."""
+    published.create_published_view(con, lake, TABLE, published.parts(lake, TABLE, closing))
+    found = con.execute(f"select distinct week_start_date from {TABLE} order by week_start_date").fetchall()
+    return [week for (week,) in found]
 
 
-def _publish_week(
-    con: duckdb.DuckDBPyConnection, root: DataRoot, week: date, rows: int, invoiced: str, state: str, run: str
-) -> list[str]:
+def write_week(con: duckdb.DuckDBPyConnection, lake: Lake, week: date, folder: Path) -> list[Path]:
+    """Write the files of a week out of the view of ``create_showback_view``, where they differ from those that are there."""
     query = f"select {', '.join(SHOWBACK_V1)} from {TABLE} where week_start_date = date '{week}' order by {', '.join(SHOWBACK_V1[:11])}"
+    rows, invoiced, provisional, final = one_row(
+        con,
+        f"""select count(*), sum(invoiced_cost_usd), count(*) filter (where state = 'provisional'),
+            count(*) filter (where state = 'final') from {TABLE} where week_start_date = ?""",
+        [week],
+    )
     manifest = {
         "dataset": "showback",
         "schema_version": SCHEMA_VERSION,
         "week_start_date": week.isoformat(),
-        "state": state,
+        # A week is final when all its rows are, and closed when all its months are.
+        "state": "provisional" if provisional else "final" if final else "closed",
         "rows": rows,
-        "invoiced_cost_usd": invoiced,
+        "invoiced_cost_usd": str(invoiced),
         "columns": SHOWBACK_V1,
     }
-    written = _write_files(con, root.showback_export(week), {"showback": query}, manifest, run)
-    return [root.relative(path) for path in written]
+    run = hashlib.sha256("".join(part.content_hash for part in lake.parts(TABLE)).encode()).hexdigest()[:16]
+    return _write_files(con, folder, {"showback": query}, manifest, run)
 
 
 def _write_files(
