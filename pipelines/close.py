@@ -1,7 +1,8 @@
 """Closes the books of a month: a set of hard links that nothing writes to again, its record, and a line in the audit log.
 
 ``closed/<month>/lake`` holds the month's partitions, ``closed/<month>/exports`` the weeks, FOCUS and statements that are
-published for ever from now on, ``record.json`` the hash of each file. The set is put together beside its place and gets its name in one step.
+published for ever from now on, ``record.json`` the hash of each file. The set is put together beside its place and gets
+its name in one step.
 """
 
 from __future__ import annotations
