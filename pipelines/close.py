@@ -31,6 +31,7 @@ from pipelines.runner import create_view
 SHOWBACK = "mart_showback_weekly"
 RECONCILIATION = "mart_reconciliation_monthly"
 CORRECTIONS = "mart_corrections_weekly"
+STATEMENTS = "mart_statements_monthly"
 _BOOK_TABLE = "ref_price_book"
 # Subjects whose tables of days and months say what a month cost and whether it can be trusted.
 _SUBJECTS = ("showback", "trust")
@@ -236,7 +237,7 @@ def _kept_files(books: Books, month: date) -> Iterator[tuple[Part, str]]:
 
 
 def _is_kept(model: Model) -> bool:
-    if model.name == CORRECTIONS:
+    if model.name in (CORRECTIONS, STATEMENTS):
         return True
     looks_back = any(table.startswith(CLOSED) for table in model.inputs)
     is_of_month = model.partition in (None, "day", "month")

@@ -102,6 +102,49 @@ def test_a_statement_is_in_the_currency_of_its_invoice_and_unknown_in_dollars_wi
     assert row["invoiced_cost_usd"] is None
 
 
+def test_corrections_of_closed_months_are_a_line_of_their_own_and_the_month_before_stays_as_it_was_closed(
+    run: Run,
+) -> None:
+    """October was closed at 5.00, is 4.75 now: November shows 5.00 and a correction of -0.25; CC-2 has nothing but 0.10 of correction."""
+    october = {"month_start_date": date(2026, 10, 1), "billing_month": "2026-10"}
+    correction = {
+        "booked_month": "2026-11",
+        "provider": "openai",
+        "billing_account_id": "org",
+        "billing_currency": "USD",
+    }
+    statements = run(
+        "mart_statements_monthly",
+        mart_showback_weekly=[shown("CC-1", "4.75", **october), shown("CC-1", "7.00")],
+        closed_mart_showback_weekly=[shown("CC-1", "5.00", **october)],
+        closed_months=[{"month_start_date": date(2026, 10, 1)}],
+        mart_corrections_weekly=[
+            correction | {"cost_centre": name, "delta_usd": Decimal(delta), "delta_billing_currency": Decimal(delta)}
+            for name, delta in (("CC-1", "-0.20"), ("CC-1", "-0.05"), ("CC-2", "0.10"))
+        ],
+    )
+
+    november = [row for row in statements if row["month_start_date"] == NOVEMBER]
+    names = (
+        "cost_centre",
+        "invoiced_cost_usd",
+        "prior_invoiced_cost_usd",
+        "corrections_usd",
+        "corrections_billing_currency",
+    )
+    assert [tuple(row[name] for name in names) for row in november] == [
+        ("CC-1", Decimal("7.00"), Decimal("5.00"), Decimal("-0.25"), Decimal("-0.25")),
+        ("CC-2", Decimal("0.00"), Decimal("0.00"), Decimal("0.10"), Decimal("0.10")),
+    ]
+    postings = run("mart_postings_monthly", mart_statements_monthly=november)
+    assert {(row["line_kind"], row["cost_centre"]): row["debit_amount"] - row["credit_amount"] for row in postings} == {
+        ("expense", "CC-1"): Decimal("7.00"),
+        ("correction", "CC-1"): Decimal("-0.25"),
+        ("correction", "CC-2"): Decimal("0.10"),
+        ("clearing", "clearing"): Decimal("-6.85"),
+    }
+
+
 def test_postings_balance_and_a_credit_turns_the_sides(run: Run) -> None:
     """10.00 and -2.50: a debit, a credit, and 7.50 on the credit side of clearing; EUR has an entry of its own; nothing has no line."""
     statements = run(

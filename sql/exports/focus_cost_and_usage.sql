@@ -52,7 +52,7 @@ columns:
   SubAccountId: VARCHAR; project or workspace; null where the bill names none, or several for charges that are alike
   SubAccountName: VARCHAR; what its owner calls it, else its id
   Tags: VARCHAR; JSON of the labels that the bill puts on the charge; of a row that was not split, the same as AllocatedTags elsewhere
-  x_AllocationBasis: VARCHAR; invoice, effective_cost for what no bill covers yet, rounding for the cents that rounding moves
+  x_AllocationBasis: VARCHAR; invoice, effective_cost for what no bill covers yet, rounding for the cents that rounding moves, correction for what became known of a closed month
   x_CostCentre: VARCHAR; cost centre that bears the cost, 'unattributed' where none is known
   x_CustomerTier: VARCHAR; pricing tier of the customer (not the model tier), 'unattributed' where none is known
   x_Environment: VARCHAR; deployment environment, 'unattributed' where none is known
@@ -97,6 +97,7 @@ checks:
           select BillingPeriodStart, x_WeekStartDate, x_Provider, BillingAccountId, BillingCurrency, x_CostCentre, x_Team, x_Feature, x_CustomerTier,
               x_Environment, x_ModelId, x_ModelTier, sum(BilledCost) as billed
           from focus_cost_and_usage
+          where x_AllocationBasis <> 'correction'
           group by BillingPeriodStart, x_WeekStartDate, x_Provider, BillingAccountId, BillingCurrency, x_CostCentre, x_Team, x_Feature, x_CustomerTier,
               x_Environment, x_ModelId, x_ModelTier
       ) as f
@@ -142,7 +143,7 @@ notes:
   - AllocatedRatio has twelve decimals and sums to 1 over an origin charge; list and contracted cost and quantities are multiples of it. The
     billed cost follows it but for discounts, which are shared by list cost of the model; it sums to the origin charge exactly.
   - Calls without a price and without a bill have no row, as FOCUS knows no unknown cost; unpriced_requests of the showback counts them.
-  - Corrections of closed months are not in here yet; a bill's own corrections are.
+  - Corrections of closed months (mart_corrections_weekly) stand in the billing period that is open, without an invoice.
 */
 with pours as (
     select
@@ -581,6 +582,30 @@ roundings as (
     from unsplit
 ),
 
+-- What became known of closed months stands in the month that is open, in the period that it is about.
+corrections as (
+    select
+        cast(booked_month || '-01' as date) as month_start_date,
+        week_start_date,
+        greatest(week_start_date, month_start_date) as first_date,
+        least(cast(week_start_date + 7 as date), cast(month_start_date + interval 1 month as date)) as end_date,
+        provider,
+        billing_account_id,
+        coalesce(billing_currency, 'USD') as billing_currency,
+        cost_centre,
+        team,
+        feature,
+        customer_tier,
+        environment,
+        model_canonical as row_model,
+        model_tier as row_model_tier,
+        billing_month,
+        reason,
+        cast(coalesce(delta_billing_currency, delta_usd) * 10000000000::hugeint as hugeint) as billed_units,
+    from mart_corrections_weekly
+    where coalesce(delta_billing_currency, delta_usd) <> 0
+),
+
 all_rows as (
     select * from rows_of_charges
     union all
@@ -632,6 +657,47 @@ all_rows as (
         and r.billing_account_id = i.billing_account_id
         and r.billing_currency = i.billing_currency
     where r.billed_units <> 0
+    union all
+    select
+        r.month_start_date, r.week_start_date,
+        r.first_date,
+        r.end_date,
+        r.provider,
+        r.billing_account_id,
+        r.billing_currency,
+        r.cost_centre, r.team, r.feature, r.customer_tier, r.environment, r.row_model, r.row_model_tier,
+        'correction' as allocation_basis,
+        cast(null as varchar) as origin_id,
+        cast(null as varchar) as invoice_detail_id,
+        cast(null as varchar) as invoice_id,
+        cast(null as varchar) as stated_invoice_id,
+        cast(null as varchar) as invoice_issuer,
+        cast(null as varchar) as sub_account_id,
+        cast(null as varchar) as sub_account_name,
+        'Adjustment' as charge_category,
+        true as is_correction,
+        false as is_recurring,
+        concat_ws(' ', 'Correction of', r.billing_month, '(' || replace(r.reason, '_', ' ') || ')') as charge_text,
+        cast(null as varchar) as product_name,
+        cast(null as varchar) as model_canonical,
+        cast(null as varchar) as token_type,
+        cast(null as varchar) as service_tier,
+        false as is_batch,
+        cast(null as varchar) as context_tier,
+        cast(null as varchar) as cache_ttl,
+        cast(null as varchar) as modality,
+        cast(null as varchar) as region_scope,
+        cast(null as varchar) as tags_text,
+        cast(null as boolean) as is_quantity_known,
+        r.billed_units,
+        cast(null as hugeint) as weight,
+        cast(null as hugeint) as ratio,
+        cast(null as hugeint) as list_product,
+        cast(null as hugeint) as contracted_product,
+        cast(null as hugeint) as quantity_product,
+        cast(null as decimal(38, 12)) as list_unit_price,
+        cast(null as decimal(38, 12)) as contracted_unit_price,
+    from corrections as r
 ),
 
 account_names as (

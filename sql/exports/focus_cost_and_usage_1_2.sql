@@ -45,7 +45,7 @@ columns:
   SubAccountId: VARCHAR; project or workspace; null where the bill names none, or several for charges that are alike
   SubAccountName: VARCHAR; what its owner calls it, else its id
   Tags: VARCHAR; JSON of cost centre, team, feature, customer tier and environment, as far as known, else of the labels of the bill
-  x_AllocationBasis: VARCHAR; invoice, effective_cost for what no bill covers yet, rounding for the cents that rounding moves
+  x_AllocationBasis: VARCHAR; invoice, effective_cost for what no bill covers yet, rounding for the cents that rounding moves, correction for what became known of a closed month
   x_CostCentre: VARCHAR; cost centre that bears the cost, 'unattributed' where none is known
   x_CustomerTier: VARCHAR; pricing tier of the customer (not the model tier), 'unattributed' where none is known
   x_Environment: VARCHAR; deployment environment, 'unattributed' where none is known

@@ -21,7 +21,10 @@ FOCUS = ("focus_origin_charges", "focus_cost_and_usage")
 
 def focus(run: Run, calls: list[dict[str, Any]], lines: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     """The tables from the lines of an invoice to FOCUS."""
-    tables = tables_of(run, calls, lines, **more) | {"ledger_bills": more.get("bills", [])}
+    tables = tables_of(run, calls, lines, **more) | {
+        "ledger_bills": more.get("bills", []),
+        "mart_corrections_weekly": more.get("corrections", []),
+    }
     for name in FOCUS:
         tables[name] = run(name, **{table: rows for table, rows in tables.items() if table in models()[name].inputs})
     return tables
@@ -164,6 +167,33 @@ def test_a_correction_of_the_bill_is_one_and_the_invoice_it_names_is_the_invoice
     assert {row["InvoiceId"] for row in rows} == {"INV-7"}
     assert sums(rows, "ChargeClass", "BilledCost") == {"Correction": Decimal(-1), None: Decimal(5)}
     assert {row["InvoiceIssuerName"] for row in rows} == {"Reseller"}
+
+
+def test_what_became_known_of_a_closed_month_is_a_correction_in_the_open_one(run: Run) -> None:
+    """-0.12 of the week of 24 August, booked in November: its period is that of the week, it is on no invoice."""
+    correction = {
+        "booked_month": "2026-11",
+        "billing_month": "2026-08",
+        "month_start_date": date(2026, 8, 1),
+        "week_start_date": date(2026, 8, 24),
+        "provider": "openai",
+        "billing_account_id": "org",
+        "feature": "search",
+        "model_canonical": "m",
+        "model_tier": "mid",
+        "reason": "late_rows",
+        "billing_currency": "USD",
+        "delta_usd": Decimal("-0.12"),
+        "delta_billing_currency": Decimal("-0.12"),
+    }
+
+    rows = focus(run, [spend("a", "1", 100)], [line("1.00", 100)], corrections=[correction])["focus_cost_and_usage"]
+
+    [row] = [row for row in rows if row["ChargeClass"] == "Correction"]
+    assert (row["BilledCost"], row["ChargeCategory"], row["InvoiceId"]) == (Decimal("-0.12"), "Adjustment", None)
+    assert row["ChargeDescription"] == "Correction of 2026-08 (late rows)"
+    assert (row["BillingPeriodStart"].month, row["ChargePeriodStart"].day, row["ChargePeriodEnd"].day) == (11, 24, 31)
+    assert sums(rows, "InvoiceId", "BilledCost")["openai/org/2026-11/USD"] == Decimal("1.00")
 
 
 money = st.integers(min_value=1, max_value=10**9).map(lambda n: Decimal(n) / 10_000)

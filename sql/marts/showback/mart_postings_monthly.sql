@@ -1,7 +1,8 @@
 /*
 about: >-
   The statements as lines for a general ledger: the cost of each cost centre against the clearing account that the provider's invoice
-  was booked to. An entry for each billing month, seller, account and currency; its debits equal its credits. One row per line.
+  was booked to, and what is corrected of closed months. An entry for each billing month, seller, account and currency; its debits
+  equal its credits. One row per line.
 grain: [month_start_date, provider, billing_account_id, billing_currency, line_kind, cost_centre]
 partition: month
 columns:
@@ -11,7 +12,7 @@ columns:
   provider: VARCHAR; the seller
   billing_account_id: VARCHAR; account that is billed, 'unattributed' where it cannot be told
   billing_currency: VARCHAR; currency of the entry; USD without a bill
-  line_kind: VARCHAR; expense for a cost centre, clearing for the other side
+  line_kind: VARCHAR; expense for a cost centre, correction for what is corrected of closed months, clearing for the other side
   cost_centre: VARCHAR; cost centre that bears the cost, 'unattributed' where none is known, 'clearing' on the other side
   ledger_account: VARCHAR; account of your general ledger, from ledger_accounts.csv; null where that names none
   debit_amount: DECIMAL(38,2); debit in the currency of the entry, 0 on a credit line
@@ -22,7 +23,7 @@ columns:
   state: VARCHAR; final where all statements of the entry are, else provisional
   allocation_basis: VARCHAR; invoice, or effective_cost where there is no bill yet (an accrual)
 checks:
-  - one_of: [line_kind, expense, clearing]
+  - one_of: [line_kind, expense, correction, clearing]
   - rule: debit_amount >= 0 and credit_amount >= 0 and (debit_amount = 0 or credit_amount = 0)
     text: a line is a debit or a credit
   - no_rows: >-
@@ -40,9 +41,17 @@ notes:
   - A cost centre that bears nothing has no line. Post what is final and stands on an invoice; what is provisional, or an accrual, may change.
 */
 with statements as (
-    select *
+    select
+        month_start_date, provider, billing_account_id, billing_currency, 'expense' as line_kind, cost_centre,
+        invoiced_cost_billing_currency as line_amount, invoiced_cost_usd as line_usd, state, allocation_basis,
     from mart_statements_monthly
     where invoiced_cost_billing_currency <> 0 or coalesce(invoiced_cost_usd, 0) <> 0
+    union all
+    select
+        month_start_date, provider, billing_account_id, billing_currency, 'correction' as line_kind, cost_centre,
+        corrections_billing_currency as line_amount, corrections_usd as line_usd, state, allocation_basis,
+    from mart_statements_monthly
+    where corrections_billing_currency <> 0 or coalesce(corrections_usd, 0) <> 0
 ),
 
 entries as (
@@ -51,10 +60,10 @@ entries as (
         provider,
         billing_account_id,
         billing_currency,
-        'expense' as line_kind,
+        line_kind,
         cost_centre,
-        invoiced_cost_billing_currency as line_amount,
-        invoiced_cost_usd as line_usd,
+        line_amount,
+        line_usd,
         state,
         allocation_basis,
     from statements
@@ -66,8 +75,8 @@ entries as (
         billing_currency,
         'clearing' as line_kind,
         'clearing' as cost_centre,
-        -sum(invoiced_cost_billing_currency) as line_amount,
-        case when count(*) = count(invoiced_cost_usd) then -sum(invoiced_cost_usd) end as line_usd,
+        -sum(line_amount) as line_amount,
+        case when count(*) = count(line_usd) then -sum(line_usd) end as line_usd,
         case when count(*) = count(case when state = 'final' then 1 end) then 'final' else 'provisional' end as state,
         max(allocation_basis) as allocation_basis,
     from statements
@@ -107,10 +116,11 @@ select
     cast(case when e.is_in_usd then case when e.line_usd < 0 then -e.line_usd else 0 end end as decimal(38, 2)) as credited_usd,
     concat_ws(
         ' ', 'LLM cost', strftime(e.month_start_date, '%Y-%m'), e.provider, e.billing_account_id,
-        case when e.allocation_basis = 'invoice' then 'invoice' else 'accrual' end
+        case when e.line_kind = 'correction' then 'correction of closed months' when e.allocation_basis = 'invoice' then 'invoice' else 'accrual' end
     ) as posting_text,
     case when e.least_state = 'final' and e.most_state = 'final' then 'final' else 'provisional' end as state,
     e.allocation_basis,
 from judged as e
-left join accounts as o on e.line_kind = o.line_kind and e.provider = o.provider
-left join accounts as a on e.line_kind = a.line_kind and a.provider = ''
+-- A correction goes to the account of the expense that it corrects.
+left join accounts as o on case e.line_kind when 'correction' then 'expense' else e.line_kind end = o.line_kind and e.provider = o.provider
+left join accounts as a on case e.line_kind when 'correction' then 'expense' else e.line_kind end = a.line_kind and a.provider = ''

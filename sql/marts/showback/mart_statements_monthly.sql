@@ -1,7 +1,7 @@
 /*
 about: >-
   The statement of each cost centre: what it bears of every invoice of a billing month, from direct cost to net, beside the month
-  before. Over the cost centres the net sums to the invoice, to the cent. One row per billing month, cost centre, seller, account
+  before and corrections of closed months. Over the cost centres the net sums to the invoice, to the cent. One row per billing month, cost centre, seller, account
   and currency.
 grain: [month_start_date, cost_centre, provider, billing_account_id, billing_currency]
 partition: month
@@ -24,8 +24,10 @@ columns:
   rounding_usd: DECIMAL(38,10); what rounding to the cent added or took; null where a rate to USD is missing
   invoiced_cost_usd: DECIMAL(38,2); net: what the row bears of the invoice, the sum of the six above; null where a rate to USD is missing
   invoiced_cost_billing_currency: DECIMAL(38,2); the net in the currency of the invoice, of the accrual without a bill
-  prior_invoiced_cost_usd: DECIMAL(38,2); net of the month before as it stands now; 0 where the cost centre bore nothing then
+  prior_invoiced_cost_usd: DECIMAL(38,2); net of the month before, as it was closed where it is closed; 0 where the cost centre bore nothing then
   prior_invoiced_cost_billing_currency: DECIMAL(38,2); the same in the currency of the invoice
+  corrections_usd: DECIMAL(38,2); corrections of closed months that are booked in this month, on top of the net; 0 where there are none; null where a rate is missing
+  corrections_billing_currency: DECIMAL(38,2); the same in the currency of the invoice
   allocation_method: VARCHAR; how each part came to the cost centre, component by component; null where it bears nothing
   bill_snapshot_id: VARCHAR; hash of the lines and amounts of the bill that was split; null without a bill
 checks:
@@ -113,6 +115,49 @@ statements as (
     group by month_start_date, cost_centre, provider, billing_account_id, statement_currency
 ),
 
+-- The month before as it was published: a closed month stays what it was, what came later is among the corrections.
+published as (
+    select month_start_date, cost_centre, provider, billing_account_id, statement_currency, invoiced_cost_usd, net_amount
+    from shown
+    anti join closed_months on shown.month_start_date = closed_months.month_start_date
+    union all
+    select
+        month_start_date,
+        cost_centre,
+        provider,
+        billing_account_id,
+        coalesce(billing_currency, 'USD') as statement_currency,
+        invoiced_cost_usd,
+        coalesce(invoiced_cost_billing_currency, invoiced_cost_usd) as net_amount,
+    from closed_mart_showback_weekly
+),
+
+priors as (
+    select
+        cast(month_start_date + interval 1 month as date) as month_start_date,
+        cost_centre,
+        provider,
+        billing_account_id,
+        statement_currency,
+        case when count(*) = count(invoiced_cost_usd) then sum(invoiced_cost_usd) end as invoiced_cost_usd,
+        sum(net_amount) as net_amount,
+    from published
+    group by month_start_date, cost_centre, provider, billing_account_id, statement_currency
+),
+
+corrections as (
+    select
+        cast(booked_month || '-01' as date) as month_start_date,
+        cost_centre,
+        provider,
+        billing_account_id,
+        coalesce(billing_currency, 'USD') as statement_currency,
+        case when count(*) = count(delta_usd) then sum(delta_usd) end as delta_usd,
+        sum(coalesce(delta_billing_currency, delta_usd)) as delta_amount,
+    from mart_corrections_weekly
+    group by booked_month, cost_centre, provider, billing_account_id, coalesce(billing_currency, 'USD')
+),
+
 -- One for each account: its statements of a month share basis and state where nothing else is known.
 months as (
     select
@@ -123,19 +168,28 @@ months as (
         max(allocation_basis) as allocation_basis,
         min(state) as least_state,
         max(state) as most_state,
-    from shown
+    from (
+        select month_start_date, provider, billing_account_id, statement_currency, allocation_basis, state
+        from shown
+        union all
+        select month_start_date, provider, billing_account_id, statement_currency, cast(null as varchar) as allocation_basis, cast(null as varchar) as state
+        from corrections
+    ) as accounts
     group by month_start_date, provider, billing_account_id, statement_currency
 ),
 
--- Who bore something in the month before is on the statement of this month, and the other way round.
+-- Who bore something in the month before, or is corrected now, is on the statement of this month.
 keys as (
     select month_start_date, cost_centre, provider, billing_account_id, statement_currency
     from statements
     union
-    select m.month_start_date, s.cost_centre, s.provider, s.billing_account_id, s.statement_currency
-    from statements as s
+    select month_start_date, cost_centre, provider, billing_account_id, statement_currency
+    from corrections
+    union
+    select s.month_start_date, s.cost_centre, s.provider, s.billing_account_id, s.statement_currency
+    from priors as s
     inner join months as m
-        on m.month_start_date = cast(s.month_start_date + interval 1 month as date)
+        on m.month_start_date = s.month_start_date
         and m.provider = s.provider
         and m.billing_account_id = s.billing_account_id
         and m.statement_currency = s.statement_currency
@@ -149,7 +203,7 @@ select
     k.billing_account_id,
     k.statement_currency as billing_currency,
     case when coalesce(s.least_state, m.least_state) = 'final' and coalesce(s.most_state, m.most_state) = 'final' then 'final' else 'provisional' end as state,
-    m.allocation_basis,
+    coalesce(m.allocation_basis, 'invoice') as allocation_basis,
     cast(coalesce(s.requests, 0) as bigint) as requests,
     cast(coalesce(s.direct_cost_usd, 0) as decimal(38, 10)) as direct_cost_usd,
     cast(coalesce(s.allocated_untraced_usd, 0) as decimal(38, 10)) as allocated_untraced_usd,
@@ -161,6 +215,8 @@ select
     cast(coalesce(s.net_amount, 0) as decimal(38, 2)) as invoiced_cost_billing_currency,
     cast(case when p.cost_centre is null then 0 else p.invoiced_cost_usd end as decimal(38, 2)) as prior_invoiced_cost_usd,
     cast(coalesce(p.net_amount, 0) as decimal(38, 2)) as prior_invoiced_cost_billing_currency,
+    cast(case when c.cost_centre is null then 0 else c.delta_usd end as decimal(38, 2)) as corrections_usd,
+    cast(coalesce(c.delta_amount, 0) as decimal(38, 2)) as corrections_billing_currency,
     t.allocation_method,
     s.bill_snapshot_id,
 from keys as k
@@ -175,8 +231,14 @@ left join statements as s
     and k.provider = s.provider
     and k.billing_account_id = s.billing_account_id
     and k.statement_currency = s.statement_currency
-left join statements as p
-    on k.month_start_date = cast(p.month_start_date + interval 1 month as date)
+left join corrections as c
+    on k.month_start_date = c.month_start_date
+    and k.cost_centre = c.cost_centre
+    and k.provider = c.provider
+    and k.billing_account_id = c.billing_account_id
+    and k.statement_currency = c.statement_currency
+left join priors as p
+    on k.month_start_date = p.month_start_date
     and k.cost_centre = p.cost_centre
     and k.provider = p.provider
     and k.billing_account_id = p.billing_account_id
