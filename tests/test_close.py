@@ -250,10 +250,16 @@ def test_a_close_that_is_killed_leaves_no_close_or_a_whole_one(story: Story) -> 
     assert {path.name for path in there} == {"2026-08", "audit_log.jsonl"}
 
 
-def test_a_close_changes_no_table_of_the_live_lake_but_the_corrections(story: Story) -> None:
+def test_a_close_changes_no_table_of_the_live_lake_but_those_that_look_at_closed_months(story: Story) -> None:
     changed = {name.split("/")[0] for name in story.killed["lake"]}
 
-    assert changed <= {"mart_corrections_weekly", "ledger_changed_calls", "ledger_changed_bills", ".index.json"}
+    looking_back = {
+        "mart_corrections_weekly",
+        "mart_statements_monthly",
+        "ledger_changed_calls",
+        "ledger_changed_bills",
+    }
+    assert changed <= looking_back | {".index.json"}
 
 
 def test_a_set_holds_every_partition_of_the_month_read_only_with_its_hash(story: Story) -> None:
