@@ -23,6 +23,7 @@ from pipelines.runner import build
 
 FIRST, DAYS = date(2026, 9, 1), 30
 TABLES = (
+    "ref_limits",
     "ledger_clock",
     "ledger_bill_days",
     "ledger_billed_tokens",
