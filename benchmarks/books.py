@@ -33,6 +33,8 @@ TABLES = (
     "ledger_showback_days",
     "mart_reconciliation_daily",
     "mart_reconciliation_monthly",
+    "ledger_bill_pools",
+    "ledger_allocations",
     "mart_showback_weekly",
 )
 _PRICES = {"input_uncached": "0.0000025", "cache_read": "0.00000125", "output_text": "0.00001"}
