@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import main_job, pricing, small_files
+from benchmarks import books, main_job, pricing, small_files
 
 
 def main() -> None:
@@ -15,6 +15,7 @@ def main() -> None:
     arguments = parser.parse_args()
     main_job.run(arguments.rows)
     pricing.run(5 * arguments.rows)
+    books.run(5 * arguments.rows)
     small_files.run(arguments.files)
 
 
