@@ -18,6 +18,7 @@ from pipelines import audit, checks, exports, reference, views
 from pipelines.checks import CheckResult
 from pipelines.contract import DIMENSIONS
 from pipelines.engine import connect
+from pipelines.exports import MonthlyExport
 from pipelines.lake import Lake, digest, months_closed, run_lock, sweep
 from pipelines.models import Model, models
 from pipelines.paths import DataRoot
@@ -152,7 +153,7 @@ class Books:
         views.refresh(self.root, self.lake, self.models)
         if problems or checks.worst(self.results) == "failed":
             return []
-        tables = sorted(name for name in self.models if name.startswith("mart_"))
+        tables = sorted(name for name in self.models if name.startswith(("mart_", "focus_")))
         state = digest(
             [
                 source_text(),
@@ -164,6 +165,7 @@ class Books:
         if exports.is_published(self.root, state):
             return []
         weeks, written = exports.publish(self.con, self.root, self.lake)
+        written += exports.publish_months(self.con, self.root, self.lake)
         written += publish_pages(self.con, self.root, self.lake, self.results, weeks=weeks)
         corrections = self.lake.part("mart_corrections_weekly", None)
         audit.note_corrections(
@@ -171,6 +173,12 @@ class Books:
         )
         exports.note_published(self.root, state)
         return written
+
+    def export(self, wanted: Sequence[MonthlyExport]) -> list[str] | None:
+        """Write the months of some exports; what was written comes back, None where a critical check has failed."""
+        if checks.worst(self.results) == "failed":
+            return None
+        return exports.publish_months(self.con, self.root, self.lake, wanted)
 
     # ---- parts of steps
     def _reader(self, now: datetime | None = None) -> Reader:

@@ -41,6 +41,10 @@ prices = typer.Typer(
     help="Look up prices, check the book, and see what another list would change.", no_args_is_help=True
 )
 app.add_typer(prices, name="prices")
+export = typer.Typer(
+    help="Write months for other tools: FOCUS and the statements. A run does so by itself.", no_args_is_help=True
+)
+app.add_typer(export, name="export")
 Root = Annotated[
     Path | None,
     typer.Option("--root", help="The data root. Default: $TOKENBOOKS_DATA, else data/ of the checkout, else ./data."),
@@ -534,6 +538,60 @@ def reprice_calls(
         _print_table(_console(), rows, "No calls.")
 
 
+# ---- export
+@export.command("focus")
+def export_focus(
+    version: Annotated[str, typer.Option("--version", help="1.4, with split cost allocation, or 1.2.")] = "1.4",
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the months of the FOCUS dataset that have changed, and say what they hold."""
+    _export(root, "focus", version, as_json=as_json)
+
+
+@export.command("statements")
+def export_statements(root: Root = None, as_json: AsJson = False) -> None:
+    """Write the months of the statements and their postings that have changed, and say what they hold."""
+    _export(root, "statements", "v1", as_json=as_json)
+
+
+def _export(root: Path | None, name: str, version: str, *, as_json: bool) -> None:
+    from pipelines.books import open_books
+    from pipelines.exports import MONTHLY
+
+    wanted = [export for export in MONTHLY if (export.name, export.version) == (name, version)]
+    if not wanted:
+        versions = ", ".join(export.version for export in MONTHLY if export.name == name)
+        raise typer.BadParameter(f"{version!r}, expected one of {versions}", param_hint="--version")
+    data = DataRoot(root.resolve() if root else default_root())
+    with open_books(data) as books:
+        written = books.export(wanted)
+    if written is None:
+        Console(stderr=True).print(
+            "A check has failed: nothing was written. 'tokenbooks run' says which.", markup=False
+        )
+        raise typer.Exit(EXIT_CHECK_FAILED)
+    rows = []
+    for path in sorted((data.exports / name / version).glob("month=*/manifest.json")):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        rows += [
+            {
+                "month": manifest["month"],
+                "rows": next(iter(manifest["tables"].values()))["rows"],
+                "currency": currency,
+                "total": total,
+                "folder": data.relative(path.parent),
+            }
+            for totals in manifest["totals"].values()
+            for currency, total in totals.items()
+        ]
+    if as_json:
+        print(json.dumps({"written": written, "months": rows}, indent=2))
+        return
+    _print_table(_console(), rows, "No month yet: 'tokenbooks run' builds the tables first.")
+    print(f"{len(written)} files written below {data.exports / name / version}.")
+
+
 # ---- run
 def _run(
     data: DataRoot,
@@ -695,6 +753,10 @@ def _print_outputs(data: DataRoot) -> None:
     if pages := sorted(data.report(date.min).parent.glob("*.html")):
         console.print(f"Report       {pages[-1]} (a page a week)")
     console.print(f"Showback     {data.exports / 'showback' / 'v1'} (Parquet and CSV, a folder a week)")
+    console.print(f"FOCUS        {data.exports / 'focus'} (1.4 and 1.2, a folder a month)")
+    console.print(
+        f"Statements   {data.exports / 'statements' / 'v1'} (cost centres and their postings, a folder a month)"
+    )
     command = sys.argv[0] if Path(sys.argv[0]).name == "tokenbooks" else "tokenbooks"
     console.print(f'Ad hoc       {command} sql "from mart_showback_weekly" --root {data.path}')
     console.print("Dagster      make dev")

@@ -120,6 +120,10 @@ class DataRoot:
         """A set that is being put together; its name goes when it is whole."""
         return self.closed / ".under_way.tmp"
 
+    def monthly_export(self, export: str, version: str, month: date) -> Path:
+        """``exports/focus/1.4/month=2026-08``, ``exports/statements/v1/month=2026-08``."""
+        return self.exports / export / version / f"month={month:%Y-%m}"
+
     def report(self, week: date) -> Path:
         return self.exports / "report" / f"{week.isoformat()}.html"
 
