@@ -302,7 +302,15 @@ def corrections(
         print(json.dumps(rows, default=_plain, indent=2))
         return
     console = _console()
-    _print_table(console, rows[:MOST_LINES], "No corrections: nothing came after a close.")
+    if not rows:
+        console.print("No corrections: nothing came after a close.")
+    for row in rows[:MOST_LINES]:
+        owner = f"{row['cost_centre']} {row['team']} {row['feature']} {row['customer_tier']}"
+        usd = "unknown" if row["delta_usd"] is None else f"{row['delta_usd']:+,.2f}"
+        console.print(
+            f"{row['billing_month']} booked {row['booked_week_start_date']} {usd:>12} USD  {owner}, {row['provider']} "
+            f"{row['billing_account_id']} {row['model_canonical']}: {row['reason']} ({row['caused_by']})"
+        )
     if len(rows) > MOST_LINES:
         console.print(f"... and {len(rows) - MOST_LINES:,} more (--json has all)")
     if rows:
@@ -331,7 +339,8 @@ def show_prices(
     from pipelines.prices import lookup
 
     instant = _instant(at, "--at")
-    book, problems = lookup.current_book(DataRoot(root.resolve() if root else default_root()))
+    data = DataRoot(root.resolve() if root else default_root())
+    book, problems = lookup.current_book(data)
     for problem in problems:
         Console(stderr=True).print(str(problem), markup=False, highlight=False, soft_wrap=True)
     rows: list[dict[str, Any]] = []
@@ -348,6 +357,8 @@ def show_prices(
         if said_region := region or meaning["region_class"]:
             table = table.filter(pl_column("region_class") == said_region)
         rows += lookup.shown(table)
+        if tier in ("standard", "all") and not len(table):
+            rows += lookup.hourly(data, meaning["provider"], meaning["model_canonical"], None if history else instant)
     if as_json:
         print(json.dumps(rows, default=_plain, indent=2))
     elif rows:
@@ -371,7 +382,8 @@ def check_prices(root: Root = None, as_json: AsJson = False) -> None:
     from pipelines.prices import checks, lookup
     from pipelines.prices.sync import rates_of
 
-    book, problems = lookup.current_book(DataRoot(root.resolve() if root else default_root()))
+    data = DataRoot(root.resolve() if root else default_root())
+    book, problems = lookup.current_book(data)
     rates = rates_of(book.tables["ref_price_book"])
     found = [{"kind": "fault", "text": str(problem)} for problem in problems]
     found += [
@@ -379,6 +391,7 @@ def check_prices(root: Root = None, as_json: AsJson = False) -> None:
         for left, right in checks.overlaps(rates)
     ]
     found += [{"kind": "note", "text": text} for text in book.problems]
+    found += [{"kind": "gap", "text": text} for text in checks.without_fx_rate(rates, lookup.first_fx_dates(data))]
     found += [{"kind": "doubt", "text": text} for text in sorted(set(checks.doubts(rates)) - set(book.problems))]
     found += [
         {
@@ -536,6 +549,14 @@ def reprice_calls(
         print(json.dumps(rows, default=_plain, indent=2))
     else:
         _print_table(_console(), rows, "No calls.")
+    lost = sum(row["new_unpriced_requests"] - row["unpriced_requests"] for row in rows)
+    if as_of and lost > 0:
+        Console(stderr=True).print(
+            f"{lost:,} more calls without a price: the book did not know their prices on {as_of} ('prices diff {as_of} now' lists them).",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 # ---- export
@@ -954,6 +975,11 @@ def _print_explanation(content: dict[str, Any]) -> None:
         console.print(f"Estimate     {_exact(content['cost_estimate_usd'])}, in no total")
     if content["cost_reported_usd"] is not None:
         console.print(f"Stated       {_exact(content['cost_reported_usd'])} by the source")
+    if content["list_cost_native"] is not None:
+        console.print(
+            f"Stated in    {content['price_currency']} {content['list_cost_native'].normalize():f} at list prices, "
+            f"{content['fx_rate_to_usd'].normalize():f} USD each since {content['fx_rate_date']}"
+        )
     for price in content["prices"]:
         console.print(
             f"Price        {price['unit']} {price['unit_price'].normalize():f} {price['currency']} for {price['per_units']:,}: "

@@ -29,6 +29,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "instant": ("date or instant, 2026-09-01T00:00:00Z", "TIMESTAMP WITH TIME ZONE"),
     "whole": ("whole number", "BIGINT"),
     "amount": ("decimal number", "DECIMAL(38,15)"),
+    "price": ("decimal number, at most nine places", "DECIMAL(38,15)"),
+    "rate": ("decimal number above 0", "DECIMAL(38,15)"),
+    "currency": ("three capitals", "VARCHAR"),
+    "scope": ("billing_account_id=, project_id=, feature= or customer_id=, and which; blank for all", "VARCHAR"),
 }
 # What every reference table has beside the columns of its file.
 REFERENCE_EXTRAS: Mapping[str, str] = {
@@ -54,6 +58,8 @@ Every table of tokenbooks, in the order in which a row travels: staged, referenc
 the headers of the SQL files (`make docs`); do not edit it.
 
 - Each table is a folder `lake/<table>/` of plain Parquet below the data root, and a view in `tokenbooks.duckdb`.
+- Tables say what the books know now. `published_showback_weekly` is the showback as it is published: closed months as they were closed
+  (`closed_mart_showback_weekly`, `closed_months`), the others from `mart_showback_weekly`.
 - Ask with `tokenbooks sql "<query>"`, or open `tokenbooks.duckdb` read-only in any tool that speaks DuckDB.
 - Instants (`_at`) and days (`_date`) are UTC. A week begins on Monday; where a column says so, in the reporting time zone.
 - `_usd` is money in US dollars, always a DECIMAL. An empty value is not known; it is never 0.

@@ -28,7 +28,7 @@ REGISTER = "staged_files"
 CLOCK = "ledger_clock"
 ZONE = "ref_reporting"
 _HASHES = 1 << 256
-_VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"))
+_VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"), ("rate_date", "next_rate_date"))
 
 
 @dataclass(frozen=True)
@@ -312,9 +312,14 @@ def _start_of(part: Part) -> date:
 
 def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
     """For any span, a sum of the hashes of the rows that are valid in it."""
+    if "rate_date" in rows.columns:
+        # A rate to USD holds until its currency's next.
+        rows = rows.sort("currency", "rate_date").with_columns(
+            pl.col("rate_date").shift(-1).over("currency").alias("next_rate_date")
+        )
     validity = next(((a, b) for a, b in _VALIDITY if a in rows.columns and b in rows.columns), None)
     # Where a price began before a span, or ends after it, decides nothing in it: a cut elsewhere must not wake it.
-    is_clipped = validity == _VALIDITY[1]
+    is_clipped = validity in _VALIDITY[1:]
     # Where a row stands in which file decides ties only; its place must not wake a partition by itself.
     left_out = ["reference_row", "reference_file", *(validity if validity and is_clipped else ())]
     texts = rows.select(pl.concat_str(pl.exclude(left_out).cast(pl.String).fill_null("\x00"), separator="\x1f"))
@@ -332,7 +337,7 @@ def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
         return lambda span: f"{(begun(span.end or date.max) - over(span.first or date.min)) % _HASHES:064x}"
     from_days = [_day_after(value) if value is not None else date.min for value in begins]
     from_hashes = [_hash(f"{line}\x1ffrom {value}") for line, value in zip(lines, begins, strict=True)]
-    to_days = [date.max if value is None else value.date() for value in stops]
+    to_days = [date.max if value is None else date(value.year, value.month, value.day) for value in stops]
     to_hashes = [_hash(f"{line}\x1fto {value}") for line, value in zip(lines, stops, strict=True)]
     begun_inside, begun_earlier = (
         _running_sum(starts, from_hashes),

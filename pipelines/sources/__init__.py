@@ -85,8 +85,8 @@ class Source:
     def query(self, con: duckdb.DuckDBPyConnection, shape: str, *, careful: bool) -> str:
         """The SQL of a shape, its usage steps written out.
 
-        Reading every known API shape costs time, so the quick way writes out those of the first records only; a record of
-        another one then has a problem, and its file is read the careful way.
+        Reading every known API shape costs time, so only those that occur are written out. The quick way looks for them in the
+        first records alone; a record of another one then has a problem, and its file is read the careful way.
         """
         text = self.queries[shape]
         marker = _USAGE_STEPS.search(text)
@@ -94,12 +94,14 @@ class Source:
             return text
         table, api, usage_object = marker["records"], marker["api"], marker["usage"]
         only = {marker["shape"]} if marker["shape"] else None
-        if not careful and only is None:
-            first = f"select {api}, {usage_object} from {table} limit {_FIRST_RECORDS}"
+        if only is None:
+            first = f"select {api}, {usage_object} from {table}" + ("" if careful else f" limit {_FIRST_RECORDS}")
             seen = con.execute(
                 f"{text[: marker.start()]}firsts as ({first}) select distinct usage_shape({api}, {usage_object}) from firsts"
             )
-            only = {row[0] for row in seen.fetchall()} & set(usage.usage_shapes())
+            known = usage.usage_shapes()
+            # Where none occurs, any one will do: all of them would only be planned.
+            only = {row[0] for row in seen.fetchall()} & set(known) or {min(known)}
         steps = usage.usage_steps(table, api=api, usage=usage_object, only=only).strip()
         return text[: marker.start()] + steps + text[marker.end() :]
 
