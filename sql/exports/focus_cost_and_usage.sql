@@ -49,7 +49,7 @@ columns:
   SkuMeter: VARCHAR; Input Tokens, Cache Read Tokens ...; null for what is neither use nor purchase
   SkuPriceDetails: VARCHAR; JSON of model, token direction, cache action, tier and context; null for what is neither use nor purchase
   SkuPriceId: VARCHAR; SkuId with tier, lifetime, modality, context and region; null for what is neither use nor purchase
-  SubAccountId: VARCHAR; project or workspace; null where the bill names none
+  SubAccountId: VARCHAR; project or workspace; null where the bill names none, or several for charges that are alike
   SubAccountName: VARCHAR; what its owner calls it, else its id
   Tags: VARCHAR; JSON of the labels that the bill puts on the charge; of a row that was not split, the same as AllocatedTags elsewhere
   x_AllocationBasis: VARCHAR; invoice, effective_cost for what no bill covers yet, rounding for the cents that rounding moves

@@ -8,7 +8,7 @@ partition: month
 partition_column: month_start_date
 columns:
   origin_id: VARCHAR; md5 of all that FOCUS shows of the charge
-  invoice_detail_id: VARCHAR; md5 of the same without the day and the project: the line of the invoice that the charge is part of
+  invoice_detail_id: VARCHAR; md5 of the same without the day: the line of the invoice that the charge is part of
   month_start_date: DATE; first day of the billing month, UTC
   week_start_date: DATE; Monday of the ISO week, UTC
   usage_date: DATE; UTC day of the charge
@@ -17,8 +17,8 @@ columns:
   billing_currency: VARCHAR; ISO 4217, upper case
   invoice_issuer: VARCHAR; who issues the invoice, where that is not the seller
   stated_invoice_id: VARCHAR; invoice that the bill names on the line; null where it names none
-  sub_account_id: VARCHAR; project or workspace that the line belongs to
-  sub_account_name: VARCHAR; what its owner calls the project or workspace
+  sub_account_id: VARCHAR; project or workspace that the line belongs to; null where there are several, or none
+  sub_account_name: VARCHAR; what its owner calls the project or workspace; null where there are several, or none
   charge_category: VARCHAR; Usage, Purchase, Tax, Credit or Adjustment
   is_correction: BOOLEAN; true where the line corrects an earlier period
   is_recurring: BOOLEAN; true for a charge of a period longer than a day
@@ -33,7 +33,7 @@ columns:
   cache_ttl: VARCHAR; lifetime of a cache write, where the line names one
   modality: VARCHAR; audio or image, where the line names one
   region_scope: VARCHAR; parsed region scope
-  tags_text: VARCHAR; labels that the bill puts on the line, as JSON; null where it has none
+  tags_text: VARCHAR; labels that the bill puts on the line, as JSON; null where lines differ in them, or have none
   pool_id: VARCHAR; pool in ledger_allocations that shares the charge out; null where its currency is not split
   first_pulled_at: TIMESTAMP WITH TIME ZONE; earliest pull that the lines come from; null for a period charge
   last_pulled_at: TIMESTAMP WITH TIME ZONE; latest pull that the lines come from; null for a period charge
@@ -69,7 +69,7 @@ answer: >-
   select month_start_date, provider, billing_account_id, charge_category, charge_text, sum(billed_amount) as billed_amount
   from focus_origin_charges group by all order by all
 notes:
-  - Projects stay apart; calls are matched with a bill by account and model, so each project's charges are split alike.
+  - Projects are added up: calls are matched with a bill by account and model, so of each project everybody would get the same share.
 */
 with named as (
     select
@@ -112,8 +112,7 @@ keyed as (
             coalesce(context_tier, ''), coalesce(cache_ttl, ''), coalesce(modality, ''), coalesce(region_scope, ''), cast(month_start_date as varchar)
         ) as detail_key,
         concat_ws(
-            chr(31), cast(usage_date as varchar), coalesce(sub_account_id, ''), coalesce(sub_account_name, ''), coalesce(tags_text, ''),
-            coalesce(pool_id, ''), coalesce(discount_pool_id, '')
+            chr(31), cast(usage_date as varchar), coalesce(pool_id, ''), coalesce(discount_pool_id, '')
         ) as day_key,
     from named
 ),
@@ -130,8 +129,8 @@ summed as (
         billing_currency,
         invoice_issuer,
         stated_invoice_id,
-        sub_account_id,
-        sub_account_name,
+        case when count(distinct coalesce(sub_account_id, '')) = 1 then min(sub_account_id) end as sub_account_id,
+        case when count(distinct coalesce(sub_account_id, '')) = 1 then min(sub_account_name) end as sub_account_name,
         charge_category,
         is_correction,
         is_recurring,
@@ -146,7 +145,7 @@ summed as (
         cache_ttl,
         modality,
         region_scope,
-        tags_text,
+        case when count(distinct coalesce(tags_text, '')) = 1 then min(tags_text) end as tags_text,
         pool_id,
         discount_pool_id,
         rate_tier,
@@ -159,8 +158,8 @@ summed as (
     from keyed
     group by
         detail_key, day_key, month_start_date, week_start_date, usage_date, provider, billing_account_id, billing_currency, invoice_issuer,
-        stated_invoice_id, sub_account_id, sub_account_name, charge_category, is_correction, is_recurring, charge_text, product_name,
-        model_canonical, model_maker, token_type, context_tier, cache_ttl, modality, region_scope, tags_text, pool_id, discount_pool_id, rate_tier
+        stated_invoice_id, charge_category, is_correction, is_recurring, charge_text, product_name, model_canonical, model_maker, token_type,
+        context_tier, cache_ttl, modality, region_scope, pool_id, discount_pool_id, rate_tier
 ),
 
 -- Where the bill has no meter the provider's usage report counts, for the one charge of its day, model, class and tier.

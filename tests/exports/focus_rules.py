@@ -119,9 +119,8 @@ _INSTANT = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$"
 def broken(con: duckdb.DuckDBPyConnection, file: Path, kind: str) -> set[str]:
     """The rules that a CSV file breaks; ``kind`` is 1.2, 1.4, invoice_detail or billing_period."""
     # A cell without quotes is missing; the words NULL and N/A are no way to say so.
-    con.execute(
-        f"create or replace temp table rows as from read_csv('{file}', all_varchar = true, header = true, nullstr = '', hive_partitioning = false)"
-    )
+    options = "all_varchar = true, header = true, nullstr = '', hive_partitioning = false"
+    con.execute(f"create or replace temp table rows as from read_csv('{file}', {options})")
     names = [row[0] for row in con.execute("describe rows").fetchall()]
     official, mandatory = OFFICIAL[kind], MANDATORY[kind]
     found = {f"column {name} is missing" for name in mandatory if name not in names}
