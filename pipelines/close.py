@@ -34,7 +34,7 @@ CORRECTIONS = "mart_corrections_weekly"
 STATEMENTS = "mart_statements_monthly"
 _BOOK_TABLE = "ref_price_book"
 # Subjects whose tables of days and months say what a month cost and whether it can be trusted.
-_SUBJECTS = ("showback", "trust")
+_SUBJECTS = ("showback", "trust", "exports")
 _WEEK = timedelta(days=7)
 
 
@@ -89,9 +89,8 @@ def close(books: Books, month: date, *, accept: str = "") -> Closed | list[Hindr
     _write_month(books, month, kept / "lake" / CLOSED_MONTHS.removeprefix(CLOSED) / "part.parquet")
     _freeze_weeks(books, month, kept / "exports")
     for export in exports.MONTHLY:
-        target = root.monthly_export(export.name, export.version, month)
-        target = kept / "exports" / target.relative_to(root.exports)
-        exports.write_month(books.con, books.lake, export, month, target, is_closing=True)
+        folder = root.monthly_export(export.name, export.version, month).relative_to(root.exports)
+        exports.write_month(books.con, books.lake, export, month, kept / "exports" / folder, closing=month)
     record = _record(books, month, kept, [one.text for one in found], accept.strip())
     text = json.dumps(record, indent=2) + "\n"
     (kept / audit.RECORD).write_text(text, encoding="utf-8")

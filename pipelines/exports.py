@@ -125,14 +125,15 @@ def publish_months(
                 if part.start is not None
             }
         )
-        closed = set(months_closed(root))
+        closed = months_closed(root)
         for month in months:
+            # A closed month keeps its files (published.restore).
             if month not in closed:
-                folder = root.monthly_export(export.name, export.version, month)
-                written += [root.relative(path) for path in write_month(con, lake, export, month, folder)]
+                place = root.monthly_export(export.name, export.version, month)
+                written += [root.relative(path) for path in write_month(con, lake, export, month, place)]
         folder = root.exports / export.name / export.version
         for old in sorted(folder.glob("month=*")):
-            if old.name.removeprefix("month=") not in {f"{month:%Y-%m}" for month in {*months, *closed}}:
+            if old.name.removeprefix("month=") not in {f"{month:%Y-%m}" for month in [*months, *closed]}:
                 for path in sorted(old.iterdir()):
                     path.unlink()
                 old.rmdir()
@@ -180,10 +181,9 @@ def write_month(
     export: MonthlyExport,
     month: date,
     folder: Path,
-    *,
-    is_closing: bool = False,
+    closing: date | None = None,
 ) -> list[Path]:
-    """Write the files of a month where its tables have changed. ``is_closing``: they are to be published for ever."""
+    """Write the files of a month, where they differ from those that are there. ``closing``: as in ``published.parts``."""
     parts = {stem: lake.part(model.name, month) for stem, model in export.models.items()}
     run = digest(
         [
@@ -197,8 +197,8 @@ def write_month(
     queries: dict[str, str] = {}
     tables: dict[str, dict[str, Any]] = {}
     for stem, model in export.models.items():
-        part = parts[stem]
-        published.create_published_view(con, lake, model.name, [(part, is_closing)] if part else [])
+        wanted = [(part, month == closing)] if (part := parts[stem]) else []
+        published.create_published_view(con, lake, model.name, wanted)
         queries[stem] = (
             f"select * from {model.name} order by {', '.join(f'{name} nulls last' for name in model.sort_columns)}"
         )

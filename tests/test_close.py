@@ -304,6 +304,18 @@ def test_what_is_published_for_closed_weeks_stays_byte_for_byte(story: Story) ->
         assert now[path] == story.published[path]
 
 
+def test_focus_and_statements_of_closed_months_stay_byte_for_byte(story: Story) -> None:
+    """Two versions of FOCUS and the statements, each with its manifest; the statements say that they are closed."""
+    now = contents(story.root.exports)
+    kept = {name for name in story.published if "month=2026-08/" in name or "month=2026-09/" in name}
+
+    assert len(kept) == 2 * (7 + 3 + 5)
+    assert [name for name in sorted(kept) if now[name] != story.published[name]] == []
+    for month in ("2026-08", "2026-09"):
+        lines = now[f"statements/v1/month={month}/statements.csv"].decode().splitlines()
+        assert {row["state"] for row in csv.DictReader(lines)} == {"closed"}
+
+
 def test_published_showback_is_that_of_the_close_and_says_so(story: Story) -> None:
     """43.51 and 166.72; the rows of both months are 'closed', October is an accrual."""
     with duckdb.connect() as con:
