@@ -85,8 +85,8 @@ class Source:
     def query(self, con: duckdb.DuckDBPyConnection, shape: str, *, careful: bool) -> str:
         """The SQL of a shape, its usage steps written out.
 
-        Reading every known API shape costs time, so the quick way writes out those of the first records only; a record of
-        another one then has a problem, and its file is read the careful way.
+        Reading every known API shape costs time, so only those that occur are written out. The quick way looks for them in the
+        first records; a record of another one then has a problem, and its file is read the careful way, which looks at all.
         """
         text = self.queries[shape]
         marker = _USAGE_STEPS.search(text)
@@ -94,12 +94,12 @@ class Source:
             return text
         table, api, usage_object = marker["records"], marker["api"], marker["usage"]
         only = {marker["shape"]} if marker["shape"] else None
-        if not careful and only is None:
-            first = f"select {api}, {usage_object} from {table} limit {_FIRST_RECORDS}"
+        if only is None:
+            first = f"select {api}, {usage_object} from {table}" + ("" if careful else f" limit {_FIRST_RECORDS}")
             seen = con.execute(
                 f"{text[: marker.start()]}firsts as ({first}) select distinct usage_shape({api}, {usage_object}) from firsts"
             )
-            only = {row[0] for row in seen.fetchall()} & set(usage.usage_shapes())
+            only = usage.shapes_named(name for (name,) in seen.fetchall())
         steps = usage.usage_steps(table, api=api, usage=usage_object, only=only).strip()
         return text[: marker.start()] + steps + text[marker.end() :]
 
@@ -137,14 +137,17 @@ def recognise_rows(head: bytes, rows: RowFormat, what: str) -> str:
     if not head.strip():
         return "jsonl"
     layout = layout_of(head)
-    if layout == "parquet":
-        return layout
     if layout == "json":
         raise Unreadable(f"one JSON document, expected {what}: JSON Lines (one object a line), CSV or Parquet")
-    if layout == "csv":
-        first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace").strip()
-        found = [name.strip().strip('"') for name in first.split(",")]
-        if missing := [name for name in rows.required if name not in found]:
+    if layout in ("csv", "parquet"):
+        if layout == "parquet":
+            found = sorted(first_fields(head, layout)[0])
+        else:
+            first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+            found = [name.strip().strip('"') for name in first.split(",")]
+        # The case of names is free, as it is to the reader.
+        spelled = {name.lower() for name in found}
+        if missing := [name for name in rows.required if name.lower() not in spelled]:
             raise Unreadable(f"a header without {', '.join(missing)} ({', '.join(found[:12])[:200]}), expected {what}")
         return layout
     # A torn or odd line is a matter of that line; a file none of whose first records fits is of another tool.

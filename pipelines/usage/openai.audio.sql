@@ -4,7 +4,8 @@ about: >-
   cached ones are split again. Models that are billed by time give seconds instead (type duration).
 apis: [openai.audio, openai.realtime, azure.audio, azure.realtime]
 recognised_by:
-  all: [input_tokens, output_tokens, input_token_details]
+  # Without a type these are also the names of a framework, whose counts may have been made anew.
+  all: [type, input_tokens, output_tokens, input_token_details]
 basis: inclusive
 fields:
   type: text
