@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import shutil
@@ -495,6 +496,26 @@ def test_a_bill_that_is_cut_keeps_its_whole_lines(landing, source):
     landing.read()
 
     assert landing.fates() == [(2, 1, 0, 0, 1)]
+
+
+@EVERY_BILL
+def test_a_bill_that_is_half_copied_does_not_take_the_place_of_a_whole_one(landing, source):
+    """D7: of 3,000 lines some 1,500 can be read; the pull before it has 1 dollar and counts on."""
+    money = BILLS[source][1]
+    whole, half = (
+        [{money: "1"}],
+        [{money: "2", "x_note": hashlib.sha256(str(n).encode()).hexdigest()} for n in range(3_000)],
+    )
+    landing.land(source, "a/bill.pulled-20261101T000000Z", bill(source, *whole))
+    content = gzip.compress(bill(source, *half).encode())
+    landing.land(source, "a/bill.pulled-20261102T000000Z", content[: len(content) // 2])
+
+    landing.read()
+
+    assert landing.fates() == [(1, 1, 0, 0, 0), (1, 0, 0, 0, 1)]
+    assert "stream ends early" in landing.warnings[0]
+    assert "copy it again" in landing.warnings[0]
+    assert landing.booked() == 1
 
 
 @EVERY_BILL

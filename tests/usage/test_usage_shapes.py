@@ -263,6 +263,7 @@ def test_thinking_is_inside_the_output() -> None:
 
 
 def test_work_that_the_top_level_leaves_out_is_flagged() -> None:
+    """D9: a step beside the messages is in the iterations alone."""
     step = {"input_tokens": 2518, "output_tokens": 22}
 
     advised = classed(
