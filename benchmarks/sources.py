@@ -45,7 +45,7 @@ LOGS = (
     Log("app_log", "web/2026-11-18.jsonl", 0, "c-1"),
     Log("langfuse", "prod/observations_v2/2026-11-18T10-00-00.jsonl", 1, "a000000000000002"),
     Log("helicone", "org/requests.jsonl", 0, "0d7e8f00-0000-4000-8000-000000000001"),
-    Log("litellm", "proxy/spend_logs.jsonl", 0, "chatcmpl-litellm-1"),
+    Log("litellm", "proxy/spend_logs.jsonl", 0, "call-1"),
     Log("otel_genai", "prod/collector.jsonl", 0, "00000000000000a2"),
     Log("portkey", "logs.jsonl", 0, "p-1"),
     Log("langsmith", "prod/runs.jsonl", 1, "1efa0000-0000-6000-8000-000000000002"),
