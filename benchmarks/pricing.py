@@ -50,6 +50,7 @@ def run(rows: int = 10_000_000, days: int = 14) -> None:
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(config={"threads": 2}) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute("set preserve_insertion_order = false")
+        con.execute("set enable_progress_bar = false")
         built = time.process_time()
         began = time.monotonic()
         frames = (reference.current_frame(DataRoot(Path(folder)), name)[0] for name in ("prices", "model_aliases"))
@@ -101,6 +102,9 @@ def _write_requests(con: duckdb.DuckDBPyConnection, folder: Path, rows: int, day
         f"to '{target}' (format parquet, compression zstd)"
     )
     con.execute(f"create view ledger_requests as from '{target}'")
+    con.execute(
+        f"create table ledger_gpu_rates ({', '.join(f'{n} {t}' for n, t in models()['ledger_gpu_rates'].types.items())})"
+    )
     for name in ("price_overrides", "fx_rates"):
         con.register("frame", reference.current_frame(DataRoot(folder), name)[0].to_arrow())
         con.execute(f"create table ref_{name} as from frame")

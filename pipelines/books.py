@@ -34,7 +34,7 @@ from pipelines.settings import load as load_settings
 from pipelines.sources import sources
 
 RESULTS = "check_results"
-_BOOK_INPUTS = ("ref_prices", "ref_model_aliases")
+_BOOK_INPUTS = ("ref_prices", "ref_model_aliases", "ref_gpu_pools")
 
 
 @dataclass
@@ -226,13 +226,16 @@ class Books:
         return list(book.problems)
 
     def _kept_attributes(self) -> list[str]:
-        """Names that a dimension or an attribution rule asks to keep (BOOKS: attributes are kept by name)."""
-        if self.lake.part("ref_dimensions", None) is None or self.lake.part("ref_attribution_rules", None) is None:
+        """Names that a dimension, an attribution rule or a contract asks to keep (BOOKS: attributes are kept by name)."""
+        tables = ("ref_dimensions", "ref_attribution_rules", "ref_price_overrides")
+        if any(self.lake.part(table, None) is None for table in tables):
             return []
         further = reference.frame_of(self.lake, "ref_dimensions").filter(~pl.col("dimension").is_in(DIMENSIONS))
         kept = set(further["attribute"].to_list())
         fields = reference.frame_of(self.lake, "ref_attribution_rules")["match_field"].to_list()
         kept |= {name.removeprefix("attributes.") for name in fields if name and name.startswith("attributes.")}
+        scopes = reference.frame_of(self.lake, "ref_price_overrides")["scope"].to_list()
+        kept |= {"project_id" for scope in scopes if scope and scope.startswith("project_id=")}
         return sorted(name for name in kept if name)
 
     def _dimension_keys(self) -> dict[str, list[str]]:

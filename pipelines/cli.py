@@ -111,14 +111,14 @@ def demo(
     root: Root = None, direct: Annotated[bool, typer.Option("--direct", help="Run without Dagster.")] = False
 ) -> None:
     """Build the sample company's books and say what they show."""
-    from pipelines import sample
-
     data = DataRoot(root.resolve() if root else default_root())
     if data.landing.is_dir() and any(
         path.is_file() and not path.name.startswith(".") for path in data.landing.rglob("*")
     ):
         print(f"{data.landing} holds files already; the demo goes on with them.")
     else:
+        from pipelines import sample
+
         with _progress() as say:
             say("writing the sample company")
             sample.write(data)
@@ -312,7 +312,8 @@ def show_prices(
     from pipelines.prices import lookup
 
     instant = _instant(at, "--at")
-    book, problems = lookup.current_book(DataRoot(root.resolve() if root else default_root()))
+    data = DataRoot(root.resolve() if root else default_root())
+    book, problems = lookup.current_book(data)
     for problem in problems:
         Console(stderr=True).print(str(problem), markup=False, highlight=False, soft_wrap=True)
     rows: list[dict[str, Any]] = []
@@ -329,6 +330,8 @@ def show_prices(
         if said_region := region or meaning["region_class"]:
             table = table.filter(pl_column("region_class") == said_region)
         rows += lookup.shown(table)
+        if tier in ("standard", "all") and not len(table):
+            rows += lookup.hourly(data, meaning["provider"], meaning["model_canonical"], None if history else instant)
     if as_json:
         print(json.dumps(rows, default=_plain, indent=2))
     elif rows:
@@ -352,7 +355,8 @@ def check_prices(root: Root = None, as_json: AsJson = False) -> None:
     from pipelines.prices import checks, lookup
     from pipelines.prices.sync import rates_of
 
-    book, problems = lookup.current_book(DataRoot(root.resolve() if root else default_root()))
+    data = DataRoot(root.resolve() if root else default_root())
+    book, problems = lookup.current_book(data)
     rates = rates_of(book.tables["ref_price_book"])
     found = [{"kind": "fault", "text": str(problem)} for problem in problems]
     found += [
@@ -360,6 +364,7 @@ def check_prices(root: Root = None, as_json: AsJson = False) -> None:
         for left, right in checks.overlaps(rates)
     ]
     found += [{"kind": "note", "text": text} for text in book.problems]
+    found += [{"kind": "gap", "text": text} for text in checks.without_fx_rate(rates, lookup.first_fx_dates(data))]
     found += [{"kind": "doubt", "text": text} for text in sorted(set(checks.doubts(rates)) - set(book.problems))]
     found += [
         {
@@ -517,6 +522,14 @@ def reprice_calls(
         print(json.dumps(rows, default=_plain, indent=2))
     else:
         _print_table(_console(), rows, "No calls.")
+    lost = sum(row["new_unpriced_requests"] - row["unpriced_requests"] for row in rows)
+    if as_of and lost > 0:
+        Console(stderr=True).print(
+            f"{lost:,} more calls without a price: the book did not know their prices on {as_of} ('prices diff {as_of} now' lists them).",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 # ---- run
@@ -927,6 +940,11 @@ def _print_explanation(content: dict[str, Any]) -> None:
         console.print(f"Estimate     {_exact(content['cost_estimate_usd'])}, in no total")
     if content["cost_reported_usd"] is not None:
         console.print(f"Stated       {_exact(content['cost_reported_usd'])} by the source")
+    if content["list_cost_native"] is not None:
+        console.print(
+            f"Stated in    {content['price_currency']} {content['list_cost_native'].normalize():f} at list prices, "
+            f"{content['fx_rate_to_usd'].normalize():f} USD each since {content['fx_rate_date']}"
+        )
     for price in content["prices"]:
         console.print(
             f"Price        {price['unit']} {price['unit_price'].normalize():f} {price['currency']} for {price['per_units']:,}: "

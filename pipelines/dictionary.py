@@ -29,6 +29,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "instant": ("date or instant, 2026-09-01T00:00:00Z", "TIMESTAMP WITH TIME ZONE"),
     "whole": ("whole number", "BIGINT"),
     "amount": ("decimal number", "DECIMAL(38,15)"),
+    "price": ("decimal number, at most nine places", "DECIMAL(38,15)"),
+    "rate": ("decimal number above 0", "DECIMAL(38,15)"),
+    "currency": ("three capitals", "VARCHAR"),
+    "scope": ("billing_account_id=, project_id=, feature= or customer_id=, and which; blank for all", "VARCHAR"),
 }
 # What every reference table has beside the columns of its file.
 REFERENCE_EXTRAS: Mapping[str, str] = {

@@ -55,6 +55,7 @@ class Lake:
     def __init__(self, root: DataRoot) -> None:
         self.root = root
         self._parts: dict[str, dict[str, Part]] = {}
+        self._ordered: dict[str, list[Part]] = {}
         self._changed = False
         self._load()
 
@@ -64,7 +65,10 @@ class Lake:
 
     def parts(self, table: str) -> list[Part]:
         """The files of a table, oldest partition first."""
-        return sorted(self._parts.get(table, {}).values(), key=lambda part: (part.start or date.min, part.path))
+        if table not in self._ordered:
+            parts = self._parts.get(table, {}).values()
+            self._ordered[table] = sorted(parts, key=lambda part: (part.start or date.min, part.path))
+        return list(self._ordered[table])
 
     def part(self, table: str, start: date | None) -> Part | None:
         return next((part for part in self._parts.get(table, {}).values() if part.start == start), None)
@@ -111,6 +115,7 @@ class Lake:
         temporary.replace(target)
         part = _describe(target, self.root.relative(target), start)
         self._parts.setdefault(table, {})[part.path] = part
+        self._ordered.pop(table, None)
         self._changed = True
         return part
 
@@ -120,6 +125,7 @@ class Lake:
         if path.parent != self.root.table(table) and not any(path.parent.iterdir()):
             path.parent.rmdir()
         self._parts[table].pop(part.path, None)
+        self._ordered.pop(table, None)
         self._changed = True
 
     def save_index(self) -> None:

@@ -6,10 +6,12 @@ and of the reference rows that are valid in those dates.
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import accumulate
 
 import duckdb
 import polars as pl
@@ -25,7 +27,8 @@ RUNNER_VERSION = "1"
 REGISTER = "staged_files"
 CLOCK = "ledger_clock"
 ZONE = "ref_reporting"
-_VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"))
+_HASHES = 1 << 256
+_VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"), ("rate_date", "next_rate_date"))
 
 
 @dataclass(frozen=True)
@@ -303,9 +306,15 @@ def _start_of(part: Part) -> date:
 
 
 def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
+    """For any span, a sum of the hashes of the rows that are valid in it."""
+    if "rate_date" in rows.columns:
+        # A rate to USD holds until its currency's next.
+        rows = rows.sort("currency", "rate_date").with_columns(
+            pl.col("rate_date").shift(-1).over("currency").alias("next_rate_date")
+        )
     validity = next(((a, b) for a, b in _VALIDITY if a in rows.columns and b in rows.columns), None)
     # Where a price began before a span, or ends after it, decides nothing in it: a cut elsewhere must not wake it.
-    is_clipped = validity == _VALIDITY[1]
+    is_clipped = validity in _VALIDITY[1:]
     # Where a row stands in which file decides ties only; its place must not wake a partition by itself.
     left_out = ["reference_row", "reference_file", *(validity if validity and is_clipped else ())]
     texts = rows.select(pl.concat_str(pl.exclude(left_out).cast(pl.String).fill_null("\x00"), separator="\x1f"))
@@ -313,28 +322,45 @@ def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
     if validity is None:
         whole = digest(sorted(lines))
         return lambda span: whole
-    values = list(zip(rows[validity[0]].to_list(), rows[validity[1]].to_list(), strict=True))
+    begins, stops = rows[validity[0]].to_list(), rows[validity[1]].to_list()
+    hashes = [_hash(line) for line in lines]
     starts = [value or date.min for value in rows[validity[0]].cast(pl.Date).to_list()]
-    ends = [_day_after(value) for value in rows[validity[1]].to_list()]
-    edges = sorted({*starts, *ends, *(_day_after(value) for value, _ in values if value is not None)})
-    seen: dict[tuple[int, int], str] = {}
+    ends = [_day_after(value) for value in stops]
+    # Rows in force in a span are those begun before its end without those over at its start: two looks at running sums.
+    begun, over = _running_sum(starts, hashes), _running_sum(ends, hashes, including=True)
+    if not is_clipped:
+        return lambda span: f"{(begun(span.end or date.max) - over(span.first or date.min)) % _HASHES:064x}"
+    from_days = [_day_after(value) if value is not None else date.min for value in begins]
+    from_hashes = [_hash(f"{line}\x1ffrom {value}") for line, value in zip(lines, begins, strict=True)]
+    to_days = [date.max if value is None else date(value.year, value.month, value.day) for value in stops]
+    to_hashes = [_hash(f"{line}\x1fto {value}") for line, value in zip(lines, stops, strict=True)]
+    begun_inside, begun_earlier = (
+        _running_sum(starts, from_hashes),
+        _running_sum(from_days, from_hashes, including=True),
+    )
+    stopped, stopped_earlier = _running_sum(to_days, to_hashes), _running_sum(ends, to_hashes, including=True)
 
     def in_force(span: Span) -> str:
         first, end = span.first or date.min, span.end or date.max
-        segment = (bisect_right(edges, first), bisect_left(edges, end))
-        if segment not in seen:
-            kept = []
-            for line, a, b, (start, stop) in zip(lines, starts, ends, values, strict=True):
-                if a < end and b > first:
-                    if is_clipped and start is not None and _day_after(start) > first:
-                        line = f"{line}\x1ffrom {start}"
-                    if is_clipped and stop is not None and stop.date() < end:
-                        line = f"{line}\x1fto {stop}"
-                    kept.append(line)
-            seen[segment] = digest(sorted(kept))
-        return seen[segment]
+        rows_sum = begun(end) - over(first)
+        from_sum = begun_inside(end) - begun_earlier(first)
+        to_sum = stopped(end) - stopped_earlier(first)
+        return f"{(rows_sum + from_sum + to_sum) % _HASHES:064x}"
 
     return in_force
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest())
+
+
+def _running_sum(days: Sequence[date], hashes: Sequence[int], *, including: bool = False) -> Callable[[date], int]:
+    """The sum of the hashes whose day is before a day, or up to it (``including``)."""
+    ordered = sorted(zip(days, hashes, strict=True))
+    keys = [day for day, _ in ordered]
+    sums = [0, *accumulate(value for _, value in ordered)]
+    find = bisect_right if including else bisect_left
+    return lambda day: sums[find(keys, day)]
 
 
 def _day_after(value: date | None) -> date:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -124,7 +125,7 @@ TABLES: Mapping[str, ReferenceTable] = {
         (
             "revenue",
             "Revenue of a period, spread evenly over its days.",
-            "period_start_date!:date period_end_date!:date customer_id customer_tier feature revenue_amount!:amount currency! "
+            "period_start_date!:date period_end_date!:date customer_id customer_tier feature revenue_amount!:amount currency!:currency "
             "revenue_kind!:text=recognised|arpu_month",
             "period_start_date period_end_date customer_id customer_tier feature revenue_kind",
         ),
@@ -149,37 +150,38 @@ TABLES: Mapping[str, ReferenceTable] = {
         (
             "prices",
             "Prices, one row a rate; appended, never overwritten.",
-            f"provider! model_id! unit! per_units!:whole unit_price!:amount currency! effective_from:instant effective_to:instant "
-            f"known_at:instant {_CONDITIONS} source retrieved_at:instant confidence:text=published|derived|assumed supersedes",
+            f"provider! model_id! unit! per_units!:whole=1|1000|1000000 unit_price!:price currency!:currency effective_from:instant "
+            f"effective_to:instant known_at:instant {_CONDITIONS} source retrieved_at:instant "
+            "confidence:text=published|derived|assumed supersedes",
             "",
         ),
         (
             "price_overrides",
             "Contracts: absolute prices, multipliers, uplifts.",
-            f"provider! model_id unit {_CONDITIONS} scope kind!:text=absolute|multiplier|uplift value!:amount sequence:whole "
-            "effective_from:instant effective_to:instant known_at:instant",
+            f"provider! model_id unit {_CONDITIONS} scope:scope kind!:text=absolute|multiplier|uplift value!:price currency:currency "
+            "sequence:whole effective_from:instant effective_to:instant known_at:instant",
             "",
         ),
         (
             "period_charges",
             "Charges and credits of a period that no bill line lists.",
             "charge_id! provider! billing_account_id! kind!:text=credit|commitment|provisioned_throughput|subscription|minimum|tax|fee "
-            "period_start_date!:date period_end_date!:date amount_usd:amount amount:amount currency scope "
+            "period_start_date!:date period_end_date!:date amount_usd:amount amount:amount currency:currency scope "
             f"allocation_basis:text={_BASES} known_at:instant",
             "charge_id known_at",
         ),
         (
             "gpu_pools",
-            "GPUs of self-hosted models.",
-            "pool_id! provider model_id valid_from_date:date valid_to_date:date gpu_count:amount gpu_hour_usd:amount capex_usd:amount "
+            "GPUs of self-hosted models, and how fast they are: tokens a second of the whole pool, as measured.",
+            "pool_id! provider model_id! valid_from_date:date valid_to_date:date gpu_count:amount gpu_hour_usd:amount capex_usd:amount "
             "amortisation_months:amount power_kw:amount pue_ratio:amount electricity_usd_per_kwh:amount ops_usd_per_month:amount "
-            "utilisation_share:amount",
+            "utilisation_share:amount input_tokens_per_s:amount cache_read_tokens_per_s:amount output_tokens_per_s:amount",
             "pool_id valid_from_date",
         ),
         (
             "fx_rates",
             "Rates to USD; one holds until the currency's next.",
-            "currency! rate_date!:date fx_rate_to_usd!:amount",
+            "currency!:currency rate_date!:date fx_rate_to_usd!:rate",
             "currency rate_date",
         ),
         (
@@ -236,12 +238,20 @@ _TYPES: Mapping[str, pl.DataType] = {
     "instant": pl.Datetime("us", "UTC"),
     "whole": pl.Int64(),
     "amount": pl.Decimal(38, 15),
+    "price": pl.Decimal(38, 15),
+    "rate": pl.Decimal(38, 15),
+    "currency": pl.String(),
+    "scope": pl.String(),
 }
 _EXPECTED = {
     "date": "a date such as 2026-09-01",
     "instant": "a date or an instant such as 2026-09-01T00:00:00Z",
     "whole": "a whole number",
     "amount": "a decimal number such as 0.25",
+    "price": "a decimal number such as 0.25, with at most nine places (a smaller price is quoted for more units)",
+    "rate": "a decimal number above 0 such as 1.08",
+    "currency": "a code of three capitals such as USD",
+    "scope": "billing_account_id=..., project_id=..., feature=... or customer_id=...",
 }
 
 
@@ -339,6 +349,10 @@ def _value(field: Field, cell: str) -> tuple[object, str]:
         "instant": _instant,
         "whole": _whole,
         "amount": _amount,
+        "price": _price,
+        "rate": _rate,
+        "currency": _currency,
+        "scope": _scope,
         "text": str,
     }
     try:
@@ -359,6 +373,32 @@ def _amount(cell: str) -> Decimal:
     if not value.is_finite() or value != round(value, 15):
         raise ValueError(cell)
     return value
+
+
+def _price(cell: str) -> Decimal:
+    value = _amount(cell)
+    if value != round(value, 9):
+        raise ValueError(cell)
+    return value
+
+
+def _rate(cell: str) -> Decimal:
+    value = _amount(cell)
+    if value <= 0:
+        raise ValueError(cell)
+    return value
+
+
+def _currency(cell: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", cell):
+        raise ValueError(cell)
+    return cell
+
+
+def _scope(cell: str) -> str:
+    if not re.fullmatch("(billing_account_id|project_id|feature|customer_id)=.+", cell):
+        raise ValueError(cell)
+    return cell
 
 
 def _instant(cell: str) -> datetime:

@@ -175,16 +175,19 @@ class Stager:
         dimension_keys: Mapping[str, Sequence[str]],
     ) -> None:
         self._con, self._root, self._lake, self._settings, self._keep = con, root, lake, settings, keep
+        self._dimension_keys, self._has_macros = dimension_keys, False
         self._given: dict[tuple[str, str], set[str]] = {}
         self._staged: dict[str, pa.Table] = {}
-        _create_macros(con, keep)
-        _create_name_macros(con, keep, dimension_keys)
 
     def stage(self, source: Source, batch: Sequence[Pending], name: str) -> list[Counts]:
         """Write the fragments of a batch; what each file held comes back, in the order of the batch.
 
         Raises duckdb.Error or Unreadable where a file cannot be read at all.
         """
+        if not self._has_macros:
+            _create_macros(self._con, self._keep)
+            _create_name_macros(self._con, self._keep, self._dimension_keys)
+            self._has_macros = True
         counts = [Counts() for _ in batch]
         self._create_facts(batch)
         has_windows = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
@@ -78,7 +79,7 @@ def summarise(root: DataRoot) -> Summary:
         # The dearest first: an unpriced call counts at the mean price of a token.
         token_usd = effective / (tokens - unpriced_tokens) if effective and tokens > unpriced_tokens else Decimal(0)
         to_add = [
-            *(_unpriced(con, token_usd) if unpriced else []),
+            *(unpriced_models(con, token_usd) if unpriced else []),
             *(_ownerless(con) if ownerless else []),
         ]
         to_add = sorted(to_add, key=lambda row: (-row["cost_usd"], row["table"], row["row"]))[:TO_ADD_AT_MOST]
@@ -103,11 +104,13 @@ def summarise(root: DataRoot) -> Summary:
     )
 
 
-def _unpriced(con: duckdb.DuckDBPyConnection, token_usd: Decimal) -> list[dict[str, Any]]:
-    """Models without a price, as rows of prices.csv to be completed. A call without usage lacks tokens, not a price."""
+def unpriced_models(con: duckdb.DuckDBPyConnection, token_usd: Decimal) -> list[dict[str, Any]]:
+    """Models without a price, as rows of the table that lacks something. A call without usage lacks tokens, not a price."""
     rows = _rows(
         con,
         """select r.provider, coalesce(r.model_canonical, r.model_served) as model, count(*) as requests,
+            case when c.cost_reason in ('no_fx_rate', 'no_gpu_cost', 'no_throughput') then c.cost_reason end as lacking,
+            max(c.price_currency) as currency,
             coalesce(sum(r.total_tokens), 0) as tokens, min(cast(r.started_at as date)) as since
         from ledger_costs as c inner join ledger_requests as r on c.request_key = r.request_key
         where c.effective_cost_usd is null and c.cost_status <> 'no_usage' and r.model_served is not null
@@ -115,14 +118,24 @@ def _unpriced(con: duckdb.DuckDBPyConnection, token_usd: Decimal) -> list[dict[s
     )
     return [
         {
-            "table": "prices.csv",
-            "row": f"{row['provider']},{row['model']},input,... and another for output",
+            **_remedy(row),
             "why": f"no price: {row['requests']:,} calls, {row['tokens']:,} tokens since {row['since']}",
             "cost_usd": row["tokens"] * token_usd,
             "is_estimate": True,
         }
         for row in rows
     ]
+
+
+def _remedy(row: Mapping[str, Any]) -> dict[str, str]:
+    """The table and the row that would give a model its price."""
+    if row["lacking"] == "no_fx_rate":
+        foreign = " or ".join(word for word in str(row["currency"] or "<currency>").split(",") if word != "USD")
+        return {"table": "fx_rates.csv", "row": f"{foreign},{row['since']},<USD for one {foreign}>"}
+    if row["lacking"] is not None:
+        what = "gpu_hour_usd or capex_usd" if row["lacking"] == "no_gpu_cost" else "tokens a second of every class"
+        return {"table": "gpu_pools.csv", "row": f"{row['model']}: {what}"}
+    return {"table": "prices.csv", "row": f"{row['provider']},{row['model']},input,... and another for output"}
 
 
 def _ownerless(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:

@@ -100,7 +100,8 @@ def _types(table: str) -> dict[str, str]:
         "date": "date",
         "instant": "timestamptz",
         "whole": "bigint",
-        "amount": "decimal(38, 15)",
+        **dict.fromkeys(("amount", "price", "rate"), "decimal(38, 15)"),
+        **dict.fromkeys(("currency", "scope"), "varchar"),
     }
     types = {field.name: kinds[field.kind] for field in found.fields}
     return types | {"why": "varchar", "source_ref": "varchar", "reference_file": "varchar", "reference_row": "bigint"}

@@ -73,7 +73,7 @@ def test_the_index_counts_evidence_and_not_apportionment(run: Run) -> None:
     row = attributed(run, showback, [])["feature"]
 
     assert row["allocation_accuracy_index"] == Decimal("0.870")
-    assert row["costs_unallocated_share"] == Decimal("0.09375")
+    assert row["percent_costs_unallocated"] == Decimal("0.09375")
     assert (row["attributed_direct_usd"], row["attributed_allocated_usd"], row["unattributed_usd"]) == (
         Decimal("870"),
         Decimal("36.25"),

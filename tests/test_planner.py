@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines import reference
 from pipelines.engine import connect, rows_of
 from pipelines.lake import Lake
 from pipelines.models import Model, ModelError, load
 from pipelines.paths import DataRoot
-from pipelines.planner import Planner, Span, stale_weeks
+from pipelines.planner import Planner, Span, _rows_in_force, stale_weeks
 from pipelines.runner import Built, build
 from pipelines.settings import Settings
 
@@ -316,6 +319,56 @@ def test_only_reference_rows_in_force_in_its_dates_wake_a_partition(house: House
     customers(("c-1", date(2026, 1, 1)), ("c-2", date(2026, 11, 9)))
 
     assert house.run()["mart_spend_weekly"].partitions == ["2026-11-09"]
+
+
+def whole_day(value: datetime | None) -> date:
+    """The first whole day after a rate has ended; date.max for one without end."""
+    if value is None:
+        return date.max
+    return value.date() + timedelta(days=value.time() != time())
+
+
+RATES = st.lists(
+    st.tuples(st.sampled_from(["1", "2"]), st.integers(0, 40), st.integers(1, 40), st.booleans()), max_size=4
+).map(
+    lambda rows: [
+        (
+            rate,
+            datetime(2026, 11, 1, tzinfo=UTC) + timedelta(hours=6 * start),
+            None if is_open else datetime(2026, 11, 1, tzinfo=UTC) + timedelta(hours=6 * (start + length)),
+        )
+        for rate, start, length, is_open in rows
+    ]
+)
+SPANS = st.one_of(
+    st.just(Span(None, None)),
+    st.tuples(st.integers(0, 12), st.integers(1, 12)).map(
+        lambda days: Span(date(2026, 11, 1) + timedelta(days[0]), date(2026, 11, 1) + timedelta(days[0] + days[1]))
+    ),
+)
+
+
+@given(RATES, RATES, SPANS)
+def test_rates_look_the_same_in_a_span_exactly_where_they_are(one: Any, other: Any, span: Span) -> None:
+    """A rate counts in a span with what of its beginning and end lies inside it."""
+
+    def seen(rows: Any) -> list[tuple[Any, ...]]:
+        first, end = span.first or date.min, span.end or date.max
+        return sorted(
+            (rate, str(start) if whole_day(start) > first else "", str(stop) if stop and stop.date() < end else "")
+            for rate, start, stop in rows
+            if start.date() < end and whole_day(stop) > first
+        )
+
+    def fingerprint(rows: Any) -> str:
+        types = {
+            "rate": pl.String,
+            "effective_from": pl.Datetime("us", "UTC"),
+            "effective_to": pl.Datetime("us", "UTC"),
+        }
+        return _rows_in_force(pl.DataFrame(rows, schema=types, orient="row"))(span)
+
+    assert (fingerprint(one) == fingerprint(other)) == (seen(one) == seen(other))
 
 
 def test_a_window_leaves_other_partitions_stale(house: House) -> None:

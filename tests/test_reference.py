@@ -129,7 +129,7 @@ FAULTS = [
     (
         "fx_rates",
         'currency,rate_date,fx_rate_to_usd\nEUR,2026-09-01,"1,08"\n',
-        "line 2, column fx_rate_to_usd: '1,08', expected a decimal number such as 0.25",
+        "line 2, column fx_rate_to_usd: '1,08', expected a decimal number above 0 such as 1.08",
     ),
     (
         "fx_rates",
@@ -140,6 +140,31 @@ FAULTS = [
         "fx_rates",
         "currency,rate_date,fx_rate_to_usd\nEUR,2026-09-01,0.0000000000000001\n",
         "line 2, column fx_rate_to_usd: '0.0000000000000001', expected",
+    ),
+    (
+        "fx_rates",
+        "currency,rate_date,fx_rate_to_usd\nEUR,2026-09-01,0\n",
+        "line 2, column fx_rate_to_usd: '0', expected a decimal number above 0 such as 1.08",
+    ),
+    (
+        "prices",
+        "provider,model_id,unit,per_units,unit_price,currency\na,b,c,1000000,1,yuan\n",
+        "line 2, column currency: 'yuan', expected a code of three capitals such as USD",
+    ),
+    (
+        "price_overrides",
+        "provider,scope,kind,value\na,project=p,multiplier,0.9\n",
+        "line 2, column scope: 'project=p', expected billing_account_id=..., project_id=..., feature=... or customer_id=...",
+    ),
+    (
+        "prices",
+        "provider,model_id,unit,per_units,unit_price,currency\na,b,c,1024,1,USD\n",
+        "line 2, column per_units: '1024', expected 1 or 1000 or 1000000",
+    ),
+    (
+        "prices",
+        "provider,model_id,unit,per_units,unit_price,currency\na,b,c,1,0.0000000001,USD\n",
+        "line 2, column unit_price: '0.0000000001', expected a decimal number such as 0.25, with at most nine places",
     ),
     (
         "prices",

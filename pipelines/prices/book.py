@@ -7,6 +7,7 @@ below it. Two rows of the same layer that overlap without being equal are a conf
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -87,10 +88,15 @@ class Book:
 
 
 def build_book(
-    prices: pl.DataFrame, model_aliases: pl.DataFrame, *, package_rates: Sequence[Rate] | None = None
+    prices: pl.DataFrame,
+    model_aliases: pl.DataFrame,
+    gpu_pools: pl.DataFrame | None = None,
+    *,
+    package_rates: Sequence[Rate] | None = None,
 ) -> Book:
     """The book of the package and the merged rows of ``prices.csv`` and ``model_aliases.csv``.
 
+    A model of ``gpu_pools.csv`` has its name here, and its price by the hour in ledger_gpu_rates.
     ``package_rates`` stand in for those of the installed package: what the book would be with another version of it.
     Both frames hold shipped and user rows in order of precedence (``reference_row``), typed, with null for blank.
     The same input gives the same rows in the same order. Raises ValueError with the row where one cannot be used.
@@ -107,7 +113,8 @@ def build_book(
     problems += doubts([rate for rate in rates if rate.key[:2] in touched])
     kept = sorted([*rates, *superseded], key=lambda rate: (rate.key, rate.box, rate.superseded_at))
     prices_table = price_table(kept)
-    names_table = _names_table(package.names, rates, _in_order(model_aliases), problems)
+    pooled = [] if gpu_pools is None else gpu_pools.select(pl.col("provider").fill_null("self"), "model_id").rows()
+    names_table = _names_table(package.names, rates, pooled, _in_order(model_aliases), problems)
     return Book(
         tables={"ref_price_book": prices_table, "ref_model_names": names_table},
         version=_content_hash(prices_table, names_table),
@@ -189,10 +196,8 @@ def _rate_of(row: dict[str, Any]) -> tuple[str, Rate]:
         raise ValueError(
             f"{where}: effective_to {rate.effective_to:%Y-%m-%d} is not after effective_from. The end is exclusive."
         )
-    if rate.currency != "USD":
-        raise ValueError(
-            f"{where}: currency {rate.currency}. Prices are kept in USD; convert it and say so in source_ref."
-        )
+    if not re.fullmatch("[A-Z]{3}", rate.currency):
+        raise ValueError(f"{where}: currency {rate.currency!r}, expected a code of three capitals such as USD.")
     return layer, rate
 
 
@@ -257,7 +262,11 @@ def price_table(rates: Sequence[Rate]) -> pl.DataFrame:
 
 
 def _names_table(
-    package_names: Sequence[Name], rates: Iterable[Rate], rows: Sequence[dict[str, Any]], problems: list[str]
+    package_names: Sequence[Name],
+    rates: Iterable[Rate],
+    pooled: Iterable[tuple[str, str]],
+    rows: Sequence[dict[str, Any]],
+    problems: list[str],
 ) -> pl.DataFrame:
     """Names of the user and ours before the package's; every model that has a price is its own exact name."""
     names = []
@@ -285,7 +294,7 @@ def _names_table(
     taken = {(name.provider, name.pattern_kind, name.pattern) for name in names}
     names += [name for name in package_names if (name.provider, name.pattern_kind, name.pattern) not in taken]
     taken |= {(name.provider, name.pattern_kind, name.pattern) for name in names}
-    known = {(rate.provider, rate.model_id) for rate in rates}
+    known = {(rate.provider, rate.model_id) for rate in rates} | set(pooled)
     for provider, model_id in sorted(known):
         if (provider, "exact", model_id.lower()) not in taken and (provider, model_id.lower()) not in AMBIGUOUS_NAMES:
             names.append(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from pipelines.prices.rates import CONTEXT_END, DAY_END_S, EVERY_DAY, Key, Rate, overlap
@@ -65,7 +65,12 @@ def doubts(rates: Sequence[Rate]) -> Iterator[str]:
             cached, uncached = rate.unit_price * other.per_units, other.unit_price * rate.per_units
             is_odd = cached > uncached if rate.unit in CACHE_READS else cached < uncached
             # Audio and images have an input price of their own.
-            if is_odd and rate.unit in ("cache_read", *CACHE_WRITES) and overlap(rate, other):
+            if (
+                is_odd
+                and rate.currency == other.currency
+                and rate.unit in ("cache_read", *CACHE_WRITES)
+                and overlap(rate, other)
+            ):
                 said = "read costs more" if rate.unit in CACHE_READS else "write costs less"
                 yield (
                     f"{name_of(rate.key)}: a cached token's {said} ({rate.unit_price.normalize():f}) than an "
@@ -78,12 +83,26 @@ def doubts(rates: Sequence[Rate]) -> Iterator[str]:
         found.sort(key=lambda rate: rate.effective_from)
         for before, after in itertools.pairwise(found):
             low, high = sorted((before.unit_price * after.per_units, after.unit_price * before.per_units))
-            if high > JUMP_RATIO * low > 0:
+            if high > JUMP_RATIO * low > 0 and before.currency == after.currency:
                 yield (
                     f"{name_of(after.key)}: from {after.effective_from:%Y-%m-%d} the price jumps from "
                     f"{before.unit_price.normalize():f} to {after.unit_price.normalize():f}, "
                     f"more than {JUMP_RATIO} times."
                 )
+
+
+def without_fx_rate(rates: Iterable[Rate], first_dates: Mapping[str, date]) -> Iterator[str]:
+    """Currencies of prices that begin before the first rate to USD, or have none: till then their cost is unknown."""
+    since: dict[str, datetime] = {}
+    for rate in rates:
+        if rate.currency != "USD":
+            since[rate.currency] = min(rate.effective_from, since.get(rate.currency, rate.effective_from))
+    for currency, start in sorted(since.items()):
+        first = first_dates.get(currency)
+        if first is None:
+            yield f"{currency}: prices are stated in it, and reference/fx_rates.csv has no rate."
+        elif first > start.date():
+            yield f"{currency}: prices begin on {start:%Y-%m-%d}, the first rate of reference/fx_rates.csv on {first}."
 
 
 def batch_factors(rates: Sequence[Rate]) -> Iterator[tuple[Rate, Rate]]:

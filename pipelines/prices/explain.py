@@ -49,10 +49,15 @@ def explain(root: DataRoot, request: str) -> dict[str, Any]:
             """select price_id, unit, unit_price, per_units, currency, service_tier, processing, region_class, ctx_min_tokens,
                 effective_from, effective_to, confidence, source_ref
             from ref_price_book
-            where list_contains(?::varchar[], price_id) and effective_from <= ? and effective_to > ?
+            where list_contains($ids::varchar[], price_id) and effective_from <= $at and effective_to > $at
                 and superseded_at = timestamptz '9999-12-31 00:00:00+00'
+            union all
+            select price_id, unit, full_usd_per_mtok, 1000000, 'USD', 'standard', 'sync', 'global', 0, hour_from_at, hour_to_at,
+                'derived', 'reference/gpu_pools.csv and the calls of the hour (ledger_gpu_rates)'
+            from ledger_gpu_rates
+            where list_contains($ids::varchar[], price_id) and hour_from_at <= $at and hour_to_at > $at
             order by unit""",
-            [cost.get("price_ids") or [], call["started_at"], call["started_at"]],
+            {"ids": cost.get("price_ids") or [], "at": call["started_at"]},
         )
         return {
             "request_key": key,
@@ -84,6 +89,10 @@ def explain(root: DataRoot, request: str) -> dict[str, Any]:
             "contracted_cost_usd": cost.get("contracted_cost_usd"),
             "effective_cost_usd": cost.get("effective_cost_usd"),
             "cost_estimate_usd": cost.get("cost_estimate_usd"),
+            **{
+                name: cost.get(name)
+                for name in ("price_currency", "fx_rate_to_usd", "fx_rate_date", "list_cost_native")
+            },
             "cost_reported_usd": call["cost_reported_usd"],
             "book_version": cost.get("book_version"),
             "attribution": [
@@ -124,6 +133,7 @@ def _rate(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[str, 
             and r.region = coalesce(q.region, '')
             and r.region_class = coalesce(q.region_class, '')
             and r.billing_account_scope in ('', coalesce(q.billing_account_id, ''))
+            and r.project_scope in ('', coalesce(q.attributes['project_id'], ''))
             and r.feature_scope in ('', coalesce(q.feature, ''))
             and r.customer_scope in ('', coalesce(q.customer_id, ''))
             and r.rate_from_at <= q.started_at
@@ -137,7 +147,7 @@ def _rate(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[str, 
                 else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
             end
         where q.request_key = ?
-        order by r.billing_account_scope desc, r.feature_scope desc, r.customer_scope desc
+        order by r.billing_account_scope desc, r.project_scope desc, r.feature_scope desc, r.customer_scope desc
         limit 1""",
         [call["request_key"]],
     )
@@ -205,7 +215,7 @@ def _invoice(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[st
     return row
 
 
-def _rows(con: duckdb.DuckDBPyConnection, query: str, values: list[Any]) -> list[dict[str, Any]]:
+def _rows(con: duckdb.DuckDBPyConnection, query: str, values: list[Any] | dict[str, Any]) -> list[dict[str, Any]]:
     result = con.execute(query, values)
     names = [column[0] for column in result.description or ()]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

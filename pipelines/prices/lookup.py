@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tempfile
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ import polars as pl
 from pipelines import reference
 from pipelines.contract import shapes
 from pipelines.engine import connect
+from pipelines.lake import Lake
 from pipelines.models import models
 from pipelines.prices.book import Book, build_book
 from pipelines.prices.rates import CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END
@@ -29,7 +30,54 @@ def current_book(root: DataRoot) -> tuple[Book, list[reference.Problem]]:
     """The book as the files of a data root say it now, also before the first run, with the faults of these files."""
     prices, wrong = reference.current_frame(root, "prices")
     names, wrong_names = reference.current_frame(root, "model_aliases")
-    return build_book(prices, names), [*wrong, *wrong_names]
+    pools, wrong_pools = reference.current_frame(root, "gpu_pools")
+    return build_book(prices, names, pools), [*wrong, *wrong_names, *wrong_pools]
+
+
+def first_fx_dates(root: DataRoot) -> dict[str, date]:
+    """The day from which on each currency has a rate to USD."""
+    rates, _ = reference.current_frame(root, "fx_rates")
+    return dict(rates.group_by("currency").agg(pl.col("rate_date").min()).rows())
+
+
+def hourly(root: DataRoot, provider: str, model: str, at: datetime | None) -> list[dict[str, object]]:
+    """Prices of own GPUs as ``shown`` has rates: of the last hour with calls up to an instant, or of all hours."""
+    lake = Lake(root)
+    files = [lake.absolute(part) for part in lake.parts("ledger_gpu_rates") if part.rows]
+    if not files:
+        return []
+    rates = (
+        pl.scan_parquet(files)
+        .filter(
+            (pl.col("provider") == provider)
+            & (pl.col("model_canonical") == model)
+            & pl.col("full_usd_per_mtok").is_not_null()
+            & (pl.col("hour_from_at") <= at if at is not None else True)
+        )
+        .sort("hour_from_at", "unit")
+        .collect()
+    )
+    if at is not None:
+        rates = rates.filter(pl.col("hour_from_at") == pl.col("hour_from_at").max())
+    return [
+        {
+            "provider": provider,
+            "model_id": model,
+            "tier": "standard",
+            "region": "global",
+            "unit": row["unit"],
+            "price": row["full_usd_per_mtok"].normalize(),
+            "currency": "USD",
+            "per": TOKEN_UNITS,
+            "conditions": f"marginal {row['marginal_usd_per_mtok'].normalize():f}",
+            "from": row["hour_from_at"],
+            "to": row["hour_to_at"],
+            "confidence": "derived",
+            "source": "reference/gpu_pools.csv and the calls of the hour",
+            "price_id": row["price_id"],
+        }
+        for row in rates.to_dicts()
+    ]
 
 
 def models_of(book: Book, name: str, at: datetime, providers: Collection[str] = ()) -> pl.DataFrame:
@@ -37,7 +85,7 @@ def models_of(book: Book, name: str, at: datetime, providers: Collection[str] = 
 
     Asked of ledger_models itself, so that it is what a call would mean.
     """
-    sellers = sorted(providers or set(book.tables["ref_price_book"]["provider"].unique()))
+    sellers = sorted(providers or set(book.tables["ref_model_names"]["provider"].unique()) - {""})
     with tempfile.TemporaryDirectory() as folder, connect(Settings(), Path(folder)) as con:
         for shape in ("requests", "usage", "bills"):
             columns = ", ".join(f"{column} {type_}" for column, type_ in shapes()[shape].types.items())

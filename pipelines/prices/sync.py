@@ -51,6 +51,7 @@ class Change(NamedTuple):
             "region": rate.region_class,
             "before": self.before.unit_price.normalize() if self.before else None,
             "after": self.after.unit_price.normalize() if self.after else None,
+            "currency": " to ".join(dict.fromkeys(side.currency for side in (self.before, self.after) if side)),
             "per": rate.per_units,
             "ctx_min_tokens": rate.ctx_min_tokens,
             "from": None if rate.effective_from == BEGINNING else rate.effective_from,
@@ -110,7 +111,8 @@ def changes(before: Iterable[Rate], after: Iterable[Rate], published: datetime) 
                 if meeting is None:
                     continue
                 left = [piece for part in left for piece in without(part, other)]
-                if meeting.unit_price * other.per_units != other.unit_price * meeting.per_units:
+                is_equal = meeting.unit_price * other.per_units == other.unit_price * meeting.per_units
+                if not is_equal or meeting.currency != other.currency:
                     found += _split(meeting, other, published)
             found += [Change("gone", piece, None) for piece in left]
         for rate in theirs:
@@ -146,7 +148,9 @@ def witness_changes(book: Sequence[Rate], names: dict[tuple[str, str], str], pat
             continue
         key = (said.provider, model_id, said.unit, said.service_tier, said.processing, said.region_class)
         mine = now.get((key, said.ctx_min_tokens))
-        if mine is not None and mine.unit_price != said.unit_price * mine.per_units / 1_000_000:
+        if mine is None or mine.currency != "USD":
+            continue
+        if mine.unit_price != said.unit_price * mine.per_units / 1_000_000:
             theirs = mine._replace(
                 unit_price=said.unit_price, per_units=1_000_000, source=path.name, source_ref=path.name
             )

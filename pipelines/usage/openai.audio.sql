@@ -1,11 +1,9 @@
 /*
 about: >-
   OpenAI transcription, speech and realtime. input_tokens includes cached, audio and image tokens, output_tokens includes audio; the
-  cached ones are split again. Models that are billed by time give seconds instead (type duration).
+  cached ones are split again. Models that are billed by time give seconds instead (type duration). Never told by its
+  keys alone: a framework's own object has them too.
 apis: [openai.audio, openai.realtime, azure.audio, azure.realtime]
-recognised_by:
-  # Without a type these are also the names of a framework, whose counts may have been made anew.
-  all: [type, input_tokens, output_tokens, input_token_details]
 basis: inclusive
 fields:
   type: text

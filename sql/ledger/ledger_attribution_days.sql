@@ -2,13 +2,13 @@
 about: >-
   For each dimension how calls came by their value, and who called: what attribution and the list of untagged callers sum up. One
   row per day, dimension, origin of the value and caller.
-grain: [usage_date, dimension, attribution_source, source, source_account, api_key_name, provider, model_canonical, environment]
+grain: [usage_date, dimension, value_source, source, source_account, api_key_name, provider, model_canonical, environment]
 partition: day
 builds_together: true
 columns:
   usage_date: DATE; UTC day of the calls
-  dimension: VARCHAR; feature, team, cost_centre, customer_tier, environment, customer_id, user_id ..., or model_tier
-  attribution_source: VARCHAR; where the value came from (own, ancestor, root, trace, rule, reference, account), 'unattributed' where there is none
+  dimension: VARCHAR; which of the dimensions that a cost is told by: feature, team, cost_centre, customer_tier, environment, customer_id, user_id ..., or model_tier
+  value_source: VARCHAR; where the value came from (own, ancestor, root, trace, rule, reference, account), 'unattributed' where there is none
   source: VARCHAR; folder of landing/ that the calls came from
   source_account: VARCHAR; first folder below the source, else 'default'
   api_key_name: VARCHAR; what its owner calls the key; null where unknown
@@ -20,7 +20,7 @@ columns:
   effective_cost_usd: DECIMAL(38,15); cost of the priced calls, 0 where none is priced
 checks:
   - rule: requests >= unpriced_requests
-  - one_of: [attribution_source, own, ancestor, root, trace, rule, reference, account, unattributed]
+  - one_of: [value_source, own, ancestor, root, trace, rule, reference, account, unattributed]
 */
 with calls as (
     select
@@ -123,7 +123,7 @@ told as (
             when 'prompt_version' then s.prompt_version_from
             when 'release' then s.release_from
             when 'model_tier' then case when t.model_tier is not null then 'reference' else 'unattributed' end
-        end as attribution_source,
+        end as value_source,
         s.source,
         s.source_account,
         s.api_key_name,
@@ -145,7 +145,7 @@ told as (
 select
     usage_date,
     dimension,
-    attribution_source,
+    value_source,
     source,
     source_account,
     api_key_name,
@@ -157,4 +157,4 @@ select
     cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
 from told
 group by
-    usage_date, dimension, attribution_source, source, source_account, api_key_name, provider, model_canonical, environment
+    usage_date, dimension, value_source, source, source_account, api_key_name, provider, model_canonical, environment

@@ -52,6 +52,10 @@ columns:
   cost_estimate_usd: DECIMAL(38,15); where the cost is null: standard price of an unknown tier, or the part that has a price; never in a total
   price_ids: VARCHAR[]; rows of the price book that apply to the call; empty where no price was used
   book_version: VARCHAR; hash of the prices and contracted rates that apply: it changes only where they do; null where no price was used
+  price_currency: VARCHAR; currency that these prices are stated in, by code; several where they differ; null where no price was used
+  fx_rate_to_usd: DECIMAL(38,12); dollars for one unit of that currency on the day; null for USD, where none is known, and for several
+  fx_rate_date: DATE; day from which that rate holds; null as the rate
+  list_cost_native: DECIMAL(38,15); cost at list prices in price_currency; null for USD, for several, and where the list cost is
   cost_reported_usd: DECIMAL(18,12); what a provider or gateway said the call cost, kept beside ours
 checks:
   - one_of: [cost_status, priced, free, assumed, unknown_model, unknown_tier, no_price_at_time, no_usage]
@@ -114,6 +118,12 @@ with account_scopes as (
     where billing_account_scope <> ''
 ),
 
+project_scopes as (
+    select distinct usage_date, project_scope as scope
+    from ledger_rates
+    where project_scope <> ''
+),
+
 feature_scopes as (
     select distinct usage_date, feature_scope as scope
     from ledger_rates
@@ -172,6 +182,7 @@ asked as (
         end as stated_cost_usd,
         cast(q.started_at as date) as usage_date,
         coalesce(a.scope, '') as billing_account_scope,
+        coalesce(p.scope, '') as project_scope,
         coalesce(f.scope, '') as feature_scope,
         coalesce(c.scope, '') as customer_scope,
         -- Sums of many calls cannot be held against a threshold of one call: the lower range, marked assumed.
@@ -182,6 +193,8 @@ asked as (
     from ledger_requests as q
     left join account_scopes as a
         on a.usage_date = cast(q.started_at as date) and a.scope = q.billing_account_id
+    left join project_scopes as p
+        on p.usage_date = cast(q.started_at as date) and p.scope = q.attributes['project_id']
     left join feature_scopes as f
         on f.usage_date = cast(q.started_at as date) and f.scope = q.feature
     left join customer_scopes as c
@@ -205,6 +218,7 @@ asked_units as (
         coalesce(q.gateway_cache_hit, false) as is_hit,
         cast(q.started_at as date) as usage_date,
         coalesce(a.scope, '') as billing_account_scope,
+        coalesce(p.scope, '') as project_scope,
         coalesce(f.scope, '') as feature_scope,
         coalesce(c.scope, '') as customer_scope,
         -- Sums of many calls cannot be held against a threshold of one call: the lower range, marked assumed.
@@ -215,6 +229,8 @@ asked_units as (
     from ledger_requests as q
     left join account_scopes as a
         on a.usage_date = cast(q.started_at as date) and a.scope = q.billing_account_id
+    left join project_scopes as p
+        on p.usage_date = cast(q.started_at as date) and p.scope = q.attributes['project_id']
     left join feature_scopes as f
         on f.usage_date = cast(q.started_at as date) and f.scope = q.feature
     left join customer_scopes as c
@@ -228,6 +244,7 @@ unit_quantities as (
         q.is_hit,
         r.unit_list_usd_per_million,
         r.unit_usd_per_million,
+        r.native_list_per_million,
         unnest(map_entries(q.extra_units)) as entry,
     from asked_units as q
     left join ledger_rates as r
@@ -240,6 +257,7 @@ unit_quantities as (
         and r.region = coalesce(q.region, '')
         and r.region_class = coalesce(q.region_class, '')
         and r.billing_account_scope = q.billing_account_scope
+        and r.project_scope = q.project_scope
         and r.feature_scope = q.feature_scope
         and r.customer_scope = q.customer_scope
         and r.rate_from_at <= q.started_at
@@ -263,6 +281,12 @@ unit_amounts as (
                 cast(entry.value as decimal(20, 9)) * unit_usd_per_million[entry.key] * 0.000001 as decimal(38, 15)
             )
         end as contracted_amount,
+        case
+            when is_hit or entry.value = 0 then cast(0 as decimal(38, 15))
+            else cast(
+                cast(entry.value as decimal(20, 9)) * native_list_per_million[entry.key] * 0.000001 as decimal(38, 15)
+            )
+        end as native_amount,
         -- A version of a tool that the book does not know, beside a version that it knows: web_search_20991231.
         array_length(
             list_filter(map_keys(unit_list_usd_per_million), lambda word: starts_with(entry.key, word || '_'))
@@ -276,6 +300,7 @@ unit_costs as (
         request_key,
         cast(sum(list_amount) as decimal(38, 15)) as units_list,
         cast(sum(contracted_amount) as decimal(38, 15)) as units_negotiated,
+        cast(sum(native_amount) as decimal(38, 15)) as units_native,
         bool_or(list_amount is null) as lacks_rate,
         bool_or(list_amount is null and has_other_version) as lacks_version,
     from unit_amounts
@@ -298,6 +323,33 @@ matched as (
         r.is_charged_by_usage,
         r.price_ids,
         r.book_version,
+        r.price_currency,
+        r.fx_rate_to_usd,
+        r.fx_rate_date,
+        coalesce(r.is_fx_rate_missing, false) as is_fx_rate_missing,
+        -- Few lists are not in USD: the sum is worked out for their calls only.
+        case
+            when r.native_list_per_million is not null and not q.is_hit then cast(
+                coalesce(u.units_native, 0) + 0.000001 * (
+                    coalesce(q.input_uncached_tokens * cast(r.native_list_per_million['input'] as decimal(18, 9)), 0)
+                    + coalesce(q.input_audio_tokens * cast(r.native_list_per_million['audio_in'] as decimal(18, 9)), 0)
+                    + coalesce(q.input_image_tokens * cast(coalesce(r.native_list_per_million['image_in'], r.native_list_per_million['input']) as decimal(18, 9)), 0)
+                    + coalesce(q.input_other_tokens * cast(coalesce(r.native_list_per_million['input_other'], r.native_list_per_million['input']) as decimal(18, 9)), 0)
+                    + coalesce(q.cache_read_tokens * cast(r.native_list_per_million['cache_read'] as decimal(18, 9)), 0)
+                    + coalesce(q.cache_read_audio_tokens * cast(r.native_list_per_million['audio_cache_read'] as decimal(18, 9)), 0)
+                    + coalesce(q.cache_read_image_tokens * cast(coalesce(r.native_list_per_million['image_cache_read'], r.native_list_per_million['cache_read']) as decimal(18, 9)), 0)
+                    + coalesce(q.cache_write_5m_tokens * cast(r.native_list_per_million['cache_write_5m'] as decimal(18, 9)), 0)
+                    + coalesce(q.cache_write_30m_tokens * cast(coalesce(r.native_list_per_million['cache_write_30m'], r.native_list_per_million['cache_write_5m']) as decimal(18, 9)), 0)
+                    + coalesce(q.cache_write_1h_tokens * cast(r.native_list_per_million['cache_write_1h'] as decimal(18, 9)), 0)
+                    + coalesce(q.cache_write_12h_tokens * cast(coalesce(r.native_list_per_million['cache_write_12h'], r.native_list_per_million['cache_write_5m']) as decimal(18, 9)), 0)
+                    + coalesce(q.cache_write_tokens * cast(coalesce(r.native_list_per_million['cache_write'], r.native_list_per_million['cache_write_5m']) as decimal(18, 9)), 0)
+                    + coalesce(q.output_text_tokens * cast(r.native_list_per_million['output'] as decimal(18, 9)), 0)
+                    + coalesce(q.output_reasoning_tokens * cast(coalesce(r.native_list_per_million['output_reasoning'], r.native_list_per_million['output']) as decimal(18, 9)), 0)
+                    + coalesce(q.output_audio_tokens * cast(r.native_list_per_million['audio_out'] as decimal(18, 9)), 0)
+                    + coalesce(q.output_image_tokens * cast(r.native_list_per_million['image_out'] as decimal(18, 9)), 0)
+                ) as decimal(38, 15)
+            )
+        end as native_sum,
         u.units_list,
         u.units_negotiated,
         coalesce(u.lacks_version, false) as lacks_version,
@@ -460,6 +512,7 @@ matched as (
         and r.region = coalesce(q.region, '')
         and r.region_class = coalesce(q.region_class, '')
         and r.billing_account_scope = q.billing_account_scope
+        and r.project_scope = q.project_scope
         and r.feature_scope = q.feature_scope
         and r.customer_scope = q.customer_scope
         and r.rate_from_at <= q.started_at
@@ -528,7 +581,7 @@ judged as (
             when has_price then 'priced'
             when stated_cost_usd is not null then 'priced'
             when rate_status <> 'ok' then rate_status
-            when is_standard and not lacks_version then 'no_price_at_time'
+            when is_fx_rate_missing or (is_standard and not lacks_version) then 'no_price_at_time'
             else 'unknown_tier'
         end as cost_status,
         case
@@ -541,6 +594,7 @@ judged as (
             when has_price then null
             when stated_cost_usd is not null then 'provider_stated'
             when rate_status <> 'ok' then rate_reason
+            when is_fx_rate_missing then 'no_fx_rate'
             when lacks_version then 'no_row_for_unit_version'
             else 'no_row_for_a_class'
         end as cost_reason,
@@ -656,5 +710,9 @@ select
     end as cost_estimate_usd,
     price_ids,
     book_version,
+    case when rate_status = 'ok' then price_currency end as price_currency,
+    case when rate_status = 'ok' then fx_rate_to_usd end as fx_rate_to_usd,
+    case when rate_status = 'ok' then fx_rate_date end as fx_rate_date,
+    case when has_price and not is_hit then native_sum end as list_cost_native,
     cost_reported_usd,
 from judged

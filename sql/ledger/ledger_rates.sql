@@ -5,7 +5,7 @@ about: >-
   combination cover the whole day and every context length, also where there is no price.
 grain:
   [usage_date, provider, model_canonical, service_tier, is_batch, speed, region, region_class, billing_account_scope,
-   feature_scope, customer_scope, rate_from_at, ctx_min_tokens]
+   project_scope, feature_scope, customer_scope, rate_from_at, ctx_min_tokens]
 partition: day
 builds_together: true
 columns:
@@ -18,6 +18,7 @@ columns:
   region: VARCHAR; region as the calls state it; empty where they state none
   region_class: VARCHAR; geography that the model name carries; empty where it carries none
   billing_account_scope: VARCHAR; billing account of the calls if an override names it, else empty
+  project_scope: VARCHAR; project of the calls (their attribute project_id) if an override names it, else empty
   feature_scope: VARCHAR; feature of the calls if an override names it, else empty
   customer_scope: VARCHAR; customer of the calls if an override names it, else empty
   rate_from_at: TIMESTAMP WITH TIME ZONE; start of the box
@@ -34,6 +35,10 @@ columns:
   is_list_price: BOOLEAN; true where every contracted price equals the list price
   is_charged_by_usage: BOOLEAN; false for provisioned throughput, which a period charge pays for
   price_ids: VARCHAR[]; price rows that apply, in order; empty where the status is not ok
+  price_currency: VARCHAR; currency that the list prices are stated in, by code; several where they differ; null where there are none
+  fx_rate_to_usd: DECIMAL(38,12); dollars for one unit of that currency; null for USD, where no rate is known, and for several
+  fx_rate_date: DATE; day from which that rate holds; null as the rate
+  is_fx_rate_missing: BOOLEAN; true where fx_rates.csv has no rate for a price of the box, which then counts as unknown
   book_version: VARCHAR; hash of the prices and contracted rates that apply, so it changes only where they do
   override_steps: BIGINT; largest number of multipliers and uplifts on one price, at most 6 are applied
   input_uncached_list_usd_per_mtok: DECIMAL(18,9); list price of input uncached tokens, USD per million; null where the book has none
@@ -70,6 +75,7 @@ columns:
   output_image_usd_per_mtok: DECIMAL(18,9); contracted price of output image tokens, USD per million; null where there is none
   unit_list_usd_per_million: MAP(VARCHAR, DECIMAL(28,9)); list price of other units by unit, USD per million
   unit_usd_per_million: MAP(VARCHAR, DECIMAL(28,9)); contracted price of other units by unit, USD per million
+  native_list_per_million: MAP(VARCHAR, DECIMAL(28,9)); list prices by the book's units as stated, in price_currency; null for USD and for several
 checks:
   - one_of: [rate_status, ok, unknown_model, unknown_tier, no_price_at_time]
   - rule: rate_from_at < rate_to_at and ctx_min_tokens < ctx_max_tokens
@@ -77,6 +83,8 @@ checks:
   - between: [override_steps, 0, 6]
 notes:
   - Where the status is unknown_tier, list and contracted columns hold the standard price, for an estimate only.
+  - A price in another currency becomes USD by the rate of fx_rates.csv in force on the day, rounded once, to nine places.
+  - A model of gpu_pools.csv that has no price in the book takes the rates of its hours from ledger_gpu_rates.
 */
 with scopes as (
     select distinct
@@ -97,11 +105,14 @@ keys as (
         coalesce(q.region, '') as region,
         coalesce(q.region_class, '') as region_class,
         coalesce(a.scope_value, '') as billing_account_scope,
+        coalesce(p.scope_value, '') as project_scope,
         coalesce(f.scope_value, '') as feature_scope,
         coalesce(c.scope_value, '') as customer_scope,
     from ledger_requests as q
     left join scopes as a
         on a.scope_kind = 'billing_account_id' and a.scope_value = q.billing_account_id
+    left join scopes as p
+        on p.scope_kind = 'project_id' and p.scope_value = q.attributes['project_id']
     left join scopes as f
         on f.scope_kind = 'feature' and f.scope_value = q.feature
     left join scopes as c
@@ -112,12 +123,23 @@ keys as (
 book as (
     select
         *,
-        -- Prices of tokens and of other units alike as USD per million.
+        -- Prices of tokens and of other units alike for a million of them.
         cast(
             cast(unit_price as decimal(28, 9)) * cast(1000000 // per_units as bigint) as decimal(28, 9)
-        ) as list_rate,
+        ) as native_rate,
     from ref_price_book
     where superseded_at = timestamptz '9999-12-31 00:00:00+00'
+),
+
+-- A rate to USD holds until the currency's next one.
+currency_rates as (
+    select
+        currency,
+        cast(fx_rate_to_usd as decimal(18, 9)) as fx_rate_to_usd,
+        rate_date,
+        coalesce(lead(rate_date) over (partition by currency order by rate_date), date '9999-12-31') as next_rate_date,
+    from ref_fx_rates
+    where currency <> 'USD'
 ),
 
 book_conditions as (
@@ -136,7 +158,7 @@ read_keys as (
         row_number() over (
             order by
                 usage_date, provider, model_canonical, service_tier, is_batch, speed, region, region_class,
-                billing_account_scope, feature_scope, customer_scope
+                billing_account_scope, project_scope, feature_scope, customer_scope
         ) as key_number,
     from keys
 ),
@@ -177,14 +199,16 @@ conditioned as (
 ),
 
 -- Rates of the combination itself (preference 0), and standard prices for an estimate where it has none.
-pieces as (
+stated as (
     select
         k.key_number,
+        k.usage_date,
         0 as preference,
         b.price_id,
         b.unit,
         b.per_units,
-        b.list_rate,
+        b.currency,
+        b.native_rate,
         b.confidence,
         b.ctx_min_tokens,
         b.ctx_max_tokens,
@@ -204,11 +228,13 @@ pieces as (
     union all
     select
         k.key_number,
+        k.usage_date,
         case when b.region_class = k.price_region_class then 1 else 2 end as preference,
         b.price_id,
         b.unit,
         b.per_units,
-        b.list_rate,
+        b.currency,
+        b.native_rate,
         b.confidence,
         b.ctx_min_tokens,
         b.ctx_max_tokens,
@@ -227,6 +253,76 @@ pieces as (
     where not (k.price_tier in ('standard', 'provisioned') and k.price_processing = 'sync' and k.price_region_class = 'global')
 ),
 
+-- Derived prices of own GPUs hold for every tier: the hour costs what it costs. A price in the book goes before them.
+self_hosted as (
+    select
+        k.key_number,
+        g.price_id,
+        g.unit,
+        g.full_usd_per_mtok,
+        g.rate_reason,
+        g.hour_from_at,
+        g.hour_to_at,
+    from conditioned as k
+    inner join ledger_gpu_rates as g
+        on g.provider = k.provider
+        and g.model_canonical = k.model_canonical
+        and g.hour_from_at >= k.day_from_at
+        and g.hour_from_at < k.day_to_at
+    where not exists (
+        select 1
+        from book as b
+        where b.provider = g.provider
+            and b.model_id = g.model_canonical
+            and b.effective_from < g.hour_to_at
+            and b.effective_to > g.hour_from_at
+    )
+),
+
+pieces as (
+    select
+        s.key_number,
+        s.preference,
+        s.price_id,
+        s.unit,
+        s.per_units,
+        s.currency,
+        x.fx_rate_to_usd,
+        x.rate_date as fx_rate_date,
+        s.native_rate,
+        case
+            when s.currency = 'USD' then s.native_rate
+            else cast(cast(s.native_rate as decimal(20, 9)) * x.fx_rate_to_usd as decimal(28, 9))
+        end as list_rate,
+        s.confidence,
+        s.ctx_min_tokens,
+        s.ctx_max_tokens,
+        s.rate_from_at,
+        s.rate_to_at,
+    from stated as s
+    left join currency_rates as x
+        on x.currency = s.currency and s.usage_date >= x.rate_date and s.usage_date < x.next_rate_date
+    union all
+    select
+        key_number,
+        0 as preference,
+        price_id,
+        unit,
+        cast(1000000 as bigint) as per_units,
+        'USD' as currency,
+        cast(null as decimal(18, 9)) as fx_rate_to_usd,
+        cast(null as date) as fx_rate_date,
+        cast(full_usd_per_mtok as decimal(28, 9)) as native_rate,
+        cast(full_usd_per_mtok as decimal(28, 9)) as list_rate,
+        'derived' as confidence,
+        cast(0 as bigint) as ctx_min_tokens,
+        cast(4611686018427387904 as bigint) as ctx_max_tokens,
+        hour_from_at as rate_from_at,
+        hour_to_at as rate_to_at,
+    from self_hosted
+    where full_usd_per_mtok is not null
+),
+
 rated as (
     select *
     from pieces
@@ -238,7 +334,11 @@ overrides as (
         k.key_number,
         o.kind,
         o.unit,
-        cast(o.value as decimal(18, 9)) as override_value,
+        -- A negotiated price in a currency without a rate is unknown; multipliers have no currency.
+        case
+            when coalesce(o.currency, 'USD') = 'USD' or o.kind <> 'absolute' then cast(o.value as decimal(18, 9))
+            else cast(cast(o.value as decimal(18, 9)) * x.fx_rate_to_usd as decimal(18, 9))
+        end as override_value,
         o.sequence,
         o.reference_row,
         coalesce(o.ctx_min_tokens, 0) as ctx_min_tokens,
@@ -260,12 +360,15 @@ overrides as (
             o.scope is null
             or o.scope = ''
             or o.scope = 'billing_account_id=' || k.billing_account_scope
+            or o.scope = 'project_id=' || k.project_scope
             or o.scope = 'feature=' || k.feature_scope
             or o.scope = 'customer_id=' || k.customer_scope
         )
         and (o.effective_from is null or o.effective_from < k.day_to_at)
         and (o.effective_to is null or o.effective_to > k.day_from_at)
         and (o.weekday_mask is null or (o.weekday_mask & k.weekday_bit) <> 0)
+    left join currency_rates as x
+        on x.currency = o.currency and k.usage_date >= x.rate_date and k.usage_date < x.next_rate_date
     where k.model_canonical <> ''
 ),
 
@@ -342,6 +445,10 @@ covering as (
         p.price_id,
         p.unit,
         p.per_units,
+        p.currency,
+        p.fx_rate_to_usd,
+        p.fx_rate_date,
+        p.native_rate,
         p.list_rate,
         p.confidence,
         -- A list that has but other units for a box (a web search) says nothing about its tokens.
@@ -409,19 +516,29 @@ unit_prices as (
         coalesce(p.unit, n.unit) as unit,
         coalesce(p.preference, 0) as preference,
         p.price_id,
+        p.currency,
+        p.fx_rate_to_usd,
+        p.fx_rate_date,
+        p.native_rate,
         p.confidence,
-        coalesce(p.list_rate, cast(n.override_value * cast(coalesce(1000000 // p.per_units, case when n.unit in (
+        case
+            when n.unit is null or n.override_value is not null
+                then coalesce(p.list_rate, cast(n.override_value * cast(coalesce(1000000 // p.per_units, case when n.unit in (
                 'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
                 'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
                 'image_in', 'image_out', 'input', 'input_other', 'output',
                 'output_reasoning'
-            ) then 1 else 1000000 end) as bigint) as decimal(28, 9))) as list_rate,
-        coalesce(cast(n.override_value * cast(coalesce(1000000 // p.per_units, case when n.unit in (
+            ) then 1 else 1000000 end) as bigint) as decimal(28, 9)))
+        end as list_rate,
+        case
+            when n.unit is null or n.override_value is not null
+                then coalesce(cast(n.override_value * cast(coalesce(1000000 // p.per_units, case when n.unit in (
                 'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
                 'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
                 'image_in', 'image_out', 'input', 'input_other', 'output',
                 'output_reasoning'
-            ) then 1 else 1000000 end) as bigint) as decimal(28, 9)), p.list_rate) as negotiated_rate,
+            ) then 1 else 1000000 end) as bigint) as decimal(28, 9)), p.list_rate)
+        end as negotiated_rate,
     from listed as p
     full outer join negotiated as n
         on n.key_number = p.key_number
@@ -475,6 +592,10 @@ contracted as (
         p.unit,
         p.preference,
         p.price_id,
+        p.currency,
+        p.fx_rate_to_usd,
+        p.fx_rate_date,
+        p.native_rate,
         p.confidence,
         p.list_rate,
         coalesce(f.steps, 0) as steps,
@@ -575,6 +696,16 @@ box_rates as (
             )), false) as is_assumed,
         bool_and(list_rate = contracted_rate) as is_list_price,
         max(steps) as override_steps,
+        bool_or(list_rate is null) as is_fx_rate_missing,
+        nullif(array_to_string(list_sort(list(distinct currency) filter (currency is not null)), ','), '') as price_currency,
+        case when count(distinct currency) = 1 then max(fx_rate_to_usd) end as fx_rate_to_usd,
+        case when count(distinct currency) = 1 then max(fx_rate_date) end as fx_rate_date,
+        case
+            when count(distinct currency) = 1 and max(currency) <> 'USD'
+                then map_from_entries(
+                    list(struct_pack(key := unit, value := native_rate) order by unit) filter (native_rate is not null)
+                )
+        end as native_list_per_million,
         list_sort(list(distinct price_id) filter (where price_id is not null)) as price_ids,
         string_agg(unit || ' ' || cast(contracted_rate as varchar), ',' order by unit) as contracted_text,
         cast(max(case when unit = 'input' then list_rate end) as decimal(18, 9)) as input_uncached_list_usd_per_mtok,
@@ -711,6 +842,7 @@ judged as (
             when k.model_canonical = '' then 'name_not_mapped'
             when r.preference = 0 then null
             when s.key_number is not null then 'no_row_for_context_length'
+            when h.rate_reason is not null then h.rate_reason
             when own.model_id is not null then 'no_row_at_time'
             when known.model_id is not null
                 then 'no_row_for ' || k.price_tier || '/' || k.price_processing || '/' || k.price_region_class
@@ -729,6 +861,13 @@ judged as (
         and own.service_tier = case when k.price_tier = 'provisioned' then 'standard' else k.price_tier end
         and own.processing = k.price_processing
         and own.region_class = k.price_region_class
+    left join (
+        select key_number, min(rate_reason) as rate_reason
+        from self_hosted
+        where rate_reason is not null
+        group by key_number
+    ) as h
+        on h.key_number = x.key_number
     left join (select distinct provider, model_id from book_conditions) as known
         on known.provider = k.provider and known.model_id = k.model_canonical
 )
@@ -743,6 +882,7 @@ select
     j.region,
     j.region_class,
     j.billing_account_scope,
+    j.project_scope,
     j.feature_scope,
     j.customer_scope,
     j.rate_from_at,
@@ -759,6 +899,10 @@ select
     coalesce(r.is_list_price, true) as is_list_price,
     j.price_tier <> 'provisioned' as is_charged_by_usage,
     case when j.rate_status = 'ok' then r.price_ids else cast([] as varchar[]) end as price_ids,
+    r.price_currency,
+    cast(r.fx_rate_to_usd as decimal(38, 12)) as fx_rate_to_usd,
+    r.fx_rate_date,
+    coalesce(r.is_fx_rate_missing, false) as is_fx_rate_missing,
     case
         when j.rate_status = 'ok'
             then substr(sha256(coalesce(array_to_string(r.price_ids, ','), '') || '|' || r.contracted_text), 1, 12)
@@ -798,6 +942,7 @@ select
     r.output_image_usd_per_mtok,
     u.unit_list_usd_per_million,
     u.unit_usd_per_million,
+    r.native_list_per_million,
 from judged as j
 left join box_rates as r
     on r.key_number = j.key_number and r.rate_from_at = j.rate_from_at and r.ctx_min_tokens = j.ctx_min_tokens

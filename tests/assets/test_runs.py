@@ -85,11 +85,16 @@ def again(
     return books_of(root)
 
 
-def test_dagster_and_direct_give_the_same_bytes(company, tmp_path):
-    root, _ = company
-    direct = DataRoot(tmp_path)
-    land_company(direct)
-    books.run(direct)
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataRoot, dict[str, Any]]:
+    """The same company after a run without Dagster, and what that run reported. Read only."""
+    root = DataRoot(tmp_path_factory.mktemp("direct"))
+    land_company(root)
+    return root, books.run(root).as_dict()
+
+
+def test_dagster_and_direct_give_the_same_bytes(company, direct):
+    (root, _), (direct, _) = company, direct
 
     assert hashes(root) == hashes(direct)
     assert "exports/showback/v1/week=2026-10-12/showback.parquet" in hashes(root)
@@ -97,11 +102,8 @@ def test_dagster_and_direct_give_the_same_bytes(company, tmp_path):
         assert rows_without_clock(root, table) == rows_without_clock(direct, table)
 
 
-def test_the_report_is_that_of_a_direct_run_and_names_the_runs(company, tmp_path):
-    _, report = company
-    direct = DataRoot(tmp_path)
-    land_company(direct)
-    expected = books.run(direct).as_dict()
+def test_the_report_is_that_of_a_direct_run_and_names_the_runs(company, direct):
+    (_, report), (_, expected) = company, direct
 
     assert {key: report[key] for key in expected if key != "published"} == {
         key: value for key, value in expected.items() if key != "published"

@@ -45,6 +45,7 @@ OVERRIDE_TYPES = {
     "scope": "VARCHAR",
     "kind": "VARCHAR",
     "value": "DECIMAL(18,9)",
+    "currency": "VARCHAR",
     "sequence": "BIGINT",
     "effective_from": "TIMESTAMP WITH TIME ZONE",
     "effective_to": "TIMESTAMP WITH TIME ZONE",
@@ -52,6 +53,31 @@ OVERRIDE_TYPES = {
     "source_ref": "VARCHAR",
     "reference_row": "BIGINT",
     "reference_file": "VARCHAR",
+}
+FX_TYPES = {"currency": "VARCHAR", "rate_date": "DATE", "fx_rate_to_usd": "DECIMAL(38,15)"}
+POOL_TYPES = {
+    "pool_id": "VARCHAR",
+    "provider": "VARCHAR",
+    "model_id": "VARCHAR",
+    "valid_from_date": "DATE",
+    "valid_to_date": "DATE",
+    **dict.fromkeys(
+        (
+            "gpu_count",
+            "gpu_hour_usd",
+            "capex_usd",
+            "amortisation_months",
+            "power_kw",
+            "pue_ratio",
+            "electricity_usd_per_kwh",
+            "ops_usd_per_month",
+            "utilisation_share",
+            "input_tokens_per_s",
+            "cache_read_tokens_per_s",
+            "output_tokens_per_s",
+        ),
+        "DECIMAL(38,15)",
+    ),
 }
 NAME_TYPES = {
     "provider": "VARCHAR",
@@ -157,23 +183,32 @@ def request(**given: Any) -> dict[str, Any]:
 
 
 class Pricing:
-    """The three pricing models in a row, over the rows of a test."""
+    """The four pricing models in a row, over the rows of a test."""
 
     def __init__(self) -> None:
         self.con = duckdb.connect(config={"threads": 2})
         self.con.execute("set TimeZone = 'UTC'")
         self.models = {
             name: models.parse(paths.SQL / "ledger" / f"{name}.sql", paths.SQL)
-            for name in ("ledger_models", "ledger_rates", "ledger_costs")
+            for name in ("ledger_models", "ledger_gpu_rates", "ledger_rates", "ledger_costs")
         }
 
-    def load(self, requests: list[dict[str, Any]], book: Book, overrides: list[dict[str, Any]] | None = None) -> None:
+    def load(
+        self,
+        requests: list[dict[str, Any]],
+        book: Book,
+        overrides: list[dict[str, Any]] | None = None,
+        fx_rates: list[dict[str, Any]] | None = None,
+        gpu_pools: list[dict[str, Any]] | None = None,
+    ) -> None:
         con = self.con
         for name, table in book.tables.items():
             con.register(f"{name}_frame", table.to_arrow())
             con.execute(f"create or replace table {name} as select * from {name}_frame")
             con.unregister(f"{name}_frame")
         _table(con, "ref_price_overrides", overrides or [], OVERRIDE_TYPES)
+        _table(con, "ref_fx_rates", fx_rates or [], FX_TYPES)
+        _table(con, "ref_gpu_pools", gpu_pools or [], POOL_TYPES)
         for shape in ("requests", "usage", "bills"):
             types = contract.shapes()[shape].types
             _table(con, f"staged_{shape}", requests if shape == "requests" else [], types)
@@ -215,8 +250,11 @@ class Pricing:
         requests: list[dict[str, Any]],
         book: Book | None = None,
         overrides: list[dict[str, Any]] | None = None,
+        fx_rates: list[dict[str, Any]] | None = None,
+        gpu_pools: list[dict[str, Any]] | None = None,
     ) -> list[dict[str, Any]]:
-        self.load(requests, book or _shipped_book(), overrides)
+        self.load(requests, book or _shipped_book(), overrides, fx_rates, gpu_pools)
+        self._build("ledger_gpu_rates")
         self._build("ledger_rates")
         self._build("ledger_costs")
         return self.rows("ledger_costs", "request_key")
@@ -233,8 +271,13 @@ def pricing() -> Iterator[Pricing]:
 def cost(pricing: Pricing) -> Callable[..., dict[str, Any]]:
     """Cost row of one call."""
 
-    def run(book: Book | None = None, overrides: list[dict[str, Any]] | None = None, **given: Any) -> dict[str, Any]:
-        [row] = pricing.costs([request(**given)], book, overrides)
+    def run(
+        book: Book | None = None,
+        overrides: list[dict[str, Any]] | None = None,
+        fx_rates: list[dict[str, Any]] | None = None,
+        **given: Any,
+    ) -> dict[str, Any]:
+        [row] = pricing.costs([request(**given)], book, overrides, fx_rates)
         return row
 
     return run

@@ -138,7 +138,7 @@ def test_two_rows_that_contradict_each_other_are_reported() -> None:
     [
         ({"unit_price": "0.0000000001"}, "more than nine decimals"),
         ({"effective_to": "2026-01-01"}, "not after effective_from"),
-        ({"currency": "EUR"}, "kept in USD"),
+        ({"currency": "euro"}, "code of three capitals"),
         ({"unit": None}, "no unit"),
     ],
 )

@@ -113,6 +113,20 @@ def test_check_of_a_faulty_file_ends_with_3(tmp_path: Path) -> None:
     assert "reference/prices.csv" in done.output
 
 
+def test_check_names_a_currency_without_a_rate(tmp_path: Path) -> None:
+    (tmp_path / "reference").mkdir()
+    head = "provider,model_id,unit,per_units,unit_price,currency,effective_from,source_ref\n"
+    rows = "self,m,input,1000000,2,CNY,2026-10-01,list\nself,m,output,1000000,2,SEK,2026-10-01,list\n"
+    (tmp_path / "reference" / "prices.csv").write_text(head + rows, encoding="utf-8")
+    rate = "currency,rate_date,fx_rate_to_usd\nCNY,2026-10-05,0.14\n"
+    (tmp_path / "reference" / "fx_rates.csv").write_text(rate, encoding="utf-8")
+
+    found = [row["text"] for row in answer(tmp_path, "prices", "check")["findings"] if row["kind"] == "gap"]
+
+    assert "SEK: prices are stated in it, and reference/fx_rates.csv has no rate." in found
+    assert "CNY: prices begin on 2026-10-01, the first rate of reference/fx_rates.csv on 2026-10-05." in found
+
+
 # ---- sync and diff
 
 

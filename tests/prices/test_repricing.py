@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pipelines import books
+from pipelines.cli import app
 from pipelines.paths import DataRoot
 from pipelines.prices.reprice import reprice, summed
 from pipelines.views import open_views
@@ -28,9 +31,9 @@ CALLS = [
 ]
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> DataRoot:
-    root = DataRoot(tmp_path / "books")
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+    root = DataRoot(tmp_path_factory.mktemp("repricing") / "books")
     (root.landing / "app_log").mkdir(parents=True)
     root.reference.mkdir()
     lines = [
@@ -40,6 +43,7 @@ def company(tmp_path: Path) -> DataRoot:
             "provider": "self",
             "api": "openai.chat",
             "model": model,
+            "metadata": {"project_id": f"project-{model}"},
             "usage": {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000},
         }
         for day, model in CALLS
@@ -49,6 +53,12 @@ def company(tmp_path: Path) -> DataRoot:
     (root.reference / "prices.csv").write_text(PRICES, encoding="utf-8")
     books.run(root)
     return root
+
+
+@pytest.fixture
+def company(built: DataRoot, tmp_path: Path) -> DataRoot:
+    """A copy, so that a test may change its prices."""
+    return DataRoot(shutil.copytree(built.path, tmp_path / "books"))
 
 
 def cost(root: DataRoot) -> Decimal:
@@ -108,3 +118,42 @@ def test_a_rate_card_with_a_fault_says_where(company: DataRoot, tmp_path: Path) 
 
     with pytest.raises(ValueError, match=r"card\.csv, line 1"):
         reprice(company, rate_card=card)
+
+
+def test_a_new_rate_to_usd_rebuilds_the_days_from_its_date_on(company: DataRoot) -> None:
+    """elm at 40 yuan x 0.1 is 4 as before; at 0.12 from the 5th its call of that day is 4.80: 14 becomes 14.80."""
+    rates = "currency,rate_date,fx_rate_to_usd\nCNY,2026-10-01,0.1\n"
+    (company.reference / "prices.csv").write_text(PRICES.replace(",4,USD,", ",40,CNY,"), encoding="utf-8")
+    (company.reference / "fx_rates.csv").write_text(rates, encoding="utf-8")
+    books.run(company)
+    before = cost(company)
+    (company.reference / "fx_rates.csv").write_text(rates + "CNY,2026-11-05,0.12\n", encoding="utf-8")
+
+    built = {entry.model.name: entry.partitions for entry in books.run(company).built}
+
+    assert (before, cost(company)) == (14, Decimal("14.8"))
+    assert (built["ledger_rates"], built["ledger_costs"]) == (["2026-11-05"], ["2026-11-05"])
+
+
+def test_a_contract_of_a_project_prices_its_calls(company: DataRoot) -> None:
+    """A quarter off for project-oak: three calls at 1.50, two of elm at 4; nothing else asked for the project to be kept."""
+    contract = "provider,scope,kind,value,effective_from,source_ref\nself,project_id=project-oak,multiplier,0.75,2026-10-01,c-1\n"
+    (company.reference / "price_overrides.csv").write_text(contract, encoding="utf-8")
+
+    books.run(company)
+
+    assert cost(company) == Decimal("12.5")
+
+
+def test_a_model_of_own_gpus_is_priced_by_the_hour(company: DataRoot) -> None:
+    """elm's GPU at 3 an hour: its two calls of 1 M tokens, each alone in its hour, cost 3; 1,000 tokens/s are busy for 1,000 s."""
+    pool = "pool_id,model_id,gpu_count,gpu_hour_usd,input_tokens_per_s\np-1,elm,1,3,1000\n"
+    (company.reference / "prices.csv").write_text(PRICES.replace("self,elm", "self,ash"), encoding="utf-8")
+    (company.reference / "gpu_pools.csv").write_text(pool, encoding="utf-8")
+
+    books.run(company)
+
+    assert cost(company) == Decimal(2 + 2 + 3 + 2 + 3)
+    words = ["prices", "show", "elm", "--at", "2026-11-05T13:00Z", "--json", "--root", str(company.path)]
+    [row] = json.loads(CliRunner().invoke(app, words).stdout)
+    assert (row["price"], row["conditions"], row["confidence"]) == ("3", "marginal 0.833333333", "derived")

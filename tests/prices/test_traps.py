@@ -5,11 +5,14 @@ Each line is a mistake that a tool really made. All calls are read and priced in
 
 from __future__ import annotations
 
+import ast
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -535,6 +538,33 @@ def test_trap_10_both_shapes_give_the_same_classes(priced: dict[str, Row]) -> No
     ] == [framework[f"{name}_list_cost_usd"] for name in ("input_uncached", "cache_read", "cache_write", "output_text")]
 
 
+def test_trap_16_of_the_snapshots_of_a_stream_the_last_counts(run: Callable[..., list[Row]], pricing: Pricing) -> None:
+    """ccusage#835: one id with 10, 150 and 300 tokens of output, in any order: 1000 x 3 + 300 x 15 = 7500, not 11400."""
+    snapshots = [
+        {
+            "request_key": "msg-1",
+            "source_row_id": "msg-1",
+            "source_row": row,
+            "source_row_version": f"2026-11-15T12:00:0{second}.000000Z",
+            "provider": "anthropic",
+            "model_served": "claude-sonnet-4-5",
+            "started_at": at("2026-11-15T12:00:00Z"),
+            "input_uncached_tokens": 1_000,
+            "output_text_tokens": output,
+            "extra_units": {},
+            "attributes": {},
+        }
+        for row, (second, output) in enumerate([(2, 150), (3, 300), (1, 10)], 1)
+    ]
+    beaten = run("ledger_superseded_requests", staged_requests=snapshots)
+
+    [booked] = run("ledger_requests", staged_requests=snapshots, ledger_superseded_requests=beaten)
+    kept = ("request_key", "provider", "model_served", "started_at", "input_uncached_tokens", "output_text_tokens")
+    [row] = pricing.costs([request(**{name: booked[name] for name in kept})])
+
+    assert row["effective_cost_usd"] == usd("0.0075")
+
+
 def test_trap_23_the_standard_price_of_an_unknown_tier_is_an_estimate(priced: dict[str, Row]) -> None:
     """1,000 x 0.05 = 50, in no total."""
     assert priced["23 a tier without a price"]["cost_estimate_usd"] == usd("0.00005")
@@ -583,3 +613,19 @@ def test_trap_37_retired_models_keep_their_prices(
     row = cost(provider=provider, model_served=model, started_at=instant, input_uncached_tokens=1_000)
 
     assert row["list_cost_usd"] > 0
+
+
+def _numbers() -> Iterator[int]:
+    """Trap numbers of the calls above, and of the docstrings and names of the tests of prices."""
+    for call in CALLS:
+        yield int(call.name.split()[0])
+    for path in Path(__file__).parent.glob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                said = re.findall(r"[Tt]raps? ((?:\d+(?:, | and )?)+)", ast.get_docstring(node) or "")
+                named = re.findall(r"^test_trap_(\d+)_", node.name)
+                yield from (int(number) for text in [*said, *named] for number in re.findall(r"\d+", text))
+
+
+def test_every_trap_of_the_specification_has_a_test() -> None:
+    assert sorted(set(_numbers())) == list(range(1, 42))

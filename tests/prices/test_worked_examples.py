@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ Cost = Callable[..., dict[str, Any]]
 
 
 def test_cache_writes_are_priced_beside_uncached_input(cost: Cost) -> None:
-    """6 x 5 + 159217 x 6.25 + 2745 x 25 = 1063761.25 (bifrost#3451; trap 3)."""
+    """Example 1: 6 x 5 + 159217 x 6.25 + 2745 x 25 = 1063761.25 (bifrost#3451; trap 3)."""
     row = cost(
         provider="anthropic",
         model_served="claude-opus-4-7",
@@ -25,7 +27,7 @@ def test_cache_writes_are_priced_beside_uncached_input(cost: Cost) -> None:
 
 
 def test_gemini_cached_tokens_are_not_counted_twice(cost: Cost) -> None:
-    """3914 x 0.5 + 16298 x 0.05 + 931 x 3 = 5564.9 (pi#2148)."""
+    """Example 2: 3914 x 0.5 + 16298 x 0.05 + 931 x 3 = 5564.9 (pi#2148)."""
     row = cost(
         provider="google",
         model_served="gemini-3-flash-preview",
@@ -38,14 +40,14 @@ def test_gemini_cached_tokens_are_not_counted_twice(cost: Cost) -> None:
 
 
 def test_cached_tokens_cost_the_cached_rate_only(cost: Cost) -> None:
-    """86 x 2.5 + 1920 x 1.25 + 300 x 10 = 5615, not 10415 (litellm#6215; trap 1)."""
+    """Example 3: 86 x 2.5 + 1920 x 1.25 + 300 x 10 = 5615, not 10415 (litellm#6215; trap 1)."""
     row = cost(input_uncached_tokens=86, cache_read_tokens=1_920, output_text_tokens=300)
 
     assert row["list_cost_usd"] == usd("0.005615")
 
 
 def test_reasoning_inside_output_is_priced_once(cost: Cost) -> None:
-    """538 x 0.25 + 2208 x 0.025 + (133 + 64) x 2 = 583.7 (logfire#1316)."""
+    """Example 4: 538 x 0.25 + 2208 x 0.025 + (133 + 64) x 2 = 583.7 (logfire#1316)."""
     row = cost(
         model_served="gpt-5-mini",
         input_uncached_tokens=538,
@@ -59,7 +61,7 @@ def test_reasoning_inside_output_is_priced_once(cost: Cost) -> None:
 
 
 def test_a_bedrock_geography_costs_a_tenth_more(cost: Cost) -> None:
-    """3 x 3.3 + 25 x 4.125 + 13216 x 0.33 + 12 x 16.5 = 4672.305 (phoenix#10036)."""
+    """Example 5: 3 x 3.3 + 25 x 4.125 + 13216 x 0.33 + 12 x 16.5 = 4672.305 (phoenix#10036)."""
     row = cost(
         provider="bedrock",
         model_served="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
@@ -73,7 +75,7 @@ def test_a_bedrock_geography_costs_a_tenth_more(cost: Cost) -> None:
 
 
 def test_bedrock_global_costs_the_base_price(cost: Cost) -> None:
-    """4299 x 3 + 35574 x 0.3 + 17787 x 3.75 + 631 x 15 = 99735.45 (phoenix#13379; trap 9)."""
+    """Example 11: 4299 x 3 + 35574 x 0.3 + 17787 x 3.75 + 631 x 15 = 99735.45 (phoenix#13379; trap 9)."""
     row = cost(
         provider="bedrock",
         model_served="global.anthropic.claude-sonnet-4-5-20250929-v1:0",
@@ -87,7 +89,7 @@ def test_bedrock_global_costs_the_base_price(cost: Cost) -> None:
 
 
 def test_an_openrouter_name_is_priced(cost: Cost) -> None:
-    """5156 x 0.15 + 21 x 0.6 = 786 (PostHog#32295; trap 30)."""
+    """Example 6: 5156 x 0.15 + 21 x 0.6 = 786 (PostHog#32295; trap 30)."""
     row = cost(
         provider="openrouter",
         model_served="openai/gpt-4o-mini",
@@ -99,14 +101,14 @@ def test_an_openrouter_name_is_priced(cost: Cost) -> None:
 
 
 def test_the_served_priority_tier_is_priced(cost: Cost) -> None:
-    """9 x 4.25 + 1 x 17 = 55.25 (litellm#37046; trap 23)."""
+    """Example 7: 9 x 4.25 + 1 x 17 = 55.25 (litellm#37046; trap 23)."""
     row = cost(service_tier="priority", input_uncached_tokens=9, output_text_tokens=1)
 
     assert (row["cost_status"], row["list_cost_usd"]) == ("priced", usd("0.00005525"))
 
 
 def test_gemini_thoughts_are_output(cost: Cost) -> None:
-    """1500 x 1.25 + 10000 x 0.125 + 11000 x 10 = 113125 (Google developer forum 107349)."""
+    """Example 8: 1500 x 1.25 + 10000 x 0.125 + 11000 x 10 = 113125 (Google developer forum 107349)."""
     row = cost(
         provider="google",
         model_served="gemini-2.5-pro",
@@ -124,7 +126,7 @@ def test_gemini_thoughts_are_output(cost: Cost) -> None:
     [("2026-08-20T23:59:59.999999Z", "0.019613"), ("2026-08-21T00:00:00Z", "0.0154504")],
 )
 def test_the_price_of_the_instant_counts(cost: Cost, started_at: str, expected: str) -> None:
-    """849 x 5 + 27136 x 0.5 + 60 x 30 = 19613; from 08-21 849 x 4 + 27136 x 0.4 + 60 x 20 = 15450.4 (ccusage#1636)."""
+    """Examples 9 and 10: 849 x 5 + 27136 x 0.5 + 60 x 30 = 19613; from 08-21 849 x 4 + 27136 x 0.4 + 60 x 20 = 15450.4 (ccusage#1636)."""
     row = cost(
         model_served="gpt-5.6-sol",
         started_at=started_at,
@@ -137,7 +139,7 @@ def test_the_price_of_the_instant_counts(cost: Cost, started_at: str, expected: 
 
 
 def test_above_the_threshold_every_token_costs_the_upper_price(cost: Cost) -> None:
-    """300000 x 6 + 1000 x 22.5 = 1822500, output too (claude-sonnet-4 in the 1M beta)."""
+    """Example 12: 300000 x 6 + 1000 x 22.5 = 1822500, output too (claude-sonnet-4 in the 1M beta)."""
     row = cost(
         provider="anthropic",
         model_served="claude-sonnet-4-20250514",
@@ -147,3 +149,9 @@ def test_above_the_threshold_every_token_costs_the_upper_price(cost: Cost) -> No
     )
 
     assert row["list_cost_usd"] == usd("1.8225")
+
+
+def test_every_worked_example_of_the_specification_is_here() -> None:
+    said = re.findall(r'"""Examples? (\d+)(?: and (\d+))?:', Path(__file__).read_text(encoding="utf-8"))
+
+    assert sorted(int(number) for pair in said for number in pair if number) == list(range(1, 13))

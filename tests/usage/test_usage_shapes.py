@@ -594,11 +594,6 @@ def test_a_side_that_is_absent_makes_the_usage_partial() -> None:
             {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2, "input_token_details": {"cache_read": 1}},
             "ambiguous",
         ),
-        (
-            None,
-            {"type": "tokens", "input_tokens": 1, "output_tokens": 1, "input_token_details": {"audio_tokens": 1}},
-            "openai.audio",
-        ),
         (None, chat(cache_read_input_tokens=3), "ambiguous"),
         (None, {"tokens": 3}, "ambiguous"),
         ("acme.chat", chat(), "unknown"),

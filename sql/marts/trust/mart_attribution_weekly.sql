@@ -4,11 +4,13 @@ about: >-
   showback how much of the invoice is tied to an owner by evidence, how much by apportionment, and how much has none. One row per
   week, billing month and dimension.
 grain: [week_start_date, billing_month, dimension]
-partition: week
+partition: month
+partition_column: month_start_date
 columns:
   week_start_date: DATE; Monday of the ISO week, UTC
   billing_month: VARCHAR; month of the invoice as YYYY-MM; a week over two months has rows for each
-  dimension: VARCHAR; feature, team, cost_centre, customer_tier, environment, customer_id, user_id ..., or model_tier
+  month_start_date: DATE; first day of the billing month, UTC
+  dimension: VARCHAR; which of the dimensions that a cost is told by: feature, team, cost_centre, customer_tier, environment, customer_id, user_id ..., or model_tier
   requests: BIGINT; calls
   unpriced_requests: BIGINT; of these, calls without a cost
   known_requests: BIGINT; of these, calls with a value
@@ -27,7 +29,7 @@ columns:
   attributed_allocated_usd: DECIMAL(38,10); of this, untraced spend that rows with a value bear
   unattributed_usd: DECIMAL(38,10); of this, what no value is known for
   allocation_accuracy_index: DECIMAL(38,9); Allocation Accuracy Index, attributed direct over gross cost; null without it
-  costs_unallocated_share: DECIMAL(38,9); Percent of Costs Unallocated as a share, unattributed over gross cost; null without it
+  percent_costs_unallocated: DECIMAL(38,9); Percent of Costs Unallocated (0.05 is 5 percent), unattributed over gross cost; null without it
   verdict: VARCHAR; ok, warn or fail by the index; null where there is none
 checks:
   - one_of: [verdict, ok, warn, fail]
@@ -45,7 +47,7 @@ question: How much of the spend has a known owner, and by what evidence?
 answer: >-
   select dimension, sum(known_cost_usd) / nullif(sum(effective_cost_usd), 0) as known_share,
   sum(attributed_direct_usd) / nullif(sum(gross_cost_usd), 0) as allocation_accuracy_index,
-  sum(unattributed_usd) / nullif(sum(gross_cost_usd), 0) as costs_unallocated_share
+  sum(unattributed_usd) / nullif(sum(gross_cost_usd), 0) as percent_costs_unallocated
   from mart_attribution_weekly group by dimension order by known_share desc, dimension
 */
 with calls as (
@@ -53,12 +55,12 @@ with calls as (
         cast(date_trunc('week', usage_date) as date) as week_start_date,
         strftime(usage_date, '%Y-%m') as billing_month,
         dimension,
-        attribution_source,
+        value_source,
         sum(requests) as requests,
         sum(unpriced_requests) as unpriced_requests,
         sum(effective_cost_usd) as effective_cost_usd,
     from ledger_attribution_days
-    group by cast(date_trunc('week', usage_date) as date), strftime(usage_date, '%Y-%m'), dimension, attribution_source
+    group by cast(date_trunc('week', usage_date) as date), strftime(usage_date, '%Y-%m'), dimension, value_source
 ),
 
 known as (
@@ -68,16 +70,16 @@ known as (
         dimension,
         sum(requests) as requests,
         sum(unpriced_requests) as unpriced_requests,
-        sum(case when attribution_source <> 'unattributed' then requests else 0 end) as known_requests,
+        sum(case when value_source <> 'unattributed' then requests else 0 end) as known_requests,
         sum(effective_cost_usd) as effective_cost_usd,
-        sum(case when attribution_source <> 'unattributed' then effective_cost_usd else 0 end) as known_cost_usd,
-        sum(case when attribution_source = 'own' then effective_cost_usd else 0 end) as own_cost_usd,
-        sum(case when attribution_source = 'ancestor' then effective_cost_usd else 0 end) as ancestor_cost_usd,
-        sum(case when attribution_source = 'root' then effective_cost_usd else 0 end) as root_cost_usd,
-        sum(case when attribution_source = 'trace' then effective_cost_usd else 0 end) as trace_cost_usd,
-        sum(case when attribution_source = 'rule' then effective_cost_usd else 0 end) as rule_cost_usd,
-        sum(case when attribution_source = 'reference' then effective_cost_usd else 0 end) as reference_cost_usd,
-        sum(case when attribution_source = 'account' then effective_cost_usd else 0 end) as account_cost_usd,
+        sum(case when value_source <> 'unattributed' then effective_cost_usd else 0 end) as known_cost_usd,
+        sum(case when value_source = 'own' then effective_cost_usd else 0 end) as own_cost_usd,
+        sum(case when value_source = 'ancestor' then effective_cost_usd else 0 end) as ancestor_cost_usd,
+        sum(case when value_source = 'root' then effective_cost_usd else 0 end) as root_cost_usd,
+        sum(case when value_source = 'trace' then effective_cost_usd else 0 end) as trace_cost_usd,
+        sum(case when value_source = 'rule' then effective_cost_usd else 0 end) as rule_cost_usd,
+        sum(case when value_source = 'reference' then effective_cost_usd else 0 end) as reference_cost_usd,
+        sum(case when value_source = 'account' then effective_cost_usd else 0 end) as account_cost_usd,
     from calls
     group by week_start_date, billing_month, dimension
 ),
@@ -135,6 +137,7 @@ limits as (
 select
     r.week_start_date,
     r.billing_month,
+    cast(r.billing_month || '-01' as date) as month_start_date,
     r.dimension,
     cast(coalesce(k.requests, 0) as bigint) as requests,
     cast(coalesce(k.unpriced_requests, 0) as bigint) as unpriced_requests,
@@ -154,7 +157,7 @@ select
     cast(i.attributed_allocated_usd as decimal(38, 10)) as attributed_allocated_usd,
     cast(i.unattributed_usd as decimal(38, 10)) as unattributed_usd,
     cast(cast(i.attributed_direct_usd as double) / nullif(cast(i.gross_cost_usd as double), 0) as decimal(38, 9)) as allocation_accuracy_index,
-    cast(cast(i.unattributed_usd as double) / nullif(cast(i.gross_cost_usd as double), 0) as decimal(38, 9)) as costs_unallocated_share,
+    cast(cast(i.unattributed_usd as double) / nullif(cast(i.gross_cost_usd as double), 0) as decimal(38, 9)) as percent_costs_unallocated,
     case
         when i.gross_cost_usd > 0
             then case

@@ -345,6 +345,15 @@ without_calls as (
     where c.priced_tokens = 0 and c.token_type is not null and c.model_canonical is not null
 ),
 
+currency_rates as (
+    select
+        currency,
+        fx_rate_to_usd,
+        rate_date,
+        coalesce(lead(rate_date) over (partition by currency order by rate_date), date '9999-12-31') as next_rate_date,
+    from ref_fx_rates
+),
+
 book_rates as (
     select
         w.usage_date,
@@ -354,7 +363,12 @@ book_rates as (
         w.token_type,
         w.token_class,
         w.rate_tier,
-        cast(cast(b.unit_price as decimal(28, 9)) * cast(1000000 // b.per_units as bigint) * 1000000000::hugeint as hugeint) as rate_units,
+        cast(
+            cast(
+                cast(cast(b.unit_price as decimal(28, 9)) * cast(1000000 // b.per_units as bigint) as decimal(20, 9))
+                * case when b.currency = 'USD' then cast(1 as decimal(18, 9)) else cast(x.fx_rate_to_usd as decimal(18, 9)) end as decimal(28, 9)
+            ) * 1000000000::hugeint as hugeint
+        ) as rate_units,
     from without_calls as w
     inner join class_units as u on w.priced_class = u.token_class
     inner join ref_price_book as b
@@ -367,6 +381,9 @@ book_rates as (
         and b.ctx_min_tokens = 0
         and (b.service_tier = case when w.priced_tier = 'batch' then 'standard' else w.priced_tier end or b.service_tier = 'standard')
         and (b.processing = case when w.priced_tier = 'batch' then 'batch' else 'sync' end or b.processing = 'sync')
+    left join currency_rates as x
+        on b.currency = x.currency and w.usage_date >= x.rate_date and w.usage_date < x.next_rate_date
+    where b.currency = 'USD' or x.fx_rate_to_usd is not null
     qualify row_number() over (
         partition by w.usage_date, w.provider, w.billing_account_id, w.model_canonical, w.token_type, w.token_class, w.rate_tier
         order by

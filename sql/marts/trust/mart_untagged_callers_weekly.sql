@@ -6,7 +6,7 @@ grain: [week_start_date, dimension, place]
 partition: week
 columns:
   week_start_date: DATE; Monday of the ISO week, UTC
-  dimension: VARCHAR; which value the calls lack
+  dimension: VARCHAR; which of the dimensions that a cost is told by: feature, team, cost_centre, customer_tier, environment, customer_id, user_id ..., or model_tier
   place: BIGINT; 1 for the dearest caller of the week and dimension
   source: VARCHAR; folder of landing/ that the calls came from
   source_account: VARCHAR; first folder below the source, else 'default'
@@ -37,7 +37,7 @@ with callers as (
         cast(sum(unpriced_requests) as bigint) as unpriced_requests,
         cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
     from ledger_attribution_days
-    where attribution_source = 'unattributed' and dimension in ('feature', 'team', 'cost_centre', 'customer_tier', 'environment')
+    where value_source = 'unattributed' and dimension in ('feature', 'team', 'cost_centre', 'customer_tier', 'environment')
     group by
         cast(date_trunc('week', usage_date) as date), dimension, source, source_account, api_key_name, provider, model_canonical,
         environment
