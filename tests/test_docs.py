@@ -160,7 +160,7 @@ def test_the_five_steps_give_what_the_readme_says(tmp_path, monkeypatch):
     with duckdb.connect() as con:
         query = "select sum(list_cost_usd), sum(effective_cost_usd), count(*) from 'lake/ledger_costs/*/*.parquet'"
         assert con.execute(query).fetchall() == [(Decimal("0.92636"), Decimal("0.845834"), 10)]
-        rows = con.execute(block("README.md", "sql")).fetchall()
+        rows = con.execute(block("README.md", "sql", "showback.parquet")).fetchall()
     said = re.findall(r"\$(\d+\.\d\d) (?:at list prices|under the contract)", text_of("README.md"))
     assert said == ["0.93", "0.85"]
     calls = {(team, feature): int(requests) for team, feature, requests, *_ in rows}
