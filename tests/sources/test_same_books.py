@@ -226,7 +226,8 @@ def laid(seed: int) -> Files:
 
 
 @settings(
-    max_examples=2,
+    # Forty files are laid down in ways of their own each time; a further seed takes a reading of all sources.
+    max_examples=1,
     deadline=None,
     derandomize=True,
     database=None,
