@@ -127,7 +127,7 @@ def environment(root: DataRoot) -> Mapping[str, str]:
 
 
 def _run_jobs(instance: dg.DagsterInstance, asked: Run, select: Sequence[str], outcome: Outcome) -> None:
-    from assets.exports import SHOWBACK
+    from assets.exports import EXPORTS
     from assets.runs import outstanding
 
     def work() -> Work:
@@ -138,7 +138,7 @@ def _run_jobs(instance: dg.DagsterInstance, asked: Run, select: Sequence[str], o
     due = work()
     for _ in range(_ROUNDS_AT_MOST):
         built_before = len(asked.report.built)
-        selection = [*due.keys, SHOWBACK]
+        selection = [*due.keys, *EXPORTS]
         if not _run_job("tables", instance, asked, outcome, tags=due.tags, selection=selection):
             return
         asked.full = False

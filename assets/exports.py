@@ -1,34 +1,63 @@
-"""What leaves the books: one asset an export. It depends on every table, as a failed check anywhere holds it back."""
+"""What leaves the books: an asset an export. They depend on every table, as a failed check anywhere holds them back."""
 
 # Dagster reads the annotations of steps and wants them whole, so no `from __future__ import annotations`.
+from collections.abc import Iterable, Iterator
+
 import dagster as dg
 
 from assets.models import column_schema
 from assets.runs import Materialized, Run
 from pipelines import exports
-from pipelines.models import Model, models
+from pipelines.contract import Column
+from pipelines.exports import MONTHLY, MonthlyExport
+from pipelines.models import models
 
 SHOWBACK = dg.AssetKey(["exports", "showback"])
 _NAMED_AT_MOST = 20
 
 
+def export_key(export: MonthlyExport) -> dg.AssetKey:
+    """``exports/focus_1_4``, ``exports/statements``."""
+    version = "" if export.version == "v1" else "_" + export.version.replace(".", "_")
+    return dg.AssetKey(["exports", f"{export.name}{version}"])
+
+
+# Published together: what one of them says, all of them say.
+EXPORTS = (SHOWBACK, *map(export_key, MONTHLY))
+
+
 def export_assets() -> list[dg.AssetsDefinition]:
     """Every export."""
-    return [_showback(models()[exports.TABLE])]
+    return [_exports()]
 
 
-def _showback(model: Model) -> dg.AssetsDefinition:
-    columns = {column.name: column for column in model.columns}
-
-    @dg.asset(
-        key=SHOWBACK,
+def _spec(key: dg.AssetKey, about: str, columns: Iterable[Column]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        key,
         deps=sorted(models()),
         group_name="exports",
-        description=f"{model.about} A folder a week with a manifest, version {exports.SCHEMA_VERSION}.",
-        metadata={"dagster/column_schema": column_schema(columns[name] for name in exports.SHOWBACK_V1)},
+        description=about,
+        metadata={"dagster/column_schema": column_schema(columns)},
         kinds={"parquet", "csv"},
     )
-    def publish(run: dg.ResourceParam[Run]) -> Materialized:
+
+
+def _specs() -> Iterator[dg.AssetSpec]:
+    showback = models()[exports.TABLE]
+    columns = {column.name: column for column in showback.columns}
+    about = f"{showback.about} A folder a week with a manifest, version {exports.SCHEMA_VERSION}."
+    yield _spec(SHOWBACK, about, (columns[name] for name in exports.SHOWBACK_V1))
+    for export in MONTHLY:
+        first, *_ = tables = list(export.models.values())
+        about = " ".join(model.about for model in tables)
+        yield _spec(
+            export_key(export), f"{about} A folder a month with a manifest, version {export.version}.", first.columns
+        )
+
+
+def _exports() -> dg.AssetsDefinition:
+    @dg.multi_asset(name="exports", specs=list(_specs()))
+    def publish(run: dg.ResourceParam[Run]) -> Iterator[Materialized]:
         # The faults of reference files belong to the run that publishes, whichever run brought the tables up to date.
         run.report.problems, _ = run.books.refresh_references()
         run.report.results = run.books.results
@@ -44,11 +73,17 @@ def _showback(model: Model) -> dg.AssetsDefinition:
                 + "; ".join(reasons[:_NAMED_AT_MOST]),
                 allow_retries=False,
             )
-        return dg.MaterializeResult(
-            metadata={
-                "files written": len(run.report.published),
-                "written": ", ".join(run.report.published[:_NAMED_AT_MOST]) or "nothing has changed",
-            }
-        )
+        folders = {SHOWBACK: "exports/showback/"} | {
+            export_key(export): f"exports/{export.name}/{export.version}/" for export in MONTHLY
+        }
+        for key, folder in folders.items():
+            written = [name for name in run.report.published if name.startswith(folder)]
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata={
+                    "files written": len(written),
+                    "written": ", ".join(written[:_NAMED_AT_MOST]) or "nothing has changed",
+                },
+            )
 
     return publish

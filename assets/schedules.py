@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import dagster as dg
 
-from assets.exports import SHOWBACK
+from assets.exports import EXPORTS
 from assets.runs import Work, data_root, outstanding, reading_books
 from assets.sources import source_assets
 from pipelines.books import Books
@@ -171,7 +171,7 @@ def _ingest(news: str) -> dg.RunRequest:
 
 
 def _rebuild(work: Work, run_key: str) -> dg.RunRequest:
-    return dg.RunRequest(run_key, run_config=QUIET, tags=work.tags, asset_selection=[*work.keys, SHOWBACK])
+    return dg.RunRequest(run_key, run_config=QUIET, tags=work.tags, asset_selection=[*work.keys, *EXPORTS])
 
 
 def _busy(error: OSError) -> str:

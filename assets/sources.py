@@ -10,6 +10,8 @@ from assets.models import column_schema
 from assets.runs import Materialized, Run
 from pipelines import landing
 from pipelines.contract import Shape, shapes
+from pipelines.lake import CLOSED
+from pipelines.models import models
 from pipelines.reference import REPORTING, TABLES, ReferenceTable
 from pipelines.sources import Source, sources
 
@@ -70,6 +72,17 @@ def _references() -> dg.AssetsDefinition:
             kinds={"parquet"},
         )
     )
+    specs += [
+        dg.AssetSpec(
+            table,
+            group_name="closed",
+            description=f"{table.removeprefix(CLOSED)} as it was when its months were closed.",
+            kinds={"parquet"},
+        )
+        for table in sorted(
+            {table for model in models().values() for table in model.inputs if table.startswith(CLOSED)}
+        )
+    ]
     # What publishing asks for, not what the tables do: a faulty one keeps what it last held.
     faultless = dg.AssetCheckSpec("no_fault", asset=FILES, description="No line of a reference file has a fault.")
 

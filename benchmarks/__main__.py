@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import main_job, pricing, small_files, sources
+from benchmarks import books, main_job, pricing, small_files, sources
 
 _BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "main_job": lambda given: main_job.run(given.rows),
     "pricing": lambda given: pricing.run(5 * given.rows),
+    "books": lambda given: books.run(5 * given.rows),
     "small_files": lambda given: small_files.run(given.files),
     "sources": lambda given: sources.run(given.megabytes * 1_000_000, given.source),
 }

@@ -15,11 +15,12 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from pipelines import checks, exports, reference, views
+from pipelines import audit, checks, exports, reference, views
 from pipelines.checks import CheckResult
 from pipelines.contract import DIMENSIONS
 from pipelines.engine import connect
-from pipelines.lake import Lake, digest, run_lock, sweep
+from pipelines.exports import MonthlyExport
+from pipelines.lake import Lake, digest, months_closed, run_lock, sweep
 from pipelines.models import Model, models
 from pipelines.paths import DataRoot
 from pipelines.planner import EVER, Plan, Planner, Span
@@ -93,6 +94,7 @@ class Books:
         """Bring reference tables and price book up to date. Faults of the files, and what the book has to say."""
         problems = reference.refresh(self.con, self.root, self.lake)
         notes = self._refresh_book()
+        audit.note_changes(self.root, self.lake, self.settings)
         self.lake.save_index()
         return problems, notes
 
@@ -176,20 +178,32 @@ class Books:
         views.refresh(self.root, self.lake, self.models)
         if problems or checks.worst(self.results) == "failed":
             return []
-        tables = sorted(name for name in self.models if name.startswith("mart_"))
+        tables = sorted(name for name in self.models if name.startswith(("mart_", "focus_")))
         state = digest(
             [
                 source_text(),
                 *(f"{part.path} {part.content_hash}" for table in tables for part in self.lake.parts(table)),
+                *(str(month) for month in months_closed(self.root)),
                 *sorted(f"{r.table}|{r.partition}|{r.check}|{r.status}" for r in self.results),
             ]
         )
         if exports.is_published(self.root, state):
             return []
         weeks, written = exports.publish(self.con, self.root, self.lake)
+        written += exports.publish_months(self.con, self.root, self.lake)
         written += publish_pages(self.con, self.root, self.lake, self.results, weeks=weeks)
+        corrections = self.lake.part("mart_corrections_weekly", None)
+        audit.note_corrections(
+            self.root, pl.read_parquet(self.lake.absolute(corrections)).to_dicts() if corrections else []
+        )
         exports.note_published(self.root, state)
         return written
+
+    def export(self, wanted: Sequence[MonthlyExport]) -> list[str] | None:
+        """Write the months of some exports; what was written comes back, None where a critical check has failed."""
+        if checks.worst(self.results) == "failed":
+            return None
+        return exports.publish_months(self.con, self.root, self.lake, wanted)
 
     # ---- parts of steps
     def _reader(self, now: datetime | None = None) -> Reader:
@@ -296,6 +310,7 @@ def open_books(root: DataRoot, progress: Callable[[str], None] = lambda text: No
     settings = load_settings(root.settings)
     with run_lock(root):
         sweep(root)
+        audit.complete(root)
         with connect(settings, root.scratch) as con:
             yield Books(root, settings, con, progress)
         sweep(root)

@@ -43,6 +43,10 @@ prices = typer.Typer(
 app.add_typer(prices, name="prices")
 quarantine = typer.Typer(help="See what was refused, and read it again.", no_args_is_help=True)
 app.add_typer(quarantine, name="quarantine")
+export = typer.Typer(
+    help="Write months for other tools: FOCUS and the statements. A run does so by itself.", no_args_is_help=True
+)
+app.add_typer(export, name="export")
 Root = Annotated[
     Path | None,
     typer.Option("--root", help="The data root. Default: $TOKENBOOKS_DATA, else data/ of the checkout, else ./data."),
@@ -294,6 +298,103 @@ def explain(
         _print_explanation(content)
 
 
+@app.command()
+def close(
+    month: Annotated[str | None, typer.Argument(help="The month to close, such as 2026-09.")] = None,
+    accept: Annotated[
+        str, typer.Option("--accept", help="Close in spite of open items, for this reason; both are recorded.")
+    ] = "",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check the audit log and every file of every closed month; close nothing.")
+    ] = False,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Close the books of a month: what is published for it never changes again."""
+    from pipelines import close as closing
+    from pipelines.books import open_books
+
+    data = DataRoot(root.resolve() if root else default_root())
+    if verify == (month is not None):
+        raise typer.BadParameter("a month such as 2026-09, or --verify", param_hint="MONTH")
+    if verify or month is None:
+        _print_verdict(data, closing.verify(data), as_json=as_json)
+        return
+    try:
+        start = date.fromisoformat(f"{month}-01")
+    except ValueError:
+        raise typer.BadParameter(f"{month!r}, expected a month such as 2026-09", param_hint="MONTH") from None
+    try:
+        with _progress() as say, open_books(data, say) as books:
+            done = closing.close(books, start, accept=accept)
+    except closing.CloseRefused as error:
+        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED) from None
+    if isinstance(done, closing.Closed):
+        if as_json:
+            print(json.dumps(done.__dict__, default=_plain, indent=2))
+            return
+        console = _console()
+        console.print(
+            f"{month} is closed: ${Decimal(done.invoiced_cost_usd):,.2f}, {done.files} files in {data.closed_month(start)}."
+        )
+        for text in done.exceptions:
+            console.print(f"Accepted     {text}")
+        return
+    if as_json:
+        print(json.dumps([hindrance.__dict__ for hindrance in done], indent=2))
+    else:
+        console = _console()
+        console.print(f"{month} was not closed:")
+        for hindrance in done:
+            console.print(f"  {hindrance.text}" + ("" if hindrance.acceptable else " (cannot be accepted)"))
+        if all(hindrance.acceptable for hindrance in done):
+            console.print('Mend them, or close in spite of them: tokenbooks close MONTH --accept "the reason"')
+    raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+@app.command()
+def corrections(
+    month: Annotated[str | None, typer.Option("--month", help="Only corrections of this closed month.")] = None,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what became known of closed months after their close, and in which week it is booked."""
+    from pipelines.views import open_views
+
+    data = DataRoot(root.resolve() if root else default_root())
+    with open_views(data) as con:
+        result = con.execute(
+            """select booked_week_start_date, billing_month, week_start_date, cost_centre, team, feature, customer_tier, provider,
+                billing_account_id, model_canonical, reason, caused_by, delta_usd, billing_currency, delta_billing_currency
+            from mart_corrections_weekly where ? is null or billing_month = ? order by all""",
+            [month, month],
+        )
+        names = [column[0] for column in result.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    if as_json:
+        print(json.dumps(rows, default=_plain, indent=2))
+        return
+    console = _console()
+    if not rows:
+        console.print("No corrections: nothing came after a close.")
+    for row in rows[:MOST_LINES]:
+        owner = f"{row['cost_centre']} {row['team']} {row['feature']} {row['customer_tier']}"
+        usd = "unknown" if row["delta_usd"] is None else f"{row['delta_usd']:+,.2f}"
+        console.print(
+            f"{row['billing_month']} booked {row['booked_week_start_date']} {usd:>12} USD  {owner}, {row['provider']} "
+            f"{row['billing_account_id']} {row['model_canonical']}: {row['reason']} ({row['caused_by']})"
+        )
+    if len(rows) > MOST_LINES:
+        console.print(f"... and {len(rows) - MOST_LINES:,} more (--json has all)")
+    if rows:
+        unknown = sum(row["delta_usd"] is None for row in rows)
+        total = sum((row["delta_usd"] for row in rows if row["delta_usd"] is not None), Decimal(0))
+        console.print(
+            f"{len(rows)} corrections, {total:+,.2f} USD" + f" and {unknown} of unknown dollars" * bool(unknown)
+        )
+
+
 # ---- prices
 @prices.command("show")
 def show_prices(
@@ -532,6 +633,60 @@ def reprice_calls(
         )
 
 
+# ---- export
+@export.command("focus")
+def export_focus(
+    version: Annotated[str, typer.Option("--version", help="1.4, with split cost allocation, or 1.2.")] = "1.4",
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the months of the FOCUS dataset that have changed, and say what they hold."""
+    _export(root, "focus", version, as_json=as_json)
+
+
+@export.command("statements")
+def export_statements(root: Root = None, as_json: AsJson = False) -> None:
+    """Write the months of the statements and their postings that have changed, and say what they hold."""
+    _export(root, "statements", "v1", as_json=as_json)
+
+
+def _export(root: Path | None, name: str, version: str, *, as_json: bool) -> None:
+    from pipelines.books import open_books
+    from pipelines.exports import MONTHLY
+
+    wanted = [export for export in MONTHLY if (export.name, export.version) == (name, version)]
+    if not wanted:
+        versions = ", ".join(export.version for export in MONTHLY if export.name == name)
+        raise typer.BadParameter(f"{version!r}, expected one of {versions}", param_hint="--version")
+    data = DataRoot(root.resolve() if root else default_root())
+    with open_books(data) as books:
+        written = books.export(wanted)
+    if written is None:
+        Console(stderr=True).print(
+            "A check has failed: nothing was written. 'tokenbooks run' says which.", markup=False
+        )
+        raise typer.Exit(EXIT_CHECK_FAILED)
+    rows = []
+    for path in sorted((data.exports / name / version).glob("month=*/manifest.json")):
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        rows += [
+            {
+                "month": manifest["month"],
+                "rows": next(iter(manifest["tables"].values()))["rows"],
+                "currency": currency,
+                "total": total,
+                "folder": data.relative(path.parent),
+            }
+            for totals in manifest["totals"].values()
+            for currency, total in totals.items()
+        ]
+    if as_json:
+        print(json.dumps({"written": written, "months": rows}, indent=2))
+        return
+    _print_table(_console(), rows, "No month yet: 'tokenbooks run' builds the tables first.")
+    print(f"{len(written)} files written below {data.exports / name / version}.")
+
+
 # ---- run
 def _run(
     data: DataRoot,
@@ -594,6 +749,23 @@ def _run_in_dagster(data: DataRoot) -> dict[str, Any]:
 
 
 # ---- printing
+def _print_verdict(data: DataRoot, faults: Sequence[str], *, as_json: bool) -> None:
+    from pipelines.audit import entries
+    from pipelines.lake import months_closed
+
+    closed, lines = len(months_closed(data)), len(entries(data))
+    if as_json:
+        print(json.dumps({"months": closed, "log_lines": lines, "faults": list(faults)}, indent=2))
+    else:
+        console = _console()
+        for fault in faults:
+            console.print(fault)
+        state = f"{len(faults)} fault{'s' * (len(faults) != 1)}" if faults else "all as they were written"
+        console.print(f"{closed} closed month{'s' * (closed != 1)}, {lines} lines of the audit log: {state}.")
+    if faults:
+        raise typer.Exit(EXIT_CHECK_FAILED)
+
+
 @contextmanager
 def _printed_to_stderr() -> Iterator[None]:
     """What a run says, out of the way of an answer on standard output."""
@@ -683,6 +855,10 @@ def _print_outputs(data: DataRoot) -> None:
     if pages := sorted(data.report(date.min).parent.glob("*.html")):
         console.print(f"Report       {pages[-1]} (a page a week)")
     console.print(f"Showback     {data.exports / 'showback' / 'v1'} (Parquet and CSV, a folder a week)")
+    console.print(f"FOCUS        {data.exports / 'focus'} (1.4 and 1.2, a folder a month)")
+    console.print(
+        f"Statements   {data.exports / 'statements' / 'v1'} (cost centres and their postings, a folder a month)"
+    )
     command = sys.argv[0] if Path(sys.argv[0]).name == "tokenbooks" else "tokenbooks"
     console.print(f'Ad hoc       {command} sql "from mart_showback_weekly" --root {data.path}')
     console.print("Dagster      make dev")
@@ -736,6 +912,7 @@ order by f.source
 
 
 def _status(books: Books) -> dict[str, Any]:
+    from pipelines.lake import months_closed
     from pipelines.runner import create_view
 
     sources: list[dict[str, Any]] = []
@@ -766,6 +943,7 @@ def _status(books: Books) -> dict[str, Any]:
         "remarks": books.remarks(),
         "tables": tables,
         "failed_checks": [result.__dict__ for result in failed],
+        "closed_months": [f"{month:%Y-%m}" for month in months_closed(books.root)],
     }
 
 
@@ -786,6 +964,8 @@ def _print_status(content: dict[str, Any]) -> None:
     for remark in content["remarks"]:
         console.print(remark)
     _print_table(console, content["tables"], "")
+    if content["closed_months"]:
+        console.print(f"Closed months {', '.join(content['closed_months'])}")
     for result in content["failed_checks"]:
         console.print(
             f"{result['severity']} {result['table']} ({result['partition']}): {result['text']} ({result['violations']} rows)"

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,9 +28,16 @@ import pyarrow.parquet as pq
 
 from pipelines.paths import DataRoot
 
+# A table as it was when its months were closed: ``closed_<table>``, read from the sets below closed/.
+CLOSED = "closed_"
+# The months that are closed, one file of one row a month.
+CLOSED_MONTHS = f"{CLOSED}months"
+CLOSED_MONTHS_TYPES: Mapping[str, str] = {"month_start_date": "DATE"}
+
 # Rows of a row group: what readers skip or read as one, and what a writer holds at least.
 ROW_GROUP_ROWS = 122_880
 _held: set[Path] = set()
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 class LakeError(RuntimeError):
@@ -55,6 +63,7 @@ class Lake:
     def __init__(self, root: DataRoot) -> None:
         self.root = root
         self._parts: dict[str, dict[str, Part]] = {}
+        self._known: dict[str, dict[str, list]] = {}  # type: ignore[type-arg]
         self._ordered: dict[str, list[Part]] = {}
         self._changed = False
         self._load()
@@ -66,12 +75,12 @@ class Lake:
     def parts(self, table: str) -> list[Part]:
         """The files of a table, oldest partition first."""
         if table not in self._ordered:
-            parts = self._parts.get(table, {}).values()
+            parts = self._of(table).values()
             self._ordered[table] = sorted(parts, key=lambda part: (part.start or date.min, part.path))
         return list(self._ordered[table])
 
     def part(self, table: str, start: date | None) -> Part | None:
-        return next((part for part in self._parts.get(table, {}).values() if part.start == start), None)
+        return next((part for part in self._of(table).values() if part.start == start), None)
 
     def absolute(self, part: Part) -> Path:
         return self.root.path / part.path
@@ -128,10 +137,22 @@ class Lake:
         self._ordered.pop(table, None)
         self._changed = True
 
+    def forget_closed(self) -> None:
+        """Look at the closed months anew: one has been closed."""
+        for table in [table for table in self._parts if table.startswith(CLOSED)]:
+            del self._parts[table]
+            self._ordered.pop(table, None)
+
     def save_index(self) -> None:
         if not self._changed:
             return
-        content = {
+        # What nobody has asked for in this run is kept as it was known.
+        content: dict[str, object] = {
+            table: entries
+            for table, entries in self._known.items()
+            if table.startswith(CLOSED) and table not in self._parts
+        }
+        content |= {
             table: {
                 part.path: [
                     part.start and part.start.isoformat(),
@@ -149,31 +170,59 @@ class Lake:
         self._changed = False
 
     # ---- the index
+    def _of(self, table: str) -> Mapping[str, Part]:
+        if table.startswith(CLOSED) and table not in self._parts:
+            self._load_closed(table)
+        return self._parts.get(table, {})
+
+    def _load_closed(self, table: str) -> None:
+        """The files of a table in all closed months; one without partitions counts as of the month that was closed."""
+        found: dict[str, Part] = {}
+        for month in months_closed(self.root):
+            folder = self.root.closed_month(month) / "lake" / table.removeprefix(CLOSED)
+            if folder.is_dir():
+                found |= self._described(table, [(path, start or month) for path, start in _files(folder)])
+        self._parts[table] = found
+
     def _load(self) -> None:
-        known: dict[str, dict[str, list]] = {}  # type: ignore[type-arg]
         if self.root.index.is_file():
             try:
-                known = json.loads(self.root.index.read_text(encoding="utf-8"))
+                self._known = json.loads(self.root.index.read_text(encoding="utf-8"))
             except (ValueError, OSError):
-                known = {}
+                self._known = {}
         if not self.root.lake.is_dir():
             return
         for folder in sorted(self.root.lake.iterdir()):
             if folder.name.startswith(".") or not folder.is_dir():
                 continue
-            cached = known.get(folder.name, {})
-            found: dict[str, Part] = {}
-            for path, start in _files(folder):
-                name = self.root.relative(path)
-                status = path.stat()
-                entry = cached.get(name)
-                if entry and entry[4] == status.st_size and entry[5] == status.st_mtime_ns:
-                    found[name] = Part(name, start, entry[1], entry[2], entry[3], entry[4], entry[5])
-                else:
-                    found[name] = _describe(path, name, start)
-                    self._changed = True
-            self._parts[folder.name] = found
-            self._changed |= len(found) != len(cached)
+            self._parts[folder.name] = self._described(folder.name, _files(folder))
+            self._changed |= len(self._parts[folder.name]) != len(self._known.get(folder.name, {}))
+
+    def _described(self, table: str, files: Iterable[tuple[Path, date | None]]) -> dict[str, Part]:
+        """What the files of a table say of themselves, by the index where it knows them as they are."""
+        cached = self._known.get(table, {})
+        found: dict[str, Part] = {}
+        for path, start in files:
+            name = self.root.relative(path)
+            status = path.stat()
+            entry = cached.get(name)
+            if entry and entry[4] == status.st_size and entry[5] == status.st_mtime_ns:
+                found[name] = Part(name, start, entry[1], entry[2], entry[3], entry[4], entry[5])
+            else:
+                found[name] = _describe(path, name, start)
+                self._changed = True
+        return found
+
+
+def months_closed(root: DataRoot) -> list[date]:
+    """The months that are closed, oldest first: the sets that are whole."""
+    if not root.closed.is_dir():
+        return []
+    return sorted(
+        date.fromisoformat(f"{folder.name}-01")
+        for folder in root.closed.iterdir()
+        if _MONTH.fullmatch(folder.name) and folder.is_dir()
+    )
 
 
 def sweep(root: DataRoot) -> list[str]:
@@ -185,6 +234,10 @@ def sweep(root: DataRoot) -> list[str]:
     if root.scratch.exists():
         removed.append(root.relative(root.scratch))
         shutil.rmtree(root.scratch)
+    if root.set_under_way.exists():
+        # Its files may be read-only; their folders are not.
+        removed.append(root.relative(root.set_under_way))
+        shutil.rmtree(root.set_under_way)
     for folder in (root.lake, root.exports):
         if folder.is_dir():
             for path in sorted(folder.rglob(".*.tmp")):

@@ -54,6 +54,14 @@ class DataRoot:
     def closed(self) -> Path:
         return self.path / "closed"
 
+    def closed_month(self, month: date) -> Path:
+        """The set of files of a closed month: ``closed/<YYYY-MM>``."""
+        return self.closed / f"{month:%Y-%m}"
+
+    @property
+    def audit_log(self) -> Path:
+        return self.closed / "audit_log.jsonl"
+
     @property
     def exports(self) -> Path:
         return self.path / "exports"
@@ -106,6 +114,15 @@ class DataRoot:
 
     def showback_export(self, week: date) -> Path:
         return self.exports / "showback" / "v1" / f"week={week.isoformat()}"
+
+    @property
+    def set_under_way(self) -> Path:
+        """A set that is being put together; its name goes when it is whole."""
+        return self.closed / ".under_way.tmp"
+
+    def monthly_export(self, export: str, version: str, month: date) -> Path:
+        """``exports/focus/1.4/month=2026-08``, ``exports/statements/v1/month=2026-08``."""
+        return self.exports / export / version / f"month={month:%Y-%m}"
 
     def report(self, week: date) -> Path:
         return self.exports / "report" / f"{week.isoformat()}.html"

@@ -17,7 +17,7 @@ import duckdb
 import polars as pl
 
 from pipelines.contract import shapes
-from pipelines.lake import Lake, Part, digest
+from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, Part, digest
 from pipelines.models import Model, ModelError
 from pipelines.periods import end_of, is_finer, periods
 
@@ -238,6 +238,9 @@ class Planner:
 
         Raises ModelError for a table that does not exist.
         """
+        if table == CLOSED_MONTHS:
+            return dict(CLOSED_MONTHS_TYPES)
+        table = table.removeprefix(CLOSED)
         if table in self._models:
             return self._models[table].types
         for shape in shapes().values():
@@ -284,7 +287,9 @@ class Planner:
     def _grain(self, table: str) -> str | None:
         if table.startswith("staged_") and table != REGISTER:
             return "day"
-        model = self._models.get(table)
+        model = self._models.get(table.removeprefix(CLOSED))
+        if table.startswith(CLOSED):
+            return model.partition if model and model.partition else "month"
         return model.partition if model else None
 
     def _end(self, table: str, start: date) -> date:

@@ -205,6 +205,18 @@ TABLES: Mapping[str, ReferenceTable] = {
             "charge_match_field charge_match_value target_kind target_value valid_from_date",
         ),
         (
+            "sellers",
+            "Names of sellers and their services, as exports for other tools write them.",
+            "provider! seller_name! service_name!",
+            "provider",
+        ),
+        (
+            "ledger_accounts",
+            "Accounts of your general ledger that statements are posted to; of one seller, or of all.",
+            "line_kind!:text=expense|clearing provider ledger_account!",
+            "line_kind provider",
+        ),
+        (
             "budgets",
             "Budgets of teams and features.",
             "scope_kind! scope_value! month budget_usd!:amount",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -60,16 +60,25 @@ def label(start: date | None) -> str:
 
 
 def create_view(
-    con: duckdb.DuckDBPyConnection, lake: Lake, table: str, parts: Sequence[Part], types: dict[str, str]
+    con: duckdb.DuckDBPyConnection, lake: Lake, table: str, parts: Sequence[Part], types: Mapping[str, str]
 ) -> None:
     """A view with the rows of some files of a table; a typed empty one where there is no file."""
-    con.execute(f'create or replace temp view "{table}" as {_rows_of(lake, parts, types)}')
+    con.execute(f'create or replace temp view "{table}" as {rows_sql(lake, parts, types)}')
 
 
-def _rows_of(lake: Lake, parts: Sequence[Part], types: dict[str, str]) -> str:
+def rows_sql(lake: Lake, parts: Sequence[Part], types: Mapping[str, str]) -> str:
+    """A query for the rows of some files of a table."""
     if parts:
         files = ", ".join(quoted(str(lake.absolute(part))) for part in parts)
-        return f"select * from read_parquet([{files}], hive_partitioning = false)"
+        if not any(part.path.startswith("closed/") for part in parts):
+            return f"select * from read_parquet([{files}], hive_partitioning = false)"
+        # A month closed long ago may lack columns that its table has by now.
+        rows = f"select * from read_parquet([{files}], hive_partitioning = false, union_by_name = true)"
+        return f"{_no_rows_of(types)} union all by name {rows}"
+    return _no_rows_of(types)
+
+
+def _no_rows_of(types: Mapping[str, str]) -> str:
     columns = ", ".join(f'cast(null as {type_}) as "{name}"' for name, type_ in types.items())
     return f"select {columns} where false"
 
@@ -185,7 +194,7 @@ def create_input_views(
     """Views of what a model reads to build the partitions from ``first`` to ``last``."""
     for table in sorted(model.inputs):
         parts = planner.files(table, planner.span(model, table, first, last))
-        rows = _rows_of(lake, parts, planner.types(table, con))
+        rows = rows_sql(lake, parts, planner.types(table, con))
         if table == CLOCK and (end := planner.clock_end(model, last)) is not None:
             rows = f"select * replace (least(now_at, timestamptz '{end.isoformat()}') as now_at) from ({rows})"
         con.execute(f'create or replace temp view "{table}" as {rows}')

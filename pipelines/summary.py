@@ -60,7 +60,7 @@ def summarise(root: DataRoot) -> Summary:
                 sum(invoiced_cost_usd) filter (where allocation_basis <> 'invoice'),
                 sum(allocated_untraced_usd),
                 sum(direct_cost_usd) filter (where feature <> 'unattributed'), sum(direct_cost_usd + allocated_untraced_usd)
-            from mart_showback_weekly""",
+            from published_showback_weekly""",
         )
         no_usage = (
             one_row(con, "select count(*) from ledger_costs where cost_status = 'no_usage'")[0] if unpriced else 0

@@ -10,9 +10,11 @@ import duckdb
 
 from pipelines.contract import shapes
 from pipelines.engine import listed, one_row, quoted
-from pipelines.lake import Lake, digest
+from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, digest
 from pipelines.models import Model
 from pipelines.paths import DataRoot
+
+SHOWBACK = "mart_showback_weekly"
 
 
 class QueryRefused(ValueError):
@@ -74,7 +76,11 @@ def ask(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyConnection
 
 def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
     for table in sorted(
-        {*models, *(name for name in lake.tables() if lake.parts(name)), *(s.table for s in shapes().values())}
+        {
+            *models,
+            *(name for name in lake.tables() if lake.parts(name) and not name.startswith(CLOSED)),
+            *(s.table for s in shapes().values()),
+        }
     ):
         model = models.get(table)
         shape = shapes().get(table.removeprefix("staged_"))
@@ -95,6 +101,32 @@ def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
             yield f"comment on view {table} is {quoted(shape.about)}"
         for column in columns:
             yield f"comment on column {table}.{column.name} is {quoted(column.meaning)}"
+
+    yield from _closed_views(lake, models)
+
+
+def _closed_views(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
+    """The showback as it is published, and what it is made of: closed months as they were closed, the others as they are."""
+    model = models.get(SHOWBACK)
+    if model is None:
+        return
+    for table, types in ((CLOSED_MONTHS, CLOSED_MONTHS_TYPES), (f"{CLOSED}{SHOWBACK}", model.types)):
+        rows = (
+            "select " + ", ".join(f"cast(null as {type_}) as {name}" for name, type_ in types.items()) + " where false"
+        )
+        if lake.parts(table):
+            files = f"closed/[0-9][0-9][0-9][0-9]-[0-9][0-9]/lake/{table.removeprefix(CLOSED)}/**/*.parquet"
+            read = f"read_parquet('{files}', hive_partitioning = false, union_by_name = true)"
+            rows = f"select {', '.join(types)} from ({rows} union all by name select * from {read})"
+        yield f"create view {table} as {rows}"
+    columns = ", ".join(model.types)
+    yield (
+        f"create view published_showback_weekly as "
+        f"select {columns} from (select * replace ('closed' as state) from {CLOSED}{SHOWBACK}) "
+        f"union all select {columns} from {SHOWBACK} where month_start_date not in (select month_start_date from {CLOSED_MONTHS})"
+    )
+    about = "The showback as it is published: a closed month as it was closed, the others as the books have them now."
+    yield f"comment on view published_showback_weekly is {quoted(about)}"
 
 
 def _version(path: Path) -> str:

@@ -15,7 +15,7 @@ import pytest
 from pipelines import reference
 from pipelines.contract import TOKEN_CLASS_NAMES, shapes
 from pipelines.engine import connect
-from pipelines.lake import Lake
+from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.prices.book import BOOK_SCHEMA
@@ -82,6 +82,9 @@ def run(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
 
 
 def _types(table: str) -> dict[str, str]:
+    if table == CLOSED_MONTHS:
+        return dict(CLOSED_MONTHS_TYPES)
+    table = table.removeprefix(CLOSED)
     if table in models():
         return models()[table].types
     for shape in shapes().values():

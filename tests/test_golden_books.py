@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,12 +12,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from pipelines import books
 from pipelines.paths import DataRoot
 from pipelines.sources import sources
 from pipelines.views import ask, open_views
+from tests.exports.focus_rules import broken
 
 GOLDEN = Path(__file__).parent / "golden" / "books"
 SOURCES = sorted({folder.name for folder in (GOLDEN / "landing").iterdir()} & set(sources()))
@@ -265,3 +269,113 @@ def test_late_files_rebuild_only_the_days_they_touch(company: DataRoot, tmp_path
     changed = {path for path in before if path.read_bytes() != before[path]}
     assert {path.parent.name.removeprefix("day=") for path in changed} <= set(built["ledger_requests"].partitions)
     assert sum(row["n"] for row in rows(other, "select count(*) as n from ledger_requests")) == 112
+
+
+def published(company: DataRoot, file: str) -> str:
+    """A file of every month of an export, for DuckDB to read."""
+    return str(company.exports / file)
+
+
+def test_focus_and_statements_sum_to_each_invoice_and_their_manifests_hold(company: DataRoot) -> None:
+    """Both versions, invoice detail and statements, in USD and in EUR, to the cent."""
+    wanted = {
+        (row["provider"], row["billing_account_id"], row["billing_month"]): Decimal(row["invoice"])
+        for row in expected("invoices")
+        if row["source"] in SOURCES
+    }
+    month = "strftime(BillingPeriodStart, '%Y-%m')"
+    queries = {
+        name: f"select x_Provider, BillingAccountId, {month}, sum(BilledCost) from '{published(company, path)}' {where} group by all"
+        for name, path, where in (
+            ("1.4", "focus/1.4/*/cost_and_usage.parquet", "where InvoiceId is not null"),
+            ("1.2", "focus/1.2/*/cost_and_usage.parquet", "where InvoiceId is not null"),
+            ("1.4 as CSV", "focus/1.4/*/cost_and_usage.csv", "where InvoiceId is not null"),
+            ("invoice detail", "focus/1.4/*/invoice_detail.parquet", ""),
+        )
+    } | {
+        "statements": f"""select provider, billing_account_id, billing_month, sum(invoiced_cost_billing_currency)
+            from '{published(company, "statements/v1/*/statements.parquet")}' where allocation_basis = 'invoice' group by all""",
+        "postings": f"""select provider, billing_account_id, entry_id[:7], sum(debit_amount - credit_amount)
+            from '{published(company, "statements/v1/*/postings.parquet")}'
+            where allocation_basis = 'invoice' and line_kind = 'expense' group by all""",
+    }
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        for name, query in queries.items():
+            found = {
+                (p, a, m): Decimal(str(total)).quantize(Decimal("0.01"))
+                for p, a, m, total in con.execute(query).fetchall()
+            }
+            assert found == wanted, name
+    for manifest in sorted(company.exports.rglob("manifest.json")):
+        for file, digest in json.loads(manifest.read_text(encoding="utf-8"))["sha256"].items():
+            assert hashlib.sha256((manifest.parent / file).read_bytes()).hexdigest() == digest
+
+
+def test_the_focus_files_keep_the_rules_of_their_version(company: DataRoot) -> None:
+    """Every rule of the specification that one file can show, on every file."""
+    kinds = {"focus/1.2/*/cost_and_usage.csv": "1.2"} | {
+        f"focus/1.4/*/{name}.csv": kind
+        for name, kind in (
+            ("cost_and_usage", "1.4"),
+            ("invoice_detail", "invoice_detail"),
+            ("billing_period", "billing_period"),
+        )
+    }
+    with duckdb.connect() as con:
+        for pattern, kind in kinds.items():
+            files = sorted(company.exports.glob(pattern))
+            assert len(files) == 3
+            assert {file: broken(con, file, kind) for file in files} == {file: set() for file in files}
+        stamps = con.execute(
+            f"select * from parquet_kv_metadata('{published(company, 'focus/1.4/*/cost_and_usage.parquet')}')"
+        ).fetchall()
+    assert {(bytes(key), bytes(value)) for _, key, value in stamps} == {
+        (b"FocusVersion", b"1.4"),
+        (b"DataGenerator", b"tokenbooks"),
+    }
+    schema = json.loads((company.exports / "focus" / "1.4" / "schema.json").read_text(encoding="utf-8"))
+    assert [entry["Dataset"] for entry in schema["Schema"]] == ["cost_and_usage", "invoice_detail", "billing_period"]
+
+
+@pytest.mark.parametrize("version", ["1.4", "1.2"])
+def test_our_focus_files_read_back_give_the_same_invoices_and_tokens(
+    company: DataRoot, tmp_path: Path, version: str
+) -> None:
+    """What the focus source reads of the CSV: every invoice to the cent, tokens by model and class, nothing refused."""
+    other = DataRoot(tmp_path / "back")
+    for file in sorted((company.exports / "focus" / version).glob("month=*/cost_and_usage.csv")):
+        landed = other.landing / "focus" / "ours" / f"{file.parent.name}.pulled-20261101T000000Z.csv"
+        landed.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, landed)
+    shutil.copytree(company.reference, other.reference)
+    for name in ("period_charges.csv", "bill_sources.csv"):
+        (other.reference / name).unlink()
+
+    books.run(
+        other,
+        select=[
+            "ledger_clock",
+            "ledger_pulls",
+            "ledger_models",
+            "ledger_bills",
+            "ledger_bill_days",
+            "ledger_invoices",
+            "ledger_files",
+        ],
+    )
+
+    invoices = """select provider, billing_account_id, month_start_date, billing_currency, invoiced_cost_billing_currency, billed_amount
+        from ledger_invoices where month_start_date < date '2026-10-01' order by all"""
+    back, ours = rows(other, invoices), rows(company, invoices)
+    assert [row["billed_amount"] for row in back] == [row["invoiced_cost_billing_currency"] for row in ours]
+    assert [list(row.values())[:-1] for row in back] == [list(row.values())[:-1] for row in ours]
+    assert sum(row["quarantined"] + row["not_billable"] for row in rows(other, "from ledger_files")) == 0
+    tokens = """select model_canonical, token_type, round(sum(metered_tokens)) as tokens
+        from ledger_bill_days where metered_tokens <> 0 group by all order by all"""
+    known = f"""select nullif(split_part(SkuId, '/', 2), 'other') as model, split_part(SkuId, '/', 3) as token_type,
+            round(sum(ConsumedQuantity)) as tokens
+        from '{published(company, f"focus/{version}/*/cost_and_usage.parquet")}'
+        where ConsumedUnit = 'Tokens' group by all order by all"""
+    with duckdb.connect() as con:
+        assert [tuple(row.values()) for row in rows(other, tokens)] == con.execute(known).fetchall()

@@ -58,6 +58,8 @@ SEVERAL_MEANINGS = {
 }
 # Columns whose meaning says no more than their name.
 BARE_MEANINGS: set[str] = set()
+# Names of exports that somebody else has given, or that stand beside those.
+OFFICIAL_NAME = re.compile(r"(x_)?[A-Z]")
 # A BOOLEAN that is not called is_ or has_.
 OTHER_BOOLEANS = {"billed_is_rounded", "counts", "gateway_cache_hit"}
 # Tokens that may be a fraction: a bill states thousands, or a rounded number of them.
@@ -239,6 +241,7 @@ def test_instants_days_and_flags_are_named_as_such():
     wrong = {
         (table, column.name)
         for table, column in columns()
+        if not OFFICIAL_NAME.match(column.name)
         if (column.type == "TIMESTAMP WITH TIME ZONE" and not column.name.endswith("_at"))
         or (column.type == "DATE" and not column.name.endswith("_date"))
         or (column.type == "BOOLEAN") != column.name.startswith(("is_", "has_"))

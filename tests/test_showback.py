@@ -10,6 +10,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipelines.models import models
+
 Run = Callable[..., list[dict[str, Any]]]
 LIMITS = [
     {
@@ -51,6 +53,10 @@ def spend(feature: str, effective: str, tokens: int = 1_000, **more: Any) -> dic
         "cache_read_cost_usd": 0,
         "cache_write_cost_usd": 0,
         "output_cost_usd": Decimal(effective),
+        "input_list_cost_usd": 0,
+        "cache_read_list_cost_usd": 0,
+        "cache_write_list_cost_usd": 0,
+        "output_list_cost_usd": Decimal(effective),
     }
     return row | more
 
@@ -95,21 +101,29 @@ def invoice(billed: str, **more: Any) -> dict[str, Any]:
     return row | more
 
 
+def tables_of(
+    run: Run, calls: list[dict[str, Any]], lines: list[dict[str, Any]], **more: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """The tables from the lines of an invoice to the showback."""
+    total = sum((row["billed_amount"] for row in lines), Decimal(0))
+    tables: dict[str, list[dict[str, Any]]] = {
+        "ledger_showback_days": calls,
+        "ledger_bill_days": lines,
+        "ledger_billed_tokens": run("ledger_billed_tokens", ledger_bill_days=lines),
+        "ledger_invoices": more.get("invoices", [invoice(str(total))] if lines else []),
+        "mart_reconciliation_monthly": more.get("verdicts", []),
+        "ref_allocation_rules": more.get("rules", []),
+        "ref_limits": LIMITS,
+    }
+    for name in ("ledger_bill_pools", "ledger_allocations", "mart_showback_weekly"):
+        tables[name] = run(name, **{table: rows for table, rows in tables.items() if table in models()[name].inputs})
+    return tables
+
+
 def showback(
     run: Run, calls: list[dict[str, Any]], lines: list[dict[str, Any]], **more: Any
 ) -> dict[str, dict[str, Any]]:
-    total = sum((row["billed_amount"] for row in lines), Decimal(0))
-    invoices = [invoice(str(total))] if lines else []
-    rows = run(
-        "mart_showback_weekly",
-        ledger_showback_days=calls,
-        ledger_bill_days=lines,
-        ledger_billed_tokens=run("ledger_billed_tokens", ledger_bill_days=lines),
-        ledger_invoices=more.get("invoices", invoices),
-        mart_reconciliation_monthly=more.get("verdicts", []),
-        ref_allocation_rules=more.get("rules", []),
-        ref_limits=LIMITS,
-    )
+    rows = tables_of(run, calls, lines, **more)["mart_showback_weekly"]
     named = {}
     for row in rows:
         name = row["feature"] if row["feature"] != "unattributed" else row["team"]

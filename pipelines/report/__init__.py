@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import jinja2
 
+from pipelines import published
 from pipelines.checks import CheckResult
 from pipelines.lake import Lake, Part, digest, replace_text
 from pipelines.models import models
@@ -20,6 +21,7 @@ from pipelines.runner import create_view
 
 SHOWBACK = "mart_showback_weekly"
 QUALITY = "mart_data_quality_daily"
+CORRECTIONS = "mart_corrections_weekly"
 # Tables of a partition a week, of which a page reads its own.
 WEEKLY = ("mart_spend_concentration_weekly", "mart_spend_drivers_weekly", "mart_output_ratio_drift_weekly")
 WEEK = timedelta(days=7)
@@ -39,7 +41,8 @@ select sum(invoiced_cost_usd) as invoiced_cost_usd, sum(requests) as requests,
     sum(allocated_untraced_usd) as allocated_untraced_usd,
     sum(unpriced_requests) as unpriced_requests, sum(unpriced_tokens) as unpriced_tokens,
     sum(input_total_tokens + output_total_tokens) as total_tokens,
-    count(*) filter (where state <> 'final') as provisional_rows
+    count(*) filter (where state = 'provisional') as provisional_rows,
+    count(*) filter (where state <> 'closed') as open_rows
 from mart_showback_weekly where week_start_date = ?
 """
 _CONCENTRATION = """
@@ -61,6 +64,11 @@ select source, sum(records)::bigint as records, sum(booked)::bigint as booked, s
 from mart_data_quality_daily where usage_date >= ? and usage_date < ? group by source order by source
 """
 
+_CORRECTIONS = """
+select billing_month, team, feature, reason, caused_by, sum(delta_usd) as delta_usd
+from mart_corrections_weekly where booked_week_start_date = ? group by all order by all
+"""
+
 
 def publish(
     con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake, results: Sequence[CheckResult], *, weeks: Sequence[date]
@@ -70,15 +78,17 @@ def publish(
     ``weeks`` are the weeks that have a showback.
     """
     written = []
+    frozen = published.frozen_weeks(root)
     for week in weeks:
         path = root.report(week)
-        own = [result for result in results if _concerns(result.partition, week)]
-        mark = f"{_MARK}{_made_from(lake, week, own)} -->"
-        if not _begins_with(path, mark):
-            page = render(figures(con, lake, week, own))
+        # A week whose months are all closed keeps its page (published.restore).
+        if week not in frozen and not _begins_with(path, _mark(lake, week, _of_week(results, week))):
+            text = page(con, lake, week, results)
             # A month may have changed in another of its weeks.
-            is_new = not path.is_file() or path.read_text(encoding="utf-8").partition("\n")[2] != page
-            replace_text(path, f"{mark}\n{page}")
+            is_new = (
+                not path.is_file() or path.read_text(encoding="utf-8").partition("\n")[2] != text.partition("\n")[2]
+            )
+            replace_text(path, text)
             written += [root.relative(path)] * is_new
     for path in sorted(root.report(date.min).parent.glob("*.html")):
         if path.stem not in {week.isoformat() for week in weeks}:
@@ -87,9 +97,28 @@ def publish(
     return written
 
 
-def figures(con: duckdb.DuckDBPyConnection, lake: Lake, week: date, results: Sequence[CheckResult]) -> dict[str, Any]:
+def page(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    week: date,
+    results: Sequence[CheckResult],
+    closing: date | None = None,
+) -> str:
+    """The page of a week. ``closing``: a month that is just being closed."""
+    own = _of_week(results, week)
+    return f"{_mark(lake, week, own)}\n{render(figures(con, lake, week, own, closing))}"
+
+
+def figures(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    week: date,
+    results: Sequence[CheckResult],
+    closing: date | None = None,
+) -> dict[str, Any]:
     """What a page says, in plain values: money as Decimal, shares 0 to 1, None where it is not known."""
-    for table in (SHOWBACK, QUALITY, *WEEKLY):
+    published.create_published_view(con, lake, SHOWBACK, _showback_parts(lake, week, closing))
+    for table in (QUALITY, CORRECTIONS, *WEEKLY):
         create_view(con, lake, table, _parts_of(lake, table, week), models()[table].types)
     [total], [before] = _rows(con, _TOTAL, week), _rows(con, _TOTAL, week - WEEK)
     owners = _rows(con, _OWNERS, week)
@@ -98,6 +127,7 @@ def figures(con: duckdb.DuckDBPyConnection, lake: Lake, week: date, results: Seq
         row["change_usd"] = _less(row["invoiced_cost_usd"], earlier.get((row["team"], row["feature"])))
     concentration = next(iter(_rows(con, _CONCENTRATION, week)), None)
     failed = [result for result in results if result.status != "passed"]
+    corrections = _rows(con, _CORRECTIONS, week)
     return {
         "week": week,
         "last_day": week + WEEK - timedelta(days=1),
@@ -111,6 +141,8 @@ def figures(con: duckdb.DuckDBPyConnection, lake: Lake, week: date, results: Seq
         "quality": _rows(con, _QUALITY, week, week + WEEK),
         "checks": len(results),
         "failed": failed,
+        "corrections": corrections,
+        "corrected_usd": _sum(row["delta_usd"] for row in corrections),
     }
 
 
@@ -179,21 +211,43 @@ def _teams(owners: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (row["team"] == "unattributed", -row["invoiced_cost_usd"], row["team"]))
 
 
+def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    known = list(amounts)
+    return None if None in known else sum((amount for amount in known if amount is not None), Decimal(0))
+
+
 def _less(now: Decimal | None, before: Decimal | None) -> Decimal | None:
     return None if now is None or before is None else now - before
 
 
-def _parts_of(lake: Lake, table: str, week: date) -> list[Part]:
-    """The files of a table that a page of a week reads: the week's own, or those of its and the week before's dates."""
+def _showback_parts(lake: Lake, week: date, closing: date | None = None) -> list[tuple[Part, bool]]:
+    """The months of the showback that a page of a week reads, as they are published."""
     first, last = week - WEEK, week + WEEK - timedelta(days=1)
-    grain = "month" if table == SHOWBACK else "day"
+    return [
+        (part, closed)
+        for part, closed in published.parts(lake, SHOWBACK, closing)
+        if part.start is not None and start_of("month", first) <= part.start <= last
+    ]
+
+
+def _parts_of(lake: Lake, table: str, week: date) -> list[Part]:
+    """The files of a table that a page of a week reads: the week's own, its days' and those of the week before, or the only one."""
+    first, last = week - WEEK, week + WEEK - timedelta(days=1)
     wanted = {week} if table in WEEKLY else None
     return [
         part
         for part in lake.parts(table)
-        if part.start is not None
-        and (part.start in wanted if wanted is not None else start_of(grain, first) <= part.start <= last)
+        if part.start is None or (part.start in wanted if wanted is not None else first <= part.start <= last)
     ]
+
+
+def _of_week(results: Sequence[CheckResult], week: date) -> list[CheckResult]:
+    return [result for result in results if _concerns(result.partition, week)]
+
+
+def _mark(lake: Lake, week: date, results: Sequence[CheckResult]) -> str:
+    """The first line of a page: what it was made from."""
+    return f"{_MARK}{_made_from(lake, week, results)} -->"
 
 
 def _concerns(partition: str, week: date) -> bool:
@@ -206,7 +260,9 @@ def _concerns(partition: str, week: date) -> bool:
 
 
 def _made_from(lake: Lake, week: date, results: Sequence[CheckResult]) -> str:
-    lines = [part.content_hash for table in (SHOWBACK, QUALITY, *WEEKLY) for part in _parts_of(lake, table, week)]
+    lines = [f"{part.content_hash} {closed}" for part, closed in _showback_parts(lake, week)]
+    lines += [part.content_hash for table in (QUALITY, *WEEKLY) for part in _parts_of(lake, table, week)]
+    lines += [part.content_hash for part in lake.parts(CORRECTIONS) if part.rows]
     lines += sorted(f"{r.table}|{r.partition}|{r.check}" for r in results if r.status != "passed")
     return digest([*lines, str(len(results)), source_text()])
 

@@ -32,6 +32,10 @@ columns:
   cache_read_cost_usd: DECIMAL(38,15); effective cost of cache reads
   cache_write_cost_usd: DECIMAL(38,15); effective cost of cache writes
   output_cost_usd: DECIMAL(38,15); effective cost of output
+  input_list_cost_usd: DECIMAL(38,15); cost at list prices of input that was neither read from nor written to the cache
+  cache_read_list_cost_usd: DECIMAL(38,15); cost of cache reads at list prices, of the priced calls
+  cache_write_list_cost_usd: DECIMAL(38,15); cost of cache writes at list prices, of the priced calls
+  output_list_cost_usd: DECIMAL(38,15); cost of output at list prices, of the priced calls
 checks:
   - rule: requests >= unpriced_requests
 */
@@ -63,6 +67,14 @@ with calls as (
             + coalesce(c.cache_write_1h_cost_usd, 0) + coalesce(c.cache_write_12h_cost_usd, 0) as cache_write_cost_usd,
         coalesce(c.output_text_cost_usd, 0) + coalesce(c.output_reasoning_cost_usd, 0) + coalesce(c.output_audio_cost_usd, 0)
             + coalesce(c.output_image_cost_usd, 0) as output_cost_usd,
+        coalesce(c.input_uncached_list_cost_usd, 0) + coalesce(c.input_audio_list_cost_usd, 0) + coalesce(c.input_image_list_cost_usd, 0)
+            + coalesce(c.input_other_list_cost_usd, 0) as input_list_cost_usd,
+        coalesce(c.cache_read_list_cost_usd, 0) + coalesce(c.cache_read_audio_list_cost_usd, 0)
+            + coalesce(c.cache_read_image_list_cost_usd, 0) as cache_read_list_cost_usd,
+        coalesce(c.cache_write_list_cost_usd, 0) + coalesce(c.cache_write_5m_list_cost_usd, 0) + coalesce(c.cache_write_30m_list_cost_usd, 0)
+            + coalesce(c.cache_write_1h_list_cost_usd, 0) + coalesce(c.cache_write_12h_list_cost_usd, 0) as cache_write_list_cost_usd,
+        coalesce(c.output_text_list_cost_usd, 0) + coalesce(c.output_reasoning_list_cost_usd, 0) + coalesce(c.output_audio_list_cost_usd, 0)
+            + coalesce(c.output_image_list_cost_usd, 0) as output_list_cost_usd,
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key
     where r.is_billable_leaf
@@ -95,6 +107,10 @@ summed as (
         cast(sum(case when c.effective_cost_usd is not null then c.cache_read_cost_usd else 0 end) as decimal(38, 15)) as cache_read_cost_usd,
         cast(sum(case when c.effective_cost_usd is not null then c.cache_write_cost_usd else 0 end) as decimal(38, 15)) as cache_write_cost_usd,
         cast(sum(case when c.effective_cost_usd is not null then c.output_cost_usd else 0 end) as decimal(38, 15)) as output_cost_usd,
+        cast(sum(case when c.effective_cost_usd is not null then c.input_list_cost_usd else 0 end) as decimal(38, 15)) as input_list_cost_usd,
+        cast(sum(case when c.effective_cost_usd is not null then c.cache_read_list_cost_usd else 0 end) as decimal(38, 15)) as cache_read_list_cost_usd,
+        cast(sum(case when c.effective_cost_usd is not null then c.cache_write_list_cost_usd else 0 end) as decimal(38, 15)) as cache_write_list_cost_usd,
+        cast(sum(case when c.effective_cost_usd is not null then c.output_list_cost_usd else 0 end) as decimal(38, 15)) as output_list_cost_usd,
     from calls as c
     left join ledger_tasks as t on c.request_key = t.first_request_key
     group by
@@ -129,6 +145,10 @@ select
     s.cache_read_cost_usd,
     s.cache_write_cost_usd,
     s.output_cost_usd,
+    s.input_list_cost_usd,
+    s.cache_read_list_cost_usd,
+    s.cache_write_list_cost_usd,
+    s.output_list_cost_usd,
 from summed as s
 left join ref_model_tiers as m
     on s.provider = m.provider
