@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
@@ -24,7 +25,7 @@ from pipelines.models import Model, models
 from pipelines.paths import DataRoot
 from pipelines.planner import EVER, Plan, Planner, Span
 from pipelines.prices.version import source_version
-from pipelines.reading import Reader, ReadReport
+from pipelines.reading import Reader, ReadReport, list_of_refusals
 from pipelines.reference import Problem
 from pipelines.report import publish as publish_pages
 from pipelines.report import source_text
@@ -122,6 +123,30 @@ class Books:
     def news(self) -> list[str]:
         """Files of ``landing/`` that a run would read."""
         return self._reader().news()
+
+    def refused(self) -> list[dict[str, Any]]:
+        """Of each file with refused records: its path, source and records, and what the readable list says of each."""
+        found = []
+        for version in self._reader().refused():
+            path = self.root.path / version.path
+            listed = list_of_refusals(self.root, version.source, path)
+            lines = listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else []
+            found.append(
+                {
+                    "file": version.path,
+                    "source": version.source,
+                    "is_there": path.is_file(),
+                    "records": version.records,
+                    "quarantined": version.quarantined,
+                    "refusals": [json.loads(line) for line in lines],
+                }
+            )
+        return found
+
+    def retry(self, paths: Collection[str]) -> None:
+        """Have these files read again by the next run."""
+        self._reader().retry(paths)
+        self.lake.save_index()
 
     def outlook(self) -> dict[str, Plan]:
         """What a run would rebuild, as far as it can be told now."""

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -41,6 +41,8 @@ prices = typer.Typer(
     help="Look up prices, check the book, and see what another list would change.", no_args_is_help=True
 )
 app.add_typer(prices, name="prices")
+quarantine = typer.Typer(help="See what was refused, and read it again.", no_args_is_help=True)
+app.add_typer(quarantine, name="quarantine")
 export = typer.Typer(
     help="Write months for other tools: FOCUS and the statements. A run does so by itself.", no_args_is_help=True
 )
@@ -171,6 +173,78 @@ def status(root: Root = None, as_json: AsJson = False) -> None:
         print(json.dumps(content, default=_plain, indent=2))
         return
     _print_status(content)
+
+
+# ---- quarantine
+@quarantine.command("list")
+def list_refused(
+    source: Annotated[str | None, typer.Option("--source", help="Only this source.")] = None,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every record that was refused, by file and reason; --json gives each with its line."""
+    from pipelines.books import open_books
+
+    with open_books(DataRoot(root.resolve() if root else default_root())) as books:
+        files = [file for file in books.refused() if source in (None, file["source"])]
+    if as_json:
+        print(json.dumps(files, default=_plain, indent=2))
+        return
+    console = _console()
+    for file in files:
+        gone = "" if file["is_there"] else " (the file is gone)"
+        console.print(f"{file['file']}{gone}: {file['quarantined']:,} of {file['records']:,} records refused")
+        reasons: dict[str, list[Any]] = {}
+        for refusal in file["refusals"]:
+            reasons.setdefault(refusal["reason"], []).append(refusal["line"])
+        for reason, lines in list(reasons.items())[:MOST_LINES]:
+            where = "the whole file" if lines[0] is None else f"line {lines[0]}"
+            console.print(f"  {where}{f' and {len(lines) - 1:,} more' if len(lines) > 1 else ''}: {reason}")
+        if len(reasons) > MOST_LINES:
+            console.print(f"  ... and {len(reasons) - MOST_LINES:,} more reasons (--json has all)")
+    console.print(
+        "Put a mended file in its place, then: tokenbooks run. After a change of settings: tokenbooks quarantine retry."
+        if files
+        else "Nothing is refused."
+    )
+
+
+@quarantine.command("retry")
+def retry_refused(
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Files as list names them. Default: all with something refused.")
+    ] = None,
+    root: Root = None,
+    direct: Annotated[bool, typer.Option("--direct", help="Run without Dagster.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read files with refused records again, run, and say what is refused still."""
+    from pipelines.books import open_books
+
+    data = DataRoot(root.resolve() if root else default_root())
+    with open_books(data) as books:
+        before = {file["file"]: file["quarantined"] for file in books.refused()}
+        if unknown := sorted(set(files or ()) - set(before)):
+            raise typer.BadParameter(f"nothing is refused of {', '.join(unknown)}. See: tokenbooks quarantine list.")
+        chosen = [name for name in before if name in (files or before)]
+        there = [name for name in chosen if (data.path / name).is_file()]
+        books.retry(there)
+    code = 0
+    if there:
+        with _printed_to_stderr():
+            code = _run(data, direct=direct)
+    with open_books(data) as books:
+        after = {file["file"]: file["quarantined"] for file in books.refused()}
+    rows = [
+        {"file": name, "refused_before": before[name], "refused_now": after.get(name, 0), "is_there": name in there}
+        for name in chosen
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _print_table(_console(), rows, "Nothing is refused.")
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -693,6 +767,13 @@ def _print_verdict(data: DataRoot, faults: Sequence[str], *, as_json: bool) -> N
 
 
 @contextmanager
+def _printed_to_stderr() -> Iterator[None]:
+    """What a run says, out of the way of an answer on standard output."""
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
 def _progress() -> Iterator[Any]:
     """Progress on a terminal as one changing line; nothing in a pipe."""
     console = Console(stderr=True)
@@ -783,20 +864,63 @@ def _print_outputs(data: DataRoot) -> None:
     console.print("Dagster      make dev")
 
 
+# Of each source: its records by fate, its newest day, the days without a record before it, and what its last file brought.
+_SOURCES = """
+with days as (
+    select source, usage_date, lead(usage_date) over (partition by source order by usage_date) as next_date
+    from (select distinct source, usage_date from ledger_record_fates where fate = 'booked')
+),
+holes as (
+    select
+        source,
+        max(usage_date) as newest_day,
+        coalesce(sum(next_date - usage_date - 1), 0)::bigint as days_without_records,
+        coalesce(
+            list({'from': usage_date + 1, 'to': next_date - 1} order by usage_date desc) filter (where next_date > usage_date + 1), []
+        ) as gaps,
+    from days group by source
+),
+booked_days as (
+    select source, source_account, source_file_sha256, min(usage_date) as first_day, max(usage_date) as last_day
+    from ledger_record_fates where fate = 'booked' group by all
+),
+newest as (
+    select
+        f.*, d.first_day, d.last_day,
+        (select coalesce(sum(o.records), 0)::bigint from ledger_files as o where o.path = f.path and o.state = 'replaced') as replaced,
+    from ledger_files as f
+    left join booked_days as d
+        on f.source = d.source and f.source_account = d.source_account and f.sha256 = d.source_file_sha256
+    where f.state <> 'replaced'
+    qualify row_number() over (partition by f.source order by f.first_seen_at desc, f.path desc) = 1
+)
+select
+    f.source, count(*) filter (where f.state <> 'replaced') as files, sum(f.records)::bigint as records,
+    sum(f.booked)::bigint as booked, sum(f.duplicate)::bigint as duplicate, sum(f.not_billable)::bigint as not_billable,
+    sum(f.quarantined)::bigint as quarantined, any_value(h.newest_day) as newest_day,
+    coalesce(any_value(h.days_without_records), 0) as days_without_records, coalesce(any_value(h.gaps), []) as gaps,
+    any_value({
+        'path': n.path, 'first_seen_at': n.first_seen_at, 'state': n.state, 'records': n.records, 'booked': n.booked,
+        'quarantined': n.quarantined, 'first_day': n.first_day, 'last_day': n.last_day, 'records_of_replaced_versions': n.replaced
+    }) as last_file,
+from ledger_files as f
+left join holes as h on f.source = h.source
+left join newest as n on f.source = n.source
+group by f.source
+order by f.source
+"""
+
+
 def _status(books: Books) -> dict[str, Any]:
     from pipelines.lake import months_closed
     from pipelines.runner import create_view
 
     sources: list[dict[str, Any]] = []
-    parts = books.lake.parts("ledger_files")
-    if parts:
-        create_view(books.con, books.lake, "ledger_files", parts, {})
-        result = books.con.execute(
-            """select source, count(*) filter (where state <> 'replaced') as files, sum(records)::bigint as records,
-                sum(booked)::bigint as booked, sum(duplicate)::bigint as duplicate, sum(not_billable)::bigint as not_billable,
-                sum(quarantined)::bigint as quarantined, max(last_record_at) as newest_record_at
-            from ledger_files group by source order by source"""
-        )
+    files, fates = books.lake.parts("ledger_files"), books.lake.parts("ledger_record_fates")
+    if files and fates:
+        create_view(books.con, books.lake, "ledger_files", files, {})
+        create_view(books.con, books.lake, "ledger_record_fates", fates, {})
+        result = books.con.execute(_SOURCES)
         names = [column[0] for column in result.description or ()]
         sources = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
     tables = []
@@ -826,7 +950,13 @@ def _status(books: Books) -> dict[str, Any]:
 def _print_status(content: dict[str, Any]) -> None:
     console = _console()
     console.print(f"Data root {content['root']}")
-    _print_table(console, content["sources"], "No file has been read yet.")
+    sources = [
+        {name: value for name, value in source.items() if name not in ("gaps", "last_file")}
+        for source in content["sources"]
+    ]
+    _print_table(console, sources, "No file has been read yet.")
+    for source in content["sources"]:
+        console.print(_sentence_of(source))
     if content["unread_files"]:
         console.print(
             f"{len(content['unread_files'])} files are new or changed and not read yet: {', '.join(content['unread_files'][:5])}"
@@ -844,6 +974,21 @@ def _print_status(content: dict[str, Any]) -> None:
         from pipelines.summary import Summary
 
         _print_summary(console, Summary(**content["summary"]))
+
+
+def _sentence_of(source: dict[str, Any]) -> str:
+    """The last file of a source, what it brought, and the newest days without a record."""
+    last = source["last_file"]
+    days = " to ".join(dict.fromkeys(str(last[name]) for name in ("first_day", "last_day"))) if last["booked"] else ""
+    text = f"{source['source']}: last file {last['path']}, {last['booked']:,} of {last['records']:,} records booked"
+    text += f" ({days})" if days else ""
+    if last["records_of_replaced_versions"]:
+        text += f", in place of {last['records_of_replaced_versions']:,} of earlier versions"
+    if source["gaps"]:
+        gap = source["gaps"][0]
+        where = " to ".join(dict.fromkeys((str(gap["from"]), str(gap["to"]))))
+        text += f"; {source['days_without_records']} days without a record, the newest {where}"
+    return text
 
 
 def _print_table(console: Console, rows: Sequence[dict[str, Any]], empty: str) -> None:

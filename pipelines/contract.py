@@ -193,7 +193,7 @@ raw: JSON; the record as received
 """
 
 _BILLS = f"""
-cost_key: VARCHAR; md5 of source, account, charge window, dimensions, line item and duplicate ordinal
+cost_key: VARCHAR; md5 of source, account, charge window, dimensions and line item; of equal lines in the ledger with their ordinal
 {LINEAGE}
 {_PULL}
 invoice_issuer: VARCHAR; who issues the invoice, where that is not the seller

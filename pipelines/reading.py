@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -127,6 +127,20 @@ class Reader:
         if to_read or retired:
             self.clean()
         return report
+
+    def refused(self) -> list[FileVersion]:
+        """Files that count now and have records that were refused, by path."""
+        return sorted(
+            (version for version in self.register.live().values() if version.quarantined), key=lambda one: one.path
+        )
+
+    def retry(self, paths: Collection[str]) -> None:
+        """Have files read again by the next reading, though they look as they did."""
+        for version in self.register.live().values():
+            if version.path in paths and version.state in ("current", "refused"):
+                self.register.change(version, reading_version="")
+        if self.register.is_changed:
+            self.register.save()
 
     def clean(self) -> None:
         """Remove fragments that no version in the register names: a killed run's, or replaced ones."""
@@ -431,16 +445,21 @@ class Reader:
 
     def _list_refusals(self, file: Found, lines: Sequence[Mapping[str, object]]) -> None:
         """The readable list of what is refused of a file now; none where nothing is."""
-        name = "__".join(file.path.relative_to(self._root.landing / file.source).parts)
-        if len(name.encode()) > _NAME_BYTES:
-            name = f"{digest([name])[:20]}__{file.path.name[:60]}"
-        path = self._root.refusals(file.source, name)
+        path = list_of_refusals(self._root, file.source, file.path)
         if not lines:
             path.unlink(missing_ok=True)
             return
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         with suppress(OSError):
             replace_text(path, text)
+
+
+def list_of_refusals(root: DataRoot, source: str, path: Path) -> Path:
+    """Where it stands what is refused of a landing file."""
+    name = "__".join(path.relative_to(root.landing / source).parts)
+    if len(name.encode()) > _NAME_BYTES:
+        name = f"{digest([name])[:20]}__{path.name[:60]}"
+    return root.refusals(source, name)
 
 
 def _batches(pending: Sequence[Pending]) -> Iterable[list[Pending]]:

@@ -33,6 +33,8 @@ _SMALL_BYTES = 64 << 10
 _BOM = b"\xef\xbb\xbf"
 # Columns of the relation beside the fields; a field of such a name is kept only where it stands in the metadata.
 _OURS = frozenset({"file_no", "source_row", "problem", "further", "place", "filename", "parsed", "good", "line"})
+# Stands in the problem of a compressed file that was not copied whole.
+CUT_SHORT = "stream ends early"
 _STREAM_ERRORS = (OSError, EOFError, pa.ArrowInvalid)
 _LINES = pa.schema(
     [("file_no", pa.int32()), ("source_row", pa.int64()), ("line", pa.string()), ("problem", pa.string())]
@@ -198,7 +200,7 @@ def _decompressed(path: Path, compression: str, piece: Path) -> Iterator[Readabl
 
 
 def _cut_short(compression: str, error: Exception) -> str:
-    return f"the {compression} stream ends early ({error}); what stood from this line on is lost"
+    return f"the {compression} {CUT_SHORT} ({error}); what stood from this line on is lost"
 
 
 def create_records(

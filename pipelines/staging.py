@@ -21,7 +21,7 @@ from pipelines.engine import listed, one_row, quoted, rows_of
 from pipelines.lake import Lake
 from pipelines.landing import Contents, Found, last_day_allowed
 from pipelines.paths import DataRoot
-from pipelines.records import Readable, count_lines, pieces_of
+from pipelines.records import CUT_SHORT, Readable, Unreadable, count_lines, pieces_of
 from pipelines.settings import Settings
 from pipelines.sources import Source
 
@@ -190,8 +190,13 @@ class Stager:
             self._has_macros = True
         counts = [Counts() for _ in batch]
         self._create_facts(batch)
+        has_windows = False
         for number, files in enumerate(self._pieces(batch)):
             self._parse(source, batch, files)
+            has_windows |= "windows" in source.queries and self._staged["windows"].num_rows > 0
+            if has_windows and (cut := self._cut_short(source)):
+                # What is left of it would take the place of an older pull that is whole.
+                raise Unreadable(f"{cut.partition(';')[0]}; of a bill all counts or nothing, so copy it again")
             fragment = name if number == 0 else f"{name}-{number}"
             for shape in source.queries:
                 self._write_fragments(shapes()[shape], fragment)
@@ -317,6 +322,14 @@ class Stager:
         else:
             value = "null"
         return f'cast({value} as {type_}) as "{name}"'
+
+    def _cut_short(self, source: Source) -> str:
+        """What is said of a file that was not copied whole; nothing where all were."""
+        reasons = " union all ".join(f"select refusal from staging_{shape}" for shape in source.queries)
+        (found,) = one_row(
+            self._con, f"select min(refusal) from ({reasons}) where contains(refusal, {quoted(CUT_SHORT)})"
+        )
+        return found or ""
 
     def _has_refusals(self, source: Source) -> bool:
         return any(one_row(self._con, f"select count(refusal) from staging_{shape}")[0] for shape in source.queries)

@@ -144,6 +144,77 @@ def test_status_counts_records_by_fate_and_tables_by_freshness(walked: Path) -> 
     assert content["summary"]["priced_share"] == 1.0
 
 
+def test_status_tells_newest_day_gaps_and_what_the_last_file_brought(walked: Path) -> None:
+    """Ten calls on 2, 3 and 4 November: no day between them is without one."""
+    [source] = json.loads(tokenbooks("status", "--json", data=walked).stdout)["sources"]
+    said = tokenbooks("status", data=walked).stdout
+
+    assert (source["newest_day"], source["days_without_records"], source["gaps"]) == ("2026-11-04", 0, [])
+    last = source["last_file"]
+    assert (
+        last["path"],
+        last["booked"],
+        last["first_day"],
+        last["last_day"],
+        last["records_of_replaced_versions"],
+    ) == (
+        "landing/app_log/mine.jsonl",
+        10,
+        "2026-11-02",
+        "2026-11-04",
+        0,
+    )
+    assert "last file landing/app_log/mine.jsonl, 10 of 10 records booked (2026-11-02 to 2026-11-04)" in said
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Calls of 2 and 9 November and one line that is torn; the file was there before with one call."""
+    data = tmp_path_factory.mktemp("refused") / "books"
+    path = data / "landing" / "app_log" / "web.jsonl"
+    path.parent.mkdir(parents=True)
+    first, *others = calls().splitlines(keepends=True)
+    path.write_text(first, encoding="utf-8")
+    assert tokenbooks("run", "--direct", data=data).returncode == 0
+    path.write_text(first + others[0].replace("-11-03", "-11-09") + others[1][:40], encoding="utf-8")
+    assert tokenbooks("run", "--direct", data=data).returncode == 0
+    return data
+
+
+def test_status_tells_a_gap_and_what_a_new_version_replaced(refused: Path) -> None:
+    """From 3 to 8 November there are six days."""
+    [source] = json.loads(tokenbooks("status", "--json", data=refused).stdout)["sources"]
+    said = tokenbooks("status", data=refused).stdout
+
+    assert (source["newest_day"], source["days_without_records"]) == ("2026-11-09", 6)
+    assert source["gaps"] == [{"from": "2026-11-03", "to": "2026-11-08"}]
+    assert source["last_file"]["records_of_replaced_versions"] == 1
+    assert "2 of 3 records booked (2026-11-02 to 2026-11-09), in place of 1 of earlier versions" in said
+    assert "6 days without a record, the newest 2026-11-03 to 2026-11-08" in said
+
+
+def test_what_is_refused_is_listed_and_read_again(refused: Path) -> None:
+    [file] = json.loads(tokenbooks("quarantine", "list", "--json", data=refused).stdout)
+    said = tokenbooks("quarantine", "list", data=refused).stdout
+    again = tokenbooks("quarantine", "retry", "--direct", "--json", data=refused)
+    other = tokenbooks("quarantine", "retry", "landing/app_log/other.jsonl", data=refused)
+
+    assert (file["file"], file["records"], file["quarantined"], file["is_there"]) == (
+        "landing/app_log/web.jsonl",
+        3,
+        1,
+        True,
+    )
+    assert file["refusals"] == [{"file": "landing/app_log/web.jsonl", "line": 3, "reason": "not JSON"}]
+    assert "landing/app_log/web.jsonl: 1 of 3 records refused\n  line 3: not JSON\n" in said
+    assert json.loads(again.stdout) == [
+        {"file": "landing/app_log/web.jsonl", "refused_before": 1, "refused_now": 1, "is_there": True}
+    ]
+    assert "1 of 3 records were refused" in again.stderr
+    assert other.returncode == 2
+    assert json.loads(tokenbooks("quarantine", "list", "--source", "litellm", "--json", data=refused).stdout) == []
+
+
 @pytest.mark.parametrize(
     ("format_", "expected"),
     [("csv", "requests\n10\n"), ("json", '[\n  {\n    "requests": 10\n  }\n]\n')],
@@ -257,7 +328,7 @@ def test_wrong_usage_exits_with_2(tmp_path: Path, words: tuple[str, ...]) -> Non
 
 
 def test_every_command_has_help(tmp_path: Path) -> None:
-    for command in ("init", "demo", "run", "status", "sql"):
-        done = tokenbooks(command, "--help", data=tmp_path / "books")
+    for command in ("init", "demo", "run", "status", "sql", "quarantine list", "quarantine retry"):
+        done = tokenbooks(*command.split(), "--help", data=tmp_path / "books")
         assert done.returncode == 0
         assert "Usage" in done.stdout

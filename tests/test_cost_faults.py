@@ -127,3 +127,31 @@ def test_the_days_quality_counts_them_and_warns(run: Run) -> None:
     [day] = run("mart_data_quality_daily", ledger_record_fates=[fate], mart_cost_faults_daily=rows)
 
     assert (day["faulty_cost_requests"], day["faulty_cost_usd"], day["verdict"]) == (2, Decimal("999"), "warn")
+
+
+def test_what_a_source_does_not_give_is_named(run: Run) -> None:
+    """Two calls of a tool that knows tokens and owners, and a bill of the same day."""
+    day = {"usage_date": date(2026, 11, 2), "source_account": "default", "fate": "booked", "reason": "", "records": 1}
+    fates = [
+        day | {"source": "app_log", "shape": "requests", "source_file_sha256": "a", "first_source_row": 1},
+        day | {"source": "focus", "shape": "bills", "source_file_sha256": "b", "first_source_row": 1},
+    ]
+    call = {"started_at": AT, "source": "app_log", "total_tokens": 10, "extra_units": {}}
+    calls = [
+        call | {"request_key": "r-1", "cache_read_tokens": 0, "task_id": "t-1", "feature": "search", "trace_id": "x"},
+        call | {"request_key": "r-2", "user_id": "u-1"},
+    ]
+    costs = [{"request_key": one["request_key"], "started_at": AT, "cost_status": "priced"} for one in calls]
+
+    rows = run(
+        "mart_data_quality_daily",
+        ledger_record_fates=fates,
+        ledger_requests=calls,
+        ledger_costs=costs,
+        ref_limits=LIMITS,
+    )
+
+    assert {row["source"]: row["not_given"] for row in rows} == {
+        "app_log": "output_reasoning_tokens, provider_response_id, duration_ms, ttft_ms, session_id, team",
+        "focus": "calls",
+    }

@@ -259,7 +259,7 @@ def test_the_clock_stops_for_a_partition_that_is_over(house: House) -> None:
 
 @pytest.mark.parametrize(("zone", "weeks"), [("UTC", ["2026-11-09"]), ("America/Lima", ["2026-11-02", "2026-11-09"])])
 def test_a_week_of_another_time_zone_has_what_lies_around_it(house: House, zone: str, weeks: list[str]) -> None:
-    """Monday's first calls are Sunday's in Lima: of the week before, which has no other."""
+    """E1, E2: Monday's first calls are Sunday's in Lima: of the week before, which has no other."""
     house.root.settings.parent.mkdir(parents=True, exist_ok=True)
     house.root.settings.write_text(f'reporting_time_zone = "{zone}"\n', encoding="utf-8")
     reference.refresh(house.con, house.root, house.lake)

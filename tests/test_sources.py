@@ -91,6 +91,9 @@ def test_a_source_folder_is_whole(source):
     for name in ("README.md", "__init__.py", "source.py", "example", "expected.json"):
         assert (folder / name).exists(), f"pipelines/sources/{source} has no {name}"
     assert [path for path in (folder / "example").rglob("*") if path.is_file()]
+    said = (folder / "README.md").read_text(encoding="utf-8")
+    for part in ("**Where**", "**How to get it**", "**What is lost**", "**What is refused**"):
+        assert part in said, f"pipelines/sources/{source}/README.md does not say: {part}"
 
 
 @pytest.mark.parametrize("source", FOLDERS)

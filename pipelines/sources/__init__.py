@@ -86,7 +86,7 @@ class Source:
         """The SQL of a shape, its usage steps written out.
 
         Reading every known API shape costs time, so only those that occur are written out. The quick way looks for them in the
-        first records alone; a record of another one then has a problem, and its file is read the careful way.
+        first records; a record of another one then has a problem, and its file is read the careful way, which looks at all.
         """
         text = self.queries[shape]
         marker = _USAGE_STEPS.search(text)
@@ -99,9 +99,7 @@ class Source:
             seen = con.execute(
                 f"{text[: marker.start()]}firsts as ({first}) select distinct usage_shape({api}, {usage_object}) from firsts"
             )
-            known = usage.usage_shapes()
-            # Where none occurs, any one will do: all of them would only be planned.
-            only = {row[0] for row in seen.fetchall()} & set(known) or {min(known)}
+            only = usage.shapes_named(name for (name,) in seen.fetchall())
         steps = usage.usage_steps(table, api=api, usage=usage_object, only=only).strip()
         return text[: marker.start()] + steps + text[marker.end() :]
 
@@ -139,14 +137,17 @@ def recognise_rows(head: bytes, rows: RowFormat, what: str) -> str:
     if not head.strip():
         return "jsonl"
     layout = layout_of(head)
-    if layout == "parquet":
-        return layout
     if layout == "json":
         raise Unreadable(f"one JSON document, expected {what}: JSON Lines (one object a line), CSV or Parquet")
-    if layout == "csv":
-        first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace").strip()
-        found = [name.strip().strip('"') for name in first.split(",")]
-        if missing := [name for name in rows.required if name not in found]:
+    if layout in ("csv", "parquet"):
+        if layout == "parquet":
+            found = sorted(first_fields(head, layout)[0])
+        else:
+            first = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].decode("utf-8", "replace").strip()
+            found = [name.strip().strip('"') for name in first.split(",")]
+        # The case of names is free, as it is to the reader.
+        spelled = {name.lower() for name in found}
+        if missing := [name for name in rows.required if name.lower() not in spelled]:
             raise Unreadable(f"a header without {', '.join(missing)} ({', '.join(found[:12])[:200]}), expected {what}")
         return layout
     # A torn or odd line is a matter of that line; a file none of whose first records fits is of another tool.

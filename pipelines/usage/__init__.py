@@ -31,7 +31,7 @@ parts of an expression within a step, not within a macro's lambda, where the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,6 +71,7 @@ CLASSES_TYPES = {
 }
 # A DOUBLE above this does not hold every whole number.
 LARGEST_COUNT = 2**53
+_SMALL_SHAPE = "voyage.embeddings"
 _FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n\*/\n(?P<expression>\{.*\})\s*\Z", re.DOTALL)
 _NAMED_PART = re.compile(r"^    '(\w+)':", re.MULTILINE)
 _HEADER_KEYS = {"about", "apis", "recognised_by", "basis", "fields", "define", "on_request"}
@@ -180,6 +181,11 @@ usage_classed as (
 """
 
 
+def shapes_named(found: Iterable[str | None]) -> set[str]:
+    """What ``usage_steps`` is to be asked for where ``usage_shape`` gave these: a small shape where none of them is one."""
+    return {name for name in found if name in usage_shapes()} or {_SMALL_SHAPE}
+
+
 def classes(api: str | None, usage_json: str | None) -> dict[str, Any]:
     """The classes of one usage object, by the same SQL, with ``usage_shape`` beside them.
 
@@ -187,13 +193,16 @@ def classes(api: str | None, usage_json: str | None) -> dict[str, Any]:
     """
     with duckdb.connect() as connection:
         register(connection)
+        values = {"api": api, "usage": usage_json}
+        objects = "with objects as (select cast($api as varchar) as api, cast($usage as json) as usage)"
+        seen = connection.execute(f"{objects} select usage_shape(api, usage) from objects", values).fetchall()
         row = connection.execute(
             f"""
-            with objects as (select cast($api as varchar) as api, cast($usage as json) as usage),
-            {usage_steps("objects", api="api", usage="usage")}
+            {objects},
+            {usage_steps("objects", api="api", usage="usage", only=shapes_named(name for (name,) in seen))}
             select usage_shape, classed from usage_classed
             """,
-            {"api": api, "usage": usage_json},
+            values,
         ).fetchone()
     assert row is not None
     return {"usage_shape": row[0], **row[1]}

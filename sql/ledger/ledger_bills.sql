@@ -7,7 +7,7 @@ order_by: [charge_start_at, cost_key]
 partition: month
 partition_column: month_start_date
 columns:
-  cost_key: VARCHAR; md5 of source, account, charge window, dimensions, line item and duplicate ordinal
+  cost_key: VARCHAR; md5 of source, account, charge window, dimensions and line item; of equal lines in the ledger with their ordinal
   source: VARCHAR; folder of landing/ that the record came from
   month_start_date: DATE; first day of the billing month: the month in which the charge starts, UTC
   source_account: VARCHAR; first folder below the source, else 'default'
@@ -86,7 +86,7 @@ answer: >-
   select month_start_date, provider, billing_account_id, currency, sum(billed_amount) as billed_amount
   from ledger_bills where is_the_bill group by all order by all
 */
-with lines as (
+with counted as (
     select
         b.*,
         cast(date_trunc('month', b.charge_start_at) as date) as month_start_date,
@@ -100,6 +100,18 @@ with lines as (
         and b.charge_start_at >= p.window_start_at
         and b.charge_start_at < p.window_end_at
     where p.counts
+),
+
+-- Identical lines are legal, and may lie in one file or in several of a delivery: they are told apart by what else they say.
+lines as (
+    select
+        * exclude (cost_key),
+        row_number() over (
+            partition by cost_key
+            order by billed_amount, quantity, list_amount, cast(tags as varchar), cast(raw as varchar), source_file_sha256, source_row
+        ) as ordinal,
+        case when ordinal = 1 then cost_key else md5(cost_key || '|' || cast(ordinal as varchar)) end as cost_key,
+    from counted
 ),
 
 -- One source is the bill (BOOKS: which bill is the bill): the one bill_sources.csv names, else the one with unrounded

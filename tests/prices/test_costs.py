@@ -204,11 +204,12 @@ def test_a_gateway_cache_hit_is_free(cost: Cost) -> None:
 
 
 def test_a_stated_cost_stands_beside_ours(cost: Cost) -> None:
-    """Trap 35: 1000 x 2.5 = 2500 is booked, the gateway's 0.003 is kept."""
-    row = cost(input_uncached_tokens=1_000, cost_reported_usd="0.003", cost_reported_basis="provider_charge")
+    """Trap 35, A6, A7, C4, C6: 1000 x 2.5 = 2500 is booked whatever a gateway stated, and what it stated is kept."""
+    for stated in ("0.003", "0.000292", "0.025"):
+        row = cost(input_uncached_tokens=1_000, cost_reported_usd=stated, cost_reported_basis="provider_charge")
 
-    assert (row["cost_status"], row["cost_reason"], row["list_cost_usd"]) == ("priced", None, usd("0.0025"))
-    assert row["cost_reported_usd"] == usd("0.003")
+        assert (row["cost_status"], row["cost_reason"], row["list_cost_usd"]) == ("priced", None, usd("0.0025"))
+        assert row["cost_reported_usd"] == usd(stated)
 
 
 def test_a_stated_cost_is_booked_where_the_book_has_no_row(cost: Cost) -> None:

@@ -87,7 +87,7 @@ def test_a_price_that_no_call_meets_wakes_no_cost(company: DataRoot) -> None:
 
 
 def test_the_book_of_an_earlier_day_prices_without_touching_the_ledger(company: DataRoot) -> None:
-    """elm was put right on 2026-11-20 from 4 to 3: then 2 x 2 + 2 + 3 x 2 = 12; as known on 11-19 it is 14."""
+    """C2: elm was put right on 2026-11-20 from 4 to 3: then 2 x 2 + 2 + 3 x 2 = 12; as known on 11-19 it is 14."""
     more = "self,elm,input,1000000,3,USD,2026-10-01,,2026-11-20,correction\n"
     (company.reference / "prices.csv").write_text(PRICES + more, encoding="utf-8")
     books.run(company)

@@ -571,7 +571,7 @@ def test_trap_23_the_standard_price_of_an_unknown_tier_is_an_estimate(priced: di
 
 
 def test_trap_31_a_price_of_today_leaves_the_past_as_it_was() -> None:
-    """ccusage#1636: a new price has a start; the day before keeps its rate, and the row that priced it keeps its id."""
+    """ccusage#1636, C11: a new price has a start; the day before keeps its rate, and the row that priced it keeps its id."""
     new = {"provider": "openai", "model_id": "gpt-4o", "unit": "input", "per_units": 1_000_000, "unit_price": "2"}
     before, after = book_of(), book_of([new | {"effective_from": "2026-11-20"}])
 

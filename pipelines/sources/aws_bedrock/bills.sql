@@ -61,15 +61,7 @@ select
         iso_instant(charge_end_at),
         json_array(
             line_item_usage_account_id, line_item_line_item_type, line_item_usage_type, line_item_operation, line_item_product_code, line_item_resource_id,
-            line_item_iam_principal, line_item_line_item_description, bill_invoice_id, bill_billing_entity, line_item_currency_code,
-            part_of(file.source_file)
-        ),
-        row_number() over (
-            partition by
-                file_no, endpoint, charge_start_at, charge_end_at, line_item_usage_account_id, line_item_line_item_type, line_item_usage_type,
-                line_item_operation, line_item_product_code, line_item_resource_id, line_item_iam_principal, line_item_line_item_description,
-                bill_invoice_id, bill_billing_entity, line_item_currency_code
-            order by billed_text, line_item_usage_amount, identity_line_item_id, source_row
+            line_item_iam_principal, line_item_line_item_description, bill_invoice_id, bill_billing_entity, line_item_currency_code
         )
     ) as key_text,
     endpoint,
@@ -136,5 +128,4 @@ select
         'product_product_name', product_name, 'pricing_unit', pricing_unit, 'pricing_public_on_demand_cost', pricing_public_on_demand_cost
     )) as raw,
 from named
-inner join (select file_no as numbered, source_file from landing_files) as file on named.file_no = file.numbered
 order by file_no, source_row

@@ -24,6 +24,5 @@ select
                 and try_cast(CostInBillingCurrency as decimal(38, 12)) <> 0, false)
         ) over (partition by file_no) as is_amortised,
     case when is_amortised then ['amortised'] end as pull_grain,
-    file.source_file as found_in,
 from instants as bill
 inner join (select file_no as numbered, source_file from landing_files) as file on bill.file_no = file.numbered

@@ -55,13 +55,7 @@ select
         iso_instant(charge_start_at),
         json_array(
             SubscriptionId, ResourceGroup, ResourceId, MeterId, MeterName, MeterSubCategory, ChargeType, PricingModel, ReservationId, ResourceLocation,
-            InvoiceId, BillingCurrencyCode, UnitOfMeasure, part_of(found_in)
-        ),
-        row_number() over (
-            partition by
-                file_no, endpoint, charge_start_at, SubscriptionId, ResourceGroup, ResourceId, MeterId, MeterName, MeterSubCategory, ChargeType,
-                PricingModel, ReservationId, ResourceLocation, InvoiceId, BillingCurrencyCode, UnitOfMeasure
-            order by CostInBillingCurrency, Quantity, Tags, source_row
+            InvoiceId, BillingCurrencyCode, UnitOfMeasure
         )
     ) as key_text,
     endpoint,

@@ -137,13 +137,7 @@ select
         iso_instant(charge_end_at),
         json_array(
             ChargeCategory, ChargeClass, ChargeDescription, SkuId, SkuPriceId, SkuMeter, SubAccountId, ResourceId, RegionId, ServiceName, InvoiceId,
-            BillingCurrency, AllocatedResourceId, part_of(file.source_file)
-        ),
-        row_number() over (
-            partition by
-                file_no, endpoint, charge_start_at, charge_end_at, ChargeCategory, ChargeClass, ChargeDescription, SkuId, SkuPriceId, SkuMeter,
-                SubAccountId, ResourceId, RegionId, ServiceName, InvoiceId, BillingCurrency, AllocatedResourceId
-            order by BilledCost, Tags, source_row
+            BillingCurrency, AllocatedResourceId
         )
     ) as key_text,
     endpoint,
@@ -218,5 +212,4 @@ select
         'x_SkuMeterCategory', x_SkuMeterCategory, 'x_SkuDescription', x_SkuDescription
     )) as raw,
 from split
-inner join (select file_no as numbered, source_file from landing_files) as file on split.file_no = file.numbered
 order by file_no, source_row

@@ -50,14 +50,7 @@ select
         iso_instant(charge_start_at),
         iso_instant(charge_end_at),
         json_array(
-            service, sku, project, labels, tags, location, resource, cost_type, currency, credit ->> '$.name', credit ->> '$.id', credit_no,
-            part_of(file.source_file)
-        ),
-        row_number() over (
-            partition by
-                file_no, endpoint, charge_start_at, charge_end_at, service, sku, project, labels, tags, location, resource, cost_type, currency,
-                credit ->> '$.name', credit ->> '$.id', credit_no
-            order by amount_text, usage, source_row
+            service, sku, project, labels, tags, location, resource, cost_type, currency, credit ->> '$.name', credit ->> '$.id', credit_no
         )
     ) as key_text,
     endpoint,
@@ -111,5 +104,4 @@ select
         'project_id', try_cast(project as json) ->> '$.id'
     )) as raw,
 from used
-inner join (select file_no as numbered, source_file from landing_files) as file on used.file_no = file.numbered
 order by file_no, source_row, credit_no

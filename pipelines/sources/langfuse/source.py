@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from pipelines.engine import listed
-from pipelines.records import Readable, array_elements, create_records, elements_of, layout_of
+from pipelines.records import Readable, array_elements, create_records, elements_of, head_of, layout_of
 from pipelines.sources import Recognised, Source, Unreadable
 from pipelines.usage import usage_shapes
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 _RECORDS = (_FOLDER / "records.sql").read_text(encoding="utf-8")
 _MACROS = (_FOLDER / "macros.sql").read_text(encoding="utf-8")
+# Of a longer manifest nothing is read.
+_MANIFEST_BYTES = 64 << 20
 TABLES = ("observations_v2", "observations", "traces", "scores")
 
 # What is read of a record, as the blob export and as UI, download and API write it. Prompts, completions, comments and
@@ -188,7 +190,7 @@ def _opened(manifest: Path) -> dict[str, Any]:
     """A manifest; one that cannot be read names nothing."""
     content: Any = None
     with suppress(OSError, ValueError):
-        content = json.loads(manifest.read_text(encoding="utf-8"))
+        content = json.loads(head_of(manifest, _MANIFEST_BYTES))
     content = content if isinstance(content, dict) else {}
     files = content.get("files")
     window = content.get("window")

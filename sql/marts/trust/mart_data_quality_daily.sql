@@ -26,6 +26,7 @@ columns:
   ambiguous_spread_usd: DECIMAL(38,15); what these calls would cost less in the other reading; null where none is priced
   faulty_cost_requests: BIGINT; calls whose stated cost cannot be right (mart_cost_faults_daily names the faults)
   faulty_cost_usd: DECIMAL(38,15); dollars at stake in these: stated cost against ours; null where there are none
+  not_given: VARCHAR; facts that no booked call of the day has, by name; calls where the source gives none (a bill, scores); empty where all are there
   verdict: VARCHAR; judgement in one word: ok, warn or fail
 checks:
   - one_of: [verdict, ok, warn, fail]
@@ -78,6 +79,22 @@ calls as (
                 ), 0)
             as decimal(38, 12))
         end) as decimal(38, 15)) as ambiguous_spread_usd,
+        -- What a source cannot give, or was not asked to: its README says which of the two.
+        concat_ws(
+            ', ',
+            case when count(r.total_tokens) = 0 then 'total_tokens' end,
+            case when count(r.cache_read_tokens) = 0 then 'cache_read_tokens' end,
+            case when count(r.output_reasoning_tokens) = 0 then 'output_reasoning_tokens' end,
+            case when count(r.provider_response_id) = 0 then 'provider_response_id' end,
+            case when count(r.duration_ms) = 0 then 'duration_ms' end,
+            case when count(r.ttft_ms) = 0 then 'ttft_ms' end,
+            case when count(r.trace_id) = 0 then 'trace_id' end,
+            case when count(r.session_id) = 0 then 'session_id' end,
+            case when count(r.task_id) = 0 then 'task_id' end,
+            case when count(r.user_id) = 0 then 'user_id' end,
+            case when count(nullif(r.feature, 'unattributed')) = 0 then 'feature' end,
+            case when count(nullif(r.team, 'unattributed')) = 0 then 'team' end
+        ) as not_given,
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key
     group by cast(r.started_at as date), r.source
@@ -125,6 +142,7 @@ select
     c.ambiguous_spread_usd,
     coalesce(w.faulty_cost_requests, 0) as faulty_cost_requests,
     w.faulty_cost_usd,
+    coalesce(c.not_given, 'calls') as not_given,
     case
         when coalesce(c.unpriced_tokens, 0) > coalesce(c.total_tokens, 0) * l.unpriced_fail_share then 'fail'
         when coalesce(c.unpriced_tokens, 0) > coalesce(c.total_tokens, 0) * l.unpriced_warn_share

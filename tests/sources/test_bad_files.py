@@ -1,0 +1,236 @@
+"""Every source whose files are lines of JSON: what is wrong in a file costs that line alone, and what is odd but right is read.
+
+The lines are those of each source's example. All files of a source lie in one account under ids of their own and are read
+together. Tables, pages of an API and bills have their tables of faults beside the tests of their sources, and below.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+from landed import FATES, Landed, read
+
+from benchmarks.sources import LOGS, Log
+from pipelines import paths
+from pipelines.contract import TOKEN_CLASS_NAMES
+from pipelines.paths import DataRoot
+from pipelines.sources import sources
+
+PROMPT = "this text is not read"
+FILES = (*LOGS, Log("outcomes", "2026-11-18.jsonl", 0, "t-4"), Log("requests", "warehouse/2026-11-17.csv", 0, "w-1"))
+COUNT = re.compile(
+    r'((?:prompt_tokens|input_tokens|inputTokens|inputTokenCount|promptTokenCount|promptTokens|req_units|"input|quantity'
+    r'|input_uncached_tokens)\\?"\s*:\s*)(\d+)\b(?!\.)'
+)
+MONEY = re.compile(r'("(?:cost|spend|total_cost|cost_reported_usd)"\s*:\s*"?)(\d+\.\d+)')
+INSTANT = re.compile(r"2026-11-1[78][T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00| UTC)?")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file made of lines, ``one(number)`` a line under an id of its own: ``fine`` ones, and ``refused`` with such a reason."""
+
+    claim: str
+    make: Callable[[Callable[[int], str]], str | bytes]
+    fine: int
+    refused: int = 0
+    reason: str = ""
+
+
+def line_of(log: Log) -> str:
+    """The record as a line, with a prompt in it."""
+    path = paths.SOURCES / log.source / "example" / log.path
+    if path.suffix == ".csv":
+        header, first, *_ = path.read_text(encoding="utf-8").splitlines()
+        cells = dict(zip(header.split(","), first.split(","), strict=True))
+        return json.dumps({name: cell for name, cell in cells.items() if cell} | {"prompt": PROMPT})
+    text = path.read_text(encoding="utf-8").splitlines()[log.record]
+    return text if PROMPT in text else text.rstrip().removesuffix("}") + f', "prompt": "{PROMPT}"}}'
+
+
+def renamed(log: Log, text: str, number: int) -> str:
+    """The record under another id of the same form."""
+    name = log.id[:-4] + f"{number:04d}" if len(log.id) >= 16 else f"{log.id}-{number}"
+    return text.replace(f'"{log.id}"', f'"{name}"')
+
+
+def torn(text: str) -> str:
+    return text[: len(text) * 2 // 3]
+
+
+CASES = (
+    Case("plain", lambda one: f"{one(1)}\n{one(2)}\n", 2),
+    Case("torn", lambda one: f"{one(1)}\n{torn(one(2))}", 1, 1, "not JSON"),
+    Case("torn_first", lambda one: f"{one(1)[len(one(1)) // 2 :]}\n{one(2)}\n", 1, 1, "not JSON"),
+    Case(
+        "latin",
+        lambda one: f"{one(1)}\n".encode() + one(2).replace(PROMPT, "caf\xe9").encode("latin-1") + b"\n",
+        1,
+        1,
+        "not UTF-8 (byte 0xe9",
+    ),
+    Case("escape", lambda one: f"{one(1)}\n{one(2).replace(PROMPT, chr(92) + 'x')}\n{one(3)}\n", 2, 1, "not JSON"),
+    Case("other", lambda one: f"{one(1)}\n[1]\n", 1, 1, "a JSON array, expected an object"),
+    Case("marked", lambda one: "\ufeff" + f"{one(1)}\n", 1),
+    Case("windows", lambda one: f"{one(1)}\r\n\r\n{one(2)}\r\n", 2),
+    Case("quotes", lambda one: one(1).replace(PROMPT, "a, 'b'; caf\u00e9") + "\n", 1),
+    Case("whole_counts", lambda one: COUNT.sub(r"\1\2.0", one(1)) + "\n", 1),
+    Case("tiny_money", lambda one: MONEY.sub(lambda m: m[1] + f"{Decimal(m[2]):e}", one(1)) + "\n", 1),
+    Case("utc", lambda one: INSTANT.sub(r"2026-11-18T\1Z", one(1)) + "\n", 1),
+    Case("blank", lambda one: INSTANT.sub(r"2026-11-18 \1", one(1)) + "\n", 1),
+    Case("offset", lambda one: INSTANT.sub(r"2026-11-18T\1+00:00", one(1)) + "\n", 1),
+    Case("day", lambda one: INSTANT.sub(r"2026-11-18", one(1)) + "\n", 1),
+    Case("error", lambda one: json.dumps({"error": {"message": "Rate limit", "code": 429}}) + "\n", 0, 1, "expected"),
+    Case("nothing", lambda one: "", 0),
+    Case("blank_lines", lambda one: "\n \n", 0),
+)
+NAMES = [log.source for log in FILES]
+# Reports of an API as its answers lie in a file.
+PAGES = {
+    "anthropic_usage": "org-example/usage_report_messages.2026-11.pulled-20261120T060000Z.json",
+    "openai_usage": "org-example/costs.2026-11.pulled-20261120T060000Z.json",
+    "openrouter": "team/activity_api.pulled-20261121T060000Z.json",
+}
+# Claim -> the file made of a page, and what is said of it; nothing where all of it is read.
+PAGE_CASES: dict[str, tuple[Callable[[str], str | bytes], str]] = {
+    "page": (str, ""),
+    "page_marked": (lambda page: "\ufeff" + page, ""),
+    "page_windows": (lambda page: page.replace("\n", "\r\n"), ""),
+    "page_packed": (lambda page: gzip.compress(page.encode()), ""),
+    "page_torn": (lambda page: page.rstrip()[:-30], "not JSON"),
+    "page_error": (
+        lambda page: json.dumps({"error": {"message": "Rate limit", "code": 429}}),
+        "an error answer of the API",
+    ),
+    "page_of_a_proxy": (lambda page: "<html><body>502 Bad Gateway</body></html>", "known"),
+}
+
+
+def files() -> dict[str, str | bytes]:
+    found: dict[str, str | bytes] = {}
+    for log in FILES:
+        text = line_of(log)
+        for place, case in enumerate(CASES):
+
+            def one(number: int, log: Log = log, text: str = text, place: int = place) -> str:
+                return renamed(log, text, 10 * place + number)
+
+            found[f"{log.source}/all/{case.claim}.jsonl"] = case.make(one)
+    # One is enough for all, for the reader of lines is one.
+    log = FILES[0]
+    found[f"{log.source}/all/long.jsonl"] = renamed(log, line_of(log), 9_001).replace(PROMPT, "x" * 20_000_000) + "\n"
+    for source, name in PAGES.items():
+        page = (paths.SOURCES / source / "example" / name).read_text(encoding="utf-8")
+        for claim, (make, _) in PAGE_CASES.items():
+            found[f"{source}/pages/{claim}.json"] = make(page)
+        found[f"{source}/pages/page_empty.json"] = json.dumps(
+            {"object": "page", "data": [], "has_more": False, "next_page": None}
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Landed:
+    return read(DataRoot(tmp_path_factory.mktemp("books")), files(), FATES)
+
+
+@pytest.fixture(scope="module")
+def records(landed: Landed) -> dict[tuple[str, str], dict[str, Any]]:
+    """(source, claim) -> the first record of the file."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for shape in ("requests", "scores"):
+        for row in landed.rows(f"staged_{shape}", "source_row"):
+            found.setdefault((row["source"], PurePosixPath(row["source_file"]).stem), row)
+    return found
+
+
+def test_every_source_is_here_or_has_a_table_of_its_own():
+    """Bills are in test_cloud_bills, traces of Langfuse's other exits in test_langfuse."""
+    assert set(sources()) - {log.source for log in FILES} - set(PAGES) == {"focus"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.claim)
+@pytest.mark.parametrize("source", NAMES)
+def test_a_fault_costs_its_line_alone(landed, source, case):
+    """F8, F10, F14. A line may hold several records, as a trace or a call with its scores."""
+    files_of = landed.files()
+    in_a_line = files_of[f"{source}/all/plain.jsonl"]["records"] // 2
+    file = files_of[f"{source}/all/{case.claim}.jsonl"]
+
+    assert (file["records"], file["quarantined"]) == (in_a_line * case.fine + case.refused, case.refused)
+    assert case.reason in file["reasons"]
+
+
+def test_every_record_has_a_fate_and_no_prompt_is_repeated(landed):
+    said = "\n".join(landed.report.warnings)
+
+    assert landed.is_conserved()
+    assert PROMPT not in said
+    assert str(landed.root.path) not in said
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_counts_with_a_fraction_of_nothing_and_money_with_an_exponent_are_what_they_are(records, source):
+    """3.0 is 3, and 1.5e-1 is 0.15."""
+    plain = records[source, "plain"]
+    for claim in ("whole_counts", "tiny_money", "quotes"):
+        for name in [*TOKEN_CLASS_NAMES, "cost_reported_usd", "quantity"]:
+            assert records[source, claim].get(name) == plain.get(name), (claim, name)
+
+
+def test_the_changes_of_counts_and_money_reach_most_sources():
+    """Of the others counts are texts, have a fraction already, or are none."""
+    lines = {log.source: line_of(log) for log in FILES}
+
+    assert {source for source, text in lines.items() if not COUNT.search(text)} == {
+        "otel_genai",
+        "outcomes",
+        "portkey",
+        "requests",
+    }
+    assert {source for source, text in lines.items() if MONEY.search(text)} >= {
+        "langfuse",
+        "helicone",
+        "litellm",
+        "portkey",
+    }
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_an_instant_is_one_in_each_of_its_forms(records, source):
+    """E10: with Z, without an offset, with one, and a day, which is its first instant where the instant is written so."""
+    at = "scored_at" if source == "outcomes" else "started_at"
+    utc = records[source, "utc"][at]
+
+    assert records[source, "blank"][at] == records[source, "offset"][at] == utc
+    assert records[source, "day"][at] in (utc, utc.replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+def test_a_line_of_20_megabytes_is_read(landed):
+    assert landed.fates()["app_log/all/long.jsonl"] == (1, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("claim", PAGE_CASES)
+@pytest.mark.parametrize("source", PAGES)
+def test_a_page_is_read_whole_or_refused_with_what_to_do(landed, source, claim):
+    plain, file = (landed.files()[f"{source}/pages/{name}.json"] for name in ("page", claim))
+    reason = PAGE_CASES[claim][1]
+
+    if reason:
+        assert (file["records"], file["quarantined"]) == (1, 1)
+        assert reason in file["reasons"]
+    else:
+        assert (file["records"], file["quarantined"]) == (plain["records"], plain["quarantined"])
+
+
+@pytest.mark.parametrize("source", PAGES)
+def test_an_empty_page_has_no_records(landed, source):
+    assert landed.fates()[f"{source}/pages/page_empty.json"] == (0, 0, 0, 0, 0)
