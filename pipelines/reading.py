@@ -201,6 +201,7 @@ class Reader:
 
     def _records_in(self, file: Found, contents: Contents) -> int:
         """Records of a file that is not staged; 1 where it cannot be read."""
+        self._stager.prepare()
         with suppress(Unreadable, duckdb.Error, OSError):
             source = self._sources[file.source]
             layout = source.recognise(file.path.name, head_of(file.path)).layout

@@ -179,15 +179,19 @@ class Stager:
         self._given: dict[tuple[str, str], set[str]] = {}
         self._staged: dict[str, pa.Table] = {}
 
+    def prepare(self) -> None:
+        """Make the macros that sources read with, once there is a file to read."""
+        if not self._has_macros:
+            _create_macros(self._con, self._keep)
+            _create_name_macros(self._con, self._keep, self._dimension_keys)
+            self._has_macros = True
+
     def stage(self, source: Source, batch: Sequence[Pending], name: str) -> list[Counts]:
         """Write the fragments of a batch; what each file held comes back, in the order of the batch.
 
         Raises duckdb.Error or Unreadable where a file cannot be read at all.
         """
-        if not self._has_macros:
-            _create_macros(self._con, self._keep)
-            _create_name_macros(self._con, self._keep, self._dimension_keys)
-            self._has_macros = True
+        self.prepare()
         counts = [Counts() for _ in batch]
         self._create_facts(batch)
         has_windows = False

@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -26,6 +26,7 @@ from pipelines.lake import Lake, months_closed
 from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.settings import Settings
+from tests import test_golden_books as golden
 from tests.conftest import _create, _types
 from tests.test_golden_books import KEY, differences, rows
 
@@ -362,6 +363,24 @@ def test_the_live_lake_is_the_one_worked_out_with_the_late_files(story: Story, n
     assert wanted
     assert {place: text for place, text in wrong.items() if text} == {}
     assert more == set()
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        golden.test_every_request_has_the_classes_the_owner_and_the_account_worked_out_by_hand,
+        golden.test_every_cost_equals_the_one_worked_out_by_hand_to_the_last_digit,
+        golden.test_invoices_equal_those_worked_out_by_hand,
+        golden.test_each_verdict_is_the_one_worked_out_by_hand,
+    ],
+    ids=lambda claim: claim.__name__.removeprefix("test_"),
+)
+def test_what_held_before_the_late_files_holds_with_them(
+    story: Story, claim: Callable[[DataRoot], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same claims, against the figures worked out with the late files."""
+    monkeypatch.setattr(golden, "expected", lambda name: expected(f"after_late/{name}"))
+    claim(story.root)
 
 
 def test_corrections_are_those_worked_out_by_hand(story: Story) -> None:

@@ -85,7 +85,7 @@ def test_every_request_has_the_classes_the_owner_and_the_account_worked_out_by_h
         row["source_row_id"]: differences(row, found[row["source_account"], row["source_row_id"]]) for row in wanted
     }
 
-    assert len(found) == len(wanted) == 110
+    assert len(found) == len(wanted) >= 110
     assert not {key: texts for key, texts in wrong.items() if texts}
 
 

@@ -40,7 +40,8 @@ def cells(line: str) -> list[str]:
 
 def claims() -> list[Claim]:
     """Query, column names and rows of each claim of the document, and of the reconciliation in the README."""
-    found = _CLAIM.finditer(DOCUMENT.read_text(encoding="utf-8") + README.read_text(encoding="utf-8"))
+    explained = README.read_text(encoding="utf-8").partition("\n## The bill, explained\n")[2]
+    found = _CLAIM.finditer(DOCUMENT.read_text(encoding="utf-8") + explained)
     return [(one["query"], cells(one["header"]), [cells(row) for row in one["rows"].splitlines()]) for one in found]
 
 
