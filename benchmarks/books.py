@@ -137,7 +137,8 @@ def _write_bill(opened: Books, lines: int) -> None:
         f"('{kind}', '{name}', {price})"
         for kind, (name, price) in zip(("input", "cache_read", "output"), _PRICES.items(), strict=True)
     )
-    used = " ".join(f"when '{name}' then sum({name}_tokens)" for name in _PRICES)
+    sums = ", ".join(f"sum({name}_tokens) as {name}" for name in _PRICES)
+    used = " ".join(f"when name = '{name}' then {name}" for name in _PRICES)
     _write(
         opened,
         "ledger_bills",
@@ -146,12 +147,15 @@ def _write_bill(opened: Books, lines: int) -> None:
         BILL,
         f"""(
             select
-                cast(started_at as date) as usage_date, model_canonical as model, class, line, cast(price as decimal(18, 12)) as price,
-                cast(round((case any_value(name) {used} end) * 1.04 / {each}) as decimal(18, 0)) as quantity
-            from read_parquet('{opened.root.table("ledger_requests")}/*/*.parquet', hive_partitioning = false)
+                usage_date, model, class, line, cast(price as decimal(18, 12)) as price,
+                cast(round((case {used} end) * 1.04 / {each}) as decimal(18, 0)) as quantity
+            from (
+                select cast(started_at as date) as usage_date, model_canonical as model, {sums}
+                from read_parquet('{opened.root.table("ledger_requests")}/*/*.parquet', hive_partitioning = false)
+                group by all
+            )
             cross join (values {classes}) as classes(class, name, price)
             cross join (select range as line from range({each}))
-            group by all
         ) order by usage_date, model, class, line""",
     )
 
