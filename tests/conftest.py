@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from pipelines import reference
+from pipelines import paths, reference
 from pipelines.contract import TOKEN_CLASS_NAMES, shapes
 from pipelines.engine import connect
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
+from pipelines.prices import book
 from pipelines.prices.book import BOOK_SCHEMA
 from pipelines.settings import Settings
 
@@ -45,6 +46,36 @@ DEFAULTS: Mapping[str, Any] = {
     "customer_tier": "unattributed",
     "environment": "unattributed",
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_is_shipped_is_read_once() -> Iterator[None]:
+    """Hundreds of tests make a data root of their own; the shipped rows, and the price book of the same rows, are alike in all."""
+    read, build_book = reference.read, book.build_book
+    files: dict[Any, Any] = {}
+    made: dict[Any, book.Book] = {}
+
+    def read_once(table: reference.ReferenceTable, path: Path, shown_as: str) -> Any:
+        if not path.is_relative_to(paths.SHIPPED_DATA):
+            return read(table, path, shown_as)
+        key = (table.name, path, path.stat().st_mtime_ns, shown_as)
+        if key not in files:
+            files[key] = read(table, path, shown_as)
+        rows, problems = files[key]
+        return [dict(row) for row in rows], list(problems)
+
+    def build_once(*frames: Any, **more: Any) -> book.Book:
+        if more:
+            return build_book(*frames, **more)
+        key = (book.read_package, *(frame.write_csv() if frame is not None else None for frame in frames))
+        if key not in made:
+            made[key] = build_book(*frames)
+        return made[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reference, "read", read_once)
+        patch.setattr(book, "build_book", build_once)
+        yield
 
 
 @pytest.fixture
