@@ -360,18 +360,18 @@ def corrections(
     as_json: AsJson = False,
 ) -> None:
     """Show what became known of closed months after their close, and in which week it is booked."""
+    from pipelines.engine import named_rows
     from pipelines.views import open_views
 
     data = DataRoot(root.resolve() if root else default_root())
     with open_views(data) as con:
-        result = con.execute(
+        rows = named_rows(
+            con,
             """select booked_week_start_date, billing_month, week_start_date, cost_centre, team, feature, customer_tier, provider,
                 billing_account_id, model_canonical, reason, caused_by, delta_usd, billing_currency, delta_billing_currency
             from mart_corrections_weekly where ? is null or billing_month = ? order by all""",
             [month, month],
         )
-        names = [column[0] for column in result.description or ()]
-        rows = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
     if as_json:
         print(json.dumps(rows, default=_plain, indent=2))
         return
@@ -912,6 +912,7 @@ order by f.source
 
 
 def _status(books: Books) -> dict[str, Any]:
+    from pipelines.engine import named_rows
     from pipelines.lake import months_closed
     from pipelines.runner import create_view
 
@@ -920,9 +921,7 @@ def _status(books: Books) -> dict[str, Any]:
     if files and fates:
         create_view(books.con, books.lake, "ledger_files", files, {})
         create_view(books.con, books.lake, "ledger_record_fates", fates, {})
-        result = books.con.execute(_SOURCES)
-        names = [column[0] for column in result.description or ()]
-        sources = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        sources = named_rows(books.con, _SOURCES)
     tables = []
     for name, plan in books.outlook().items():
         built = books.lake.parts(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,15 @@ def one_row(con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object]
     """The only row of a query. Fetched whole: a result that is half read keeps the connection from other work."""
     [row] = con.execute(query, list(values)).fetchall()
     return tuple(row)
+
+
+def named_rows(
+    con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object] | Mapping[str, object] | None = None
+) -> list[dict[str, Any]]:
+    """The rows of a query, each by the names of its columns."""
+    result = con.execute(query, values)
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def rows_of(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:

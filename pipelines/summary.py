@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.engine import one_row
+from pipelines.engine import named_rows, one_row
 from pipelines.paths import DataRoot
 from pipelines.views import open_views
 
@@ -69,7 +69,7 @@ def summarise(root: DataRoot) -> Summary:
             """select sentence from mart_spend_concentration_weekly
             where cut = 'request_type' and time_window = '4w' and is_closed order by week_start_date desc limit 1"""
         ).fetchone()
-        drift = _rows(
+        drift = named_rows(
             con,
             """select week_start_date, feature, verdict, sentence, cost_impact_usd from mart_output_ratio_drift_weekly
             where is_closed
@@ -106,7 +106,7 @@ def summarise(root: DataRoot) -> Summary:
 
 def unpriced_models(con: duckdb.DuckDBPyConnection, token_usd: Decimal) -> list[dict[str, Any]]:
     """Models without a price, as rows of the table that lacks something. A call without usage lacks tokens, not a price."""
-    rows = _rows(
+    rows = named_rows(
         con,
         """select r.provider, coalesce(r.model_canonical, r.model_served) as model, count(*) as requests,
             case when c.cost_reason in ('no_fx_rate', 'no_gpu_cost', 'no_throughput') then c.cost_reason end as lacking,
@@ -140,7 +140,7 @@ def _remedy(row: Mapping[str, Any]) -> dict[str, str]:
 
 def _ownerless(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Callers without a feature, as rows of attribution_rules.csv that would give them one."""
-    rows = _rows(
+    rows = named_rows(
         con,
         """select r.source, case when r.api_key_name is null then 'source_account' else 'api_key_name' end as field,
             coalesce(r.api_key_name, r.source_account) as caller, count(*) as requests,
@@ -163,9 +163,3 @@ def _ownerless(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
 
 def _share(part: Any, whole: Any) -> float | None:
     return None if not whole else float((part or 0) / whole)
-
-
-def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    result = con.execute(query)
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

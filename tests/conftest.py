@@ -14,7 +14,7 @@ import pytest
 
 from pipelines import paths, reference
 from pipelines.contract import TOKEN_CLASS_NAMES, shapes
-from pipelines.engine import connect
+from pipelines.engine import connect, named_rows
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
@@ -105,9 +105,7 @@ def run(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
                     )
                 else:
                     con.execute(_empty(table, types))
-            result = con.execute(f"select * from ({model.query}) order by {', '.join(model.sort_columns)}")
-            names = [column[0] for column in result.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+            return named_rows(con, f"select * from ({model.query}) order by {', '.join(model.sort_columns)}")
 
     return run_model
 

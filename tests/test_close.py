@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from pipelines import audit, books, close
 from pipelines.cli import app
+from pipelines.engine import named_rows
 from pipelines.lake import Lake, months_closed
 from pipelines.models import models
 from pipelines.paths import DataRoot
@@ -564,9 +565,7 @@ def corrections(**tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
     with duckdb.connect() as con:
         for table in model.inputs:
             _create(con, table, _types(table), tables.get(table, []))
-        result = con.execute(model.query)
-        names = [column[0] for column in result.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        return named_rows(con, model.query)
 
 
 def months(*starts: date) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from pipelines import __version__
 from pipelines.books import run
 from pipelines.cli import app
 from pipelines.dictionary import table_types
-from pipelines.engine import connect
+from pipelines.engine import connect, named_rows
 from pipelines.lake import Lake
 from pipelines.models import parse
 from pipelines.paths import DataRoot
@@ -187,8 +187,7 @@ def test_the_recipe_for_a_source_reads_its_example(tmp_path):
 
     with connect(Settings(), root.scratch) as con:
         report = Reader(con, root, Lake(root), Settings(), {"acme": module["SOURCE"]}, [], NOW).read()
-        result = con.execute(f"select * from read_parquet('{root.table('staged_requests')}/*/*.parquet')")
-        rows = [dict(zip([c[0] for c in result.description], row, strict=True)) for row in result.fetchall()]
+        rows = named_rows(con, f"select * from read_parquet('{root.table('staged_requests')}/*/*.parquet')")
 
     assert [{key: row[key] for key in line} for row, line in zip(rows, wanted["staged"]["requests"], strict=True)] == (
         wanted["staged"]["requests"]

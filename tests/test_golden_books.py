@@ -16,9 +16,10 @@ import duckdb
 import pytest
 
 from pipelines import books
+from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
 from pipelines.sources import sources
-from pipelines.views import ask, open_views
+from pipelines.views import open_views
 from tests.exports.focus_rules import broken
 
 GOLDEN = Path(__file__).parent / "golden" / "books"
@@ -38,9 +39,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
 
 def rows(root: DataRoot, query: str) -> list[dict[str, Any]]:
     with open_views(root) as con:
-        result = ask(con, query)
-        names = [column[0] for column in result.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        return named_rows(con, query)
 
 
 def expected(name: str) -> Iterator[dict[str, str]]:

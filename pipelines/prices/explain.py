@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from pipelines.contract import TOKEN_CLASS_NAMES
+from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
 from pipelines.views import open_views
 
@@ -30,21 +31,21 @@ def explain(root: DataRoot, request: str) -> dict[str, Any]:
         call = _call(con, request)
         key = call["request_key"]
         day = call["started_at"].date()
-        [cost] = _rows(con, "select * from ledger_costs where request_key = ?", [key]) or [{}]
-        [staged, *_] = _rows(
+        [cost] = named_rows(con, "select * from ledger_costs where request_key = ?", [key]) or [{}]
+        [staged, *_] = named_rows(
             con,
             """select source_file, source_row, usage_raw from staged_requests
             where request_key = ? order by source_row_version desc nulls last, source_file, source_row""",
             [key],
         ) or [{}]
-        [name, *_] = _rows(
+        [name, *_] = named_rows(
             con,
             """select resolved_by, resolution_confidence from ledger_models
             where usage_date = ? and provider = ? and model_raw = ?""",
             [day, call["provider"], call["model_served"]],
         ) or [{}]
         rate = _rate(con, call, cost) if cost else {}
-        prices = _rows(
+        prices = named_rows(
             con,
             """select price_id, unit, unit_price, per_units, currency, service_tier, processing, region_class, ctx_min_tokens,
                 effective_from, effective_to, confidence, source_ref
@@ -105,7 +106,7 @@ def explain(root: DataRoot, request: str) -> dict[str, Any]:
 
 def _call(con: duckdb.DuckDBPyConnection, request: str) -> dict[str, Any]:
     for name in NAMES:
-        found = _rows(con, f"select * from ledger_requests where {name} = ? limit {MOST_FOUND}", [request])
+        found = named_rows(con, f"select * from ledger_requests where {name} = ? limit {MOST_FOUND}", [request])
         if len(found) == 1:
             return found[0]
         if found:
@@ -119,7 +120,7 @@ def _call(con: duckdb.DuckDBPyConnection, request: str) -> dict[str, Any]:
 
 def _rate(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any]:
     """The row of ledger_rates that priced the call: the join of ledger_costs, for one row."""
-    found = _rows(
+    found = named_rows(
         con,
         """select r.*
         from ledger_requests as q
@@ -189,7 +190,7 @@ def _classes(call: dict[str, Any], cost: dict[str, Any], rate: dict[str, Any]) -
 def _invoice(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any] | None:
     """What the call bears of the invoice: its effective cost times invoiced over effective of its showback row."""
     same = " and ".join(f"s.{name} = ?" for name in ("feature", "team", "cost_centre", "customer_tier", "environment"))
-    found = _rows(
+    found = named_rows(
         con,
         f"""select s.week_start_date, s.billing_month, s.billing_account_id, s.state, s.allocation_basis, s.effective_cost_usd,
             s.invoiced_cost_usd
@@ -213,9 +214,3 @@ def _invoice(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[st
     if own is not None and row["effective_cost_usd"] and row["invoiced_cost_usd"] is not None:
         row["call_invoiced_usd"] = own * row["invoiced_cost_usd"] / row["effective_cost_usd"]
     return row
-
-
-def _rows(con: duckdb.DuckDBPyConnection, query: str, values: list[Any] | dict[str, Any]) -> list[dict[str, Any]]:
-    result = con.execute(query, values)
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -14,7 +14,7 @@ import duckdb
 import polars as pl
 
 from pipelines import reference
-from pipelines.engine import connect
+from pipelines.engine import connect, named_rows
 from pipelines.lake import Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
@@ -98,9 +98,7 @@ def reprice(
             _create_inputs(con, lake, planner, first, last)
             con.execute(f"create or replace temp table ledger_rates as {models()['ledger_rates'].query}")
             con.execute(f"create or replace temp table ledger_costs as {models()['ledger_costs'].query}")
-            result = con.execute(f"{_TOTALS} order by all")
-            columns = [column[0] for column in result.description or ()]
-            found += [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+            found += named_rows(con, f"{_TOTALS} order by all")
     return found
 
 

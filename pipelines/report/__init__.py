@@ -13,6 +13,7 @@ import jinja2
 
 from pipelines import published
 from pipelines.checks import CheckResult
+from pipelines.engine import named_rows
 from pipelines.lake import Lake, Part, digest, replace_text
 from pipelines.models import models
 from pipelines.paths import DataRoot
@@ -120,14 +121,16 @@ def figures(
     published.create_published_view(con, lake, SHOWBACK, _showback_parts(lake, week, closing))
     for table in (QUALITY, CORRECTIONS, *WEEKLY):
         create_view(con, lake, table, _parts_of(lake, table, week), models()[table].types)
-    [total], [before] = _rows(con, _TOTAL, week), _rows(con, _TOTAL, week - WEEK)
-    owners = _rows(con, _OWNERS, week)
-    earlier = {(row["team"], row["feature"]): row["invoiced_cost_usd"] for row in _rows(con, _OWNERS, week - WEEK)}
+    [total], [before] = named_rows(con, _TOTAL, [week]), named_rows(con, _TOTAL, [week - WEEK])
+    owners = named_rows(con, _OWNERS, [week])
+    earlier = {
+        (row["team"], row["feature"]): row["invoiced_cost_usd"] for row in named_rows(con, _OWNERS, [week - WEEK])
+    }
     for row in owners:
         row["change_usd"] = _less(row["invoiced_cost_usd"], earlier.get((row["team"], row["feature"])))
-    concentration = next(iter(_rows(con, _CONCENTRATION, week)), None)
+    concentration = next(iter(named_rows(con, _CONCENTRATION, [week])), None)
     failed = [result for result in results if result.status != "passed"]
-    corrections = _rows(con, _CORRECTIONS, week)
+    corrections = named_rows(con, _CORRECTIONS, [week])
     return {
         "week": week,
         "last_day": week + WEEK - timedelta(days=1),
@@ -136,9 +139,9 @@ def figures(
         "change_usd": _less(total["invoiced_cost_usd"], before["invoiced_cost_usd"]),
         "teams": _teams(owners),
         "concentration": concentration,
-        "drivers": _rows(con, _DRIVERS, week, concentration["time_window"]) if concentration else [],
-        "drift": _rows(con, _DRIFT, week),
-        "quality": _rows(con, _QUALITY, week, week + WEEK),
+        "drivers": named_rows(con, _DRIVERS, [week, concentration["time_window"]]) if concentration else [],
+        "drift": named_rows(con, _DRIFT, [week]),
+        "quality": named_rows(con, _QUALITY, [week, week + WEEK]),
         "checks": len(results),
         "failed": failed,
         "corrections": corrections,
@@ -273,9 +276,3 @@ def _begins_with(path: Path, mark: str) -> bool:
             return file.readline().strip() == mark
     except OSError:
         return False
-
-
-def _rows(con: duckdb.DuckDBPyConnection, query: str, *values: object) -> list[dict[str, Any]]:
-    result = con.execute(query, list(values))
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from pipelines import reference
-from pipelines.engine import connect
+from pipelines.engine import connect, named_rows
 from pipelines.lake import Lake
 from pipelines.models import Model, models
 from pipelines.paths import DataRoot
@@ -62,9 +62,8 @@ class Weeks:
         self.make(table)
         where = " and ".join(f"{name} = ?" for name in equal) or "true"
         order = ", ".join(models()[table].sort_columns)
-        result = self.con.execute(f"select * from {table} where {where} order by {order}", list(equal.values()))
-        names = [column[0] for column in result.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        query = f"select * from {table} where {where} order by {order}"
+        return named_rows(self.con, query, list(equal.values()))
 
     def row(self, table: str, **equal: Any) -> dict[str, Any]:
         """The only row."""

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from pipelines import contract, models, paths
+from pipelines.engine import named_rows
 from pipelines.prices.book import Book, build_book
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -241,9 +242,7 @@ class Pricing:
             assert count == (0,), f"{name}: {check.text}: {count}"
 
     def rows(self, table: str, order: str) -> list[dict[str, Any]]:
-        found = self.con.execute(f"select * from {table} order by {order}")
-        names = [column[0] for column in found.description or []]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        return named_rows(self.con, f"select * from {table} order by {order}")
 
     def costs(
         self,
