@@ -21,7 +21,7 @@ from pipelines import __version__, audit, exports, published, report
 from pipelines.books import RESULTS, Books
 from pipelines.checks import CheckResult
 from pipelines.engine import one_row
-from pipelines.lake import CLOSED, CLOSED_MONTHS, Part, months_closed
+from pipelines.lake import CLOSED, CLOSED_MONTHS, Part, months_closed, sha256_of
 from pipelines.models import Model
 from pipelines.paths import DataRoot
 from pipelines.periods import end_of, start_of
@@ -134,7 +134,7 @@ def verify(root: DataRoot) -> list[str]:
                 found.append(f"closed/{month}/{name}: it is missing")
             elif name not in files:
                 found.append(f"closed/{month}/{name}: it was not there at the close")
-            elif _sha256(there[name]) != files[name]:
+            elif sha256_of(there[name]) != files[name]:
                 found.append(f"closed/{month}/{name}: its bytes are not those of the close")
     return found
 
@@ -288,7 +288,7 @@ def _record(books: Books, month: date, kept: Path, exceptions: list[str], becaus
     files: dict[str, dict[str, object]] = {}
     for path in sorted(path for path in kept.rglob("*") if path.is_file()):
         name = path.relative_to(kept).as_posix()
-        files[name] = {"sha256": _sha256(path), "bytes": path.stat().st_size}
+        files[name] = {"sha256": sha256_of(path), "bytes": path.stat().st_size}
     for part, place in _kept_files(books, month):
         table = place.split("/")[0]
         tables[table] = tables.get(table, 0) + part.rows
@@ -328,8 +328,3 @@ def _record(books: Books, month: date, kept: Path, exceptions: list[str], becaus
         "rows": dict(sorted(tables.items())),
         "files": files,
     }
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,7 +17,7 @@ import duckdb
 
 from pipelines import published
 from pipelines.engine import one_row, quoted
-from pipelines.lake import Lake, digest, months_closed, replace_text
+from pipelines.lake import Lake, digest, months_closed, replace_text, sha256_of
 from pipelines.models import Model, models
 from pipelines.paths import DataRoot
 
@@ -296,8 +296,7 @@ def _write_files(
         for name, options in ((f"{stem}.parquet", parquet), (f"{stem}.csv", csv)):
             temporary = folder / f".{name}.tmp"
             con.execute(f"copy ({query}) to {quoted(str(temporary))} ({options})")
-            with temporary.open("rb") as file:
-                hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            hashes[name] = sha256_of(temporary)
     manifest_path = folder / "manifest.json"
     if _said(manifest_path).get("sha256") == hashes and all((folder / name).is_file() for name in hashes):
         for name in hashes:

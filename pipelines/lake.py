@@ -290,6 +290,12 @@ def digest(parts: Mapping[str, str] | list[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
+def sha256_of(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _files(folder: Path) -> Iterator[tuple[Path, date | None]]:
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and "=" in entry.name:
