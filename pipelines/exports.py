@@ -101,10 +101,7 @@ def publish(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> tuple
             written += [root.relative(path) for path in write_week(con, lake, week, root.showback_export(week))]
     for folder in sorted((root.exports / "showback" / "v1").glob("week=*")):
         if folder.name.removeprefix("week=") not in {week.isoformat() for week in weeks}:
-            for path in sorted(folder.iterdir()):
-                path.unlink()
-            folder.rmdir()
-            written.append(root.relative(folder) + " (removed)")
+            written.append(_remove(root, folder))
     return weeks, written
 
 
@@ -134,10 +131,7 @@ def publish_months(
         folder = root.exports / export.name / export.version
         for old in sorted(folder.glob("month=*")):
             if old.name.removeprefix("month=") not in {f"{month:%Y-%m}" for month in [*months, *closed]}:
-                for path in sorted(old.iterdir()):
-                    path.unlink()
-                old.rmdir()
-                written.append(root.relative(old) + " (removed)")
+                written.append(_remove(root, old))
         if export.is_focus and months:
             schema = json.dumps(focus_schema(export), indent=2) + "\n"
             path = folder / "schema.json"
@@ -226,11 +220,9 @@ def write_month(
 
 def is_published(root: DataRoot, state: str) -> bool:
     """Whether what lies in exports/ was published from the state given, and is all there."""
-    try:
-        known = json.loads((root.exports / ".published.json").read_text(encoding="utf-8"))
-        return bool(known["state"] == _noted(state)) and all((root.path / name).is_file() for name in known["files"])
-    except (OSError, ValueError, KeyError):
-        return False
+    known = _said(root.exports / ".published.json")
+    is_same = "files" in known and known.get("state") == _noted(state)
+    return is_same and all((root.path / name).is_file() for name in known["files"])
 
 
 def note_published(root: DataRoot, state: str) -> None:
@@ -308,10 +300,18 @@ def _write_files(
     return [folder / name for name in (*hashes, "manifest.json")]
 
 
-def _said(manifest: Path) -> dict[str, Any]:
-    """What a manifest says; nothing where it is missing or broken."""
+def _remove(root: DataRoot, folder: Path) -> str:
+    """Remove a folder of files; its name comes back as the list of what was written shows it."""
+    for path in sorted(folder.iterdir()):
+        path.unlink()
+    folder.rmdir()
+    return root.relative(folder) + " (removed)"
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """What a manifest or a note says; nothing where it is missing or broken."""
     try:
-        found = json.loads(manifest.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
