@@ -67,6 +67,10 @@ def main() -> None:
         raise SystemExit(EXIT_FAILED) from None
 
 
+def _data_root(given: Path | None) -> DataRoot:
+    return DataRoot(given.resolve() if given else default_root())
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         print(f"tokenbooks {__version__}")
@@ -115,7 +119,7 @@ def demo(
     root: Root = None, direct: Annotated[bool, typer.Option("--direct", help="Run without Dagster.")] = False
 ) -> None:
     """Build the sample company's books and say what they show."""
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     if data.landing.is_dir() and any(
         path.is_file() and not path.name.startswith(".") for path in data.landing.rglob("*")
     ):
@@ -148,7 +152,7 @@ def run(
     from pipelines.models import models
     from pipelines.planner import Span
 
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     window = Span(_day(from_, "--from"), _day(to, "--to"))
     if unknown := sorted(set(select or ()) - set(models())):
         raise typer.BadParameter(
@@ -165,7 +169,7 @@ def status(root: Root = None, as_json: AsJson = False) -> None:
     from pipelines.books import open_books
     from pipelines.summary import summarise
 
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     with open_books(data) as books:
         content = _status(books)
     content["summary"] = summarise(data).as_dict() if data.views.is_file() else None
@@ -185,7 +189,7 @@ def list_refused(
     """Every record that was refused, by file and reason; --json gives each with its line."""
     from pipelines.books import open_books
 
-    with open_books(DataRoot(root.resolve() if root else default_root())) as books:
+    with open_books(_data_root(root)) as books:
         files = [file for file in books.refused() if source in (None, file["source"])]
     if as_json:
         print(json.dumps(files, default=_plain, indent=2))
@@ -221,7 +225,7 @@ def retry_refused(
     """Read files with refused records again, run, and say what is refused still."""
     from pipelines.books import open_books
 
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     with open_books(data) as books:
         before = {file["file"]: file["quarantined"] for file in books.refused()}
         if unknown := sorted(set(files or ()) - set(before)):
@@ -262,7 +266,7 @@ def sql(
 
     if format_ not in ("table", "csv", "json", "parquet"):
         raise typer.BadParameter(f"{format_!r}, expected table, csv, json or parquet", param_hint="--format")
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     with open_views(data) as con:
         if query is not None:
             try:
@@ -286,7 +290,7 @@ def explain(
     from pipelines.prices.explain import NotOneRequest
     from pipelines.prices.explain import explain as explained
 
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     try:
         content = explained(data, request)
     except NotOneRequest as error:
@@ -314,7 +318,7 @@ def close(
     from pipelines import close as closing
     from pipelines.books import open_books
 
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     if verify == (month is not None):
         raise typer.BadParameter("a month such as 2026-09, or --verify", param_hint="MONTH")
     if verify or month is None:
@@ -363,7 +367,7 @@ def corrections(
     from pipelines.engine import named_rows
     from pipelines.views import open_views
 
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     with open_views(data) as con:
         rows = named_rows(
             con,
@@ -413,7 +417,7 @@ def show_prices(
     from pipelines.prices import lookup
 
     instant = _instant(at, "--at")
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     book, problems = lookup.current_book(data)
     for problem in problems:
         Console(stderr=True).print(str(problem), markup=False, highlight=False, soft_wrap=True)
@@ -456,7 +460,7 @@ def check_prices(root: Root = None, as_json: AsJson = False) -> None:
     from pipelines.prices import checks, lookup
     from pipelines.prices.sync import rates_of
 
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     book, problems = lookup.current_book(data)
     rates = rates_of(book.tables["ref_price_book"])
     found = [{"kind": "fault", "text": str(problem)} for problem in problems]
@@ -529,7 +533,7 @@ def sync_prices(
     from pipelines.prices.book import build_book
     from pipelines.reference import current_frame
 
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     book, _ = lookup.current_book(data)
     current = sync.rates_of(book.tables["ref_price_book"])
     try:
@@ -566,7 +570,7 @@ def diff_prices(
     from pipelines.prices.book import build_book
     from pipelines.reference import current_frame
 
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     book, _ = lookup.current_book(data)
 
     def rates_of(text: str, param: str) -> list[Any]:
@@ -607,7 +611,7 @@ def reprice_calls(
     columns = [name.strip() for name in by.split(",")]
     if unknown := sorted(set(columns) - set(known)):
         raise typer.BadParameter(f"{', '.join(unknown)}, expected some of {', '.join(known)}", param_hint="--by")
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     try:
         found = reprice(
             data,
@@ -658,7 +662,7 @@ def _export(root: Path | None, name: str, version: str, *, as_json: bool) -> Non
     if not wanted:
         versions = ", ".join(export.version for export in MONTHLY if export.name == name)
         raise typer.BadParameter(f"{version!r}, expected one of {versions}", param_hint="--version")
-    data = DataRoot(root.resolve() if root else default_root())
+    data = _data_root(root)
     with open_books(data) as books:
         written = books.export(wanted)
     if written is None:
