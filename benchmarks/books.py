@@ -7,14 +7,12 @@ marts; one day is changed, and they build what follows from that.
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
-from benchmarks.processes import Cost
+from benchmarks.processes import measure_work
 from pipelines.books import Books, open_books
 from pipelines.engine import rows_of
 from pipelines.models import models
@@ -104,11 +102,11 @@ def run(rows: int = 10_000_000, lines: int = 100_000) -> None:
         for number in range(DAYS):
             _write_day(opened, FIRST + timedelta(number), rows // DAYS, seed=number)
         _write_bill(opened, lines)
-        bare = _measured(lambda: _bare_engine(opened))
-        first = _measured(lambda: _build(opened))
+        bare = measure_work(lambda: _bare_engine(opened))
+        first = measure_work(lambda: _build(opened))
         _write_day(opened, FIRST + timedelta(11), rows // DAYS, seed=99)
-        changed = _measured(lambda: _build(opened))
-        nothing = _measured(lambda: _build(opened))
+        changed = measure_work(lambda: _build(opened))
+        nothing = measure_work(lambda: _build(opened))
     print(f"showback and reconciliation of {rows:,} calls of {DAYS} days and {lines:,} lines of a bill")
     for what, cost in (
         ("bare engine: sums by day", bare),
@@ -187,12 +185,6 @@ def _bare_engine(opened: Books) -> None:
         con.execute("set TimeZone = 'UTC'")
         con.execute(f"select {keys}, {tokens} from {requests} group by all").fetchall()
         con.execute(f"select cast(started_at as date), {dollars} from {costs} group by all").fetchall()
-
-
-def _measured(work: Callable[[], object]) -> Cost:
-    cpu, began = time.process_time(), time.monotonic()
-    work()
-    return Cost(time.process_time() - cpu, time.monotonic() - began, 0)
 
 
 if __name__ == "__main__":

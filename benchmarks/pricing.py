@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 
-from benchmarks.processes import Cost
+from benchmarks.processes import measure_work
 from pipelines import reference
 from pipelines.contract import TOKEN_CLASS_NAMES
 from pipelines.models import models
@@ -65,9 +64,9 @@ def run(rows: int = 10_000_000, days: int = 14) -> None:
         queries = {name: models()[name].query for name in ("ledger_rates", "ledger_costs")}
         costs, copy = Path(folder) / "costs.parquet", Path(folder) / "copy.parquet"
         parquet = "(format parquet, compression zstd)"
-        rates = _measured(lambda: con.execute(f"create table ledger_rates as {queries['ledger_rates']}"))
-        priced = _measured(lambda: con.execute(f"copy ({queries['ledger_costs']}) to '{costs}' {parquet}"))
-        copied = _measured(lambda: con.execute(f"copy (from '{costs}') to '{copy}' {parquet}"))
+        rates = measure_work(lambda: con.execute(f"create table ledger_rates as {queries['ledger_rates']}"))
+        priced = measure_work(lambda: con.execute(f"copy ({queries['ledger_costs']}) to '{costs}' {parquet}"))
+        copied = measure_work(lambda: con.execute(f"copy (from '{costs}') to '{copy}' {parquet}"))
         print(f"{rows:,} calls of {days} days, {costs.stat().st_size / 1e6:,.0f} MB of costs")
         for what, cost in (
             ("rates of the days", rates),
@@ -115,12 +114,6 @@ def _read_columns() -> set[str]:
     text = models()["ledger_rates"].query + models()["ledger_costs"].query
     wanted = {*TOKEN_CLASS_NAMES, "request_key", "started_at"}
     return {name for name in models()["ledger_requests"].types if f"q.{name}" in text} | wanted
-
-
-def _measured(work: Callable[[], object]) -> Cost:
-    cpu, began = time.process_time(), time.monotonic()
-    work()
-    return Cost(time.process_time() - cpu, time.monotonic() - began, 0)
 
 
 if __name__ == "__main__":
