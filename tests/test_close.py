@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -29,9 +29,8 @@ from pipelines.paths import DataRoot
 from pipelines.settings import Settings
 from tests import test_golden_books as golden
 from tests.conftest import _create, _types
-from tests.test_golden_books import KEY, differences, rows
+from tests.test_golden_books import GOLDEN, KEY, differences, expected, rows
 
-GOLDEN = Path(__file__).parent / "golden" / "books"
 AUGUST, SEPTEMBER, OCTOBER = date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1)
 # A call of November, so that October is over.
 NOVEMBER_CALL = """{"id":"n-1","timestamp":"2026-11-03T09:00:00Z","provider":"openai","api":"openai.chat","model":"larch-mid-2026-04-15",\
@@ -336,11 +335,6 @@ def test_published_showback_is_that_of_the_close_and_says_so(story: Story) -> No
         ("2026-10", "provisional", "3.75"),
     ]
     assert [(row["billing_month"], str(row["usd"])) for row in view[:3]] == [(month, usd) for month, _, usd in found]
-
-
-def expected(name: str) -> Iterator[dict[str, str]]:
-    with (GOLDEN / "expected" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file)
 
 
 @pytest.mark.parametrize(
