@@ -19,7 +19,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -29,6 +28,7 @@ from pipelines.books import open_books
 from pipelines.paths import DataRoot
 from pipelines.reading import ReadReport
 from pipelines.runner import build
+from tests.sources.landed import rows
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 # What ledger_files is made of.
@@ -791,20 +791,9 @@ class Books:
 
     def staged(self, case: Case) -> dict[int, dict[str, Any]]:
         return {
-            row["source_row"]: row for row in rows_of(self.root, f"staged_{case.shape}", f"source_file = '{case.path}'")
+            row["source_row"]: row
+            for row in rows(self.root, f"staged_{case.shape}", where=f"source_file = '{case.path}'")
         }
-
-
-def rows_of(root: DataRoot, table: str, where: str = "true") -> list[dict[str, Any]]:
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        if not list(root.table(table).rglob("*.parquet")):
-            return []
-        found = con.execute(
-            f"from read_parquet('{root.table(table)}/**/*.parquet', hive_partitioning = false) where {where}"
-        )
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 @pytest.fixture(scope="module")
@@ -819,7 +808,7 @@ def books(tmp_path_factory: pytest.TempPathFactory) -> Books:
         report = opened.read_landing(now=NOW)
         for name in FATES_OF_RECORDS:
             build(opened.con, opened.lake, opened.planner, opened.plan(name))
-    return Books(root, report, {row["path"]: row for row in rows_of(root, "ledger_files")})
+    return Books(root, report, {row["path"]: row for row in rows(root, "ledger_files")})
 
 
 def test_no_two_cases_lie_in_one_place():
@@ -916,7 +905,7 @@ def test_of_a_stream_that_is_cut_all_that_is_there_is_booked(tmp_path, kind, lay
         report = opened.read_landing(now=NOW)
 
     [cut] = [version for version in report.files_read if version.path.endswith("cut")]
-    read = sorted(row["source_row"] for row in rows_of(root, "staged_requests", "source_file like '%cut'"))
+    read = sorted(row["source_row"] for row in rows(root, "staged_requests", where="source_file like '%cut'"))
     header = layout == "csv"
     assert 500 < cut.records < 3_000
     assert cut.quarantined == 1

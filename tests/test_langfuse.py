@@ -12,28 +12,15 @@ import json
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from pipelines import paths, reference
+from pipelines import paths
 from pipelines.books import open_books, run
 from pipelines.paths import DataRoot
-from pipelines.runner import build
-
-NOW = datetime(2026, 12, 1, tzinfo=UTC)
-SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
-FATES = (
-    "ledger_superseded_requests",
-    "ledger_span_roles",
-    "ledger_span_owners",
-    "ledger_same_calls",
-    "ledger_superseded_scores",
-    "ledger_record_fates",
-    "ledger_files",
-)
+from tests.sources.landed import FATES, NOW, SHARED, land, lines, read, rows, tokens
 
 
 def observation(name: str, **more: Any) -> dict[str, Any]:
@@ -124,47 +111,8 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def lines_of(cases: dict[str, dict[str, Any]]) -> str:
-    text = "".join(json.dumps(observation(name) | more) + "\n" for name, more in cases.items())
+    text = lines(*(observation(name) | more for name, more in cases.items()))
     return text.replace('"REPEATED"', '{"feature":"dup","tenant_id":"acme","feature":"\\"support\\""}')
-
-
-def land(root: DataRoot, name: str, content: str | bytes) -> Path:
-    path = root.landing / "langfuse" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
-
-
-def read(root: DataRoot, tables: tuple[str, ...] = ()) -> list[str]:
-    """Reads what landed, without prices, and builds some tables; what the source remarks comes back."""
-    with open_books(root) as books:
-        reference.refresh(books.con, root, books.lake)
-        books.read_landing(now=NOW)
-        for table in tables:
-            build(books.con, books.lake, books.planner, books.plan(table))
-        return books.remarks()
-
-
-def rows(root: DataRoot, table: str, order: str = "all") -> list[dict[str, Any]]:
-    files = list(root.table(table).rglob("*.parquet"))
-    if not files:
-        return []
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        result = con.execute(
-            f"select * from read_parquet('{root.table(table)}/**/*.parquet', hive_partitioning = false) order by {order}"
-        )
-        names = [column[0] for column in result.description]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-
-def fates(root: DataRoot) -> dict[str, tuple[int, ...]]:
-    kinds = ("records", "booked", "duplicate", "not_billable", "quarantined")
-    return {
-        row["path"].removeprefix("landing/langfuse/"): tuple(row[kind] for kind in kinds)
-        for row in rows(root, "ledger_files")
-        if row["state"] != "replaced"
-    }
 
 
 @pytest.fixture(scope="module")
@@ -172,19 +120,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Every case as one staged row, by its name."""
     root = DataRoot(tmp_path_factory.mktemp("data"))
     (root.path / "settings.toml").write_text('keep_attributes = ["team", "beta"]\n')
-    land(root, "prod/observations_v2/2026-11-18T10-00-00.jsonl", lines_of(CASES))
+    land(root, "langfuse/prod/observations_v2/2026-11-18T10-00-00.jsonl", lines_of(CASES))
     read(root)
     found = {row["step"]: row for row in rows(root, "staged_requests")}
     assert set(found) == set(CASES)
     return found
-
-
-def tokens(row: dict[str, Any]) -> dict[str, int]:
-    return {
-        name.removesuffix("_tokens"): value
-        for name, value in row.items()
-        if name.endswith("_tokens") and value is not None and name.split("_")[0] in ("input", "output", "cache")
-    }
 
 
 # ---- tokens
@@ -358,8 +298,12 @@ def test_every_format_gives_the_same_rows(tmp_path, monkeypatch):
         name: CASES[name] for name in ("plain", "repeated_metadata", "inclusive", "tagged", "priced_by_one_key", "span")
     }
     text = lines_of(cases)
-    land(root, "a/observations_v2/1.jsonl", text)
-    land(root, "b/observations_v2/1.json.gz", gzip.compress(("[" + ",\n".join(text.splitlines()) + "]").encode()))
+    land(root, "langfuse/a/observations_v2/1.jsonl", text)
+    land(
+        root,
+        "langfuse/b/observations_v2/1.json.gz",
+        gzip.compress(("[" + ",\n".join(text.splitlines()) + "]").encode()),
+    )
     cells = [{name: _cell(value) for name, value in json.loads(line).items()} for line in text.splitlines()]
     repeated = next(row for row in cells if row["id"] == "repeated_metadata")
     repeated["metadata"] = '{"feature":"dup","tenant_id":"acme","feature":"\\"support\\""}'
@@ -367,8 +311,8 @@ def test_every_format_gives_the_same_rows(tmp_path, monkeypatch):
     writer = csv.DictWriter(table, list(cells[0]))
     writer.writeheader()
     writer.writerows(cells)
-    land(root, "c/observations_v2/1.csv", table.getvalue())
-    path = land(root, "d/observations_v2/1.parquet", b"")
+    land(root, "langfuse/c/observations_v2/1.csv", table.getvalue())
+    path = land(root, "langfuse/d/observations_v2/1.parquet", b"")
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute(
@@ -414,7 +358,7 @@ def test_score_columns_of_a_ui_export_do_not_stand_in_for_its_fields(tmp_path):
     header = "id,traceId,traceName,type,name,startTime,endTime,userId,providedModelName,usageDetails,totalCost,tags"
     land(
         root,
-        "prod/1763458200-lf-observations-export-proj1.csv",
+        "langfuse/prod/1763458200-lf-observations-export-proj1.csv",
         header
         + ",user_id,usage_details,name"
         + "\no-1,t-1,answer,GENERATION,chat,2026-11-18T09:30:00.000Z,2026-11-18T09:30:01.500Z,user-1,gpt-4o-2024-08-06,"
@@ -463,16 +407,16 @@ def test_a_download_gives_its_trace_its_observations_and_its_scores(tmp_path):
         "tags": [],
     }
     trace |= {"metadata": '{"feature":"support"}', "scores": [score], "observations": [inner]}
-    land(root, "prod/t-1.json", json.dumps({"trace": trace, "observations": [inner]}, indent=1))
-    land(root, "prod/page.json", json.dumps({"data": [inner | {"id": "o-2"}], "meta": {"page": 1}}))
+    land(root, "langfuse/prod/t-1.json", json.dumps({"trace": trace, "observations": [inner]}, indent=1))
+    land(root, "langfuse/prod/page.json", json.dumps({"data": [inner | {"id": "o-2"}], "meta": {"page": 1}}))
 
-    read(root, FATES)
+    landed = read(root, tables=FATES)
 
     header, call, paged = rows(root, "staged_requests", "source_row_id <> 'trace:t-1', source_row_id")
     assert (header["row_kind"], header["feature"], header["span_id"]) == ("context", "support", None)
     assert (call["source_row"], call["cost_reported_basis"], paged["source_row_id"]) == (2, "user_supplied", "o-2")
     assert [row["target_id"] for row in rows(root, "staged_scores")] == ["t1"]
-    assert fates(root) == {"prod/t-1.json": (3, 2, 0, 1, 0), "prod/page.json": (1, 1, 0, 0, 0)}
+    assert landed.fates() == {"langfuse/prod/t-1.json": (3, 2, 0, 1, 0), "langfuse/prod/page.json": (1, 1, 0, 0, 0)}
 
 
 # ---- which files count
@@ -486,36 +430,43 @@ def manifest(*names: str) -> str:
 def test_only_files_that_a_manifest_names_count(tmp_path):
     """Traps 1 and 5, D6: a failed attempt leaves a file; once a manifest names it, it counts."""
     root = DataRoot(tmp_path)
-    land(root, "prod/observations_v2/2026-11-18T10-00-00.jsonl", lines_of({"plain": {}}))
-    land(root, "prod/observations_v2/2026-11-18T11-00-00.jsonl", lines_of({"disjoint": {}, "tagged": {}}))
-    land(root, "prod/manifests/2026-11-18T10-00-00.json", manifest("observations_v2/2026-11-18T10-00-00.jsonl"))
-    land(root, "prod/DEPRECATION_NOTICE.txt", "Legacy exports, end soon.\nRead more.\n")
+    land(root, "langfuse/prod/observations_v2/2026-11-18T10-00-00.jsonl", lines_of({"plain": {}}))
+    land(root, "langfuse/prod/observations_v2/2026-11-18T11-00-00.jsonl", lines_of({"disjoint": {}, "tagged": {}}))
+    land(
+        root, "langfuse/prod/manifests/2026-11-18T10-00-00.json", manifest("observations_v2/2026-11-18T10-00-00.jsonl")
+    )
+    land(root, "langfuse/prod/DEPRECATION_NOTICE.txt", "Legacy exports, end soon.\nRead more.\n")
 
-    read(root, FATES)
-    assert fates(root) == {
-        "prod/DEPRECATION_NOTICE.txt": (0, 0, 0, 0, 0),
-        "prod/manifests/2026-11-18T10-00-00.json": (1, 0, 0, 1, 0),
-        "prod/observations_v2/2026-11-18T10-00-00.jsonl": (1, 1, 0, 0, 0),
-        "prod/observations_v2/2026-11-18T11-00-00.jsonl": (2, 0, 0, 2, 0),
+    landed = read(root, tables=FATES)
+    assert landed.fates() == {
+        "langfuse/prod/DEPRECATION_NOTICE.txt": (0, 0, 0, 0, 0),
+        "langfuse/prod/manifests/2026-11-18T10-00-00.json": (1, 0, 0, 1, 0),
+        "langfuse/prod/observations_v2/2026-11-18T10-00-00.jsonl": (1, 1, 0, 0, 0),
+        "langfuse/prod/observations_v2/2026-11-18T11-00-00.jsonl": (2, 0, 0, 2, 0),
     }
     reasons = {row["path"]: row["reasons"] for row in rows(root, "ledger_files")}
     assert reasons["landing/langfuse/prod/observations_v2/2026-11-18T11-00-00.jsonl"] == "no manifest names it"
 
-    land(root, "prod/manifests/2026-11-18T11-00-00.json", manifest("observations_v2/2026-11-18T11-00-00.jsonl"))
-    read(root, FATES)
-    assert fates(root)["prod/observations_v2/2026-11-18T11-00-00.jsonl"] == (2, 2, 0, 0, 0)
+    land(
+        root, "langfuse/prod/manifests/2026-11-18T11-00-00.json", manifest("observations_v2/2026-11-18T11-00-00.jsonl")
+    )
+    landed = read(root, tables=FATES)
+    assert landed.fates()["langfuse/prod/observations_v2/2026-11-18T11-00-00.jsonl"] == (2, 2, 0, 0, 0)
 
 
 def test_files_that_counted_without_manifests_stop_counting_with_the_first(tmp_path):
     root = DataRoot(tmp_path)
     for hour in (10, 11):
-        land(root, f"prod/observations_v2/2026-11-18T{hour}-00-00.jsonl", lines_of({f"call-{hour}": {}}))
-    remarks = read(root, FATES)
-    assert [len(remarks), "no manifests/" in remarks[0]] == [1, True]
+        land(root, f"langfuse/prod/observations_v2/2026-11-18T{hour}-00-00.jsonl", lines_of({f"call-{hour}": {}}))
+    landed = read(root, tables=FATES)
+    assert [len(landed.remarks), "no manifests/" in landed.remarks[0]] == [1, True]
 
-    land(root, "prod/manifests/2026-11-18T10-00-00.json", manifest("observations_v2/2026-11-18T10-00-00.jsonl"))
-    assert read(root, FATES) == []
-    assert fates(root)["prod/observations_v2/2026-11-18T11-00-00.jsonl"] == (1, 0, 0, 1, 0)
+    land(
+        root, "langfuse/prod/manifests/2026-11-18T10-00-00.json", manifest("observations_v2/2026-11-18T10-00-00.jsonl")
+    )
+    landed = read(root, tables=FATES)
+    assert landed.remarks == []
+    assert landed.fates()["langfuse/prod/observations_v2/2026-11-18T11-00-00.jsonl"] == (1, 0, 0, 1, 0)
     assert [row["step"] for row in rows(root, "staged_requests")] == ["call-10"]
     with open_books(root) as books:
         assert books.news() == []
@@ -524,8 +475,8 @@ def test_files_that_counted_without_manifests_stop_counting_with_the_first(tmp_p
 def test_a_row_in_two_windows_counts_once_and_the_newest_version_wins(tmp_path):
     """Traps 2 and 3, D1, F17: a row at a bound, an export sent again, and a late update from a page of the API."""
     root = DataRoot(tmp_path)
-    land(root, "prod/observations_v2/2026-11-18T10-00-00.jsonl", lines_of({"a": {}, "bound": {}}))
-    land(root, "prod/observations_v2/2026-11-18T11-00-00.jsonl", lines_of({"bound": {}, "b": {}}))
+    land(root, "langfuse/prod/observations_v2/2026-11-18T10-00-00.jsonl", lines_of({"a": {}, "bound": {}}))
+    land(root, "langfuse/prod/observations_v2/2026-11-18T11-00-00.jsonl", lines_of({"bound": {}, "b": {}}))
     page = {
         "id": "a",
         "traceId": "trace-1",
@@ -538,12 +489,14 @@ def test_a_row_in_two_windows_counts_once_and_the_newest_version_wins(tmp_path):
         "model": "gpt-4o-2024-08-06",
         "usageDetails": {"input": 999, "output": 1},
     }
-    land(root, "prod/api.json", json.dumps({"data": [page, page | {"id": "late", "name": "late"}], "meta": {}}))
+    land(
+        root, "langfuse/prod/api.json", json.dumps({"data": [page, page | {"id": "late", "name": "late"}], "meta": {}})
+    )
 
-    read(root, (*FATES, "ledger_requests"))
+    landed = read(root, tables=(*FATES, "ledger_requests"))
 
     # An older version, and one of two equal rows: 6 records are 4 calls.
-    assert [sum(counts) for counts in zip(*fates(root).values(), strict=True)] == [6, 4, 2, 0, 0]
+    assert [sum(counts) for counts in zip(*landed.fates().values(), strict=True)] == [6, 4, 2, 0, 0]
     booked = {row["source_row_id"]: row["input_uncached_tokens"] for row in rows(root, "ledger_requests")}
     assert booked == {"a": 999, "b": 100, "bound": 100, "late": 999}
 
@@ -552,16 +505,16 @@ def test_a_hole_between_windows_and_a_file_that_is_cut_are_told(tmp_path):
     """D1, D2: 10:00 to 11:00 and 12:00 to 13:00 leave an hour; 2 records where the manifest says 3."""
     root = DataRoot(tmp_path)
     for hour, cases in ((11, {"a": {}, "b": {}}), (13, {"c": {}})):
-        land(root, f"prod/observations_v2/2026-11-18T{hour}-00-00.jsonl", lines_of(cases))
+        land(root, f"langfuse/prod/observations_v2/2026-11-18T{hour}-00-00.jsonl", lines_of(cases))
         content = json.loads(manifest(f"observations_v2/2026-11-18T{hour}-00-00.jsonl"))
         content["files"][0]["rowCount"] = 3 if hour == 11 else 1
         content["window"] = {
             "minTimestamp": f"2026-11-18T{hour - 1}:00:00.000Z",
             "maxTimestamp": f"2026-11-18T{hour}:00:00.000Z",
         }
-        land(root, f"prod/manifests/2026-11-18T{hour}-00-00.json", json.dumps(content))
+        land(root, f"langfuse/prod/manifests/2026-11-18T{hour}-00-00.json", json.dumps(content))
 
-    hole, short = read(root, FATES)
+    hole, short = read(root, tables=FATES).remarks
 
     assert "no manifest covers 2026-11-18T11:00:00.000Z to 2026-11-18T12:00:00.000Z" in hole
     assert short.startswith("landing/langfuse/prod/observations_v2/2026-11-18T11-00-00.jsonl: it holds 2 records")
@@ -570,17 +523,17 @@ def test_a_hole_between_windows_and_a_file_that_is_cut_are_told(tmp_path):
 def test_an_empty_window_is_read_and_a_hole_between_full_ones_is_told(tmp_path):
     """Traps 4 and 16, D2, F10: 0 bytes, [] and a header alone are no records; between two full windows that is a gap."""
     root = DataRoot(tmp_path)
-    land(root, "prod/observations_v2/2026-11-18T10-00-00.jsonl", lines_of({"a": {}}))
-    land(root, "prod/observations_v2/2026-11-18T10-20-00.jsonl", "")
-    land(root, "prod/observations_v2/2026-11-18T10-40-00.jsonl", lines_of({"b": {}}))
-    land(root, "prod/observations_v2/2026-11-18T11-00-00.csv", "")
-    land(root, "prod/observations_v2/2026-11-18T11-20-00.json", "[]")
-    land(root, "prod/scores/2026-11-18T10-00-00.csv", "id,timestamp,project_id,name,value,data_type\n")
+    land(root, "langfuse/prod/observations_v2/2026-11-18T10-00-00.jsonl", lines_of({"a": {}}))
+    land(root, "langfuse/prod/observations_v2/2026-11-18T10-20-00.jsonl", "")
+    land(root, "langfuse/prod/observations_v2/2026-11-18T10-40-00.jsonl", lines_of({"b": {}}))
+    land(root, "langfuse/prod/observations_v2/2026-11-18T11-00-00.csv", "")
+    land(root, "langfuse/prod/observations_v2/2026-11-18T11-20-00.json", "[]")
+    land(root, "langfuse/prod/scores/2026-11-18T10-00-00.csv", "id,timestamp,project_id,name,value,data_type\n")
 
-    remarks = read(root, FATES)
+    landed = read(root, tables=FATES)
 
-    assert sum(counts[0] for counts in fates(root).values()) == 2
-    assert [remark.split(":")[0] for remark in remarks if "holds no record" in remark] == [
+    assert sum(counts[0] for counts in landed.fates().values()) == 2
+    assert [remark.split(":")[0] for remark in landed.remarks if "holds no record" in remark] == [
         "landing/langfuse/prod/observations_v2/2026-11-18T10-20-00.jsonl"
     ]
 
@@ -605,9 +558,9 @@ def test_a_file_of_another_tool_is_refused_whole(tmp_path, name):
     record = {"app_log": {"id": "1", "model": "m"}, "bedrock": {"timestamp": "2026-11-18T00:00:00Z", "accountId": "1"}}[
         name
     ]
-    land(root, "prod/x.jsonl", json.dumps(record) + "\n")
+    land(root, "langfuse/prod/x.jsonl", json.dumps(record) + "\n")
 
-    read(root, FATES)
+    read(root, tables=FATES)
 
     [file] = rows(root, "ledger_files")
     assert (file["state"], file["quarantined"]) == ("refused", 1)
@@ -623,12 +576,12 @@ def test_the_real_files_are_read_whole(tmp_path):
     root = DataRoot(tmp_path)
     examples = SHARED / "formats" / "examples" / "langfuse"
     for path in [*sorted((SHARED / "data" / "langfuse_seed").glob("*.json")), *sorted(examples.glob("*.trace.json"))]:
-        land(root, f"demo/{path.name}", path.read_bytes())
+        land(root, f"langfuse/demo/{path.name}", path.read_bytes())
     for name in ("observations_v2", "scores"):
-        land(root, f"v2/{name}/2026-08-20T11-00-00.parquet", (examples / f"{name}.parquet").read_bytes())
-        land(root, f"v2/{name}/2026-08-20T12-00-00.jsonl", (examples / f"{name}.jsonl").read_bytes())
+        land(root, f"langfuse/v2/{name}/2026-08-20T11-00-00.parquet", (examples / f"{name}.parquet").read_bytes())
+        land(root, f"langfuse/v2/{name}/2026-08-20T12-00-00.jsonl", (examples / f"{name}.jsonl").read_bytes())
     for name in ("observations", "traces"):
-        land(root, f"legacy/{name}/2026-08-20T11-00-00.parquet", (examples / f"{name}.parquet").read_bytes())
+        land(root, f"langfuse/legacy/{name}/2026-08-20T11-00-00.parquet", (examples / f"{name}.parquet").read_bytes())
 
     report = run(root, now=NOW)
 

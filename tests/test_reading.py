@@ -19,7 +19,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_bad_input import DAY, FATES_OF_RECORDS, NOW, bucket, call, cost, lines, page, rows_of, used, zstd
+from test_bad_input import DAY, FATES_OF_RECORDS, NOW, bucket, call, cost, lines, page, used, zstd
 
 from pipelines import landing, records, reference
 from pipelines.books import Books, open_books
@@ -27,6 +27,7 @@ from pipelines.landing import Register
 from pipelines.paths import DataRoot
 from pipelines.reading import ReadReport
 from pipelines.runner import build
+from tests.sources.landed import rows
 
 LATER = NOW + timedelta(days=30)
 REQUESTS = (
@@ -63,7 +64,7 @@ def read(root: DataRoot, *, full: bool = False, now: datetime = NOW) -> tuple[Re
 
 def fates(root: DataRoot, where: str = "state <> 'replaced'") -> Fates:
     found = {}
-    for row in rows_of(root, "ledger_files", where):
+    for row in rows(root, "ledger_files", where=where):
         counts = (row["records"], row["booked"], row["duplicate"], row["not_billable"], row["quarantined"])
         assert counts[0] == sum(counts[1:]), f"{row['path']}: every record has one fate"
         found[row["path"].removeprefix("landing/").removeprefix("app_log/")] = counts
@@ -73,19 +74,19 @@ def fates(root: DataRoot, where: str = "state <> 'replaced'") -> Fates:
 def versions(root: DataRoot) -> dict[str, dict[str, Any]]:
     return {
         row["path"].removeprefix("landing/app_log/"): row
-        for row in rows_of(root, "staged_files", "state <> 'replaced'")
+        for row in rows(root, "staged_files", where="state <> 'replaced'")
     }
 
 
 def staged(root: DataRoot, shape: str = "requests", *, without: Sequence[str] = ()) -> list[dict[str, Any]]:
-    rows = [
-        {name: value for name, value in row.items() if name not in without} for row in rows_of(root, f"staged_{shape}")
+    found = [
+        {name: value for name, value in row.items() if name not in without} for row in rows(root, f"staged_{shape}")
     ]
-    return sorted(rows, key=lambda row: str(sorted(row.items(), key=lambda item: item[0])))
+    return sorted(found, key=lambda row: str(sorted(row.items(), key=lambda item: item[0])))
 
 
 def ids(root: DataRoot) -> list[str]:
-    return sorted(row["source_row_id"] for row in rows_of(root, "staged_requests"))
+    return sorted(row["source_row_id"] for row in rows(root, "staged_requests"))
 
 
 def fragments(root: DataRoot) -> dict[str, bytes]:
@@ -608,7 +609,7 @@ def test_user_ids_are_pseudonyms_that_the_key_decides(root):
 
     def users() -> list[str | None]:
         read(root)
-        return [row["user_id"] for row in sorted(rows_of(root, "staged_requests"), key=lambda row: row["source_row"])]
+        return [row["user_id"] for row in sorted(rows(root, "staged_requests"), key=lambda row: row["source_row"])]
 
     plain = users()
     (root.path / "secret").write_text("a key\n")
@@ -634,7 +635,7 @@ def booked(root: DataRoot, table: str) -> list[dict[str, Any]]:
         books.read_landing(now=NOW)
         make(books, [*FATES_OF_RECORDS, "ledger_models", "ledger_bills", "ledger_usage"])
     fates(root)
-    return sorted(rows_of(root, table), key=lambda row: str(row.get("charge_start_at") or row.get("bucket_start_at")))
+    return sorted(rows(root, table), key=lambda row: str(row.get("charge_start_at") or row.get("bucket_start_at")))
 
 
 def test_the_newest_pull_of_a_day_counts_as_a_whole(root):
@@ -695,7 +696,7 @@ def ledger_requests(root: DataRoot, files: dict[str, bytes]) -> list[dict[str, A
         books.refresh_references()
         books.read_landing(now=NOW)
         make(books, REQUESTS)
-    return sorted(rows_of(root, "ledger_requests"), key=lambda row: row["request_key"])
+    return sorted(rows(root, "ledger_requests"), key=lambda row: row["request_key"])
 
 
 CALLS = [

@@ -24,6 +24,7 @@ from pipelines.books import run
 from pipelines.contract import TOKEN_CLASS_NAMES, shapes
 from pipelines.paths import DataRoot
 from pipelines.sources import sources
+from tests.sources.landed import rows
 
 FOLDERS = sorted(path.name for path in paths.SOURCES.iterdir() if path.is_dir() and path.name != "__pycache__")
 # After every instant of the examples: a record later than its file's first sight is refused.
@@ -51,24 +52,11 @@ def expected(source: str) -> dict[str, Any]:
     return content
 
 
-def rows(root: DataRoot, table: str, where: str, order: str) -> list[dict[str, Any]]:
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        if not list(root.table(table).rglob("*.parquet")):
-            return []
-        result = con.execute(
-            f"select * from read_parquet('{root.table(table)}/**/*.parquet', hive_partitioning = false) "
-            f"where {where} order by {order}"
-        )
-        names = [column[0] for column in result.description]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-
 def staged(root: DataRoot, shape: str, source: str) -> list[dict[str, Any]]:
     # A record may be several rows.
     parts = {"usage": ", operation", "bills": ", provider, charge_category, line_item_raw"}.get(shape, "")
     where = f"source = '{source}'"
-    return rows(root, f"staged_{shape}", where, f"source_file, source_row, {shapes()[shape].day_of}{parts}")
+    return rows(root, f"staged_{shape}", f"source_file, source_row, {shapes()[shape].day_of}{parts}", where)
 
 
 def plain(value: object) -> object:
@@ -123,7 +111,7 @@ def test_the_example_gives_the_expected_rows(books, source, shape):
 
 @pytest.mark.parametrize("source", FOLDERS)
 def test_every_record_of_the_example_has_its_fate(books, source):
-    found = rows(books, "ledger_files", f"source = '{source}'", "path")
+    found = rows(books, "ledger_files", "path", f"source = '{source}'")
 
     fates = {row["path"].removeprefix(f"landing/{source}/"): {fate: row[fate] for fate in FATES} for row in found}
 

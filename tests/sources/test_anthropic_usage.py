@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.sources.books import ReadBooks, read_files
+from pipelines.paths import DataRoot
+from tests.sources.landed import FATES, Landed, read
 
 EXAMPLES = Path("../shared/formats/examples/anthropic_usage")
 START, END, NEXT = "2026-11-18T00:00:00Z", "2026-11-19T00:00:00Z", "2026-11-20T00:00:00Z"
@@ -180,15 +181,18 @@ FILES: dict[str, str | bytes] = {
 
 
 @pytest.fixture(scope="module")
-def books(tmp_path_factory: pytest.TempPathFactory) -> ReadBooks:
-    return read_files(tmp_path_factory.mktemp("data"), "anthropic_usage", FILES)
+def books(tmp_path_factory: pytest.TempPathFactory) -> Landed:
+    files = {f"anthropic_usage/{name}": content for name, content in FILES.items()}
+    landed = read(DataRoot(tmp_path_factory.mktemp("data")), files, FATES)
+    assert landed.is_conserved()
+    return landed
 
 
-def counted_rows(books: ReadBooks, shape: str, account: str) -> list[dict[str, Any]]:
+def counted_rows(books: Landed, shape: str, account: str) -> list[dict[str, Any]]:
     """The rows of the pulls that count."""
     pulls = {
         (pull["source_file_sha256"], pull["window_start_at"])
-        for pull in books.rows("ledger_pulls", f"source_account = '{account}' and counts")
+        for pull in books.rows("ledger_pulls", where=f"source_account = '{account}' and counts")
     }
     day = "bucket_start_at" if shape == "usage" else "charge_start_at"
     return [found for found in books.staged(shape, account) if (found["source_file_sha256"], found[day]) in pulls]
@@ -199,9 +203,9 @@ def test_every_form_of_an_instant_is_the_same_day(books):
     at = datetime(2026, 11, 18, tzinfo=UTC)
 
     assert [found["bucket_start_at"] for found in books.staged("usage", "dates")] == [at] * 4
-    assert books.fates("dates/usage.json") == {"records": 5, "booked": 4, "quarantined": 1}
+    assert books.fates()["anthropic_usage/dates/usage.json"] == (5, 4, 0, 0, 1)
     assert [found["bucket_start_at"] for found in books.staged("usage", "csv_dates")] == [at] * 4
-    assert "date is 18/11/2026, expected a date" in books.reasons("csv_dates/tokens.csv")
+    assert "date is 18/11/2026, expected a date" in books.files()["anthropic_usage/csv_dates/tokens.csv"]["reasons"]
 
 
 def test_two_generations_of_a_header_lie_in_one_folder(books):
@@ -215,12 +219,12 @@ def test_two_generations_of_a_header_lie_in_one_folder(books):
 
 def test_an_unknown_header_names_the_known_ones(books):
     """F5: the file is refused, the others are read."""
-    reason = books.reasons("unknown/cost.csv")
+    reason = books.files()["anthropic_usage/unknown/cost.csv"]["reasons"]
 
     assert reason.startswith(
         "a header of usage_date_utc, model, dollars, which is none of the known ones (console_cost_2024: "
     )
-    assert books.fates("unknown/cost.csv") == {"records": 1, "quarantined": 1}
+    assert books.fates()["anthropic_usage/unknown/cost.csv"] == (1, 0, 0, 0, 1)
 
 
 def test_marks_of_spreadsheets_are_no_part_of_a_cell(books):
@@ -228,7 +232,7 @@ def test_marks_of_spreadsheets_are_no_part_of_a_cell(books):
     [line] = books.staged("bills", "bom")
 
     assert (line["billed_amount"], line["api_key_name"]) == (Decimal("1.5"), 'Team "A", B')
-    assert books.fates("bom/cost.csv") == {"records": 2, "booked": 1, "not_billable": 1}
+    assert books.fates()["anthropic_usage/bom/cost.csv"] == (2, 1, 0, 1, 0)
 
 
 def test_money_is_exact_and_never_guessed(books):
@@ -237,7 +241,7 @@ def test_money_is_exact_and_never_guessed(books):
 
     assert sum(line["billed_amount"] for line in lines) == Decimal("0.55")
     assert len({line["cost_key"] for line in lines}) == 4
-    assert "amount is 1.234,56" in books.reasons("money/cost.csv")
+    assert "amount is 1.234,56" in books.files()["anthropic_usage/money/cost.csv"]["reasons"]
 
 
 def test_cents_are_divided_by_100_exactly(books):
@@ -248,7 +252,7 @@ def test_cents_are_divided_by_100_exactly(books):
     assert [line["billed_amount"] for line in lines] == amounts
     assert [line["amount_scale_source"] for line in lines] == ["cents_str", "cents_number", "cents_str", "cents_str"]
     assert [line["charge_category"] for line in lines] == ["Usage", "Usage", "Usage", "Credit"]
-    assert books.fates("cents/cost.json") == {"records": 6, "booked": 4, "quarantined": 2}
+    assert books.fates()["anthropic_usage/cents/cost.json"] == (6, 4, 0, 0, 2)
 
 
 def test_counts_are_whole_numbers(books):
@@ -256,7 +260,7 @@ def test_counts_are_whole_numbers(books):
     first, second = books.staged("usage", "counts")
 
     assert (first["input_uncached_tokens"], second["input_uncached_tokens"]) == (3, None)
-    assert books.fates("counts/tokens.csv") == {"records": 3, "booked": 2, "quarantined": 1}
+    assert books.fates()["anthropic_usage/counts/tokens.csv"] == (3, 2, 0, 0, 1)
 
 
 def test_a_day_that_has_vanished_from_a_later_file_is_gone(books):
@@ -264,7 +268,7 @@ def test_a_day_that_has_vanished_from_a_later_file_is_gone(books):
     lines = counted_rows(books, "bills", "gap")
 
     assert sorted(line["billed_amount"] for line in lines) == [1, 4]
-    assert books.fates("gap/a.pulled-20261119T000000Z.csv") == {"records": 3, "duplicate": 3}
+    assert books.fates()["anthropic_usage/gap/a.pulled-20261119T000000Z.csv"] == (3, 0, 3, 0, 0)
 
 
 def test_a_restated_window_with_a_lower_total_wins(books):
@@ -297,13 +301,19 @@ def test_rows_of_groups_that_overlap_are_never_summed(books):
     [found] = counted_rows(books, "usage", "groups")
 
     assert found["input_uncached_tokens"] == 100
-    assert books.fates("groups/usage.pulled-20261121T000000Z.json") == {"records": 2, "not_billable": 2}
-    assert "rows of rbac_group_id overlap" in books.reasons("groups/usage.pulled-20261121T000000Z.json")
-    assert books.fates("tags/usage.json") == {"records": 1, "not_billable": 1}
+    assert books.fates()["anthropic_usage/groups/usage.pulled-20261121T000000Z.json"] == (2, 0, 0, 2, 0)
+    assert (
+        "rows of rbac_group_id overlap"
+        in books.files()["anthropic_usage/groups/usage.pulled-20261121T000000Z.json"]["reasons"]
+    )
+    assert books.fates()["anthropic_usage/tags/usage.json"] == (1, 0, 0, 1, 0)
 
 
 def test_a_row_of_a_month_belongs_to_no_day(books):
-    assert "a row of more than a day; pull it with time_bucket_width=1d" in books.reasons("month/cost.json")
+    assert (
+        "a row of more than a day; pull it with time_bucket_width=1d"
+        in books.files()["anthropic_usage/month/cost.json"]["reasons"]
+    )
 
 
 def test_no_workspace_is_the_default_one_where_it_was_grouped(books):
@@ -329,42 +339,44 @@ def test_actors_are_users_keys_or_principals(books):
     [
         (
             "error/usage.json",
-            {"records": 1, "quarantined": 1},
+            (1, 0, 0, 0, 1),
             "an error answer of the API, expected a page with data; pull it again",
         ),
         (
             "mixed/usage.json",
-            {"records": 2, "booked": 1, "quarantined": 1},
+            (2, 1, 0, 0, 1),
             "page 2 has no list of data; pull it again",
         ),
-        ("empty/usage.json", {}, ""),
-        ("nothing/usage.json", {}, ""),
-        ("list/usage.json", {"records": 2, "booked": 2}, ""),
-        ("cut/usage.json", {"records": 1, "quarantined": 1}, "not JSON at byte"),
+        ("empty/usage.json", (0, 0, 0, 0, 0), ""),
+        ("nothing/usage.json", (0, 0, 0, 0, 0), ""),
+        ("list/usage.json", (2, 2, 0, 0, 0), ""),
+        ("cut/usage.json", (1, 0, 0, 0, 1), "not JSON at byte"),
         (
             "stranger/usage.json",
-            {"records": 1, "quarantined": 1},
+            (1, 0, 0, 0, 1),
             "rows without starting_at, expected pages of /v1/organizations/",
         ),
-        ("odd/usage.json", {"records": 3, "booked": 1, "quarantined": 2}, "a JSON ubigint, expected an object"),
-        ("long/cost.json", {"records": 2, "booked": 2}, ""),
-        ("latin/cost.csv", {"records": 2, "booked": 1, "quarantined": 1}, "not UTF-8 (byte 0xe9)"),
-        ("short/cost.csv", {"records": 2, "booked": 1, "quarantined": 1}, "2 cells, expected 7"),
-        ("packed/cost.csv.gz", {"records": 1, "booked": 1}, ""),
+        ("odd/usage.json", (3, 1, 0, 0, 2), "a JSON ubigint, expected an object"),
+        ("long/cost.json", (2, 2, 0, 0, 0), ""),
+        ("latin/cost.csv", (2, 1, 0, 0, 1), "not UTF-8 (byte 0xe9)"),
+        ("short/cost.csv", (2, 1, 0, 0, 1), "2 cells, expected 7"),
+        ("packed/cost.csv.gz", (1, 1, 0, 0, 0), ""),
     ],
 )
 def test_of_a_file_with_a_fault_the_rest_is_booked(books, name, fates, reason):
-    assert books.fates(name) == fates
-    assert reason in books.reasons(name)
+    assert books.fates()[f"anthropic_usage/{name}"] == fates
+    assert reason in books.files()[f"anthropic_usage/{name}"]["reasons"]
 
 
 @pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the shared examples")
 def test_the_examples_of_the_documentation_give_what_their_readers_found(tmp_path):
     """G3: 1500 + 200 + 500 + 1000 = 3200, output 500, 10 searches, no count of calls. G4: 1.2378912 USD. G5: 0.47 and 1.37 list."""
     files = {
-        f"{path.stem}/{path.name}": path.read_bytes() for path in EXAMPLES.iterdir() if path.suffix in (".json", ".csv")
+        f"anthropic_usage/{path.stem}/{path.name}": path.read_bytes()
+        for path in EXAMPLES.iterdir()
+        if path.suffix in (".json", ".csv")
     }
-    books = read_files(tmp_path, "anthropic_usage", files)
+    books = read(DataRoot(tmp_path), files, FATES)
 
     [tokens, searches] = books.staged("usage", "usage_report_messages.2026-09")
     [line] = books.staged("bills", "cost_report")
@@ -381,4 +393,6 @@ def test_the_examples_of_the_documentation_give_what_their_readers_found(tmp_pat
         Decimal("0.47"),
         Decimal("1.37"),
     )
-    assert [books.fates(name)["records"] for name in files] == [books.fates(name)["booked"] for name in files]
+    assert books.is_conserved()
+    assert set(books.fates()) == set(files)
+    assert all(records == booked > 0 for records, booked, *_ in books.fates().values())

@@ -16,13 +16,13 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
-from landed import FATES, Landed, read
 
 from benchmarks.sources import LOGS, Log
 from pipelines import paths
 from pipelines.contract import TOKEN_CLASS_NAMES
 from pipelines.paths import DataRoot
 from pipelines.sources import sources
+from tests.sources.landed import FATES, Landed, read
 
 PROMPT = "this text is not read"
 FILES = (*LOGS, Log("outcomes", "2026-11-18.jsonl", 0, "t-4"), Log("requests", "warehouse/2026-11-17.csv", 0, "w-1"))

@@ -6,9 +6,9 @@ import ast
 import re
 
 import pytest
-from landed import SHARED
 
 from pipelines import paths
+from tests.sources.landed import SHARED
 
 CASES = SHARED / "formats" / "cases.md"
 TESTS = paths.SQL.parent / "tests"

@@ -14,7 +14,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -26,17 +25,8 @@ from pipelines.paths import DataRoot
 from pipelines.runner import build
 from pipelines.settings import Settings
 from pipelines.staging import _MACROS
+from tests.sources.landed import FATES, NOW, SHARED, land, lines, rows
 
-NOW = datetime(2026, 12, 1, tzinfo=UTC)
-SHARED = paths.SQL.parent.parent / "shared"
-FATES = (
-    "ledger_pulls",
-    "ledger_superseded_requests",
-    "ledger_superseded_scores",
-    "ledger_span_roles",
-    "ledger_span_owners",
-)
-FATES = (*FATES, "ledger_same_calls", "ledger_record_fates", "ledger_files")
 SECRET = "the text of a prompt"
 Row = Mapping[str, Any]
 
@@ -119,10 +109,6 @@ def table(*rows: Row, end: str = "\n") -> str:
     return text.getvalue()
 
 
-def lines(*rows: Row) -> str:
-    return "".join(json.dumps(row) + "\n" for row in rows)
-
-
 def bill(source: str, *changes: Row) -> str:
     """Lines of a source, each with what it has of its own."""
     rows = [{**BILLS[source][0], **change} for change in changes]
@@ -138,9 +124,7 @@ class Landing:
         self._built: set[str] = set()
 
     def land(self, source: str, name: str, content: str | bytes) -> None:
-        path = self.root.landing / source / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        land(self.root, f"{source}/{name}", content)
 
     def read(self) -> Landing:
         with open_books(self.root) as opened:
@@ -155,15 +139,7 @@ class Landing:
             self._built.update(names)
 
     def rows(self, name: str, order: str = "all") -> list[dict[str, Any]]:
-        if not list(self.root.table(name).rglob("*.parquet")):
-            return []
-        with duckdb.connect() as con:
-            con.execute("set TimeZone = 'UTC'")
-            found = con.execute(
-                f"from read_parquet('{self.root.table(name)}/**/*.parquet', hive_partitioning = false) order by {order}"
-            )
-            names = [column[0] for column in found.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        return rows(self.root, name, order)
 
     def bills(self) -> list[dict[str, Any]]:
         return self.rows("staged_bills", "source_file, source_row, charge_category desc, line_item_raw")

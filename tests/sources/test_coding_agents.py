@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from pipelines import reference
-from pipelines.books import open_books
 from pipelines.paths import DataRoot
-from pipelines.runner import build
+from tests.sources import landed
+from tests.sources.landed import SHARED, rows
 
-NOW = datetime(2026, 12, 1, tzinfo=UTC)
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-FATES = (
-    "ledger_superseded_requests",
-    "ledger_span_roles",
-    "ledger_span_owners",
-    "ledger_same_calls",
-    "ledger_superseded_scores",
-    "ledger_record_fates",
-    "ledger_files",
-    "ledger_requests",
-)
 USAGE = {"input_tokens": 10, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 90, "output_tokens": 5}
 
 
@@ -68,31 +52,12 @@ META = {
 }
 
 
-def land(root: DataRoot, name: str, *lines: Any) -> None:
-    path = root.landing / "coding_agents" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+def land(root: DataRoot, name: str, *records: Any) -> None:
+    landed.land(root, f"coding_agents/{name}", landed.lines(*records))
 
 
-def read(root: DataRoot, tables: tuple[str, ...] = FATES) -> list[str]:
-    with open_books(root) as books:
-        reference.refresh(books.con, root, books.lake)
-        report = books.read_landing(now=NOW)
-        for table in tables:
-            build(books.con, books.lake, books.planner, books.plan(table))
-        return report.warnings
-
-
-def rows(root: DataRoot, table: str, order: str = "all") -> list[dict[str, Any]]:
-    if not list(root.table(table).rglob("*.parquet")):
-        return []
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        result = con.execute(
-            f"select * from read_parquet('{root.table(table)}/**/*.parquet', hive_partitioning = false) order by {order}"
-        )
-        names = [column[0] for column in result.description]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+def read(root: DataRoot, tables: tuple[str, ...] = (*landed.FATES, "ledger_requests")) -> list[str]:
+    return landed.read(root, tables=tables).report.warnings
 
 
 def tokens(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from landed import FATES, NOW, Landed, lines, read, tokens
 from test_helicone import row as helicone_row
 from test_litellm import payload, usage
 from test_litellm import row as litellm_row
@@ -18,6 +17,7 @@ from test_portkey import row as portkey_row
 
 from pipelines.books import run
 from pipelines.paths import DataRoot
+from tests.sources.landed import FATES, NOW, Landed, lines, read, tokens
 
 SECRET = "the text of a prompt"
 

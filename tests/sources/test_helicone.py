@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from landed import FATES, SHARED, lines, read, tokens
 
 from pipelines.paths import DataRoot
+from tests.sources.landed import FATES, SHARED, lines, read, tokens
 
 NO_HIT = "00000000-0000-0000-0000-000000000000"
 

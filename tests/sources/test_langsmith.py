@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import reference
-from pipelines.books import open_books
 from pipelines.paths import DataRoot
-from pipelines.runner import build
+from tests.sources.landed import FATES, lines, read, rows, tokens
 
-NOW = datetime(2026, 12, 1, tzinfo=UTC)
-FATES = (
-    "ledger_superseded_requests",
-    "ledger_span_roles",
-    "ledger_span_owners",
-    "ledger_same_calls",
-    "ledger_superseded_scores",
-    "ledger_record_fates",
-    "ledger_files",
-    "ledger_requests",
-)
+TABLES = (*FATES, "ledger_requests")
 EXPORT = "prod/export_id=1/tenant_id=2/session_id=proj/runs/year=2026/month=11/day=18"
 NONE = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"))
 MODEL = {"metadata": {"ls_provider": "openai", "ls_model_name": "gpt-4o-2024-08-06"}}
@@ -68,38 +54,9 @@ def land(root: DataRoot, name: str, *runs: dict[str, Any], at: int = 0) -> None:
     if path.suffix == ".parquet":
         pq.write_table(pa.Table.from_pylist(list(runs)), path, compression="zstd")
     else:
-        path.write_text("".join(json.dumps(one) + "\n" for one in runs))
+        path.write_text(lines(*runs))
     if at:
         os.utime(path, (at, at))
-
-
-def read(root: DataRoot, tables: tuple[str, ...] = ()) -> list[str]:
-    with open_books(root) as books:
-        reference.refresh(books.con, root, books.lake)
-        report = books.read_landing(now=NOW)
-        for table in tables:
-            build(books.con, books.lake, books.planner, books.plan(table))
-        return report.warnings
-
-
-def rows(root: DataRoot, table: str, order: str = "all") -> list[dict[str, Any]]:
-    if not list(root.table(table).rglob("*.parquet")):
-        return []
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        result = con.execute(
-            f"select * from read_parquet('{root.table(table)}/**/*.parquet', hive_partitioning = false) order by {order}"
-        )
-        names = [column[0] for column in result.description]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-
-def tokens(row: dict[str, Any]) -> dict[str, int]:
-    return {
-        name.removesuffix("_tokens"): found
-        for name, found in row.items()
-        if name.endswith("_tokens") and found is not None and name.split("_")[0] in ("input", "output", "cache")
-    }
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +85,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     land(
         root, f"{EXPORT}/a.parquet", *(run_of(n, name=name, **more) for n, (name, more) in enumerate(cases.items(), 1))
     )
-    assert read(root) == []
+    assert read(root).report.warnings == []
     return {row["step"]: row for row in rows(root, "staged_requests")}
 
 
@@ -187,7 +144,7 @@ def test_chains_that_sum_up_are_no_calls(root):
     """B3, trap 2."""
     land(root, f"{EXPORT}/a.parquet", run_of(1, run_type="chain"), run_of(2, 1), run_of(3, 1, run_type="tool", **NONE))
 
-    assert read(root, FATES) == []
+    assert read(root, tables=TABLES).report.warnings == []
     leaves = {row["step"]: row["is_billable_leaf"] for row in rows(root, "ledger_requests")}
     assert {name for name, is_leaf in leaves.items() if is_leaf} == {"run 2"}
 
@@ -197,7 +154,7 @@ def test_a_second_export_replaces_the_first(root):
     land(root, "prod/export_id=9/runs/a.parquet", run_of(1, total_cost=None), run_of(2), at=1_795_100_000)
     land(root, "prod/export_id=1/runs/a.parquet", run_of(1, total_cost="0.5"), run_of(2), at=1_795_200_000)
 
-    assert read(root, FATES) == []
+    assert read(root, tables=TABLES).report.warnings == []
     calls = rows(root, "ledger_requests", "started_at")
     assert [(call["step"], call["cost_reported_usd"]) for call in calls] == [("run 1", Decimal("0.5")), ("run 2", None)]
     files = {row["path"].split("/")[3]: (row["booked"], row["duplicate"]) for row in rows(root, "ledger_files")}
@@ -210,12 +167,12 @@ def test_runs_of_the_api_are_read_too(root, layout):
         run_of(1) | {"tags": ["feature:x"], "extra": MODEL, "feedback_stats": {"ok": {"n": 1, "avg": 1.0}}},
         run_of(2, 1),
     ]
-    text = "".join(json.dumps(one) + "\n" for one in runs) if layout != "list" else json.dumps(runs, indent=1)
+    text = lines(*runs) if layout != "list" else json.dumps(runs, indent=1)
     path: Path = root.landing / "langsmith" / "a.json"
     path.parent.mkdir(parents=True)
     path.write_text("\ufeff" + text.replace("\n", "\r\n") if layout == "CRLF and BOM" else text, newline="")
 
-    assert read(root, FATES) == []
+    assert read(root, tables=TABLES).report.warnings == []
     assert next(row["feature"] for row in rows(root, "ledger_requests", "started_at")) == "x"
     assert [(row["name"], row["value_num"], row["target_kind"]) for row in rows(root, "staged_scores")] == [
         ("ok", 1.0, "trace")
@@ -241,7 +198,7 @@ def test_what_is_wrong_is_refused(root, content, records, reason):
     path.parent.mkdir(parents=True)
     path.write_text(content)
 
-    [warning] = read(root, FATES)
+    [warning] = read(root, tables=TABLES).report.warnings
 
     assert reason in warning
     [file] = rows(root, "ledger_files")

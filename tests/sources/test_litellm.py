@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from landed import FATES, SHARED, Landed, lines, read, tokens
 
 from pipelines.paths import DataRoot
+from tests.sources.landed import FATES, SHARED, Landed, lines, read, tokens
 
 
 def usage(prompt: int, completion: int, **more: Any) -> dict[str, Any]:

@@ -9,13 +9,13 @@ import json
 from pathlib import Path
 
 import pytest
-from landed import FATES, NOW, Landed, read
 from test_litellm import payload
 
 from pipelines import reading
 from pipelines.books import open_books
 from pipelines.paths import DataRoot
 from pipelines.staging import Stager
+from tests.sources.landed import FATES, NOW, Landed, read
 
 FILES = 120
 BATCH = 50

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.sources.books import ReadBooks, read_files
+from pipelines.paths import DataRoot
+from tests.sources.landed import FATES, Landed, read
 
 EXAMPLES = Path("../shared/formats/examples/openai_usage")
 DAY = int(datetime(2026, 11, 18, tzinfo=UTC).timestamp())
@@ -87,8 +88,11 @@ FILES: dict[str, str | bytes] = {
 
 
 @pytest.fixture(scope="module")
-def books(tmp_path_factory: pytest.TempPathFactory) -> ReadBooks:
-    return read_files(tmp_path_factory.mktemp("data"), "openai_usage", FILES)
+def books(tmp_path_factory: pytest.TempPathFactory) -> Landed:
+    files = {f"openai_usage/{name}": content for name, content in FILES.items()}
+    landed = read(DataRoot(tmp_path_factory.mktemp("data")), files, FATES)
+    assert landed.is_conserved()
+    return landed
 
 
 def test_classes_are_disjoint_and_meet_the_stated_total(books):
@@ -104,21 +108,22 @@ def test_classes_are_disjoint_and_meet_the_stated_total(books):
         10,
     )
     assert first["output_reasoning_tokens"] is None
-    assert books.fates("parts/usage.json") == {"records": 5, "booked": 3, "quarantined": 2}
-    assert "the parts of input_tokens are more than 100" in books.reasons("parts/usage.json")
+    assert books.fates()["openai_usage/parts/usage.json"] == (5, 3, 0, 0, 2)
+    assert "the parts of input_tokens are more than 100" in books.files()["openai_usage/parts/usage.json"]["reasons"]
 
 
 def test_an_export_without_columns_is_empty(books):
     """F9: 4 columns of times: a window, no usage, no error."""
-    assert books.fates("empty/completions_usage_2026-11-18_2026-11-19.csv") == {"records": 1, "not_billable": 1}
-    [window] = books.rows("staged_windows", "source_account = 'empty'")
+    assert books.fates()["openai_usage/empty/completions_usage_2026-11-18_2026-11-19.csv"] == (1, 0, 0, 1, 0)
+    [window] = books.rows("staged_windows", where="source_account = 'empty'")
     assert window["endpoint"] == "usage.completions"
 
 
 def test_an_unknown_header_names_the_known_ones(books):
     """F5."""
-    assert "a header of start_time, end_time, start_time_iso, end_time_iso, tokens, which is none of" in books.reasons(
-        "unknown/usage.csv"
+    assert (
+        "a header of start_time, end_time, start_time_iso, end_time_iso, tokens, which is none of"
+        in books.files()["openai_usage/unknown/usage.csv"]["reasons"]
     )
 
 
@@ -129,28 +134,28 @@ def test_the_dashboards_money_is_exact(books):
     assert (marked["billed_amount"], marked["line_item_raw"]) == (Decimal("0.1"), 'a, "b"')
     assert "example.com" not in marked["raw"]
     assert (small["billed_amount"], small["metered_tokens"]) == (Decimal("0.0000001"), 3000)
-    assert books.fates("cost/cost_a.csv") == {"records": 3, "booked": 1, "not_billable": 1, "quarantined": 1}
+    assert books.fates()["openai_usage/cost/cost_a.csv"] == (3, 1, 0, 1, 1)
 
 
 def test_of_the_api_and_the_dashboard_one_counts(books):
     """F16, B12: the newer file takes the place of the other."""
-    assert books.fates("both/costs.pulled-20261119T000000Z.json") == {"records": 1, "duplicate": 1}
-    assert books.fates("both/cost_a.pulled-20261120T000000Z.csv") == {"records": 1, "booked": 1}
+    assert books.fates()["openai_usage/both/costs.pulled-20261119T000000Z.json"] == (1, 0, 1, 0, 0)
+    assert books.fates()["openai_usage/both/cost_a.pulled-20261120T000000Z.csv"] == (1, 1, 0, 0, 0)
 
 
 def test_of_a_batch_the_lines_are_booked_and_not_the_total(books):
     """B14: 2 x 12 tokens, once. The batch says whose they are; of its metadata only what is named is kept."""
     [header, *lines] = books.staged("requests", "batch")
 
-    assert books.fates("batch/batch_a1.json") == {"records": 1, "not_billable": 1}
-    assert books.reasons("batch/batch_a1.json").endswith("batch_total")
+    assert books.fates()["openai_usage/batch/batch_a1.json"] == (1, 0, 0, 1, 0)
+    assert books.files()["openai_usage/batch/batch_a1.json"]["reasons"].endswith("batch_total")
     assert [one["provider_total_tokens"] for one in lines if one["is_billable_leaf"]] == [12, 12]
     assert all(one["is_batch"] for one in lines)
     assert (header["team"], header["attributes"]) == ("evals", {})
     owners = books.rows("ledger_span_owners")
     assert {one["team"] for one in owners if one["request_key"] in {line["request_key"] for line in lines}} == {"evals"}
-    assert books.fates("lists/batches.json") == {"records": 2, "not_billable": 2}
-    assert "the input of a batch, expected its output" in books.reasons("input/batch.jsonl")
+    assert books.fates()["openai_usage/lists/batches.json"] == (2, 0, 0, 2, 0)
+    assert "the input of a batch, expected its output" in books.files()["openai_usage/input/batch.jsonl"]["reasons"]
 
 
 def test_lines_without_an_instant_take_that_of_the_pull(books):
@@ -163,13 +168,13 @@ def test_lines_without_an_instant_take_that_of_the_pull(books):
 def test_a_fault_in_a_line_is_that_lines_own(books):
     """A bad escape, a count in words and a torn end are refused each; a line of 20 MB and a count of 3.0 are read."""
     assert [one["source_row"] for one in books.staged("requests", "faults")] == [1, 4, 5]
-    assert books.fates("faults/batch_f.jsonl") == {"records": 6, "booked": 3, "quarantined": 3}
-    assert books.fates("again/batch_g.jsonl") == {"records": 2, "booked": 1, "duplicate": 1}
+    assert books.fates()["openai_usage/faults/batch_f.jsonl"] == (6, 3, 0, 0, 3)
+    assert books.fates()["openai_usage/again/batch_g.jsonl"] == (2, 1, 1, 0, 0)
 
 
 def test_rows_of_a_table_with_a_fault_are_refused_alone(books):
-    assert books.fates("torn/usage.csv") == {"records": 3, "booked": 2, "quarantined": 1}
-    assert books.fates("latin/cost_a.csv") == {"records": 2, "booked": 1, "quarantined": 1}
+    assert books.fates()["openai_usage/torn/usage.csv"] == (3, 2, 0, 0, 1)
+    assert books.fates()["openai_usage/latin/cost_a.csv"] == (2, 1, 0, 0, 1)
 
 
 @pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the shared examples")
@@ -177,11 +182,11 @@ def test_the_examples_of_the_specification_give_what_their_readers_found(tmp_pat
     """G1: 400 + 50 + 50 uncached, 300 + 50 + 50 read, 100 written: 1000; output 400 + 50 + 50. G2: 0.06 USD on 2024-11-01.
     F14: the published batch is not JSON. F6: every dimension is null."""
     files = {
-        f"{path.name.split('.')[0]}/{path.name}": path.read_bytes()
+        f"openai_usage/{path.name.split('.')[0]}/{path.name}": path.read_bytes()
         for path in EXAMPLES.iterdir()
         if path.name.startswith(("organization_", "dashboard_")) or path.name == "schema_Batch.example.invalid.json"
     }
-    books = read_files(tmp_path, "openai_usage", files)
+    books = read(DataRoot(tmp_path), files, FATES)
 
     [tokens] = books.staged("usage", "organization_usage_completions")
     [charge] = books.staged("bills", "organization_costs")
@@ -192,7 +197,7 @@ def test_the_examples_of_the_specification_give_what_their_readers_found(tmp_pat
     assert (tokens["requests"], tokens["input_other_tokens"]) == (5, None)
     assert (charge["billed_amount"], charge["currency"]) == (Decimal("0.06"), "USD")
     assert charge["charge_start_at"] == datetime(2024, 11, 1, tzinfo=UTC)
-    assert "not JSON" in books.reasons("schema_Batch/schema_Batch.example.invalid.json")
+    assert "not JSON" in books.files()["openai_usage/schema_Batch/schema_Batch.example.invalid.json"]["reasons"]
     meters = {
         one["operation"]: (one["quantity"], one["quantity_unit"])
         for one in books.rows("staged_usage")
@@ -202,5 +207,6 @@ def test_the_examples_of_the_specification_give_what_their_readers_found(tmp_pat
         "tts": (45, "characters"), "stt": (20, "seconds"), "code_interpreter": (1, "sessions"), "file_search": (2, "calls"),
         "image": (2, "images"), "vector_store": (1024, "bytes"), "web_search": (2, "calls"),
     }  # fmt: skip
-    booked = {name: books.fates(name).get("booked", 0) for name in files}
-    assert sum(booked.values()) == 11
+    assert books.is_conserved()
+    assert set(books.fates()) == set(files)
+    assert sum(booked for _, booked, *_ in books.fates().values()) == 11

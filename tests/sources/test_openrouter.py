@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from pipelines.paths import DataRoot
 from pipelines.sources.openrouter.source import GENERATIONS
 from pipelines.usage import classes
-from tests.sources.books import ReadBooks, read_files
+from tests.sources.landed import FATES, Landed, read
 
 EXAMPLES = Path("../shared/formats/examples/openrouter")
 DAILY = "Date,Slug,Usage,BYOK Usage,Requests,Prompt Tokens,Completion Tokens,Reasoning Tokens\n"
@@ -96,8 +97,11 @@ FILES: dict[str, str | bytes] = {
 
 
 @pytest.fixture(scope="module")
-def books(tmp_path_factory: pytest.TempPathFactory) -> ReadBooks:
-    return read_files(tmp_path_factory.mktemp("data"), "openrouter", FILES)
+def books(tmp_path_factory: pytest.TempPathFactory) -> Landed:
+    files = {f"openrouter/{name}": content for name, content in FILES.items()}
+    landed = read(DataRoot(tmp_path_factory.mktemp("data")), files, FATES)
+    assert landed.is_conserved()
+    return landed
 
 
 def test_no_token_is_negative_where_an_answer_was_replayed(books):
@@ -119,7 +123,7 @@ def test_cost_on_ones_own_key_is_no_part_of_the_bill(books):
     assert sum(line["billed_amount"] for line in lines) == Decimal("0.5")
     [own] = [line for line in lines if line["invoice_issuer"]]
     assert (own["invoice_issuer"], own["list_amount"]) == ("OpenAI", Decimal("0.012"))
-    assert books.fates("byok/a.json") == {"records": 1, "booked": 1}
+    assert books.fates()["openrouter/byok/a.json"] == (1, 1, 0, 0, 0)
 
 
 def test_every_form_of_an_instant_is_the_same_day(books):
@@ -127,7 +131,7 @@ def test_every_form_of_an_instant_is_the_same_day(books):
     assert [found["bucket_start_at"] for found in books.staged("usage", "dates")] == [
         datetime(2026, 11, 18, tzinfo=UTC)
     ] * 4
-    assert books.fates("dates/a.json") == {"records": 6, "booked": 4, "quarantined": 2}
+    assert books.fates()["openrouter/dates/a.json"] == (6, 4, 0, 0, 2)
 
 
 def test_marks_of_spreadsheets_are_no_part_of_a_cell(books):
@@ -137,14 +141,14 @@ def test_marks_of_spreadsheets_are_no_part_of_a_cell(books):
     assert sum(line["billed_amount"] for line in lines) == Decimal("1.51")
     assert len({line["cost_key"] for line in lines}) == 3
     assert lines[0]["model_raw"] == 'a, "b"'
-    assert books.fates("marks/a.csv") == {"records": 5, "booked": 3, "quarantined": 2}
+    assert books.fates()["openrouter/marks/a.csv"] == (5, 3, 0, 0, 2)
 
 
 def test_of_several_exports_of_a_day_one_counts(books):
     """The API says more than the daily file, generations more than both, though they are older."""
-    assert books.fates("grains/a.pulled-20261120T000000Z.csv") == {"records": 1, "duplicate": 1}
-    assert books.fates("grains/b.pulled-20261119T000000Z.json") == {"records": 1, "booked": 1}
-    assert books.fates("generations/a.pulled-20261120T000000Z.csv") == {"records": 1, "duplicate": 1}
+    assert books.fates()["openrouter/grains/a.pulled-20261120T000000Z.csv"] == (1, 0, 1, 0, 0)
+    assert books.fates()["openrouter/grains/b.pulled-20261119T000000Z.json"] == (1, 1, 0, 0, 0)
+    assert books.fates()["openrouter/generations/a.pulled-20261120T000000Z.csv"] == (1, 0, 1, 0, 0)
 
 
 def test_a_generation_is_one_call_and_one_charge(books):
@@ -164,8 +168,8 @@ def test_a_generation_is_one_call_and_one_charge(books):
         == [Decimal("0.25")] * 2
     )
     assert calls[0]["started_at"] == datetime(2026, 11, 18, 23, 59, 59, tzinfo=UTC)
-    assert books.fates("generations/b.pulled-20261119T000000Z.csv") == {"records": 2, "booked": 2}
-    assert books.fates("again/a.csv") == {"records": 2, "booked": 1, "duplicate": 1}
+    assert books.fates()["openrouter/generations/b.pulled-20261119T000000Z.csv"] == (2, 2, 0, 0, 0)
+    assert books.fates()["openrouter/again/a.csv"] == (2, 1, 1, 0, 0)
     assert [charge["billed_amount"] for charge in books.staged("bills", "again")] == [Decimal("0.25")]
 
 
@@ -174,8 +178,8 @@ def test_a_source_without_documentation_is_read_only_as_it_was_seen(books):
     [found] = books.staged("usage", "groq")
 
     assert (found["provider"], found["input_uncached_tokens"], found["cache_read_tokens"]) == ("groq", 4, 6)
-    assert books.fates("groq/a.json") == {"records": 2, "booked": 1, "quarantined": 1}
-    assert "the unknown fields n_thought_tokens_total" in books.reasons("groq_new/a.json")
+    assert books.fates()["openrouter/groq/a.json"] == (2, 1, 0, 0, 1)
+    assert "the unknown fields n_thought_tokens_total" in books.files()["openrouter/groq_new/a.json"]["reasons"]
 
 
 def test_audio_of_mistral_is_counted_in_seconds():
@@ -193,33 +197,35 @@ def test_audio_of_mistral_is_counted_in_seconds():
     [
         (
             "unknown/a.csv",
-            {"records": 1, "quarantined": 1},
+            (1, 0, 0, 0, 1),
             "a header of Date, Model, Usage, which is none of the known ones (activity_daily",
         ),
-        ("latin/a.csv", {"records": 2, "booked": 1, "quarantined": 1}, "not UTF-8 (byte 0xe9)"),
-        ("short/a.csv", {"records": 2, "booked": 1, "quarantined": 1}, "2 cells, expected 8"),
+        ("latin/a.csv", (2, 1, 0, 0, 1), "not UTF-8 (byte 0xe9)"),
+        ("short/a.csv", (2, 1, 0, 0, 1), "2 cells, expected 8"),
         (
             "error/a.json",
-            {"records": 1, "quarantined": 1},
+            (1, 0, 0, 0, 1),
             "an error answer of the API, expected a page with data; pull it again",
         ),
-        ("mixed/a.json", {"records": 2, "booked": 1, "quarantined": 1}, "page 2 has no list of data; pull it again"),
-        ("empty/a.json", {}, ""),
-        ("cut/a.json", {"records": 1, "quarantined": 1}, "not JSON at byte"),
-        ("odd/a.json", {"records": 2, "booked": 1, "quarantined": 1}, "expected an object"),
+        ("mixed/a.json", (2, 1, 0, 0, 1), "page 2 has no list of data; pull it again"),
+        ("empty/a.json", (0, 0, 0, 0, 0), ""),
+        ("cut/a.json", (1, 0, 0, 0, 1), "not JSON at byte"),
+        ("odd/a.json", (2, 1, 0, 0, 1), "expected an object"),
     ],
 )
 def test_of_a_file_with_a_fault_the_rest_is_booked(books, name, fates, reason):
     """F5 among them."""
-    assert books.fates(name) == fates
-    assert reason in books.reasons(name)
+    assert books.fates()[f"openrouter/{name}"] == fates
+    assert reason in books.files()[f"openrouter/{name}"]["reasons"]
 
 
 @pytest.mark.skipif(not EXAMPLES.is_dir(), reason="needs the shared examples")
 def test_the_examples_give_what_their_readers_found(tmp_path):
     """G7: 430.07 + 505.87 = 935.94 USD. The API's row: 125 - 25 = 100 text."""
-    books = read_files(
-        tmp_path, "openrouter", {f"{path.stem}/{path.name}": path.read_bytes() for path in EXAMPLES.glob("activity*")}
+    books = read(
+        DataRoot(tmp_path),
+        {f"openrouter/{path.stem}/{path.name}": path.read_bytes() for path in EXAMPLES.glob("activity*")},
+        FATES,
     )
 
     [found] = books.staged("usage", "activity_api")
@@ -230,4 +236,4 @@ def test_the_examples_give_what_their_readers_found(tmp_path):
         100,
         25,
     )
-    assert books.fates("activity_generations.header/activity_generations.header.csv") == {}
+    assert books.fates()["openrouter/activity_generations.header/activity_generations.header.csv"] == (0, 0, 0, 0, 0)

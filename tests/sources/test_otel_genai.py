@@ -10,28 +10,14 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from pipelines import reference
-from pipelines.books import open_books
 from pipelines.paths import DataRoot
-from pipelines.runner import build
+from tests.sources.landed import FATES, SHARED, land, lines, read, rows, tokens
 
-NOW = datetime(2026, 12, 1, tzinfo=UTC)
-EXAMPLES = Path(__file__).resolve().parents[3] / "shared" / "formats" / "examples"
-FATES = (
-    "ledger_superseded_requests",
-    "ledger_span_roles",
-    "ledger_span_owners",
-    "ledger_same_calls",
-    "ledger_superseded_scores",
-    "ledger_record_fates",
-    "ledger_files",
-)
+EXAMPLES = SHARED / "formats" / "examples"
 TRACE = "5b8efff798038103d269b633813fc60c"
 START = 1_795_003_200_000_000_000  # 2026-11-18T12:00:00Z in nanoseconds
 
@@ -72,45 +58,6 @@ def request(*spans: Mapping[str, Any], resource: Mapping[str, Any] | None = None
     held = {"service.name": "bot", "host.name": "srv-7", "process.owner": "ada"} | dict(resource or {})
     scoped = [{"scope": {"name": "demo"}, "spans": list(spans)}]
     return {"resourceSpans": [{"resource": {"attributes": attributes(held)}, "scopeSpans": scoped}]}
-
-
-def lines(*requests: Any) -> str:
-    return "".join(json.dumps(one) + "\n" for one in requests)
-
-
-def land(root: DataRoot, name: str, content: str | bytes) -> None:
-    path = root.landing / "otel_genai" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-
-def read(root: DataRoot, tables: tuple[str, ...] = ()) -> list[str]:
-    with open_books(root) as books:
-        reference.refresh(books.con, root, books.lake)
-        report = books.read_landing(now=NOW)
-        for table in tables:
-            build(books.con, books.lake, books.planner, books.plan(table))
-        return report.warnings
-
-
-def rows(root: DataRoot, table: str, order: str = "all") -> list[dict[str, Any]]:
-    if not list(root.table(table).rglob("*.parquet")):
-        return []
-    with duckdb.connect() as con:
-        con.execute("set TimeZone = 'UTC'")
-        result = con.execute(
-            f"select * from read_parquet('{root.table(table)}/**/*.parquet', hive_partitioning = false) order by {order}"
-        )
-        names = [column[0] for column in result.description]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-
-def tokens(row: Mapping[str, Any]) -> dict[str, int]:
-    return {
-        name.removesuffix("_tokens"): found
-        for name, found in row.items()
-        if name.endswith("_tokens") and found is not None and name.split("_")[0] in ("input", "output", "cache")
-    }
 
 
 ANTHROPIC = {
@@ -279,8 +226,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     spans = []
     for number, (name, named) in enumerate(CASES.items(), 1):
         spans.append(span(name, number) | {"attributes": attributes(named)})
-    land(root, "prod/a.jsonl", lines(request(*spans)))
-    assert read(root) == []
+    land(root, "otel_genai/prod/a.jsonl", lines(request(*spans)))
+    assert read(root).report.warnings == []
     return {row["step"]: row for row in rows(root, "staged_requests")}
 
 
@@ -445,7 +392,7 @@ CHAT = span("chat gpt-4o", 2, 1, gen_ai__operation__name="chat", gen_ai__request
 
 
 def booked(root: DataRoot) -> dict[str, tuple[str, bool]]:
-    read(root, (*FATES, "ledger_requests"))
+    read(root, tables=(*FATES, "ledger_requests"))
     return {row["step"]: (row["row_kind"], row["is_billable_leaf"]) for row in rows(root, "ledger_requests")}
 
 
@@ -454,14 +401,14 @@ def test_only_the_call_below_an_agent_counts_wherever_its_line_is(root, order):
     """B1, B3, traps 2 and 3: the agent repeats the usage of its chat; its session is the chat's."""
     match order:
         case "children first":
-            land(root, "a.jsonl", lines(request(CHAT), request(AGENT)))
+            land(root, "otel_genai/a.jsonl", lines(request(CHAT), request(AGENT)))
         case "parents first":
-            land(root, "a.jsonl", lines(request(AGENT), request(CHAT)))
+            land(root, "otel_genai/a.jsonl", lines(request(AGENT), request(CHAT)))
         case "one line":
-            land(root, "a.jsonl", lines(request(AGENT, CHAT)))
+            land(root, "otel_genai/a.jsonl", lines(request(AGENT, CHAT)))
         case _:
-            land(root, "a.jsonl", lines(request(AGENT)))
-            land(root, "b.jsonl", lines(request(CHAT)))
+            land(root, "otel_genai/a.jsonl", lines(request(AGENT)))
+            land(root, "otel_genai/b.jsonl", lines(request(CHAT)))
 
     assert booked(root) == {"invoke_agent support": ("aggregate_span", False), "chat gpt-4o": ("llm_call", True)}
     [chat] = [row for row in rows(root, "ledger_requests") if row["is_billable_leaf"]]
@@ -470,7 +417,7 @@ def test_only_the_call_below_an_agent_counts_wherever_its_line_is(root, order):
 
 def test_an_agent_without_usage_below_it_is_kept(root):
     """B4, trap 4."""
-    land(root, "a.jsonl", lines(request(AGENT, span("chat", 2, 1, gen_ai__operation__name="chat"))))
+    land(root, "otel_genai/a.jsonl", lines(request(AGENT, span("chat", 2, 1, gen_ai__operation__name="chat"))))
 
     assert booked(root)["invoke_agent support"] == ("aggregate_only", True)
 
@@ -479,7 +426,7 @@ def test_the_outer_span_of_the_ai_sdk_is_no_call(root):
     """B10: 57 tokens above 147."""
     outer = span("ai.generateText", 1, ai__usage__promptTokens=14, ai__usage__completionTokens=43)
     inner = span("ai.generateText.doGenerate", 2, 1, ai__usage__promptTokens=62, ai__usage__completionTokens=85)
-    land(root, "a.jsonl", lines(request(outer, inner)))
+    land(root, "otel_genai/a.jsonl", lines(request(outer, inner)))
 
     assert booked(root) == {
         "ai.generateText": ("aggregate_span", False),
@@ -490,7 +437,7 @@ def test_the_outer_span_of_the_ai_sdk_is_no_call(root):
 def test_an_embedding_above_an_embedding_counts_once(root):
     """B2."""
     named = {"gen_ai__operation__name": "embeddings", "gen_ai__usage__input_tokens": 7}
-    land(root, "a.jsonl", lines(request(span("operation", 1, **named), span("call", 2, 1, **named))))
+    land(root, "otel_genai/a.jsonl", lines(request(span("operation", 1, **named), span("call", 2, 1, **named))))
 
     assert booked(root) == {"operation": ("aggregate_span", False), "call": ("embedding", True)}
 
@@ -498,8 +445,8 @@ def test_an_embedding_above_an_embedding_counts_once(root):
 def test_a_span_that_was_exported_twice_counts_once(root):
     """Trap 12: the later end wins; a file that repeats it changes nothing."""
     early = CHAT | {"endTimeUnixNano": str(START + 2_100_000_000), "attributes": attributes({**CALL})}
-    land(root, "a.jsonl", lines(request(early), request(CHAT)))
-    land(root, "b.jsonl", lines(request(CHAT, CHAT)))
+    land(root, "otel_genai/a.jsonl", lines(request(early), request(CHAT)))
+    land(root, "otel_genai/b.jsonl", lines(request(CHAT, CHAT)))
 
     assert booked(root) == {"chat gpt-4o": ("llm_call", True)}
     [call] = rows(root, "ledger_requests")
@@ -522,9 +469,9 @@ def test_a_span_that_was_exported_twice_counts_once(root):
     ids=["lines", "CRLF", "BOM", "document", "array", "gzip", "old scopes", "other signals"],
 )  # fmt: skip
 def test_every_layout_gives_the_same_spans(root, content):
-    land(root, "any name", content)
+    land(root, "otel_genai/any name", content)
 
-    assert read(root) == []
+    assert read(root).report.warnings == []
     found = {row["span_id"]: (row["row_kind"], tokens(row)) for row in rows(root, "staged_requests") if row["span_id"]}
     used = {"input_uncached": 10200, "output_text": 300}
     assert found == {f"{1:016x}": ("aggregate_only", used), f"{2:016x}": ("llm_call", used)}
@@ -534,9 +481,9 @@ def test_numbers_may_be_numbers(root):
     """The protocol asks for text; some exporters write numbers, and some counts as 3.0."""
     bare = json.loads(json.dumps(CHAT).replace('"10200"', "10200.0"))
     bare |= {"startTimeUnixNano": START, "endTimeUnixNano": START + 10_000}
-    land(root, "a.jsonl", lines(request(bare)))
+    land(root, "otel_genai/a.jsonl", lines(request(bare)))
 
-    assert read(root) == []
+    assert read(root).report.warnings == []
     [row] = rows(root, "staged_requests")
     assert (row["input_uncached_tokens"], row["started_at"]) == (10200, datetime(2026, 11, 18, 12, tzinfo=UTC))
 
@@ -560,9 +507,9 @@ def test_numbers_may_be_numbers(root):
 )  # fmt: skip
 def test_what_is_wrong_is_refused_alone(root, content, line, reason):
     """By line and reason; the span beside it is booked."""
-    land(root, "a.jsonl", content)
+    land(root, "otel_genai/a.jsonl", content)
 
-    warnings = read(root, FATES)
+    warnings = read(root, tables=FATES).report.warnings
 
     assert len(warnings) == 1
     assert warnings[0].startswith(f"landing/otel_genai/a.jsonl, line {line}: ")
@@ -582,10 +529,10 @@ def test_what_is_wrong_is_refused_alone(root, content, line, reason):
 )  # fmt: skip
 def test_a_file_of_another_tool_is_refused_whole(root, content, reason):
     """F5: and the other file is read."""
-    land(root, "a.json", content)
-    land(root, "b.jsonl", lines(request(CHAT)))
+    land(root, "otel_genai/a.json", content)
+    land(root, "otel_genai/b.jsonl", lines(request(CHAT)))
 
-    [warning] = read(root, FATES)
+    [warning] = read(root, tables=FATES).report.warnings
 
     assert reason in warning
     assert [(row["booked"], row["quarantined"]) for row in rows(root, "ledger_files", "path")] == [(0, 1), (1, 0)]
@@ -594,9 +541,9 @@ def test_a_file_of_another_tool_is_refused_whole(root, content, reason):
 @pytest.mark.parametrize("content", ["", "[]", "\n", '{"resourceSpans":[]}'])
 def test_an_empty_file_is_no_error(root, content):
     """F10."""
-    land(root, "a.jsonl", content)
+    land(root, "otel_genai/a.jsonl", content)
 
-    assert read(root, FATES) == []
+    assert read(root, tables=FATES).report.warnings == []
     assert rows(root, "staged_requests") == []
 
 
@@ -607,9 +554,9 @@ def test_an_evaluation_is_a_score_of_its_span(root):
     label = attributes({"gen_ai.evaluation.name": "tone", "gen_ai.evaluation.score.label": "rude"})
     log = {"eventName": event["name"], "observedTimeUnixNano": str(START), "traceId": TRACE, "attributes": label}
     logs = {"resourceLogs": [{"scopeLogs": [{"logRecords": [log, {"eventName": "other"}]}]}]}
-    land(root, "a.jsonl", lines(request(CHAT | {"events": [event, {"name": "other"}]}, AGENT), logs))
+    land(root, "otel_genai/a.jsonl", lines(request(CHAT | {"events": [event, {"name": "other"}]}, AGENT), logs))
 
-    assert read(root, FATES) == []
+    assert read(root, tables=FATES).report.warnings == []
 
     found = {row["name"]: row for row in rows(root, "staged_scores")}
     assert (found["helpful"]["value_num"], found["helpful"]["target_kind"]) == (0.25, "request")
@@ -626,9 +573,9 @@ def test_an_evaluation_is_a_score_of_its_span(root):
 def test_a_line_of_20_mb_is_read(root):
     """Its prompt is not kept."""
     long = span("long", 3, gen_ai__operation__name="chat", gen_ai__input__messages="prompt " * 3_000_000, **USED)
-    land(root, "a.jsonl", lines(request(CHAT), request(long)))
+    land(root, "otel_genai/a.jsonl", lines(request(CHAT), request(long)))
 
-    assert read(root) == []
+    assert read(root).report.warnings == []
     assert [row["input_uncached_tokens"] for row in rows(root, "staged_requests")] == [10200, 10200]
     assert all(path.stat().st_size < 100_000 for path in root.lake.rglob("*.parquet"))
 
@@ -636,7 +583,7 @@ def test_a_line_of_20_mb_is_read(root):
 @pytest.mark.skipif(not EXAMPLES.exists(), reason="the examples are not here")
 def test_the_exporters_own_file(root):
     """G9: one leaf of 1,200 / 9,000 / 172 / 128."""
-    land(root, "a.jsonl", (EXAMPLES / "otel_genai" / "otlp_file_exporter.jsonl").read_bytes())
+    land(root, "otel_genai/a.jsonl", (EXAMPLES / "otel_genai" / "otlp_file_exporter.jsonl").read_bytes())
 
     assert booked(root) == {
         "invoke_agent support": ("aggregate_span", False),

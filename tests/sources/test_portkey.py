@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from landed import FATES, SHARED, lines, read, tokens
 
 from pipelines.paths import DataRoot
+from tests.sources.landed import FATES, SHARED, lines, read, tokens
 
 
 def row(name: str, **more: Any) -> dict[str, Any]:

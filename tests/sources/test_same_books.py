@@ -20,12 +20,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from landed import read
 
 from pipelines import paths
 from pipelines.books import open_books
 from pipelines.paths import DataRoot
 from pipelines.sources import sources
+from tests.sources.landed import read
 
 LEDGER = ("ledger_requests", "ledger_bills", "ledger_usage", "ledger_scores")
 TABLES = (

@@ -13,10 +13,10 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from landed import FATES, SHARED, Landed, read
 
 from pipelines.paths import DataRoot
 from pipelines.sources import sources
+from tests.sources.landed import FATES, SHARED, Landed, read
 
 EXAMPLES, DATA = SHARED / "formats" / "examples", SHARED / "data"
 # Lines of a log or bill that are read.
