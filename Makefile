@@ -18,6 +18,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 HERE := $(shell pwd -P | cksum | cut -d ' ' -f 1)
 LOCKED := .venv/.locked-$(HERE)
 INSTALLED := .venv/.installed-$(HERE)
+WITNESS := .venv/.witness-$(HERE)
 # --python, or uv would take an activated environment.
 UV_INSTALL := .venv/bin/uv pip install --quiet --python .venv/bin/python
 PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
@@ -31,7 +32,7 @@ UV_CACHE := cache="$${UV_CACHE_DIR:-$${XDG_CACHE_HOME:-$${HOME:-/dev/null}/.cach
 demo: $(INSTALLED)  ## build the sample company, run the whole job, say where the report is
 	@.venv/bin/tokenbooks demo
 
-test: $(INSTALLED)  ## run the whole test suite
+test: $(INSTALLED) $(WITNESS)  ## run the whole test suite
 	@.venv/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)  ## check style, format and types
@@ -70,4 +71,12 @@ $(LOCKED): requirements.lock
 
 $(INSTALLED): $(LOCKED) pyproject.toml
 	@$(UV_CACHE); $(UV_INSTALL) --no-deps --no-build-isolation -e . || $(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# In an environment of its own: its versions do not go with ours. Where it cannot be had, its one test is skipped.
+$(WITNESS): $(LOCKED) requirements-witness.lock
+	@.venv/bin/python -m venv --clear .venv/witness
+	@$(UV_CACHE); .venv/bin/uv pip install --quiet --python .venv/witness/bin/python --require-hashes -r requirements-witness.lock \
+		|| .venv/witness/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-witness.lock \
+		|| { echo "The second witness of prices could not be installed; its test is skipped." >&2; rm -rf .venv/witness; }
 	@touch $@

@@ -22,6 +22,7 @@ PLACES = Decimal("0.000000001")
 # The map's word for a seller, and the prefix that its keys have beside the seller's own name of a model.
 SELLERS = {
     "anthropic": ("anthropic", ""),
+    "azure": ("azure", "azure/"),
     "bedrock": ("bedrock", ""),
     "bedrock_converse": ("bedrock", ""),
     "cerebras": ("cerebras", "cerebras/"),
@@ -33,6 +34,7 @@ SELLERS = {
     "mistral": ("mistral", "mistral/"),
     "openai": ("openai", ""),
     "openrouter": ("openrouter", "openrouter/"),
+    "together_ai": ("together", "together_ai/"),
     "xai": ("xai", "xai/"),
 }
 UNITS = {
@@ -45,6 +47,8 @@ UNITS = {
     "input_cost_per_audio_token": "audio_in",
     "output_cost_per_audio_token": "audio_out",
     "cache_read_input_audio_token_cost": "audio_cache_read",
+    "input_cost_per_image_token": "image_in",
+    "cache_read_input_image_token_cost": "image_cache_read",
     "output_cost_per_image_token": "image_out",
 }
 CONDITIONS = {
@@ -89,8 +93,8 @@ def read_map(path: Path) -> Iterator[Said]:
     for key, entry in entries.items():
         sold_by = str(entry.get("litellm_provider", ""))
         seller, prefix = ("vertex", "vertex_ai/") if sold_by.startswith("vertex_ai") else SELLERS.get(sold_by, ("", ""))
-        # bedrock/us-west-2/...: a region's own price list, which no name of a call carries.
-        if seller and not key.startswith("bedrock/"):
+        # bedrock/us-west-2/..., azure/eu/...: a region's own price list, which no name of a call carries.
+        if seller and not key.startswith("bedrock/") and not (seller == "azure" and key.count("/") > 1):
             yield from _said(seller, key.removeprefix(prefix), entry)
 
 

@@ -20,7 +20,9 @@ from pipelines.engine import named_rows
 from pipelines.prices.book import Book, build_book
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SHARED = REPOSITORY.parent / "shared"
+GOLDEN = REPOSITORY / "tests" / "golden" / "books"
+# Real records of others, see the README there.
+DATA = REPOSITORY / "tests" / "data"
 TOTALS = (
     "cache_read_total_tokens",
     "cache_write_total_tokens",

@@ -1,23 +1,33 @@
-"""The costs of real usage objects by our queries and by genai-prices' own calculator, for the table of differences."""
+"""The costs of real usage objects by our queries and by two calculators of others, for the tables of differences.
+
+``python tests/prices/independent.py`` writes both tables anew and keeps the reasons; a row without one fails its test.
+"""
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
+import os
+import subprocess
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import genai_prices
-from conftest import SHARED, Pricing, book_of, request
+from conftest import DATA, REPOSITORY, Pricing, book_of, request
 from genai_prices.data import providers
 
 from pipelines import usage
 from pipelines.contract import TOKEN_CLASS_NAMES
 
-OBJECTS = SHARED / "data" / "provider_usage" / "usage_blocks.jsonl.gz"
+OBJECTS = DATA / "usage_blocks.jsonl.gz"
+TABLES = {name: Path(__file__).parent / f"differences_{name}.csv" for name in ("genai_prices", "litellm")}
+# litellm's versions do not go with ours: it has an environment of its own (Makefile).
+LITELLM = REPOSITORY / ".venv" / "witness" / "bin" / "python"
 # Before the tiers were listed, between the price changes of 2026, and after the package was published.
 INSTANTS = ("2025-09-01T12:00:00Z", "2026-07-01T12:00:00Z", "2026-11-16T12:00:00Z")
 # Host: our seller, and the package's. The first that the host contains decides.
@@ -114,8 +124,15 @@ def our_costs(cases_: list[Case], instants: tuple[str, ...] = INSTANTS) -> dict[
     return keyed
 
 
-def their_cost(case: Case, instant: str) -> tuple[Decimal | None, str]:
-    """The package's price and, where there is none, why."""
+Cost = tuple[Decimal | None, str]
+
+
+def genai_prices_costs(cases_: list[Case]) -> dict[tuple[int, str], Cost]:
+    """The package's prices and, where there is none, why."""
+    return {(n, instant): _genai_price(case, instant) for n, case in enumerate(cases_) for instant in INSTANTS}
+
+
+def _genai_price(case: Case, instant: str) -> Cost:
     provider = next(p for p in providers if p.id == case.theirs)
     name = "usageMetadata" if case.api.startswith("gemini") else "usage"
     why = ""
@@ -136,18 +153,42 @@ def their_cost(case: Case, instant: str) -> tuple[Decimal | None, str]:
     return None, why
 
 
-def differences() -> list[dict[str, str]]:
+def litellm_costs(cases_: list[Case]) -> dict[tuple[int, str], Cost]:
+    """The tool's costs, the same at every instant: its list has no dates. Floats, here to twelve digits."""
+    asked = [(case.provider, case.model, case.api, case.usage) for case in cases_]
+    answer = subprocess.run(
+        [LITELLM, Path(__file__).parent / "litellm_costs.py"],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+    ).stdout
+    # Providers' lists are printed before the answer where a name is not known.
+    found = json.loads(answer.splitlines()[-1])
+    return {
+        (n, instant): (None if cost is None else Decimal(f"{cost:.12g}"), why)
+        for n, (cost, why) in enumerate(found)
+        for instant in INSTANTS
+    }
+
+
+WITNESSES: dict[str, Callable[[list[Case]], dict[tuple[int, str], Cost]]] = {
+    "genai_prices": genai_prices_costs,
+    "litellm": litellm_costs,
+}
+
+
+def differences(witness: str) -> list[dict[str, str]]:
     """Where the two differ, one row an instant, seller and model: objects, both totals, and our status."""
     objects = cases()
-    ours = our_costs(objects)
+    ours, costs_of_theirs = our_costs(objects), WITNESSES[witness](objects)
     found: dict[tuple[str, ...], list[tuple[Decimal | None, Decimal | None]]] = defaultdict(list)
-    for number, case in enumerate(objects):
-        for instant in INSTANTS:
-            row = ours[number, instant]
-            theirs, why = their_cost(case, instant)
-            if row["list_cost_usd"] != theirs:
-                said = " ".join(word for word in (row["cost_status"], row["cost_reason"]) if word)
-                found[instant[:10], case.provider, case.model, said, why].append((row["list_cost_usd"], theirs))
+    for (number, instant), (theirs, why) in costs_of_theirs.items():
+        case, row = objects[number], ours[number, instant]
+        if row["list_cost_usd"] != theirs:
+            said = " ".join(word for word in (row["cost_status"], row["cost_reason"]) if word)
+            found[instant[:10], case.provider, case.model, said, why].append((row["list_cost_usd"], theirs))
     return [
         {
             "usage_date": key[0],
@@ -166,3 +207,27 @@ def differences() -> list[dict[str, str]]:
 def _sum(costs: Iterable[Decimal | None]) -> str:
     known = [cost for cost in costs if cost is not None]
     return f"{sum(known).normalize():f}" if known else ""
+
+
+def known_differences(witness: str) -> list[dict[str, str]]:
+    with TABLES[witness].open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _write(witness: str) -> None:
+    known = known_differences(witness) if TABLES[witness].exists() else []
+    by_row = {tuple(value for name, value in row.items() if name != "reason"): row["reason"] for row in known}
+    # A reason holds for a model at every date, so one that moved is only a new figure.
+    by_model = {(row["provider"], row["model"], row["our_status"], row["their_error"]): row["reason"] for row in known}
+    rows = differences(witness)
+    with TABLES[witness].open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], "reason"], lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            said = by_model.get((row["provider"], row["model"], row["our_status"], row["their_error"]), "")
+            writer.writerow({**row, "reason": by_row.get(tuple(row.values()), said)})
+
+
+if __name__ == "__main__":
+    for name in WITNESSES:
+        _write(name)

@@ -6,12 +6,11 @@ import csv
 import json
 from collections import defaultdict
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from conftest import REPOSITORY, SHARED, at, book_of, usd
+from conftest import GOLDEN, REPOSITORY, at, book_of, usd
 
 from pipelines.prices.book import Book
 from pipelines.prices.lookup import rates_at
@@ -266,12 +265,9 @@ def test_tiers_that_the_package_lacks_come_from_a_second_source(
     assert (row["unit_price"], row["confidence"]) == (Decimal(expected), "derived")
 
 
-def test_the_books_example_of_the_specification_resolves(tmp_path: Path) -> None:
+def test_the_books_example_of_the_specification_resolves() -> None:
     """The invented prices of the worked books build without a conflict."""
-    folder = SHARED / "golden" / "books" / "reference"
-    if not folder.is_dir():
-        pytest.skip("the worked books are not here")
-    with (folder / "prices.csv").open(encoding="utf-8", newline="") as file:
+    with (GOLDEN / "reference" / "prices.csv").open(encoding="utf-8", newline="") as file:
         rows = [{key: value or None for key, value in row.items()} for row in csv.DictReader(file)]
 
     book = book_of(rows)

@@ -6,14 +6,11 @@ import csv
 from decimal import Decimal
 from typing import Any
 
-import pytest
-from conftest import SHARED, Pricing, book_of, csv_rows, request
+from conftest import GOLDEN, Pricing, book_of, csv_rows, request
 
-GOLDEN = SHARED / "golden" / "books"
 CLASSES = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "output_text", "output_reasoning")
 
 
-@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the worked books are not here")
 def test_every_call_costs_what_was_worked_out_by_hand(pricing: Pricing) -> None:
     """ledger_costs.csv, class by class, with dated prices, a dated contract of 0.90 and no package price."""
     with (GOLDEN / "expected" / "ledger_requests.csv").open(encoding="utf-8", newline="") as file:

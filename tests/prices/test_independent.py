@@ -1,23 +1,23 @@
-"""An independent check: the costs of real usage objects against genai-prices' own calculator, at three dates."""
+"""Independent checks: the costs of real usage objects against the calculators of two others, at three dates."""
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
 import pytest
-from independent import INSTANTS, OBJECTS, cases, differences
-
-TABLE = Path(__file__).parent / "differences_genai_prices.csv"
+from independent import INSTANTS, LITELLM, cases, differences, known_differences
 
 
-@pytest.mark.skipif(not OBJECTS.is_file(), reason="the providers' objects are not here")
-def test_every_difference_from_the_other_calculator_is_in_the_table_with_its_reason() -> None:
+@pytest.mark.parametrize(
+    "witness",
+    [
+        "genai_prices",
+        pytest.param("litellm", marks=pytest.mark.skipif(not LITELLM.exists(), reason="litellm is not installed")),
+    ],
+)
+def test_every_difference_from_another_calculator_is_in_the_table_with_its_reason(witness: str) -> None:
     """Some 800 different objects at three dates; where the totals differ, the table says by how much and why."""
-    with TABLE.open(encoding="utf-8", newline="") as file:
-        known = list(csv.DictReader(file))
+    known = known_differences(witness)
 
-    found = differences()
+    found = differences(witness)
 
     assert len(cases()) * len(INSTANTS) > 2_000
     assert all(row["reason"].strip() for row in known)

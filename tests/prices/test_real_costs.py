@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import pytest
-from conftest import SHARED, Pricing, book_of, request
+from conftest import DATA, Pricing, book_of, request
 
-LOG = SHARED / "data" / "aider" / "message_send.jsonl.gz"
+LOG = DATA / "message_send.jsonl.gz"
 SELLERS = {
     "gemini": "google",
     "fireworks_ai": "fireworks",
@@ -20,7 +19,8 @@ SELLERS = {
 }
 # Costs that the tool took from a list that was out of date: the provider had cut the price before the call. The cut of
 # Claude 3.5 Haiku is on Anthropic's page of 2024-12-04 (LibreChat#4851), that of Gemini 1.5 Pro was announced for
-# 2024-10-01 (litellm#5874). What the tool logged is what the call would have cost on the day given here.
+# 2024-10-01 (litellm#5874). The public list that the tool read had the first in March 2025 (the map of litellm 1.62.1; that
+# of 1.61.11 not yet) and the second never. What the tool logged is what the call would have cost on the day given here.
 OLD_LIST = {
     "claude-3-5-haiku-20241022": ("2024-11-20T00:00:00Z", 12),
     "openrouter/anthropic/claude-3-5-haiku-20241022": ("2024-11-20T00:00:00Z", 2),
@@ -29,7 +29,7 @@ OLD_LIST = {
     "gemini/gemini-1.5-pro-001": ("2024-09-30T00:00:00Z", 2),
     "gemini/gemini-1.5-pro-002": ("2024-09-30T00:00:00Z", 2),
 }
-# The tool's list had the output of this name ten times too low, 1.05 for 10.50 (litellm map 1.70.0).
+# The tool's list had the output of this name ten times too low, 1.05 for 10.50 (litellm maps 1.53.1 to 1.81.10).
 WRONG_LIST = {"gemini/gemini-1.5-pro-latest": (Decimal("3.5"), Decimal("1.05"), 6)}
 # The log counts cached tokens as prompt tokens. Prices of a read and of a write, and of the other classes.
 HIDDEN_CACHE = {
@@ -81,12 +81,11 @@ def _hidden(call: dict[str, Any], name: str, logged: Decimal) -> bool:
     )
 
 
-@pytest.mark.skipif(not LOG.is_file(), reason="the call log is not here")
 def test_calls_of_2024_cost_what_was_logged(pricing: Pricing) -> None:
     """1,725 calls with a model name, all priced; 1,677 cost what was logged, and each of the other 48 has its reason.
 
-    1,698 (98.4 %) are equal at the list that the tool still had, 1,719 (99.7 %) with the cached tokens that the log hides,
-    the last 6 at the tool's misprint.
+    97.2 % at the prices in force. As the public list stood on the day of the call, cuts not yet in it and one misprint of
+    its own, 1,704 (98.8 %); the other 21 with the cached tokens that the log hides.
     """
     calls, logged = _calls()
     by_key = {call["request_key"]: call for call in calls}
@@ -122,3 +121,4 @@ def test_calls_of_2024_cost_what_was_logged(pricing: Pricing) -> None:
     assert Counter(logged[key][0] for key in hidden) == {name: said[-1] for name, said in HIDDEN_CACHE.items()}
     assert Counter(logged[key][0] for key in misprinted) == {name: said[-1] for name, said in WRONG_LIST.items()}
     assert differing == at_old_list | hidden | misprinted
+    assert (len(costs) - len(differing - at_old_list - misprinted)) / len(costs) > 0.985

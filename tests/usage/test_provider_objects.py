@@ -14,7 +14,7 @@ import pytest
 from pipelines import usage
 from pipelines.contract import INPUT_CLASSES, OUTPUT_CLASSES
 
-OBJECTS = Path(__file__).parents[3] / "shared" / "data" / "provider_usage" / "usage_blocks.jsonl.gz"
+OBJECTS = Path(__file__).parents[1] / "data" / "usage_blocks.jsonl.gz"
 # The first part that an address contains decides.
 APIS = {
     "/interactions": "gemini.interactions",
@@ -39,8 +39,6 @@ APIS = {
     "/chat": "openai.chat",
     "/runs": "openai.chat",
 }
-
-pytestmark = pytest.mark.skipif(not OBJECTS.exists(), reason="the providers' objects are not here")
 
 
 @pytest.fixture(scope="module")
