@@ -52,16 +52,20 @@ class Reading:
         return self.warnings
 
     def rows(self, table: str, order: str, where: str) -> list[dict[str, Any]]:
+        return named_rows(self._con, f"select * from {table} where {where} order by {order}") if self.has(table) else []
+
+    def has(self, table: str) -> bool:
+        """Whether there is such a table; it is read once."""
         self.said()
         if table not in self._tables:
             self._build([name for name in BUILT.get(table, ()) if name not in self._built])
             if not list(self.root.table(table).rglob("*.parquet")):
-                return []
+                return False
             self._con.execute("set TimeZone = 'UTC'")
             files = f"read_parquet('{self.root.table(table)}/**/*.parquet', hive_partitioning = false)"
             self._con.execute(f"create table {table} as from {files}")
             self._tables.add(table)
-        return named_rows(self._con, f"select * from {table} where {where} order by {order}")
+        return True
 
     def _build(self, names: list[str]) -> None:
         if names:
@@ -103,8 +107,12 @@ class Place:
         return [said for said in self.reading.said() if f"/{self.folder}/" in said]
 
     def rows(self, table: str, order: str = "all") -> list[dict[str, Any]]:
-        column = "path" if table == "ledger_files" else "source_file"
-        return self.reading.rows(table, order, f"contains({column}, '/{self.folder}/')")
+        where = f"contains({'path' if table == 'ledger_files' else 'source_file'}, '/{self.folder}/')"
+        if table == "ledger_requests":
+            # It says of which record a call is, and not of which file.
+            assert self.reading.has("staged_requests")
+            where = f"request_key in (select request_key from staged_requests where {where})"
+        return self.reading.rows(table, order, where)
 
     def files(self) -> list[dict[str, Any]]:
         return self.rows("ledger_files", "path")
