@@ -91,13 +91,16 @@ def read(root: DataRoot, files: Mapping[str, str | bytes] | None = None, tables:
 
 
 def ledger_of(root: DataRoot) -> RunReport:
-    """Reads what has landed, with prices, and builds and checks the ledger: a run without what is made of it."""
+    """Reads what has landed, with prices; builds and checks fates and costs and what they are made of: the run of a part."""
     report = RunReport()
     with open_books(root) as books:
+        wanted = {"ledger_files", "ledger_costs"}
+        while more := {one for name in wanted for one in books.models[name].inputs & books.models.keys()} - wanted:
+            wanted |= more
         report.problems, _ = books.refresh_references()
         report.read = books.read_landing(now=NOW)
         for table in books.models:
-            if table.startswith(("ref_", "ledger_")):
+            if table in wanted:
                 report.built.append(books.build(table))
         report.results = books.results
     return report
