@@ -17,6 +17,7 @@ from test_portkey import row as portkey_row
 
 from pipelines.books import run
 from pipelines.paths import DataRoot
+from tests.conftest import upstream
 from tests.sources.landed import FATES, NOW, Landed, lines, read, tokens
 
 SECRET = "the text of a prompt"
@@ -184,7 +185,7 @@ def test_one_call_in_two_tools_is_priced_once(tmp_path: Path) -> None:
         (root.landing / name).parent.mkdir(parents=True, exist_ok=True)
         (root.landing / name).write_text(content)
 
-    report = run(root, now=NOW)
+    report = run(root, now=NOW, select=upstream("ledger_costs", "ledger_files"))
 
     assert not report.failed
     landed = Landed(root, report.read, [])
