@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from pipelines import paths, reference
+from pipelines import books, paths, reference
 from pipelines.contract import TOKEN_CLASS_NAMES, shapes
 from pipelines.engine import connect, named_rows
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake
@@ -23,6 +26,7 @@ from pipelines.prices.book import BOOK_SCHEMA
 from pipelines.settings import Settings
 
 Rows = Sequence[Mapping[str, Any]]
+GOLDEN = Path(__file__).parent / "golden" / "books"
 
 # Values that a row of a table has where a test does not say otherwise.
 DEFAULTS: Mapping[str, Any] = {
@@ -46,6 +50,36 @@ DEFAULTS: Mapping[str, Any] = {
     "customer_tier": "unattributed",
     "environment": "unattributed",
 }
+
+
+def upstream(*names: str) -> list[str]:
+    """These tables and all that they are built from: a run of these is enough for a test that looks at no other."""
+    found: set[str] = set()
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name in models() and name not in found:
+            found.add(name)
+            left += models()[name].inputs
+    return sorted(found)
+
+
+@pytest.fixture(scope="session")
+def golden_books(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+    """The books of the golden company, made once for all workers. To be read only: a test that changes them takes a copy."""
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    made = DataRoot(shared / "golden")
+    with (shared / "golden.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.path.is_dir():
+            root = DataRoot(shared / "golden.making")
+            shutil.copytree(GOLDEN / "landing", root.landing)
+            shutil.copytree(GOLDEN / "reference", root.reference)
+            report = books.run(root)
+            assert not report.is_blocked, report.failed
+            root.path.rename(made.path)
+    return made
 
 
 @pytest.fixture(scope="session", autouse=True)

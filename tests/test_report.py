@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -121,10 +122,8 @@ def test_what_to_add_is_named_as_a_row_the_dearest_first(reported: DataRoot) -> 
     assert "too few" in found.drivers.lower()
 
 
-def test_a_week_that_is_no_more_has_no_page(tmp_path: Path) -> None:
-    root = DataRoot(tmp_path / "root")
-    land(root, call(1, "2026-10-27"), call(2, "2026-11-03"))
-    books.run(root)
+def test_a_week_that_is_no_more_has_no_page(reported: DataRoot, tmp_path: Path) -> None:
+    root = DataRoot(shutil.copytree(reported.path, tmp_path / "root"))
     land(root, call(2, "2026-11-03"))
     books.run(root)
 

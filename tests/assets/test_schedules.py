@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from assets.exports import EXPORTS, SHOWBACK
 from assets.schedules import INGEST, TABLES, daily, landing, rebuild, signature, weekly
 from pipelines import books
+from pipelines.paths import DataRoot
 from tests.assets.conftest import call, land_calls, land_company
 
 MONDAY = datetime(2026, 10, 19, 7, tzinfo=UTC)
@@ -55,9 +57,23 @@ def test_the_sensor_asks_once_for_what_has_landed(root, instance):
     assert [one.tags["tokenbooks/news"] for one in asked] == ["3 files"]
 
 
-def test_the_sensor_sees_a_changed_reference_table(root, instance):
-    land_company(root)
-    books.run(root)
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+    made = DataRoot(tmp_path_factory.mktemp("company"))
+    land_company(made)
+    books.run(made)
+    return made
+
+
+@pytest.fixture
+def up_to_date(company, root) -> DataRoot:
+    """A copy of the company after a run, in the data root of the instance."""
+    shutil.copytree(company.path, root.path, dirs_exist_ok=True)
+    return root
+
+
+def test_the_sensor_sees_a_changed_reference_table(up_to_date, instance):
+    root = up_to_date
     asked, cursor = look(instance)
     assert asked == []
 
@@ -99,20 +115,15 @@ def test_an_ingest_is_followed_by_the_tables_over_the_weeks_that_are_out_of_date
     assert isinstance(ended(instance, {"tokenbooks/started_by": "command line"}), dg.SkipReason)
 
 
-def test_with_nothing_out_of_date_everything_keeps_still_and_says_so(root, instance):
-    land_company(root)
-    books.run(root)
-
+def test_with_nothing_out_of_date_everything_keeps_still_and_says_so(up_to_date, instance):
     assert look(instance)[0] == []
     assert ended(instance, {}) == dg.SkipReason("Nothing is out of date.")
     assert daily() == dg.SkipReason("Nothing is out of date.")
     assert monday(instance) == dg.SkipReason("The week of 2026-10-12 is published. Nothing is out of date.")
 
 
-def test_on_monday_a_week_that_is_not_published_is_asked_for(root, instance):
-    land_company(root)
-    books.run(root)
-    for path in root.showback_export(MONDAY.date().replace(day=12)).iterdir():
+def test_on_monday_a_week_that_is_not_published_is_asked_for(up_to_date, instance):
+    for path in up_to_date.showback_export(MONDAY.date().replace(day=12)).iterdir():
         path.unlink()
 
     asked = monday(instance)

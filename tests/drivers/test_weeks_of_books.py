@@ -13,8 +13,8 @@ import pytest
 
 from pipelines import books
 from pipelines.books import RunReport
-from pipelines.models import models
 from pipelines.paths import DataRoot
+from tests.conftest import upstream
 
 FIRST = datetime(2026, 6, 1, tzinfo=UTC)
 WEEKS = 11
@@ -33,21 +33,9 @@ TABLES = (
 )
 
 
-def upstream(names: Sequence[str]) -> list[str]:
-    """These tables and all that they are built from."""
-    found: set[str] = set()
-    left = list(names)
-    while left:
-        name = left.pop()
-        if name in models() and name not in found:
-            found.add(name)
-            left += models()[name].inputs
-    return sorted(found)
-
-
 def run(root: DataRoot) -> RunReport:
     """A run of the tables that are looked at."""
-    return books.run(root, select=upstream(TABLES))
+    return books.run(root, select=upstream(*TABLES))
 
 
 def land(root: DataRoot, weeks: Sequence[int]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import zipfile
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +15,6 @@ import pytest
 from conftest import REPOSITORY, at
 from typer.testing import CliRunner, Result
 
-from pipelines import books
 from pipelines.cli import app
 from pipelines.paths import DataRoot
 from pipelines.prices.book import Book, build_book
@@ -268,14 +266,9 @@ def test_a_second_witness_is_read_exactly(tmp_path: Path, book: Book) -> None:
 # ---- explain
 
 
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = DataRoot(tmp_path_factory.mktemp("company"))
-    for source in ("app_log", "openai_usage"):
-        shutil.copytree(GOLDEN / "landing" / source, root.landing / source)
-    shutil.copytree(GOLDEN / "reference", root.reference)
-    books.run(root)
-    return root.path
+@pytest.fixture
+def company(golden_books: DataRoot) -> Path:
+    return golden_books.path
 
 
 def test_explain_goes_from_the_usage_object_to_the_dollars(company: Path) -> None:

@@ -12,10 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines import books
+from pipelines.books import RunReport
 from pipelines.cli import app
 from pipelines.paths import DataRoot
 from pipelines.prices.reprice import reprice, summed
 from pipelines.views import open_views
+from tests.conftest import upstream
 
 HEAD = "provider,model_id,unit,per_units,unit_price,currency,effective_from,effective_to,known_at,source_ref\n"
 PRICES = HEAD + "".join(
@@ -51,7 +53,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (root.landing / "app_log" / "calls.jsonl").write_text(text, encoding="utf-8")
     (root.reference / "prices.csv").write_text(PRICES, encoding="utf-8")
-    books.run(root)
+    run(root)
     return root
 
 
@@ -59,6 +61,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
 def company(built: DataRoot, tmp_path: Path) -> DataRoot:
     """A copy, so that a test may change its prices."""
     return DataRoot(shutil.copytree(built.path, tmp_path / "books"))
+
+
+def run(root: DataRoot) -> RunReport:
+    """A run of the tables that have prices."""
+    return books.run(root, select=upstream("ledger_costs"))
 
 
 def cost(root: DataRoot) -> Decimal:
@@ -72,7 +79,7 @@ def test_a_new_price_rebuilds_the_days_that_its_dates_and_its_model_touch(compan
     more = "self,elm,input,1000000,5,USD,2026-11-03,2026-11-05,2026-11-06,list\n"
     (company.reference / "prices.csv").write_text(PRICES + more, encoding="utf-8")
 
-    built = {entry.model.name: entry.partitions for entry in books.run(company).built}
+    built = {entry.model.name: entry.partitions for entry in run(company).built}
 
     assert built["ledger_rates"] == ["2026-11-03", "2026-11-04"]
     assert built["ledger_costs"] == ["2026-11-03"]
@@ -83,14 +90,14 @@ def test_a_price_that_no_call_meets_wakes_no_cost(company: DataRoot) -> None:
     more = "self,ash,input,1000000,5,USD,2026-11-03,,2026-11-06,list\n"
     (company.reference / "prices.csv").write_text(PRICES + more, encoding="utf-8")
 
-    assert "ledger_costs" not in {entry.model.name for entry in books.run(company).built}
+    assert "ledger_costs" not in {entry.model.name for entry in run(company).built}
 
 
 def test_the_book_of_an_earlier_day_prices_without_touching_the_ledger(company: DataRoot) -> None:
     """C2: elm was put right on 2026-11-20 from 4 to 3: then 2 x 2 + 2 + 3 x 2 = 12; as known on 11-19 it is 14."""
     more = "self,elm,input,1000000,3,USD,2026-10-01,,2026-11-20,correction\n"
     (company.reference / "prices.csv").write_text(PRICES + more, encoding="utf-8")
-    books.run(company)
+    run(company)
     files = {path: path.stat().st_mtime_ns for path in company.lake.rglob("*.parquet")}
 
     found = reprice(company, known_at=datetime(2026, 11, 19, tzinfo=UTC))
@@ -125,11 +132,11 @@ def test_a_new_rate_to_usd_rebuilds_the_days_from_its_date_on(company: DataRoot)
     rates = "currency,rate_date,fx_rate_to_usd\nCNY,2026-10-01,0.1\n"
     (company.reference / "prices.csv").write_text(PRICES.replace(",4,USD,", ",40,CNY,"), encoding="utf-8")
     (company.reference / "fx_rates.csv").write_text(rates, encoding="utf-8")
-    books.run(company)
+    run(company)
     before = cost(company)
     (company.reference / "fx_rates.csv").write_text(rates + "CNY,2026-11-05,0.12\n", encoding="utf-8")
 
-    built = {entry.model.name: entry.partitions for entry in books.run(company).built}
+    built = {entry.model.name: entry.partitions for entry in run(company).built}
 
     assert (before, cost(company)) == (14, Decimal("14.8"))
     assert (built["ledger_rates"], built["ledger_costs"]) == (["2026-11-05"], ["2026-11-05"])
@@ -140,7 +147,7 @@ def test_a_contract_of_a_project_prices_its_calls(company: DataRoot) -> None:
     contract = "provider,scope,kind,value,effective_from,source_ref\nself,project_id=project-oak,multiplier,0.75,2026-10-01,c-1\n"
     (company.reference / "price_overrides.csv").write_text(contract, encoding="utf-8")
 
-    books.run(company)
+    run(company)
 
     assert cost(company) == Decimal("12.5")
 
@@ -151,7 +158,7 @@ def test_a_model_of_own_gpus_is_priced_by_the_hour(company: DataRoot) -> None:
     (company.reference / "prices.csv").write_text(PRICES.replace("self,elm", "self,ash"), encoding="utf-8")
     (company.reference / "gpu_pools.csv").write_text(pool, encoding="utf-8")
 
-    books.run(company)
+    run(company)
 
     assert cost(company) == Decimal(2 + 2 + 3 + 2 + 3)
     words = ["prices", "show", "elm", "--at", "2026-11-05T13:00Z", "--json", "--root", str(company.path)]

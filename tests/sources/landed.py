@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from pipelines import reference
-from pipelines.books import RunReport, open_books
+from pipelines.books import open_books
 from pipelines.contract import TOKEN_CLASS_NAMES
 from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
@@ -88,22 +88,6 @@ def read(root: DataRoot, files: Mapping[str, str | bytes] | None = None, tables:
         for table in tables:
             build(books.con, books.lake, books.planner, books.plan(table))
         return Landed(root, report, books.remarks())
-
-
-def ledger_of(root: DataRoot) -> RunReport:
-    """Reads what has landed, with prices; builds and checks fates and costs and what they are made of: the run of a part."""
-    report = RunReport()
-    with open_books(root) as books:
-        wanted = {"ledger_files", "ledger_costs"}
-        while more := {one for name in wanted for one in books.models[name].inputs & books.models.keys()} - wanted:
-            wanted |= more
-        report.problems, _ = books.refresh_references()
-        report.read = books.read_landing(now=NOW)
-        for table in books.models:
-            if table in wanted:
-                report.built.append(books.build(table))
-        report.results = books.results
-    return report
 
 
 def rows(root: DataRoot, table: str, order: str = "all", where: str = "true") -> list[dict[str, Any]]:
