@@ -40,6 +40,7 @@ class Reading:
     root: DataRoot
     places: dict[str, Place] = field(default_factory=dict)
     warnings: list[str] | None = None
+    remarks: list[str] = field(default_factory=list)
     _con: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect)
     _built: set[str] = field(default_factory=set)
     _tables: set[str] = field(default_factory=set)
@@ -49,6 +50,7 @@ class Reading:
             with open_books(self.root) as books:
                 reference.refresh(books.con, self.root, books.lake)
                 self.warnings = books.read_landing(now=NOW).warnings
+                self.remarks = books.remarks()
         return self.warnings
 
     def rows(self, table: str, order: str, where: str) -> list[dict[str, Any]]:
@@ -105,6 +107,11 @@ class Place:
     @property
     def warnings(self) -> list[str]:
         return [said for said in self.reading.said() if f"/{self.folder}/" in said]
+
+    @property
+    def remarks(self) -> list[str]:
+        self.reading.said()
+        return [said for said in self.reading.remarks if f"/{self.folder}" in said]
 
     def rows(self, table: str, order: str = "all") -> list[dict[str, Any]]:
         where = f"contains({'path' if table == 'ledger_files' else 'source_file'}, '/{self.folder}/')"
