@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import genai_prices
-from conftest import DATA, REPOSITORY, Pricing, book_of, request
 from genai_prices.data import providers
 
 from pipelines import usage
 from pipelines.contract import TOKEN_CLASS_NAMES
+from tests.prices.pricing import DATA, REPOSITORY, Pricing, book_of, request
 
 OBJECTS = DATA / "usage_blocks.jsonl.gz"
 TABLES = {name: Path(__file__).parent / f"differences_{name}.csv" for name in ("genai_prices", "litellm")}

@@ -10,12 +10,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import GOLDEN, REPOSITORY, at, book_of, usd
 
 from pipelines.prices.book import Book
 from pipelines.prices.lookup import rates_at
 from pipelines.prices.rates import OPEN_END
 from pipelines.prices.version import source_version
+from tests.prices.pricing import GOLDEN, REPOSITORY, at, book_of, usd
 
 
 def price(**given: Any) -> dict[str, Any]:

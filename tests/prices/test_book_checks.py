@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import at
 
 from pipelines.prices.book import Book
 from pipelines.prices.checks import doubts, gaps, overlaps
 from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Rate
 from pipelines.prices.sync import rates_of
+from tests.prices.pricing import at
 
 
 def rate(**given: Any) -> Rate:

@@ -12,7 +12,6 @@ from typing import Any
 
 import genai_prices
 import pytest
-from conftest import REPOSITORY, at
 from typer.testing import CliRunner, Result
 
 from pipelines.cli import app
@@ -22,6 +21,7 @@ from pipelines.prices.rates import OPEN_END
 from pipelines.prices.sync import changes, keep, rates_of, witness_changes
 from pipelines.prices.witness import read_map
 from pipelines.reference import current_frame
+from tests.prices.pricing import REPOSITORY, at
 
 GOLDEN = REPOSITORY / "tests" / "golden" / "books"
 

@@ -7,11 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import Pricing, book_of, request, usd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipelines.contract import TOKEN_CLASS_NAMES
+from tests.prices.pricing import Pricing, book_of, request, usd
 
 Cost = Callable[..., dict[str, Any]]
 CLASSES = [*(name.removesuffix("_tokens") for name in TOKEN_CLASS_NAMES), "units"]

@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from conftest import Pricing, book_of, request, usd
 
 from pipelines.summary import unpriced_models
+from tests.prices.pricing import Pricing, book_of, request, usd
 
 Cost = Callable[..., dict[str, Any]]
 CNY = [

@@ -6,7 +6,7 @@ import csv
 from decimal import Decimal
 from typing import Any
 
-from conftest import GOLDEN, Pricing, book_of, csv_rows, request
+from tests.prices.pricing import GOLDEN, Pricing, book_of, csv_rows, request
 
 CLASSES = ("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "output_text", "output_reasoning")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Pricing, book_of, request
+
+from tests.prices.pricing import Pricing, book_of, request
 
 
 def resolve(pricing: Pricing, provider: str, model: str, **given: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Pricing, request, usd
+
+from tests.prices.pricing import Pricing, request, usd
 
 Cost = Callable[..., dict[str, Any]]
 

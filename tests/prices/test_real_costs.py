@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from conftest import DATA, Pricing, book_of, request
+from tests.prices.pricing import DATA, Pricing, book_of, request
 
 LOG = DATA / "message_send.jsonl.gz"
 SELLERS = {

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import Pricing, book_of, frame, request, shipped, usd
 
 from pipelines.prices.book import Book, build_book
+from tests.prices.pricing import Pricing, book_of, frame, request, shipped, usd
 
 HOUR = datetime(2026, 11, 10, 9, tzinfo=UTC)
 RENTED = {

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Pricing, at, book_of, request, usd
 
 from pipelines import usage
 from pipelines.contract import TOKEN_CLASS_NAMES
 from pipelines.prices.lookup import rates_at
+from tests.prices.pricing import Pricing, at, book_of, request, usd
 
 Row = dict[str, Any]
 GEMINI_TEXT = [{"modality": "TEXT", "tokenCount": 100}]

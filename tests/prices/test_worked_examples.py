@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import usd
+
+from tests.prices.pricing import usd
 
 Cost = Callable[..., dict[str, Any]]
 
