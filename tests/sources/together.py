@@ -38,7 +38,6 @@ class Reading:
     """A data root, read when the first test looks."""
 
     root: DataRoot
-    places: dict[str, Place] = field(default_factory=dict)
     warnings: list[str] | None = None
     remarks: list[str] = field(default_factory=list)
     _con: duckdb.DuckDBPyConnection = field(default_factory=duckdb.connect)
