@@ -7,6 +7,7 @@ no number, and nothing is published until it is mended.
 from __future__ import annotations
 
 import csv
+import difflib
 import hashlib
 import io
 import re
@@ -150,7 +151,7 @@ TABLES: Mapping[str, ReferenceTable] = {
         (
             "prices",
             "Prices, one row a rate; appended, never overwritten.",
-            f"provider! model_id! unit! per_units!:whole=1|1000|1000000 unit_price!:price currency!:currency effective_from:instant "
+            f"provider! model_id! unit!:unit per_units!:whole=1|1000|1000000 unit_price!:price currency!:currency effective_from:instant "
             f"effective_to:instant known_at:instant {_CONDITIONS} source retrieved_at:instant "
             "confidence:text=published|derived|assumed supersedes",
             "",
@@ -158,7 +159,7 @@ TABLES: Mapping[str, ReferenceTable] = {
         (
             "price_overrides",
             "Contracts: absolute prices, multipliers, uplifts.",
-            f"provider! model_id unit {_CONDITIONS} scope:scope kind!:text=absolute|multiplier|uplift value!:price currency:currency "
+            f"provider! model_id unit:unit {_CONDITIONS} scope:scope kind!:text=absolute|multiplier|uplift value!:value currency:currency "
             "sequence:whole effective_from:instant effective_to:instant known_at:instant",
             "",
         ),
@@ -244,6 +245,20 @@ TABLES: Mapping[str, ReferenceTable] = {
     )
 }
 
+# What tokens are priced by. Other units have any name: a call's ``extra_units`` say how many there were.
+TOKEN_UNITS = (
+    "audio_cache_read audio_in audio_out cache_read cache_write cache_write_12h cache_write_1h cache_write_30m cache_write_5m "
+    "citation_out image_cache_read image_in image_out input input_other output output_reasoning video_in video_out"
+).split()
+UNITS = (
+    *TOKEN_UNITS,
+    *"annotated_page audio_hour character file_search page request text_message web_search web_search_preview".split(),
+)
+# A price holds nine places before the point, a factor one.
+_PRICE_END = 10**9
+_MILLION = 1_000_000
+_FACTOR_END = 10
+
 _TYPES: Mapping[str, pl.DataType] = {
     "text": pl.String(),
     "date": pl.Date(),
@@ -251,6 +266,8 @@ _TYPES: Mapping[str, pl.DataType] = {
     "whole": pl.Int64(),
     "amount": pl.Decimal(38, 15),
     "price": pl.Decimal(38, 15),
+    "value": pl.Decimal(38, 15),
+    "unit": pl.String(),
     "rate": pl.Decimal(38, 15),
     "currency": pl.String(),
     "scope": pl.String(),
@@ -260,7 +277,10 @@ _EXPECTED = {
     "instant": "a date or an instant such as 2026-09-01T00:00:00Z",
     "whole": "a whole number",
     "amount": "a decimal number such as 0.25",
-    "price": "a decimal number such as 0.25, with at most nine places (a smaller price is quoted for more units)",
+    "price": "a decimal number of 0 or more such as 0.25, with at most nine places (a smaller price is quoted for more units) "
+    "and less than 1000000000",
+    "value": "a decimal number such as 0.25, with at most nine places",
+    "unit": f"{' or '.join(UNITS)}, or a unit of your own that is no count of tokens",
     "rate": "a decimal number above 0 such as 1.08",
     "currency": "a code of three capitals such as USD",
     "scope": "billing_account_id=..., project_id=..., feature=... or customer_id=...",
@@ -341,6 +361,7 @@ def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[st
                     problems.append(Problem(shown_as, rows.line_num, name, problem))
                 values[name] = value
             problems += [Problem(shown_as, rows.line_num, "", text) for text in _disorder(values)]
+            problems += [Problem(shown_as, rows.line_num, name, text) for name, text in _out_of_bounds(values)]
             found.append(values)
     except csv.Error as error:
         problems.append(Problem(shown_as, rows.line_num, "", f"not CSV ({error})"))
@@ -362,6 +383,8 @@ def _value(field: Field, cell: str) -> tuple[object, str]:
         "whole": _whole,
         "amount": _amount,
         "price": _price,
+        "value": _nine_places,
+        "unit": _unit,
         "rate": _rate,
         "currency": _currency,
         "scope": _scope,
@@ -387,11 +410,25 @@ def _amount(cell: str) -> Decimal:
     return value
 
 
-def _price(cell: str) -> Decimal:
+def _nine_places(cell: str) -> Decimal:
     value = _amount(cell)
     if value != round(value, 9):
         raise ValueError(cell)
     return value
+
+
+def _price(cell: str) -> Decimal:
+    value = _nine_places(cell)
+    if not 0 <= value < _PRICE_END:
+        raise ValueError(cell)
+    return value
+
+
+def _unit(cell: str) -> str:
+    """A unit of one's own may have any name but one that looks like a count of tokens written wrong."""
+    if cell not in UNITS and difflib.get_close_matches(cell, TOKEN_UNITS, n=1, cutoff=0.8):
+        raise ValueError(cell)
+    return cell
 
 
 def _rate(cell: str) -> Decimal:
@@ -428,6 +465,24 @@ def _disorder(values: Mapping[str, object]) -> list[str]:
         start, end = values.get(first), values.get(last)
         if start is not None and end is not None and end <= start:  # type: ignore[operator]
             found.append(f"{last} {end} is not after {first} {start} (ends are exclusive)")
+    return found
+
+
+def _out_of_bounds(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Columns whose bounds depend on another one, each with what is wrong."""
+    found = []
+    if values.get("per_units") == _MILLION and (unit := values.get("unit")) is not None and unit not in UNITS:
+        found.append(("unit", f"{unit!r}, expected {_EXPECTED['unit']}, which is priced by 1 or 1000"))
+    value = values.get("value")
+    if isinstance(value, Decimal):
+        low, end, what = {
+            "multiplier": (0, _FACTOR_END, "a multiplier of 0 or more and less than 10 (0.9 is ten per cent off)"),
+            "uplift": (-1, _FACTOR_END - 1, "an uplift of -1 or more and less than 9 (0.1 is ten per cent more)"),
+            "absolute": (0, _PRICE_END, f"a price of 0 or more and less than {_PRICE_END}"),
+        }.get(str(values.get("kind")), (value, value + 1, ""))
+        # Factors have eight places.
+        if not low <= value or not round(value, 8) < end:
+            found.append(("value", f"{value}, expected {what}"))
     return found
 
 

@@ -16,9 +16,11 @@ from pipelines import paths, reference
 from pipelines.engine import connect
 from pipelines.lake import Lake
 from pipelines.paths import DataRoot
+from pipelines.prices.package import UNITS
 from pipelines.reference import TABLES, Problem, template
 from pipelines.settings import TEMPLATE, Settings, SettingsError, load
 
+PRICES = "provider,model_id,unit,per_units,unit_price,currency\n"
 FEATURES = "feature,owner_team,valid_from_date,valid_to_date,why\n"
 
 
@@ -148,7 +150,7 @@ FAULTS = [
     ),
     (
         "prices",
-        "provider,model_id,unit,per_units,unit_price,currency\na,b,c,1000000,1,yuan\n",
+        "provider,model_id,unit,per_units,unit_price,currency\na,b,input,1000000,1,yuan\n",
         "line 2, column currency: 'yuan', expected a code of three capitals such as USD",
     ),
     (
@@ -158,23 +160,78 @@ FAULTS = [
     ),
     (
         "prices",
-        "provider,model_id,unit,per_units,unit_price,currency\na,b,c,1024,1,USD\n",
+        "provider,model_id,unit,per_units,unit_price,currency\na,b,page,1024,1,USD\n",
         "line 2, column per_units: '1024', expected 1 or 1000 or 1000000",
     ),
     (
         "prices",
-        "provider,model_id,unit,per_units,unit_price,currency\na,b,c,1,0.0000000001,USD\n",
-        "line 2, column unit_price: '0.0000000001', expected a decimal number such as 0.25, with at most nine places",
+        "provider,model_id,unit,per_units,unit_price,currency\na,b,page,1,0.0000000001,USD\n",
+        "line 2, column unit_price: '0.0000000001', expected a decimal number of 0 or more such as 0.25, with at most nine places",
     ),
     (
         "prices",
-        "provider,model_id,unit,per_units,unit_price,currency,effective_from\na,b,c,1,1,USD,soon\n",
+        "provider,model_id,unit,per_units,unit_price,currency,effective_from\na,b,page,1,1,USD,soon\n",
         "line 2, column effective_from: 'soon', expected a date or an instant such as 2026-09-01T00:00:00Z",
     ),
     (
         "prices",
-        "provider,model_id,unit,per_units,unit_price,currency,effective_from\na,b,c,1,1,USD,0001-01-01T00:00:00+05:00\n",
+        "provider,model_id,unit,per_units,unit_price,currency,effective_from\na,b,page,1,1,USD,0001-01-01T00:00:00+05:00\n",
         "line 2, column effective_from: '0001-01-01",
+    ),
+    (
+        "prices",
+        PRICES + "a,b,input,1000000,-2.50,USD\n",
+        "line 2, column unit_price: '-2.50', expected a decimal number of 0 or more such as 0.25",
+    ),
+    (
+        "prices",
+        PRICES + "a,b,input,1000000,1000000000,USD\n",
+        "line 2, column unit_price: '1000000000', expected a decimal number of 0 or more such as 0.25",
+    ),
+    (
+        "prices",
+        PRICES + "a,b,inputt,1000000,1,USD\n",
+        "line 2, column unit: 'inputt', expected audio_cache_read or audio_in or ",
+    ),
+    (
+        "prices",
+        PRICES + "a,b,prompt_tokens,1000000,1,USD\n",
+        "line 2, column unit: 'prompt_tokens', expected audio_cache_read or audio_in or ",
+    ),
+    (
+        "price_overrides",
+        "provider,unit,kind,value\na,outputs,absolute,1\n",
+        "line 2, column unit: 'outputs', expected audio_cache_read or audio_in or ",
+    ),
+    (
+        "price_overrides",
+        "provider,kind,value\na,multiplier,-0.9\n",
+        "line 2, column value: -0.9, expected a multiplier of 0 or more and less than 10 (0.9 is ten per cent off)",
+    ),
+    (
+        "price_overrides",
+        "provider,kind,value\na,multiplier,90\n",
+        "line 2, column value: 90, expected a multiplier of 0 or more and less than 10 (0.9 is ten per cent off)",
+    ),
+    (
+        "price_overrides",
+        "provider,kind,value\na,multiplier,9.999999999\n",
+        "line 2, column value: 9.999999999, expected a multiplier of 0 or more and less than 10",
+    ),
+    (
+        "price_overrides",
+        "provider,kind,value\na,uplift,10\n",
+        "line 2, column value: 10, expected an uplift of -1 or more and less than 9 (0.1 is ten per cent more)",
+    ),
+    (
+        "price_overrides",
+        "provider,kind,value\na,uplift,-1.1\n",
+        "line 2, column value: -1.1, expected an uplift of -1 or more and less than 9",
+    ),
+    (
+        "price_overrides",
+        "provider,unit,kind,value\na,input,absolute,-1\n",
+        "line 2, column value: -1, expected a price of 0 or more and less than 1000000000",
     ),
 ]
 
@@ -187,6 +244,28 @@ def test_a_fault_is_named_by_file_line_and_column(root, name, content, problem):
     [found] = refresh(root)
 
     assert found.removeprefix(f"reference/{name}.csv").lstrip(",: ").startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("prices", PRICES + "a,b,input,1000000,0,USD\na,b,agent_minutes,1,0.02,USD\na,b,web_searches,1000,10,USD\n"),
+        ("price_overrides", "provider,kind,value\na,multiplier,0\na,multiplier,9.99\na,uplift,-0.1\na,uplift,8.9\n"),
+    ],
+)
+def test_free_prices_discounts_and_units_of_ones_own_have_no_fault(root, name, content):
+    """A unit of one's own is priced by one or by a thousand: ``extra_units`` of a call may name any."""
+    write(root, f"{name}.csv", content)
+
+    assert refresh(root) == []
+
+
+def test_every_unit_of_the_package_and_of_our_rows_is_known():
+    ours, problems = reference.read(TABLES["prices"], paths.SHIPPED_DATA / "prices.csv", "prices.csv")
+
+    assert problems == []
+    assert {unit for unit, _ in UNITS.values()} <= set(reference.UNITS)
+    assert {row["unit"] for row in ours} <= set(reference.UNITS)
 
 
 def test_every_fault_of_a_file_is_named_at_once(root):
