@@ -90,6 +90,9 @@ def _references() -> dg.AssetsDefinition:
     def refresh(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> Iterator[Materialized]:
         problems, notes = run.books.refresh_references()
         run.report.problems, run.report.notes = problems, notes
+        run.report.remarks = run.books.price_remarks()
+        for remark in run.report.remarks:
+            context.log.warning(remark)
         for problem in problems:
             context.log.error(str(problem))
         verdict = dg.AssetCheckResult(

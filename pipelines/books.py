@@ -45,6 +45,7 @@ class RunReport:
     read: ReadReport = field(default_factory=ReadReport)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     built: list[Built] = field(default_factory=list)
     results: list[CheckResult] = field(default_factory=list)
     published: list[str] = field(default_factory=list)
@@ -53,7 +54,7 @@ class RunReport:
     def as_dict(self) -> dict[str, Any]:
         """As JSON-ready values: what the command line prints, and what a run in another process hands back."""
         return {
-            "warnings": self.read.warnings,
+            "warnings": [*self.remarks, *self.read.warnings],
             "notes": self.notes,
             "problems": [str(problem) for problem in self.problems],
             "files_read": len(self.read.files_read),
@@ -110,10 +111,18 @@ class Books:
         """Whether a reference table or the price book is out of date, or has a fault to report."""
         return reference.is_stale(self.root, self.lake) or self._book_fingerprint() != self._book_built()
 
+    def price_remarks(self) -> list[str]:
+        """What people's prices and contracts say that is no fault and yet hardly meant."""
+        providers: set[str] = set()
+        for table in ("ref_price_book", "ref_model_names"):
+            if (part := self.lake.part(table, None)) is not None:
+                providers |= set(pl.read_parquet(self.lake.absolute(part), columns=["provider"])["provider"].unique())
+        return reference.price_remarks(self.root, providers - {""})
+
     def remarks(self) -> list[str]:
-        """What the sources find worth knowing of their files as a whole, such as a gap between them."""
+        """What is worth knowing of the prices, and of the sources' files as a whole, such as a gap between them."""
         live = self._reader().register.live().values()
-        return [
+        return self.price_remarks() + [
             remark
             for source in sources().values()
             if source.remarks is not None
@@ -329,6 +338,7 @@ def run(
     report = RunReport()
     with open_books(root, progress) as books:
         report.problems, report.notes = books.refresh_references()
+        report.remarks = books.price_remarks()
         report.read = books.read_landing(full=full, now=now)
         for table in books.models:
             if not select or table in select:

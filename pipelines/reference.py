@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -483,6 +483,44 @@ def _out_of_bounds(values: Mapping[str, object]) -> list[tuple[str, str]]:
         # Factors have eight places.
         if not low <= value or not round(value, 8) < end:
             found.append(("value", f"{value}, expected {what}"))
+    return found
+
+
+_SAME_PRICE = (
+    "provider model_id unit scope service_tier processing ctx_min_tokens ctx_max_tokens region_class window_from_s "
+    "window_to_s weekday_mask effective_from known_at sequence"
+).split()
+
+
+def price_remarks(root: DataRoot, providers: Collection[str]) -> list[str]:
+    """What the user's prices and contracts say that is no fault and yet hardly meant: a contract with a seller of no model,
+    two prices of one thing. Line by line, as a person reads it.
+    """
+    found = []
+    for name, price in (("prices", "unit_price"), ("price_overrides", "value")):
+        path, shown_as = root.reference / f"{name}.csv", f"reference/{name}.csv"
+        if not path.is_file():
+            continue
+        rows, problems = read(TABLES[name], path, shown_as)
+        if problems:
+            continue
+        first: dict[tuple[object, ...], dict[str, object]] = {}
+        for row in rows:
+            line, provider = row["reference_line"], str(row["provider"])
+            if name == "price_overrides" and provider not in providers:
+                nearest = difflib.get_close_matches(provider.lower(), sorted(providers), n=3, cutoff=0.6)
+                hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
+                text = f"no price or model of provider {provider!r} is known, so the row changes nothing{hint}"
+                found.append(f"{Problem(shown_as, line, 'provider', text)}.")  # type: ignore[arg-type]
+            # Multipliers and uplifts add up; of two prices one holds.
+            if row.get("kind", "absolute") != "absolute":
+                continue
+            key = tuple(row.get(column) for column in _SAME_PRICE)
+            other = first.setdefault(key, row)
+            mine, theirs = ([one[price], one.get("per_units"), one.get("currency")] for one in (row, other))
+            if mine != theirs:
+                text = f"{row[price]} where line {other['reference_line']} says {other[price]} for the same; the later line is taken"
+                found.append(f"{Problem(shown_as, line, price, text)}.")  # type: ignore[arg-type]
     return found
 
 

@@ -260,6 +260,26 @@ def test_free_prices_discounts_and_units_of_ones_own_have_no_fault(root, name, c
     assert refresh(root) == []
 
 
+def test_a_contract_with_nobody_and_two_prices_of_one_thing_are_remarked_by_line(root):
+    """A seller of one's own in prices.csv is right, a correction (known later) too, and factors add up."""
+    known = "provider,model_id,unit,per_units,unit_price,currency,effective_from,known_at\n"
+    lines = ["acme,m,input,1000000,1,USD,2026-10-01,", "acme,m,input,1000000,1.00,USD,2026-10-01,"]
+    lines += ["acme,m,input,1000000,2,USD,2026-10-01,", "acme,m,input,1000000,3,USD,2026-10-01,2026-11-01"]
+    write(root, "prices.csv", known + "\n".join(lines))
+    write(
+        root,
+        "price_overrides.csv",
+        "provider,kind,value\nopeani,multiplier,0.9\nacme,multiplier,0.9\nacme,multiplier,0.8\n",
+    )
+
+    assert refresh(root) == []
+    assert reference.price_remarks(root, {"acme", "openai"}) == [
+        "reference/prices.csv, line 4, column unit_price: 2 where line 2 says 1 for the same; the later line is taken.",
+        "reference/price_overrides.csv, line 2, column provider: no price or model of provider 'opeani' is known, so the row "
+        "changes nothing; nearest: openai.",
+    ]
+
+
 def test_every_unit_of_the_package_and_of_our_rows_is_known():
     ours, problems = reference.read(TABLES["prices"], paths.SHIPPED_DATA / "prices.csv", "prices.csv")
 

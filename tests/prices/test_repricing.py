@@ -152,6 +152,20 @@ def test_a_contract_of_a_project_prices_its_calls(company: DataRoot) -> None:
     assert cost(company) == Decimal("12.5")
 
 
+def test_a_contract_with_nobody_is_a_warning_of_the_run_and_blocks_nothing(company: DataRoot) -> None:
+    contract = "provider,kind,value\nslef,multiplier,0.75\nself,multiplier,0.5\n"
+    (company.reference / "price_overrides.csv").write_text(contract, encoding="utf-8")
+
+    report = run(company)
+
+    [warning] = report.as_dict()["warnings"]
+    assert warning.startswith(
+        "reference/price_overrides.csv, line 2, column provider: no price or model of provider 'slef'"
+    )
+    assert warning.endswith("nearest: self.")
+    assert (report.problems, cost(company)) == ([], 7)
+
+
 def test_a_model_of_own_gpus_is_priced_by_the_hour(company: DataRoot) -> None:
     """elm's GPU at 3 an hour: its two calls of 1 M tokens, each alone in its hour, cost 3; 1,000 tokens/s are busy for 1,000 s."""
     pool = "pool_id,model_id,gpu_count,gpu_hour_usd,input_tokens_per_s\np-1,elm,1,3,1000\n"
