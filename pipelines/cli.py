@@ -539,8 +539,8 @@ def sync_prices(
     try:
         rates, published = sync.package_rates(package)
     except ValueError as error:
-        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(EXIT_FAILED) from None
+        raise typer.BadParameter(str(error), param_hint="--package") from None
+    _there(witness, "--witness")
     if package is not None:
         frames = (current_frame(data, name)[0] for name in ("prices", "model_aliases"))
         after = sync.rates_of(build_book(*frames, package_rates=rates).tables["ref_price_book"])
@@ -578,7 +578,10 @@ def diff_prices(
             return sync.rates_of(book.tables["ref_price_book"])
         if text.endswith(".whl"):
             frames = (current_frame(data, name)[0] for name in ("prices", "model_aliases"))
-            rates, _ = sync.package_rates(Path(text))
+            try:
+                rates, _ = sync.package_rates(Path(text))
+            except ValueError as error:
+                raise typer.BadParameter(str(error), param_hint=param) from None
             return sync.rates_of(build_book(*frames, package_rates=rates).tables["ref_price_book"])
         return sync.rates_of(book.tables["ref_price_book"], _instant(text, param))
 
@@ -612,6 +615,7 @@ def reprice_calls(
     if unknown := sorted(set(columns) - set(known)):
         raise typer.BadParameter(f"{', '.join(unknown)}, expected some of {', '.join(known)}", param_hint="--by")
     data = _data_root(root)
+    _there(card, "--card")
     try:
         found = reprice(
             data,
@@ -1055,6 +1059,11 @@ def _day(text: str | None, option: str) -> date | None:
 
 
 # ---- printing of prices and explanations
+def _there(path: Path | None, option: str) -> None:
+    if path is not None and not path.is_file():
+        raise typer.BadParameter(f"{path}: no such file", param_hint=option)
+
+
 def pl_column(name: str) -> Any:
     """A column of a frame; polars is imported where it is needed."""
     import polars as pl

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -69,10 +70,17 @@ def rates_of(table: pl.DataFrame, known_at: datetime | None = None) -> list[Rate
 
 
 def package_rates(wheel: Path | None = None) -> tuple[list[Rate], datetime]:
-    """The rates of the installed package, or of a wheel of another version, and the day it was published."""
+    """The rates of the installed package, or of a wheel of another version, and the day it was published.
+
+    Raises ValueError where the file is no such wheel: a path that holds nothing would give the installed package.
+    """
     if wheel is None:
         package = read_package()
         return package.rates, package.published
+    if not wheel.is_file():
+        raise ValueError(f"{wheel}: no such file")
+    if not zipfile.is_zipfile(wheel) or "genai_prices/__init__.py" not in zipfile.ZipFile(wheel).namelist():
+        raise ValueError(f"{wheel} holds no genai-prices package")
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "rates.parquet"
         code = "import sys; from pathlib import Path; from pipelines.prices.sync import write_package; write_package(Path(sys.argv[1]))"

@@ -223,6 +223,38 @@ def test_a_wheel_of_another_version_is_compared_without_installing_it(tmp_path: 
     assert {row["model_id"] for row in found if row["kind"] == "suspicious"} == {"gpt-4o"}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("diff", "2026-10-01", "nowheel.whl"),
+        ("sync", "--package", "nowheel.whl"),
+        ("sync", "--witness", "nowheel.whl"),
+        ("reprice", "--card", "nowheel.whl"),
+    ],
+)
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """With exit code 2, as any wrong argument; a folder is no file either."""
+    for path in (tmp_path / "nowheel.whl", tmp_path):
+        done = tokenbooks(tmp_path, "prices", *words[:-1], str(path))
+
+        if words[0] == "diff" and path == tmp_path:
+            continue
+        assert done.exit_code == 2, done.output
+        assert "Errno" not in done.output
+        assert "no such file" in " ".join(done.output.split())
+
+
+def test_a_file_that_is_no_package_is_said_to_be_none(tmp_path: Path) -> None:
+    """Not the installed package in its place."""
+    with zipfile.ZipFile(tmp_path / "other-1.0-py3-none-any.whl", "w") as file:
+        file.writestr("other/__init__.py", "")
+
+    done = tokenbooks(tmp_path, "prices", "diff", "now", str(tmp_path / "other-1.0-py3-none-any.whl"))
+
+    assert done.exit_code == 2
+    assert "holds no genai-prices" in " ".join(done.output.split())
+
+
 def test_two_days_of_one_book_differ_by_what_became_known(tmp_path: Path) -> None:
     """A slip of 89.00 known from the start, put right on 2026-10-06 with 82.50."""
     (tmp_path / "reference").mkdir()
