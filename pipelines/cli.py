@@ -631,6 +631,11 @@ def reprice_calls(
         print(json.dumps(rows, default=_plain, indent=2))
     else:
         _print_table(_console(), rows, "No calls.")
+        for prefix, book in (("only_booked", "the ledger"), ("only_new", "the other book")):
+            if count := sum(row[f"{prefix}_requests"] for row in rows):
+                call, has, is_ = ("call", "has", "is") if count == 1 else ("calls", "have", "are")
+                usd = _money(sum((row[f"{prefix}_usd"] for row in rows), Decimal(0)))
+                _console().print(f"{count:,} {call} of {usd} {has} a price in {book} alone and {is_} in neither sum.")
     lost = sum(row["new_unpriced_requests"] - row["unpriced_requests"] for row in rows)
     if as_of and lost > 0:
         Console(stderr=True).print(

@@ -32,10 +32,13 @@ select
     coalesce(q.model_canonical, q.model_served) as model,
     q.feature,
     count(*) as requests,
-    cast(sum(c.effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
-    cast(sum(n.effective_cost_usd) as decimal(38, 15)) as new_effective_cost_usd,
-    cast(sum(n.effective_cost_usd) filter (where c.effective_cost_usd is not null) as decimal(38, 15))
-        - cast(sum(c.effective_cost_usd) filter (where n.effective_cost_usd is not null) as decimal(38, 15)) as delta_usd,
+    cast(sum(c.effective_cost_usd) filter (where n.effective_cost_usd is not null) as decimal(38, 15)) as effective_cost_usd,
+    cast(sum(n.effective_cost_usd) filter (where c.effective_cost_usd is not null) as decimal(38, 15)) as new_effective_cost_usd,
+    cast(sum(n.effective_cost_usd - c.effective_cost_usd) as decimal(38, 15)) as delta_usd,
+    count(*) filter (where c.effective_cost_usd is not null and n.effective_cost_usd is null) as only_booked_requests,
+    cast(coalesce(sum(c.effective_cost_usd) filter (where n.effective_cost_usd is null), 0) as decimal(38, 15)) as only_booked_usd,
+    count(*) filter (where n.effective_cost_usd is not null and c.effective_cost_usd is null) as only_new_requests,
+    cast(coalesce(sum(n.effective_cost_usd) filter (where c.effective_cost_usd is null), 0) as decimal(38, 15)) as only_new_usd,
     count(*) filter (where c.effective_cost_usd is null) as unpriced_requests,
     count(*) filter (where n.effective_cost_usd is null) as new_unpriced_requests,
 from ledger_requests as q
@@ -48,6 +51,10 @@ SUMS = (
     "effective_cost_usd",
     "new_effective_cost_usd",
     "delta_usd",
+    "only_booked_requests",
+    "only_booked_usd",
+    "only_new_requests",
+    "only_new_usd",
     "unpriced_requests",
     "new_unpriced_requests",
 )
@@ -84,7 +91,8 @@ def reprice(
 ) -> list[dict[str, Any]]:
     """Cost by day, seller, model and feature in the ledger and with the other book, for the calls of a window.
 
-    ``delta_usd`` counts calls that both books price. Raises ValueError for a rate card with a fault.
+    Both costs are those of the calls that both books price, so that ``delta_usd`` is what lies between them; beside them stand
+    the calls that one book alone prices. Raises ValueError for a rate card with a fault.
     """
     table = book_as_of(root, known_at, rate_card)
     lake = Lake(root)

@@ -107,6 +107,37 @@ def test_the_book_of_an_earlier_day_prices_without_touching_the_ledger(company: 
     assert {path: path.stat().st_mtime_ns for path in company.lake.rglob("*.parquet")} == files
 
 
+def test_a_line_adds_up_and_says_what_only_one_book_prices(company: DataRoot, tmp_path: Path) -> None:
+    """As known on 2026-10-31 ash (a call at 7) has no price yet, and on a card yew (at 9) alone has one.
+
+    Both price oak at 3 x 2 and elm at 2 x 4, 14 in either book. Ash's 7 are left out of 14, and so are yew's 9.
+    """
+    landed = company.landing / "app_log" / "calls.jsonl"
+    line = landed.read_text(encoding="utf-8").splitlines()[0]
+    more = "".join(line.replace("oak", model) + "\n" for model in ("ash", "yew"))
+    (company.landing / "app_log" / "more.jsonl").write_text(more, encoding="utf-8")
+    ash = "self,ash,input,1000000,7,USD,2026-10-01,,2026-11-01,list\n"
+    (company.reference / "prices.csv").write_text(PRICES + ash, encoding="utf-8")
+    alias = "provider,pattern_kind,pattern,model_id\nself,exact,yew,yew\n"
+    (company.reference / "model_aliases.csv").write_text(alias, encoding="utf-8")
+    run(company)
+    card = tmp_path / "card.csv"
+    card.write_text(HEAD + "self,yew,input,1000000,9,USD,2026-10-01,,,offer\n", encoding="utf-8")
+
+    [before] = summed(reprice(company, known_at=datetime(2026, 10, 31, tzinfo=UTC)), [])
+    [offer] = summed(reprice(company, rate_card=card), [])
+
+    names = ["effective_cost_usd", "new_effective_cost_usd", "delta_usd", "requests"]
+    assert [before[name] for name in names] == [14, 14, 0, 7]
+    assert [offer[name] for name in names] == [21, 21, 0, 7]
+    names = ["only_booked_requests", "only_booked_usd", "only_new_requests", "only_new_usd"]
+    assert [before[name] for name in names] == [1, 7, 0, 0]
+    assert [offer[name] for name in names] == [0, 0, 1, 9]
+    words = ["prices", "reprice", "--card", str(card), "--root", str(company.path)]
+    printed = CliRunner().invoke(app, words, env={"COLUMNS": "240"}).output
+    assert "1 call of $9.00 has a price in the other book alone and is in neither sum." in printed
+
+
 def test_a_rate_card_prices_the_calls_of_its_model(company: DataRoot, tmp_path: Path) -> None:
     """oak at 1.50: three million tokens cost 4.50 instead of 6."""
     card = tmp_path / "card.csv"
