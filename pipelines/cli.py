@@ -470,6 +470,7 @@ def check_prices(root: Root = None, as_json: AsJson = False) -> None:
     ]
     found += [{"kind": "note", "text": text} for text in book.problems]
     found += [{"kind": "gap", "text": text} for text in checks.without_fx_rate(rates, lookup.first_fx_dates(data))]
+    found += [{"kind": "doubt", "text": text} for text in sorted(checks.long_context_factors(rates))]
     found += [{"kind": "doubt", "text": text} for text in sorted(set(checks.doubts(rates)) - set(book.problems))]
     found += [
         {

@@ -10,11 +10,14 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
-from pipelines.prices.rates import CONTEXT_END, DAY_END_S, EVERY_DAY, Key, Rate, overlap
+from pipelines.prices.rates import CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Key, Rate, overlap
 
 JUMP_RATIO = 5
+# Lists round prices of a few cents to two places: 0.13 for 0.125.
+ROUNDED_RATIO = Decimal("1.1")
 CACHE_READS = frozenset({"cache_read", "audio_cache_read", "image_cache_read"})
 CACHE_WRITES = frozenset({"cache_write_5m", "cache_write_1h"})
 
@@ -53,7 +56,7 @@ def overlaps(rates: Iterable[Rate]) -> Iterator[tuple[Rate, Rate]]:
 
 
 def doubts(rates: Sequence[Rate]) -> Iterator[str]:
-    """Cached dearer than uncached, a write cheaper than the input, a jump of more than 5 times."""
+    """Cached dearer than uncached, a write cheaper than the input, five minutes dearer than an hour, a jump of more than 5 times."""
     inputs: dict[tuple[Any, ...], list[Rate]] = defaultdict(list)
     for rate in rates:
         if rate.unit == "input":
@@ -75,6 +78,18 @@ def doubts(rates: Sequence[Rate]) -> Iterator[str]:
                 yield (
                     f"{name_of(rate.key)}: a cached token's {said} ({rate.unit_price.normalize():f}) than an "
                     f"uncached one ({other.unit_price.normalize():f})."
+                )
+    hours: dict[tuple[Any, ...], list[Rate]] = defaultdict(list)
+    for rate in rates:
+        if rate.unit == "cache_write_1h":
+            hours[rate.key[:2] + rate.key[3:]].append(rate)
+    for rate in rates:
+        for other in hours[rate.key[:2] + rate.key[3:]] if rate.unit == "cache_write_5m" else ():
+            is_odd = rate.unit_price * other.per_units > other.unit_price * rate.per_units
+            if is_odd and rate.currency == other.currency and overlap(rate, other):
+                yield (
+                    f"{name_of(rate.key)}: a write for five minutes costs more ({rate.unit_price.normalize():f}) than one for "
+                    f"an hour ({other.unit_price.normalize():f})."
                 )
     epochs: dict[tuple[Any, ...], list[Rate]] = defaultdict(list)
     for rate in rates:
@@ -116,6 +131,33 @@ def batch_factors(rates: Sequence[Rate]) -> Iterator[tuple[Rate, Rate]]:
         sync = newest.get((model, unit, "sync", region, ctx))
         if processing == "batch" and sync and batch.per_units == 1_000_000 and batch.unit_price * 2 != sync.unit_price:
             yield batch, sync
+
+
+def long_context_factors(rates: Sequence[Rate]) -> Iterator[str]:
+    """Where a long prompt now costs more, times the short one's price, than it does elsewhere: in another region, or in batch.
+
+    One list that took a surcharge away and another that did not look so; and so does a row of ours that was forgotten.
+    """
+    ranges: dict[Key, list[Rate]] = defaultdict(list)
+    for rate in rates:
+        if rate.effective_to == OPEN_END and rate.window_from_s == 0 and rate.unit_price:
+            ranges[rate.key].append(rate)
+    for key, found in ranges.items():
+        provider, model_id, unit, tier, _, _ = key
+        base = ranges.get((provider, model_id, unit, tier, "sync", "global"))
+        if base is None or found is base:
+            continue
+        factors = [{rate.ctx_min_tokens: rate.unit_price for rate in side} for side in (found, base)]
+        # A tier without a long-context price of its own has a gap, and no doubt.
+        if any(0 not in side for side in factors):
+            continue
+        for start in sorted((factors[0].keys() & factors[1].keys()) - {0}):
+            mine, theirs = (side[start] / side[0] for side in factors)
+            if max(mine, theirs) > ROUNDED_RATIO * min(mine, theirs):
+                yield (
+                    f"{name_of(key)}: from {start} tokens on the price is {mine.normalize():.3g} times that of a short prompt, "
+                    f"and {theirs.normalize():.3g} times in sync and global."
+                )
 
 
 def gaps(rates: Iterable[Rate]) -> Iterator[Gap]:

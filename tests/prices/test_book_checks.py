@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipelines.prices.book import Book
-from pipelines.prices.checks import doubts, gaps, overlaps
+from pipelines.prices.checks import batch_factors, doubts, gaps, long_context_factors, overlaps
 from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Rate
 from pipelines.prices.sync import rates_of
 from tests.prices.pricing import at
@@ -98,6 +98,13 @@ def test_standard_prices_of_the_book_have_no_gap_in_the_day_or_week(book: Book) 
             ],
             "jumps from 2 to 20",
         ),
+        (
+            [
+                rate(unit="cache_write_5m", unit_price=Decimal("7.5")),
+                rate(unit="cache_write_1h", unit_price=Decimal(6)),
+            ],
+            "a write for five minutes costs more (7.5) than one for an hour (6)",
+        ),
     ],
 )
 def test_what_looks_like_a_typing_error_is_named(rates: list[Rate], said: str) -> None:
@@ -105,3 +112,30 @@ def test_what_looks_like_a_typing_error_is_named(rates: list[Rate], said: str) -
     [doubt] = doubts(rates)
 
     assert said in doubt
+
+
+@pytest.mark.parametrize("elsewhere", [{"processing": "batch"}, {"region_class": "regional"}])
+def test_a_long_prompt_that_costs_more_in_one_place_alone_is_named(elsewhere: dict[str, Any]) -> None:
+    """2 for short and long, and elsewhere 1 and 2; with 1 and 1 there is no doubt, nor with 0.13 for 0.125."""
+
+    def place(short: str, long: str, **given: Any) -> list[Rate]:
+        return [
+            rate(unit_price=Decimal(short), ctx_max_tokens=200_001, **given),
+            rate(unit_price=Decimal(long), ctx_min_tokens=200_001, **given),
+        ]
+
+    [doubt] = long_context_factors([*place("2", "2"), *place("1", "2", **elsewhere)])
+
+    assert doubt.endswith(
+        "from 200001 tokens on the price is 2 times that of a short prompt, and 1 times in sync and global."
+    )
+    assert not list(long_context_factors([*place("2", "2"), *place("1", "1", **elsewhere)]))
+    assert not list(long_context_factors([*place("0.25", "0.50"), *place("0.13", "0.25", **elsewhere)]))
+
+
+def test_claude_in_the_book_costs_half_in_batch_and_long_prompts_alike_everywhere(book: Book) -> None:
+    rates = rates_of(book.tables["ref_price_book"])
+
+    assert not list(long_context_factors(rates))
+    assert not [batch.key for batch, _ in batch_factors(rates) if batch.provider == "anthropic"]
+    assert not [doubt for doubt in doubts(rates) if "five minutes" in doubt]
