@@ -114,7 +114,11 @@ def _closed_views(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
         if model is None:
             continue
         yield _closed_view(lake, f"{CLOSED}{table}", model.types)
-        view, columns, month = f"published_{table.removeprefix('mart_')}", ", ".join(model.types), str(model.partition_column)
+        view, columns, month = (
+            f"published_{table.removeprefix('mart_')}",
+            ", ".join(model.types),
+            str(model.partition_column),
+        )
         if model.types[month] != "DATE":
             month = f"{month} at time zone 'UTC'"
         state = next((name for name in ("state", "x_State") if name in model.types), None)
