@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 EXIT_FAILED, EXIT_USAGE, EXIT_CHECK_FAILED = 1, 2, 3
 # Lines of a table that a terminal shows where there may be thousands; --json gives all.
 MOST_LINES = 40
+# What a long text is folded to, at least, where a table is wider than the terminal.
+_FOLDED = 12
 
 app = typer.Typer(
     name="tokenbooks",
@@ -1009,12 +1011,49 @@ def _print_table(console: Console, rows: Sequence[dict[str, Any]], empty: str) -
         if empty:
             console.print(empty)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name, value in rows[0].items():
-        table.add_column(name, justify="right" if isinstance(value, (int, float, Decimal)) else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
+    names = list(rows[0])
+    cells = {name: [_cell(row[name]) for row in rows] for name in names}
+    widths = {name: max(map(len, (name, *cells[name]))) for name in names}
+    if _width_of(widths) > console.width and len(rows) > 1:
+        # What every row says is said once, above them.
+        alike = [name for name in names if len(set(cells[name])) == 1 and not isinstance(rows[0][name], Decimal)]
+        said = ", ".join(f"{name} {cells[name][0]}" for name in alike if cells[name][0])
+        if said:
+            console.print(f"All rows: {said}")
+        names = [name for name in names if name not in alike]
+    # Sentences such as a source are folded; names and figures are never cut.
+    texts = {name for name in names if isinstance(rows[0][name], str) and any(" " in cell for cell in cells[name])}
+    narrow = {name: min(widths[name], max(_FOLDED, len(name))) if name in texts else widths[name] for name in names}
+    if _width_of(narrow) > console.width:
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(style="bold")
+        table.add_column(overflow="fold")
+        for place in range(len(rows)):
+            for name in names:
+                if cells[name][place]:
+                    table.add_row(name, cells[name][place])
+            table.add_row()
+    else:
+        fits = _width_of({name: widths[name] for name in names}) <= console.width
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in names:
+            right = any(isinstance(row[name], (int, float, Decimal)) for row in rows[:1])
+            folds = name in texts and widths[name] > narrow[name] and not fits
+            table.add_column(
+                name,
+                justify="right" if right else "left",
+                no_wrap=not folds,
+                min_width=narrow[name] if folds else widths[name],
+                overflow="fold",
+            )
+        for row in zip(*(cells[name] for name in names), strict=True):
+            table.add_row(*row)
     console.print(table)
+
+
+def _width_of(columns: Mapping[str, int]) -> int:
+    """Of a table of such columns, with the two blanks between them."""
+    return sum(columns.values()) + 2 * max(len(columns) - 1, 0)
 
 
 def _console() -> Console:
