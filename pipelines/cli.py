@@ -423,19 +423,25 @@ def show_prices(
     book, problems = lookup.current_book(data)
     for problem in problems:
         Console(stderr=True).print(str(problem), markup=False, highlight=False, soft_wrap=True)
+    tier, region = tier.lower(), region.lower() if region else None
     rows: list[dict[str, Any]] = []
+    others: dict[str, list[str]] = {}
     for meaning in lookup.models_of(book, model, instant, [provider] if provider else ()).to_dicts():
         table = book.tables["ref_price_book"].filter(
             (pl_column("provider") == meaning["provider"]) & (pl_column("model_id") == meaning["model_canonical"])
         )
         if not history:
             table = lookup.in_force(table, instant)
+        if len(table):
+            others.setdefault(lookup.tiers_of(table), []).append(meaning["provider"])
         if tier != "all":
             processing = "batch" if tier == "batch" else "sync"
             service_tier = "standard" if tier == "batch" else tier
-            table = table.filter((pl_column("service_tier") == service_tier) & (pl_column("processing") == processing))
+            table = table.filter(
+                (pl_column("service_tier").str.to_lowercase() == service_tier) & (pl_column("processing") == processing)
+            )
         if said_region := region or meaning["region_class"]:
-            table = table.filter(pl_column("region_class") == said_region)
+            table = table.filter(pl_column("region_class").str.to_lowercase() == said_region.lower())
         rows += lookup.shown(table)
         if tier in ("standard", "all") and not len(table):
             rows += lookup.hourly(data, meaning["provider"], meaning["model_canonical"], None if history else instant)
@@ -445,10 +451,16 @@ def show_prices(
         _print_table(_console(), [{name: row[name] for name in row if name != "price_id"} for row in rows], "")
     if not rows:
         similar = lookup.similar_names(book, model, [provider] if provider else ())
-        nearest = f" Nearest known: {', '.join(repr(name) for name in similar)}." if similar else ""
+        advice = f" Nearest known: {', '.join(repr(name) for name in similar)}." if similar else ""
+        advice += (
+            " Add rows to reference/prices.csv, or an alias to reference/model_aliases.csv if it goes by another name."
+        )
+        if others:
+            has = (f"{', '.join(dict.fromkeys(sellers))} {tiers}" for tiers, sellers in others.items())
+            advice = f" Known are: {'; '.join(has)}."
+        asked = f"{tier}, region {region}" if region else tier
         Console(stderr=True).print(
-            f"No price for {model!r}{f' at {provider}' if provider else ''} ({tier}) at {instant:%Y-%m-%dT%H:%MZ}.{nearest} "
-            "Add rows to reference/prices.csv, or an alias to reference/model_aliases.csv if it goes by another name.",
+            f"No price for {model!r}{f' at {provider}' if provider else ''} ({asked}) at {instant:%Y-%m-%dT%H:%MZ}.{advice}",
             markup=False,
             highlight=False,
             soft_wrap=True,

@@ -103,6 +103,18 @@ def models_of(book: Book, name: str, at: datetime, providers: Collection[str] = 
         return found
 
 
+def tiers_of(rates: pl.DataFrame) -> str:
+    """The tiers of some rates as ``prices show`` asks for them, with the regions that have them."""
+    regions: dict[str, set[str]] = {}
+    for tier, processing, region in rates.select("service_tier", "processing", "region_class").unique().iter_rows():
+        is_batch = processing == "batch" and tier == "standard"
+        regions.setdefault(region, set()).add("batch" if is_batch else tier)
+    alike: dict[str, list[str]] = {}
+    for region, tiers in sorted(regions.items()):
+        alike.setdefault(", ".join(sorted(tiers)), []).append(region)
+    return " and ".join(f"{tiers} ({', '.join(places)})" for tiers, places in alike.items())
+
+
 def similar_names(book: Book, name: str, providers: Collection[str] = ()) -> list[str]:
     """Names of the book that look like a name that means nothing, the nearest first."""
     names = book.tables["ref_model_names"].filter(pl.col("pattern_kind") == "exact")

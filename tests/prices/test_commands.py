@@ -76,6 +76,25 @@ def test_show_of_what_nobody_prices_says_where_to_add_it(tmp_path: Path) -> None
     assert "reference/prices.csv" in done.output
 
 
+def test_show_of_a_tier_that_a_model_lacks_says_which_it_has(tmp_path: Path) -> None:
+    """Its tiers and regions, not that its own name is the nearest known; capitals are no other tier."""
+    words = ("prices", "show", "gpt-4o", "--provider", "openai", "--at", "2026-11-15")
+
+    none = tokenbooks(tmp_path, *words, "--tier", "turbo")
+    nowhere = tokenbooks(tmp_path, *words, "--region", "mars")
+
+    assert (none.exit_code, nowhere.exit_code) == (1, 1)
+    assert "No price for 'gpt-4o' at openai (turbo) at 2026-11-15T00:00Z. Known are: openai " in none.output
+    assert "batch, fast, priority, standard (global)" in none.output
+    assert (
+        "No price for 'gpt-4o' at openai (standard, region mars) at 2026-11-15T00:00Z. Known are: openai "
+        in nowhere.output
+    )
+    assert "Nearest known" not in none.output + nowhere.output
+    batch = [answer(tmp_path, *words, "--tier", tier) for tier in ("batch", "BATCH")]
+    assert batch[0] == batch[1] != []
+
+
 def test_show_reads_the_users_own_rows_before_any_run(tmp_path: Path) -> None:
     """The README's acme-8b, with its source."""
     (tmp_path / "reference").mkdir()
