@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from pipelines.cli import _print_table
+from pipelines.books import RunReport
+from pipelines.cli import _print_report, _print_table
+from pipelines.paths import DataRoot
+from pipelines.reference import Problem
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -67,3 +71,13 @@ def test_a_table_that_fits_is_as_it_was() -> None:
 
     assert head.split() == list(ROWS[0])
     assert len(rows) == 2
+
+
+def test_a_fault_of_a_reference_file_is_a_sentence_before_what_follows_from_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = RunReport(problems=[Problem("reference/a.csv", 3, "b", "'soon', expected a date")])
+
+    _print_report(DataRoot(tmp_path), report.as_dict())
+
+    assert "reference/a.csv, line 3, column b: 'soon', expected a date. The table keeps" in capsys.readouterr().out
