@@ -819,7 +819,9 @@ def _print_report(data: DataRoot, report: dict[str, Any]) -> None:
     for warning in report["warnings"]:
         console.print(warning)
     for problem in report["problems"]:
-        console.print(f"{problem}{'.' * (not problem.endswith('.'))} The table keeps what it last held. Mend the file, then run again.")
+        console.print(
+            f"{problem}{'.' * (not problem.endswith('.'))} The table keeps what it last held. Mend the file, then run again."
+        )
     files = report["files_read"]
     console.print(
         f"Read {files} new or changed file{'s' * (files != 1)}, rebuilt {report['partitions']} partitions of {report['tables']} tables."
