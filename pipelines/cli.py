@@ -262,7 +262,7 @@ def sql(
     """Ask the books: DuckDB over all tables, read-only and locked down."""
     import duckdb
 
-    from pipelines.views import QueryRefused, open_views
+    from pipelines.views import QueryRefused, open_views, questions
 
     if format_ not in ("table", "csv", "json", "parquet"):
         raise typer.BadParameter(f"{format_!r}, expected table, csv, json or parquet", param_hint="--format")
@@ -270,7 +270,11 @@ def sql(
     with open_views(data) as con:
         if query is not None:
             try:
-                _answer(con, query, format_)
+                asked = questions(con, query)
+                if len(asked) > 1 and format_ != "table":
+                    raise QueryRefused(f"{len(asked)} queries: {format_} holds one answer, so ask them one by one")
+                for one in asked:
+                    _answer(con, one, format_)
             except (duckdb.Error, QueryRefused) as error:
                 Console(stderr=True).print(str(error), markup=False, highlight=False)
                 raise typer.Exit(EXIT_FAILED) from None
@@ -1163,14 +1167,13 @@ def _instant(text: str | None, option: str) -> datetime:
 
 # ---- sql
 def _answer(con: Any, query: str, format_: str) -> None:
-    from pipelines.views import ask
-
+    """``query``: one of ``views.questions``."""
     if format_ == "parquet":
         import pyarrow.parquet as pq
 
-        pq.write_table(ask(con, query).to_arrow_table(), sys.stdout.buffer)
+        pq.write_table(con.execute(query).to_arrow_table(), sys.stdout.buffer)
         return
-    result = ask(con, query)
+    result = con.execute(query)
     names = [column[0] for column in result.description or ()]
     rows = result.fetchall()
     if format_ == "json":
@@ -1233,7 +1236,14 @@ def _shell(con: Any, format_: str) -> None:
     """Queries from standard input, each ended by a semicolon."""
     import duckdb
 
-    from pipelines.views import QueryRefused
+    from pipelines.views import QueryRefused, questions
+
+    def answer(text: str) -> None:
+        try:
+            for query in questions(con, text):
+                _answer(con, query, format_)
+        except (duckdb.Error, QueryRefused) as error:
+            Console(stderr=True).print(str(error), markup=False, highlight=False)
 
     interactive = sys.stdin.isatty()
     if interactive:
@@ -1249,13 +1259,9 @@ def _shell(con: Any, format_: str) -> None:
         pending += line + "\n"
         if not line.rstrip().endswith(";"):
             continue
-        query, pending = pending, ""
-        try:
-            _answer(con, query, format_)
-        except (duckdb.Error, QueryRefused) as error:
-            Console(stderr=True).print(str(error), markup=False, highlight=False)
-    if pending.strip():
-        _answer(con, pending, format_)
+        text, pending = pending, ""
+        answer(text)
+    answer(pending)
 
 
 if __name__ == "__main__":

@@ -238,6 +238,22 @@ def test_sql_without_a_query_reads_queries_from_standard_input(walked: Path) -> 
     assert "nothing" in done.stderr
 
 
+def test_the_last_query_on_standard_input_needs_no_semicolon_and_may_fail(walked: Path) -> None:
+    done = tokenbooks("sql", data=walked, stdin=".tables\n")
+
+    assert "syntax error" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_sql_answers_each_of_several_queries_or_says_that_the_format_holds_one(walked: Path) -> None:
+    both = tokenbooks("sql", "select 41 as a; select 42 as b", data=walked)
+    csv = tokenbooks("sql", "select 41 as a; select 42 as b", "--format", "csv", data=walked)
+
+    assert both.stdout.split() == ["a", "41", "1", "row", "b", "42", "1", "row"]
+    assert (csv.returncode, csv.stdout) == (1, "")
+    assert "2 queries: csv holds one answer" in csv.stderr
+
+
 @pytest.mark.parametrize(
     "query",
     [
