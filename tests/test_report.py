@@ -13,6 +13,7 @@ import pytest
 
 from pipelines import books
 from pipelines.paths import DataRoot
+from pipelines.reference import TABLES, read, template
 from pipelines.report import change, count, share, usd
 from pipelines.summary import summarise
 
@@ -114,12 +115,38 @@ def test_what_to_add_is_named_as_a_row_the_dearest_first(reported: DataRoot) -> 
     found = summarise(reported)
 
     assert [(row["table"], row["row"], str(round(row["cost_usd"], 2))) for row in found.to_add] == [
-        ("attribution_rules.csv", "10,app_log,api_key_name,exact,key-7,feature,<feature>", "3.50"),
-        ("prices.csv", "openai,own-model-9,input,... and another for output", "3.50"),
+        ("attribution_rules.csv", "10,app_log,api_key_name,exact,key-7,feature,<feature>,,,", "3.50"),
+        ("prices.csv", "openai,own-model-9,input,1000000,<price>,USD" + "," * 16, "3.50"),
     ]
     assert {row["verdict"] for row in found.drift} == {"insufficient"}
     assert found.drivers is not None
     assert "too few" in found.drivers.lower()
+
+
+def test_a_row_to_add_fits_the_file_that_init_made_and_the_users_own(reported: DataRoot, tmp_path: Path) -> None:
+    """A row of as many cells as the header has, in its order; reading finds fault with the placeholder alone."""
+    root = DataRoot(shutil.copytree(reported.path, tmp_path / "root"))
+    root.reference.mkdir()
+    tables = {name: TABLES[name] for name in ("prices", "attribution_rules")}
+    (root.reference / "prices.csv").write_text(template(tables["prices"]), encoding="utf-8")
+    (root.reference / "attribution_rules.csv").write_text(
+        "# ours\nmatch_value,priority,match_field,match_kind,dimension,dimension_value\n", encoding="utf-8"
+    )
+
+    rows = {row["table"]: row["row"] for row in summarise(root).to_add}
+    assert rows["attribution_rules.csv"] == "key-7,10,api_key_name,exact,feature,<feature>"
+    for name, table in tables.items():
+        path = root.reference / f"{name}.csv"
+        path.write_text(path.read_text() + rows[path.name].replace("<price>", "2.5") + "\n", encoding="utf-8")
+        found, problems = read(table, path, path.name)
+        assert (len(found), problems) == (1, [])
+
+
+def test_where_no_invoice_is_what_has_no_call_is_unknown(reported: DataRoot) -> None:
+    html = reported.report(date(2026, 11, 2)).read_text(encoding="utf-8")
+
+    assert summarise(reported).untraced_usd is None
+    assert "<dt>Untraced</dt><dd>unknown</dd><dd>no invoice yet</dd>" in html
 
 
 def test_a_week_that_is_no_more_has_no_page(reported: DataRoot, tmp_path: Path) -> None:
