@@ -1115,8 +1115,10 @@ def _money(value: Decimal | None) -> str:
 
 
 def _percent(share: float | None) -> str:
-    """Cut, not rounded: 100 % means all of it."""
-    return "unknown" if share is None else f"{int(share * 1000) / 10:.1f} %"
+    """Cut, not rounded: 100 % means all of it, and 0.0 % nothing."""
+    if share is None:
+        return "unknown"
+    return "under 0.1 %" if 0 < share < 0.001 else f"{int(share * 1000) / 10:.1f} %"
 
 
 def _day(text: str | None, option: str) -> date | None:
