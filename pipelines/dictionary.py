@@ -59,7 +59,9 @@ the headers of the SQL files (`make docs`); do not edit it.
 
 - Each table is a folder `lake/<table>/` of plain Parquet below the data root, and a view in `tokenbooks.duckdb`.
 - Tables say what the books know now. `published_showback_weekly` is the showback as it is published: closed months as they were closed
-  (`closed_mart_showback_weekly`, `closed_months`), the others from `mart_showback_weekly`.
+  (`closed_mart_showback_weekly`, `closed_months`), the others from `mart_showback_weekly`. In the same way there are
+  `published_statements_monthly`, `published_postings_monthly` and one for each `focus_` table that is exported: after a close,
+  add up these.
 - Ask with `tokenbooks sql "<query>"`, or open `tokenbooks.duckdb` read-only in any tool that speaks DuckDB.
 - Instants (`_at`) and days (`_date`) are UTC. A week begins on Monday; where a column says so, in the reporting time zone.
 - `_usd` is money in US dollars, always a DECIMAL. An empty value is not known; it is never 0.

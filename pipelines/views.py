@@ -10,6 +10,7 @@ import duckdb
 
 from pipelines.contract import shapes
 from pipelines.engine import listed, one_row, quoted
+from pipelines.exports import MONTHLY
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, digest
 from pipelines.models import Model
 from pipelines.paths import DataRoot
@@ -107,27 +108,37 @@ def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
 
 
 def _closed_views(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
-    """The showback as it is published, and what it is made of: closed months as they were closed, the others as they are."""
-    model = models.get(SHOWBACK)
-    if model is None:
-        return
-    for table, types in ((CLOSED_MONTHS, CLOSED_MONTHS_TYPES), (f"{CLOSED}{SHOWBACK}", model.types)):
-        rows = (
-            "select " + ", ".join(f"cast(null as {type_}) as {name}" for name, type_ in types.items()) + " where false"
+    """What goes out as it is published, and what that is made of: closed months as they were closed, the others as they are."""
+    yield _closed_view(lake, CLOSED_MONTHS, CLOSED_MONTHS_TYPES)
+    for table in (SHOWBACK, *(table for export in MONTHLY for table in export.tables.values())):
+        model = models.get(table)
+        if model is None:
+            continue
+        yield _closed_view(lake, f"{CLOSED}{table}", model.types)
+        view, columns, month = (
+            f"published_{table.removeprefix('mart_')}",
+            ", ".join(model.types),
+            str(model.partition_column),
         )
-        if lake.parts(table):
-            files = f"closed/[0-9][0-9][0-9][0-9]-[0-9][0-9]/lake/{table.removeprefix(CLOSED)}/**/*.parquet"
-            read = f"read_parquet('{files}', hive_partitioning = false, union_by_name = true)"
-            rows = f"select {', '.join(types)} from ({rows} union all by name select * from {read})"
-        yield f"create view {table} as {rows}"
-    columns = ", ".join(model.types)
-    yield (
-        f"create view published_showback_weekly as "
-        f"select {columns} from (select * replace ('closed' as state) from {CLOSED}{SHOWBACK}) "
-        f"union all select {columns} from {SHOWBACK} where month_start_date not in (select month_start_date from {CLOSED_MONTHS})"
-    )
-    about = "The showback as it is published: a closed month as it was closed, the others as the books have them now."
-    yield f"comment on view published_showback_weekly is {quoted(about)}"
+        if model.types[month] != "DATE":
+            month = f"{month} at time zone 'UTC'"
+        state = next((name for name in ("state", "x_State") if name in model.types), None)
+        said = f"* replace ('closed' as {state})" if state else "*"
+        yield (
+            f"create view {view} as select {columns} from (select {said} from {CLOSED}{table}) union all "
+            f"select {columns} from {table} where cast({month} as date) not in (select month_start_date from {CLOSED_MONTHS})"
+        )
+        about = f"{table} as it is published: a closed month as it was closed, the others as the books have them now."
+        yield f"comment on view {view} is {quoted(about)}"
+
+
+def _closed_view(lake: Lake, table: str, types: Mapping[str, str]) -> str:
+    rows = "select " + ", ".join(f"cast(null as {type_}) as {name}" for name, type_ in types.items()) + " where false"
+    if lake.parts(table):
+        files = f"closed/[0-9][0-9][0-9][0-9]-[0-9][0-9]/lake/{table.removeprefix(CLOSED)}/**/*.parquet"
+        read = f"read_parquet('{files}', hive_partitioning = false, union_by_name = true)"
+        rows = f"select {', '.join(types)} from ({rows} union all by name select * from {read})"
+    return f"create view {table} as {rows}"
 
 
 def _version(path: Path) -> str:

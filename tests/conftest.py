@@ -24,6 +24,7 @@ from pipelines.paths import DataRoot
 from pipelines.prices import book
 from pipelines.prices.book import BOOK_SCHEMA
 from pipelines.settings import Settings
+from tests.sources.together import Place, lay
 
 Rows = Sequence[Mapping[str, Any]]
 GOLDEN = Path(__file__).parent / "golden" / "books"
@@ -214,3 +215,15 @@ def _totals(row: Mapping[str, Any]) -> dict[str, int]:
 def root(tmp_path: Path) -> DataRoot:
     """An empty data root."""
     return DataRoot(tmp_path / "books")
+
+
+@pytest.fixture(scope="module")
+def places(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
+    """The places of all tests of the module that are read together (tests/sources/together.py)."""
+    return lay(request, tmp_path_factory.mktemp)
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest, places: dict[str, Place]) -> Place:
+    """A test's own folder of the module's shared data root."""
+    return places[request.node.nodeid]

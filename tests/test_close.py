@@ -352,6 +352,27 @@ def test_published_showback_is_that_of_the_close_and_says_so(story: Story) -> No
 
 
 @pytest.mark.parametrize(
+    ("view", "files", "amount"),
+    [
+        ("published_statements_monthly", "statements/v1/*/statements.parquet", "invoiced_cost_billing_currency"),
+        ("published_postings_monthly", "statements/v1/*/postings.parquet", "debit_amount"),
+        ("published_focus_cost_and_usage", "focus/1.4/*/cost_and_usage.parquet", "BilledCost"),
+        ("published_focus_cost_and_usage_1_2", "focus/1.2/*/cost_and_usage.parquet", "BilledCost"),
+        ("published_focus_invoice_detail", "focus/1.4/*/invoice_detail.parquet", "BilledCost"),
+    ],
+)
+def test_a_published_view_has_the_rows_of_the_files_that_went_out(
+    story: Story, view: str, files: str, amount: str
+) -> None:
+    """Late rows of a closed month stand there once, as corrections of the month that was open."""
+    with duckdb.connect() as con:
+        sent = con.execute(f"select count(*), sum({amount}) from '{story.root.exports}/{files}'").fetchall()
+    [asked] = rows(story.root, f"select count(*) as n, sum({amount}) as amount from {view}")
+
+    assert [tuple(asked.values())] == sent
+
+
+@pytest.mark.parametrize(
     ("name", "key"),
     [
         ("mart_showback_weekly", KEY),

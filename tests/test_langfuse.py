@@ -20,7 +20,9 @@ import pytest
 from pipelines import paths
 from pipelines.books import open_books, run
 from pipelines.paths import DataRoot
+from tests.conftest import upstream
 from tests.sources.landed import FATES, NOW, SHARED, land, lines, read, rows, tokens
+from tests.sources.together import Place, together
 
 
 def observation(name: str, **more: Any) -> dict[str, Any]:
@@ -108,6 +110,11 @@ CASES: dict[str, dict[str, Any]] = {
     "through_a_gateway": {"id": "time-09-30-01-000001_chatcmpl-9", "metadata": {"litellm_call_id": "call-9"}},
     "flexible": {"usage_pricing_tier_name": "Flex", "model_parameters": '{"max_tokens": 512}'},
 }
+
+
+def own(place: Place, name: str, content: bytes) -> bytes:
+    """The traces of a test are its own."""
+    return content.replace(b"t-1", b"t-%d" % place.number).replace(b"trace-1", b"trace-%d" % place.number)
 
 
 def lines_of(cases: dict[str, dict[str, Any]]) -> str:
@@ -352,31 +359,30 @@ def _cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, (dict, list)) else value
 
 
-def test_score_columns_of_a_ui_export_do_not_stand_in_for_its_fields(tmp_path):
+@together("")
+def test_score_columns_of_a_ui_export_do_not_stand_in_for_its_fields(place):
     """Trap 20: scores called user_id, usage_details, and one with the name of a field of its own."""
-    root = DataRoot(tmp_path)
     header = "id,traceId,traceName,type,name,startTime,endTime,userId,providedModelName,usageDetails,totalCost,tags"
-    land(
-        root,
-        "langfuse/prod/1763458200-lf-observations-export-proj1.csv",
+    place.land(
+        "langfuse/1763458200-lf-observations-export-proj1.csv",
         header
         + ",user_id,usage_details,name"
         + "\no-1,t-1,answer,GENERATION,chat,2026-11-18T09:30:00.000Z,2026-11-18T09:30:01.500Z,user-1,gpt-4o-2024-08-06,"
         + '"{""input"":100,""output"":10,""total"":110}",0.00035,"[""feature:support""]","[0.5]","[1]","[""good""]"\n',
     )
 
-    read(root)
+    yield
 
-    [row] = rows(root, "staged_requests")
+    [row] = place.rows("staged_requests")
     assert (row["step"], row["feature"], row["duration_ms"]) == ("chat", "support", 1500)
     assert tokens(row) == {"input_uncached": 100, "output_text": 10}
     assert row["user_id"].startswith("u-")
     assert (row["source_schema_version"], row["cost_reported_usd"]) == ("ui", Decimal("0.00035"))
 
 
-def test_a_download_gives_its_trace_its_observations_and_its_scores(tmp_path):
+@together("")
+def test_a_download_gives_its_trace_its_observations_and_its_scores(place):
     """Metadata is a JSON text there; what the trace repeats of its observations is read once."""
-    root = DataRoot(tmp_path)
     inner = {
         "id": "o-1",
         "traceId": "t-1",
@@ -407,16 +413,17 @@ def test_a_download_gives_its_trace_its_observations_and_its_scores(tmp_path):
         "tags": [],
     }
     trace |= {"metadata": '{"feature":"support"}', "scores": [score], "observations": [inner]}
-    land(root, "langfuse/prod/t-1.json", json.dumps({"trace": trace, "observations": [inner]}, indent=1))
-    land(root, "langfuse/prod/page.json", json.dumps({"data": [inner | {"id": "o-2"}], "meta": {"page": 1}}))
+    place.land("langfuse/t-1.json", json.dumps({"trace": trace, "observations": [inner]}, indent=1))
+    place.land("langfuse/page.json", json.dumps({"data": [inner | {"id": "o-2"}], "meta": {"page": 1}}))
 
-    landed = read(root, tables=FATES)
+    yield
 
-    header, call, paged = rows(root, "staged_requests", "source_row_id <> 'trace:t-1', source_row_id")
+    header, call, paged = place.rows("staged_requests", f"source_row_id <> 'trace:t-{place.number}', source_row_id")
     assert (header["row_kind"], header["feature"], header["span_id"]) == ("context", "support", None)
     assert (call["source_row"], call["cost_reported_basis"], paged["source_row_id"]) == (2, "user_supplied", "o-2")
-    assert [row["target_id"] for row in rows(root, "staged_scores")] == ["t1"]
-    assert landed.fates() == {"langfuse/prod/t-1.json": (3, 2, 0, 1, 0), "langfuse/prod/page.json": (1, 1, 0, 0, 0)}
+    assert [row["target_id"] for row in place.rows("staged_scores")] == [f"t{place.number}"]
+    # The page, then the download.
+    assert place.fates() == [(1, 1, 0, 0, 0), (3, 2, 0, 1, 0)]
 
 
 # ---- which files count
@@ -472,11 +479,11 @@ def test_files_that_counted_without_manifests_stop_counting_with_the_first(tmp_p
         assert books.news() == []
 
 
-def test_a_row_in_two_windows_counts_once_and_the_newest_version_wins(tmp_path):
+@together("")
+def test_a_row_in_two_windows_counts_once_and_the_newest_version_wins(place):
     """Traps 2 and 3, D1, F17: a row at a bound, an export sent again, and a late update from a page of the API."""
-    root = DataRoot(tmp_path)
-    land(root, "langfuse/prod/observations_v2/2026-11-18T10-00-00.jsonl", lines_of({"a": {}, "bound": {}}))
-    land(root, "langfuse/prod/observations_v2/2026-11-18T11-00-00.jsonl", lines_of({"bound": {}, "b": {}}))
+    place.land("langfuse/observations_v2/2026-11-18T10-00-00.jsonl", lines_of({"a": {}, "bound": {}}))
+    place.land("langfuse/observations_v2/2026-11-18T11-00-00.jsonl", lines_of({"bound": {}, "b": {}}))
     page = {
         "id": "a",
         "traceId": "trace-1",
@@ -489,52 +496,54 @@ def test_a_row_in_two_windows_counts_once_and_the_newest_version_wins(tmp_path):
         "model": "gpt-4o-2024-08-06",
         "usageDetails": {"input": 999, "output": 1},
     }
-    land(
-        root, "langfuse/prod/api.json", json.dumps({"data": [page, page | {"id": "late", "name": "late"}], "meta": {}})
-    )
+    place.land("langfuse/api.json", json.dumps({"data": [page, page | {"id": "late", "name": "late"}], "meta": {}}))
 
-    landed = read(root, tables=(*FATES, "ledger_requests"))
+    yield
 
     # An older version, and one of two equal rows: 6 records are 4 calls.
-    assert [sum(counts) for counts in zip(*landed.fates().values(), strict=True)] == [6, 4, 2, 0, 0]
-    booked = {row["source_row_id"]: row["input_uncached_tokens"] for row in rows(root, "ledger_requests")}
+    assert [sum(counts) for counts in zip(*place.fates(), strict=True)] == [6, 4, 2, 0, 0]
+    booked = {row["source_row_id"]: row["input_uncached_tokens"] for row in place.rows("ledger_requests")}
     assert booked == {"a": 999, "b": 100, "bound": 100, "late": 999}
 
 
-def test_a_hole_between_windows_and_a_file_that_is_cut_are_told(tmp_path):
+@together("")
+def test_a_hole_between_windows_and_a_file_that_is_cut_are_told(place):
     """D1, D2: 10:00 to 11:00 and 12:00 to 13:00 leave an hour; 2 records where the manifest says 3."""
-    root = DataRoot(tmp_path)
     for hour, cases in ((11, {"a": {}, "b": {}}), (13, {"c": {}})):
-        land(root, f"langfuse/prod/observations_v2/2026-11-18T{hour}-00-00.jsonl", lines_of(cases))
+        place.land(f"langfuse/observations_v2/2026-11-18T{hour}-00-00.jsonl", lines_of(cases))
         content = json.loads(manifest(f"observations_v2/2026-11-18T{hour}-00-00.jsonl"))
         content["files"][0]["rowCount"] = 3 if hour == 11 else 1
         content["window"] = {
             "minTimestamp": f"2026-11-18T{hour - 1}:00:00.000Z",
             "maxTimestamp": f"2026-11-18T{hour}:00:00.000Z",
         }
-        land(root, f"langfuse/prod/manifests/2026-11-18T{hour}-00-00.json", json.dumps(content))
+        place.land(f"langfuse/manifests/2026-11-18T{hour}-00-00.json", json.dumps(content))
 
-    hole, short = read(root, tables=FATES).remarks
+    yield
+
+    hole, short = place.remarks
 
     assert "no manifest covers 2026-11-18T11:00:00.000Z to 2026-11-18T12:00:00.000Z" in hole
-    assert short.startswith("landing/langfuse/prod/observations_v2/2026-11-18T11-00-00.jsonl: it holds 2 records")
+    assert short.startswith(
+        f"landing/{place.path('langfuse', 'observations_v2/2026-11-18T11-00-00.jsonl')}: it holds 2 records"
+    )
 
 
-def test_an_empty_window_is_read_and_a_hole_between_full_ones_is_told(tmp_path):
+@together("")
+def test_an_empty_window_is_read_and_a_hole_between_full_ones_is_told(place):
     """Traps 4 and 16, D2, F10: 0 bytes, [] and a header alone are no records; between two full windows that is a gap."""
-    root = DataRoot(tmp_path)
-    land(root, "langfuse/prod/observations_v2/2026-11-18T10-00-00.jsonl", lines_of({"a": {}}))
-    land(root, "langfuse/prod/observations_v2/2026-11-18T10-20-00.jsonl", "")
-    land(root, "langfuse/prod/observations_v2/2026-11-18T10-40-00.jsonl", lines_of({"b": {}}))
-    land(root, "langfuse/prod/observations_v2/2026-11-18T11-00-00.csv", "")
-    land(root, "langfuse/prod/observations_v2/2026-11-18T11-20-00.json", "[]")
-    land(root, "langfuse/prod/scores/2026-11-18T10-00-00.csv", "id,timestamp,project_id,name,value,data_type\n")
+    place.land("langfuse/observations_v2/2026-11-18T10-00-00.jsonl", lines_of({"a": {}}))
+    place.land("langfuse/observations_v2/2026-11-18T10-20-00.jsonl", "")
+    place.land("langfuse/observations_v2/2026-11-18T10-40-00.jsonl", lines_of({"b": {}}))
+    place.land("langfuse/observations_v2/2026-11-18T11-00-00.csv", "")
+    place.land("langfuse/observations_v2/2026-11-18T11-20-00.json", "[]")
+    place.land("langfuse/scores/2026-11-18T10-00-00.csv", "id,timestamp,project_id,name,value,data_type\n")
 
-    landed = read(root, tables=FATES)
+    yield
 
-    assert sum(counts[0] for counts in landed.fates().values()) == 2
-    assert [remark.split(":")[0] for remark in landed.remarks if "holds no record" in remark] == [
-        "landing/langfuse/prod/observations_v2/2026-11-18T10-20-00.jsonl"
+    assert sum(counts[0] for counts in place.fates()) == 2
+    assert [remark.split(":")[0] for remark in place.remarks if "holds no record" in remark] == [
+        f"landing/{place.path('langfuse', 'observations_v2/2026-11-18T10-20-00.jsonl')}"
     ]
 
 
@@ -553,16 +562,16 @@ def test_the_readme_says_what_no_file_can_tell(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["app_log", "bedrock"])
-def test_a_file_of_another_tool_is_refused_whole(tmp_path, name):
-    root = DataRoot(tmp_path)
+@together("")
+def test_a_file_of_another_tool_is_refused_whole(place, name):
     record = {"app_log": {"id": "1", "model": "m"}, "bedrock": {"timestamp": "2026-11-18T00:00:00Z", "accountId": "1"}}[
         name
     ]
-    land(root, "langfuse/prod/x.jsonl", json.dumps(record) + "\n")
+    place.land("langfuse/x.jsonl", json.dumps(record) + "\n")
 
-    read(root, tables=FATES)
+    yield
 
-    [file] = rows(root, "ledger_files")
+    [file] = place.rows("ledger_files")
     assert (file["state"], file["quarantined"]) == ("refused", 1)
     assert "expected a Langfuse export" in file["reasons"]
 
@@ -583,7 +592,7 @@ def test_the_real_files_are_read_whole(tmp_path):
     for name in ("observations", "traces"):
         land(root, f"langfuse/legacy/{name}/2026-08-20T11-00-00.parquet", (examples / f"{name}.parquet").read_bytes())
 
-    report = run(root, now=NOW)
+    report = run(root, now=NOW, select=upstream("ledger_costs", "ledger_files"))
 
     assert not report.is_blocked
     assert report.read.warnings == []

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -145,6 +146,7 @@ def judged(run: Run, calls: Rows, tokens: Rows, lines: Rows, *limits: dict[str, 
     return run(
         "mart_reconciliation_monthly",
         mart_reconciliation_daily=daily,
+        ledger_bill_days=lines,
         ledger_invoices=run("ledger_invoices", ledger_bill_days=lines, ledger_clock=CLOCK),
         ledger_traced_days=calls,
         ledger_billed_tokens=tokens,
@@ -371,6 +373,25 @@ def test_coverage_decides_between_ok_warn_and_fail(run: Run) -> None:
     found = [judged(run, [traced(n, "1")], [counted(100)], [line("1")])[0] for n in (98, 97, 94, 102, 105, 106)]
 
     assert [month["verdict"] for month in found] == ["ok", "warn", "fail", "ok", "warn", "fail"]
+
+
+@pytest.mark.parametrize(("extra", "verdict"), [(1, "ok"), (2, "ok"), (5, "warn"), (6, "fail")])
+def test_a_day_that_is_traced_twice_is_not_hidden_by_one_that_misses_calls(run: Run, extra: int, verdict: str) -> None:
+    """Two days of 100 M tokens at $10 a million. The first has 2 x extra M too many, the other as many too few: $20 x extra of $2,000."""
+    days = (FIRST, FIRST + timedelta(days=5))
+    tokens = [counted(100_000_000, usage_date=day) for day in days]
+    calls = [
+        traced((100 + sign * 2 * extra) * 1_000_000, str(1_000 + sign * 20 * extra), usage_date=day)
+        for day, sign in zip(days, (1, -1), strict=True)
+    ]
+    lines = [line("1000", usage_date=d, charge_start_date=d, charge_end_date=d + timedelta(days=1)) for d in days]
+    of_a_week = [line("1000", usage_date=d, charge_end_date=FIRST + timedelta(days=6)) for d in days]
+
+    [month] = judged(run, calls, tokens, lines)
+    [told_by_week] = judged(run, calls, tokens, of_a_week)
+
+    assert (month["verdict"], month["overtraced_usd"], month["untraced_usd"]) == (verdict, 20 * extra, 0)
+    assert (told_by_week["verdict"], told_by_week["overtraced_usd"]) == ("ok", 0)
 
 
 def test_a_restated_line_and_one_that_vanished_stand_in_their_cells(run: Run) -> None:

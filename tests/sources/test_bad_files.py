@@ -143,6 +143,12 @@ def landed(tmp_path_factory: pytest.TempPathFactory) -> Landed:
 
 
 @pytest.fixture(scope="module")
+def fates(landed: Landed) -> dict[str, dict[str, Any]]:
+    """Each file's own row, by its path below ``landing/``."""
+    return landed.files()
+
+
+@pytest.fixture(scope="module")
 def records(landed: Landed) -> dict[tuple[str, str], dict[str, Any]]:
     """(source, claim) -> the first record of the file."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
@@ -159,11 +165,10 @@ def test_every_source_is_here_or_has_a_table_of_its_own():
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.claim)
 @pytest.mark.parametrize("source", NAMES)
-def test_a_fault_costs_its_line_alone(landed, source, case):
+def test_a_fault_costs_its_line_alone(fates, source, case):
     """F8, F10, F14. A line may hold several records, as a trace or a call with its scores."""
-    files_of = landed.files()
-    in_a_line = files_of[f"{source}/all/plain.jsonl"]["records"] // 2
-    file = files_of[f"{source}/all/{case.claim}.jsonl"]
+    in_a_line = fates[f"{source}/all/plain.jsonl"]["records"] // 2
+    file = fates[f"{source}/all/{case.claim}.jsonl"]
 
     assert (file["records"], file["quarantined"]) == (in_a_line * case.fine + case.refused, case.refused)
     assert case.reason in file["reasons"]
@@ -220,8 +225,8 @@ def test_a_line_of_20_megabytes_is_read(landed):
 
 @pytest.mark.parametrize("claim", PAGE_CASES)
 @pytest.mark.parametrize("source", PAGES)
-def test_a_page_is_read_whole_or_refused_with_what_to_do(landed, source, claim):
-    plain, file = (landed.files()[f"{source}/pages/{name}.json"] for name in ("page", claim))
+def test_a_page_is_read_whole_or_refused_with_what_to_do(fates, source, claim):
+    plain, file = (fates[f"{source}/pages/{name}.json"] for name in ("page", claim))
     reason = PAGE_CASES[claim][1]
 
     if reason:

@@ -9,9 +9,9 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,11 +22,12 @@ from pipelines import paths
 from pipelines.books import open_books
 from pipelines.engine import connect
 from pipelines.paths import DataRoot
-from pipelines.runner import build
 from pipelines.settings import Settings
 from pipelines.staging import _MACROS
-from tests.sources.landed import FATES, NOW, SHARED, land, lines, rows
+from tests.sources.landed import SHARED, land, lines, read
+from tests.sources.together import Place, together
 
+KEEP = 'keep_attributes = ["grade"]\n'
 SECRET = "the text of a prompt"
 Row = Mapping[str, Any]
 
@@ -115,73 +116,41 @@ def bill(source: str, *changes: Row) -> str:
     return lines(*rows) if source == "google_vertex" else table(*rows)
 
 
-class Landing:
-    """A data root that files land in. Reading stages their rows; the tables of the ledger are built when they are asked for."""
-
-    def __init__(self, path: Path) -> None:
-        self.root = DataRoot(path)
-        self.warnings: list[str] = []
-        self._built: set[str] = set()
-
-    def land(self, source: str, name: str, content: str | bytes) -> None:
-        land(self.root, f"{source}/{name}", content)
-
-    def read(self) -> Landing:
-        with open_books(self.root) as opened:
-            self.warnings = opened.read_landing(now=NOW).warnings
-        return self
-
-    def _build(self, *names: str) -> None:
-        if not self._built.issuperset(names):
-            with open_books(self.root) as opened:
-                for name in names:
-                    build(opened.con, opened.lake, opened.planner, opened.plan(name))
-            self._built.update(names)
-
-    def rows(self, name: str, order: str = "all") -> list[dict[str, Any]]:
-        return rows(self.root, name, order)
-
-    def bills(self) -> list[dict[str, Any]]:
-        return self.rows("staged_bills", "source_file, source_row, charge_category desc, line_item_raw")
-
-    def requests(self) -> list[dict[str, Any]]:
-        return self.rows("staged_requests", "source_file, source_row")
-
-    def files(self) -> list[dict[str, Any]]:
-        self._build(*FATES)
-        return self.rows("ledger_files", "path")
-
-    def fates(self) -> list[tuple[int, int, int, int, int]]:
-        """(records, booked, duplicate, not billable, quarantined) of each file by path."""
-        names = ("records", "booked", "duplicate", "not_billable", "quarantined")
-        return [tuple(row[name] for name in names) for row in self.files()]  # type: ignore[misc]
-
-    def counted(self) -> list[dict[str, Any]]:
-        """The lines that count."""
-        self._build("ledger_pulls", "ledger_models", "ledger_bills")
-        return self.rows("ledger_bills")
-
-    def forget(self) -> None:
-        """Tables are built anew when they are asked for."""
-        self._built.clear()
-
-    def booked(self) -> Decimal:
-        return sum((row["billed_amount"] for row in self.counted()), Decimal(0))
+def own(place: Place, name: str, content: bytes) -> bytes:
+    """Bills below a folder of a test are of a billing account of their own, and calls of a test have ids of their own."""
+    if content.startswith(b"\x1f\x8b"):
+        with suppress(EOFError):
+            return gzip.compress(own(place, name, gzip.decompress(content)), mtime=0)
+        return content
+    if content.startswith(b"PAR1"):
+        return content
+    number = str(place.number).encode()
+    content = content.replace(b'"r-', b'"r-%s-' % number).replace(
+        b'"correlationId": "', b'"correlationId": "%s-' % number
+    )
+    return content.replace(b"0042", billing_account(place, name[0]).encode())
 
 
-@pytest.fixture(scope="module")
-def references(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data root with its reference tables and price book, to be copied."""
-    root = DataRoot(tmp_path_factory.mktemp("references"))
-    with open_books(root) as opened:
-        opened.refresh_references()
-    return root.path
+def billing_account(place: Place, letter: str = "a") -> str:
+    """Of the files below a folder of that letter."""
+    return f"00{place.number:03d}{ord(letter)}"
 
 
-@pytest.fixture
-def landing(tmp_path: Path, references: Path) -> Landing:
-    shutil.copytree(references, tmp_path / "books")
-    return Landing(tmp_path / "books")
+def bills(place: Place) -> list[dict[str, Any]]:
+    return place.rows("staged_bills", "source_file, source_row, charge_category desc, line_item_raw")
+
+
+def requests(place: Place) -> list[dict[str, Any]]:
+    return place.rows("staged_requests", "source_file, source_row")
+
+
+def counted(place: Place) -> list[dict[str, Any]]:
+    """The lines that count."""
+    return place.reading.rows("ledger_bills", "all", f"starts_with(billing_account_id, '00{place.number:03d}')")
+
+
+def booked(place: Place) -> Decimal:
+    return sum((row["billed_amount"] for row in counted(place)), Decimal(0))
 
 
 def one(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -316,59 +285,79 @@ def test_skus_of_google_are_read(meter, text, model, token_type):
 # ---- every bill
 
 
+@pytest.fixture(scope="module")
+def whole_and_in_parts(tmp_path_factory: pytest.TempPathFactory) -> list[Mapping[str, list[dict[str, Any]]]]:
+    """Of every source three equal lines in one file, then in two of a newer delivery: the staged lines and those that count."""
+    root = DataRoot(tmp_path_factory.mktemp("equal"))
+    with open_books(root) as books:
+        books.refresh_references()
+    found = []
+    for name, changes in (
+        ("bill.pulled-20261102T000000Z", [{}, {}, {}]),
+        ("bill-00001.pulled-20261103T000000Z", [{}]),
+        ("bill-00002.pulled-20261103T000000Z", [{}, {}]),
+    ):
+        for source in BILLS:
+            land(root, f"{source}/a/{name}", bill(source, *changes))
+        if "00001" not in name:
+            landed = read(root, tables=("ledger_pulls", "ledger_models", "ledger_bills"))
+            found.append({table: landed.rows(table) for table in ("staged_bills", "ledger_bills")})
+    return found
+
+
 @EVERY_BILL
-def test_identical_lines_are_kept_each(landing, source):
+def test_identical_lines_are_kept_each(whole_and_in_parts, source):
     """F15: 3 x 1.5 = 4.5, under three keys of the ledger, which do not depend on the files that the lines came in."""
-    landing.land(source, "a/bill.pulled-20261102T000000Z", bill(source, {}, {}, {}))
-    found = landing.read().bills()
-    whole = {row["cost_key"] for row in landing.counted()}
-    assert landing.booked() == Decimal("4.5")
-    landing.land(source, "a/bill-00001.pulled-20261103T000000Z", bill(source, {}))
-    landing.land(source, "a/bill-00002.pulled-20261103T000000Z", bill(source, {}, {}))
-    landing.read()
-    landing.forget()
+    staged = [row for row in whole_and_in_parts[0]["staged_bills"] if row["source"] == source]
+    whole, parts = ([row for row in found["ledger_bills"] if row["source"] == source] for found in whole_and_in_parts)
 
-    assert len(whole) == 3
-    assert {row["cost_key"] for row in landing.counted()} == whole
-    assert landing.booked() == Decimal("4.5")
-    assert [row["metered_tokens"] for row in found] == [Decimal(100)] * 3
+    assert len({row["cost_key"] for row in whole}) == 3
+    assert sum(row["billed_amount"] for row in whole) == Decimal("4.5")
+    assert {row["cost_key"] for row in parts} == {row["cost_key"] for row in whole}
+    assert sum(row["billed_amount"] for row in parts) == Decimal("4.5")
+    assert [row["metered_tokens"] for row in staged] == [Decimal(100)] * 3
 
 
 @EVERY_BILL
-def test_a_month_that_is_loaded_again_is_replaced(landing, source):
+@together("fine")
+def test_a_month_that_is_loaded_again_is_replaced(place, source):
     """F16, F26: the newer pull counts as a whole; 1.5 + 1.5 becomes 1.25, and a line that has vanished is gone."""
     _, money, _ = BILLS[source]
-    landing.land(source, "a/x.pulled-20261101T000000Z", bill(source, {}, {}))
-    landing.land(source, "a/y.pulled-20261102T000000Z", bill(source, {money: 1.25}))
+    place.land(f"{source}/a/x.pulled-20261101T000000Z", bill(source, {}, {}))
+    place.land(f"{source}/a/y.pulled-20261102T000000Z", bill(source, {money: 1.25}))
 
-    landing.read()
+    yield
 
-    assert landing.booked() == Decimal("1.25")
-    assert landing.fates() == [(2, 0, 2, 0, 0), (1, 1, 0, 0, 0)]
+    assert booked(place) == Decimal("1.25")
+    assert place.fates() == [(2, 0, 2, 0, 0), (1, 1, 0, 0, 0)]
 
 
 @EVERY_BILL
-def test_the_files_of_one_delivery_count_together(landing, source):
+@together("fine")
+def test_the_files_of_one_delivery_count_together(place, source):
     """Two parts of the first pull and two of the second: 1 + 2 gives way to 3 + 4 = 7."""
     _, money, _ = BILLS[source]
     for day, amounts in (("01", (1, 2)), ("02", (3, 4))):
         for part, amount in enumerate(amounts, 1):
             name = f"a/export-{part:05d}.pulled-202611{day}T000000Z.txt"
-            landing.land(source, name, bill(source, {money: amount}))
+            place.land(f"{source}/{name}", bill(source, {money: amount}))
 
-    landing.read()
+    yield
 
-    assert landing.booked() == Decimal(7)
-    assert [fate[1] for fate in landing.fates()] == [0, 1, 0, 1]
+    assert booked(place) == Decimal(7)
+    assert [fate[1] for fate in place.fates()] == [0, 1, 0, 1]
 
 
 @EVERY_BILL
-def test_money_is_exact_and_may_be_written_with_an_exponent(landing, source):
+@together("fine")
+def test_money_is_exact_and_may_be_written_with_an_exponent(place, source):
     """C14: 0.1 + 0.2 is 0.3; 5.64902E-05 is 0.0000564902."""
     _, money, _ = BILLS[source]
-    landing.land(source, "a/bill", bill(source, {money: "0.1"}, {money: "0.2"}, {money: "5.64902E-05"}))
+    place.land(f"{source}/a/bill", bill(source, {money: "0.1"}, {money: "0.2"}, {money: "5.64902E-05"}))
 
-    amounts = [row["billed_amount"] for row in landing.read().bills()]
+    yield
+
+    amounts = [row["billed_amount"] for row in bills(place)]
 
     assert amounts == [Decimal("0.1"), Decimal("0.2"), Decimal("0.0000564902")]
     assert amounts[0] + amounts[1] == Decimal("0.3")
@@ -379,41 +368,49 @@ def test_money_is_exact_and_may_be_written_with_an_exponent(landing, source):
     "text",
     ["2026-10-05T00:00:00Z", "2026-10-05", "2026-10-05 00:00:00", "10/5/26", "10/5/2026", "2026-10-04T22:00:00-02:00"],
 )
-def test_dates_come_in_many_forms(landing, source, text):
+@together("fine")
+def test_dates_come_in_many_forms(place, source, text):
     """E10, F2: month first, never day first."""
     end = {
         "focus": "ChargePeriodEnd",
         "aws_bedrock": "line_item_usage_end_date",
         "google_vertex": "usage_end_time",
     }.get(source)
-    landing.land(source, "a/bill", bill(source, {BILLS[source][2]: text, **({end: "2026-10-06"} if end else {})}))
+    place.land(f"{source}/a/bill", bill(source, {BILLS[source][2]: text, **({end: "2026-10-06"} if end else {})}))
 
-    assert one(landing.read().bills())["charge_start_at"] == datetime(2026, 10, 5, tzinfo=UTC)
+    yield
+
+    assert one(bills(place))["charge_start_at"] == datetime(2026, 10, 5, tzinfo=UTC)
 
 
 @EVERY_BILL
 @pytest.mark.parametrize("text", ["1.234,56", "1,234.56", "many", "inf"])
-def test_an_amount_that_is_none_is_refused_alone(landing, source, text):
+@together("faulty")
+def test_an_amount_that_is_none_is_refused_alone(place, source, text):
     """F7: never text, never a guess; the other line is booked."""
     _, money, _ = BILLS[source]
-    landing.land(source, "a/bill", bill(source, {money: text}, {}))
+    place.land(f"{source}/a/bill", bill(source, {money: text}, {}))
 
-    landing.read()
+    yield
 
-    assert landing.fates() == [(2, 1, 0, 0, 1)]
-    assert f"{money} is {text}, expected a decimal number" in landing.warnings[0]
+    assert place.fates() == [(2, 1, 0, 0, 1)]
+    assert f"{money} is {text}, expected a decimal number" in place.warnings[0]
 
 
 @EVERY_BILL
-def test_an_account_number_keeps_its_zeros(landing, source):
+@together("fine")
+def test_an_account_number_keeps_its_zeros(place, source):
     """F3."""
-    landing.land(source, "a/bill", bill(source, {}))
+    place.land(f"{source}/a/bill", bill(source, {}))
 
-    assert one(landing.read().bills())["billing_account_id"] == "0042"
+    yield
+
+    assert one(bills(place))["billing_account_id"] == billing_account(place)
 
 
 @EVERY_BILL
-def test_a_byte_order_mark_windows_line_ends_quotes_and_commas_are_read(landing, source):
+@together("fine")
+def test_a_byte_order_mark_windows_line_ends_quotes_and_commas_are_read(place, source):
     """F8."""
     text = {
         "focus": {"ChargeDescription": 'a "b", c'},
@@ -422,90 +419,96 @@ def test_a_byte_order_mark_windows_line_ends_quotes_and_commas_are_read(landing,
         "google_vertex": {"project": {"id": 'a "b", c'}},
     }[source]
     content = "\ufeff" + bill(source, text, {}).replace("\n", "\r\n")
-    landing.land(source, "a/bill", content)
-    landing.land(source, "b/bill", gzip.compress(content.encode()))
+    place.land(f"{source}/a/bill", content)
+    place.land(f"{source}/b/bill", gzip.compress(content.encode()))
 
-    landing.read()
+    yield
 
-    assert landing.fates() == [(2, 2, 0, 0, 0)] * 2
-    assert [row["billed_amount"] for row in landing.bills()] == [Decimal("1.5")] * 4
+    assert place.fates() == [(2, 2, 0, 0, 0)] * 2
+    assert [row["billed_amount"] for row in bills(place)] == [Decimal("1.5")] * 4
 
 
 @EVERY_BILL
-def test_a_byte_that_is_not_utf8_costs_its_line_only(landing, source):
+@together("faulty")
+def test_a_byte_that_is_not_utf8_costs_its_line_only(place, source):
     name = {"focus": "ChargeDescription", "aws_bedrock": "line_item_usage_type", "azure_openai": "ResourceGroup"}.get(
         source
     )
     change = {name: "caf?"} if name else {"currency": "caf?"}
     content = bill(source, change, {}).encode().replace(b"caf?", b"caf\xe9")
-    landing.land(source, "a/bill", content)
+    place.land(f"{source}/a/bill", content)
 
-    landing.read()
+    yield
 
-    assert landing.fates() == [(2, 1, 0, 0, 1)]
-    assert "not UTF-8 (byte 0xe9" in landing.warnings[0]
+    assert place.fates() == [(2, 1, 0, 0, 1)]
+    assert "not UTF-8 (byte 0xe9" in place.warnings[0]
 
 
 @EVERY_BILL
 @pytest.mark.parametrize("content", ["", "\n\n", gzip.compress(b"", mtime=0)], ids=["nothing", "blank", "packed"])
-def test_an_empty_file_has_no_records(landing, source, content):
+@together("empty")
+def test_an_empty_file_has_no_records(place, source, content):
     """F10."""
-    landing.land(source, "a/bill", content)
+    place.land(f"{source}/a/bill", content)
 
-    landing.read()
+    yield
 
-    assert landing.fates() == [(0, 0, 0, 0, 0)]
-    assert landing.warnings == []
+    assert place.fates() == [(0, 0, 0, 0, 0)]
+    assert place.warnings == []
 
 
 @EVERY_BILL
 @pytest.mark.parametrize(
     "content", ["date,amount\n2026-10-01,1\n", '{"error": {"message": "no access"}}', '{"a": 1}\n{"a": 2}\n']
 )
-def test_a_file_of_another_kind_is_refused_whole_and_the_others_are_read(landing, source, content):
+@together("fine")
+def test_a_file_of_another_kind_is_refused_whole_and_the_others_are_read(place, source, content):
     """F5: what was found and what is known."""
-    landing.land(source, "a/other", content)
-    landing.land(source, "b/bill", bill(source, {}))
+    place.land(f"{source}/a/other", content)
+    place.land(f"{source}/b/bill", bill(source, {}))
 
-    landing.read()
+    yield
 
-    assert landing.fates() == [(1, 0, 0, 0, 1), (1, 1, 0, 0, 0)]
-    assert "expected" in landing.warnings[0]
-    assert landing.warnings[0].endswith("Nothing of it was booked; the other files were.")
+    assert place.fates() == [(1, 0, 0, 0, 1), (1, 1, 0, 0, 0)]
+    assert "expected" in place.warnings[0]
+    assert place.warnings[0].endswith("Nothing of it was booked; the other files were.")
 
 
 @EVERY_BILL
-def test_a_bill_that_is_cut_keeps_its_whole_lines(landing, source):
+@together("faulty")
+def test_a_bill_that_is_cut_keeps_its_whole_lines(place, source):
     content = bill(source, {}, {}).encode()
-    landing.land(source, "a/bill", content[:-20])
+    place.land(f"{source}/a/bill", content[:-20])
 
-    landing.read()
+    yield
 
-    assert landing.fates() == [(2, 1, 0, 0, 1)]
+    assert place.fates() == [(2, 1, 0, 0, 1)]
 
 
 @EVERY_BILL
-def test_a_bill_that_is_half_copied_does_not_take_the_place_of_a_whole_one(landing, source):
+@together("faulty")
+def test_a_bill_that_is_half_copied_does_not_take_the_place_of_a_whole_one(place, source):
     """D7: of 3,000 lines some 1,500 can be read; the pull before it has 1 dollar and counts on."""
     money = BILLS[source][1]
     whole, half = (
         [{money: "1"}],
         [{money: "2", "x_note": hashlib.sha256(str(n).encode()).hexdigest()} for n in range(3_000)],
     )
-    landing.land(source, "a/bill.pulled-20261101T000000Z", bill(source, *whole))
-    content = gzip.compress(bill(source, *half).encode())
-    landing.land(source, "a/bill.pulled-20261102T000000Z", content[: len(content) // 2])
+    place.land(f"{source}/a/bill.pulled-20261101T000000Z", bill(source, *whole))
+    content = gzip.compress(bill(source, *half).replace("0042", billing_account(place)).encode())
+    place.land(f"{source}/a/bill.pulled-20261102T000000Z", content[: len(content) // 2])
 
-    landing.read()
+    yield
 
-    assert landing.fates() == [(1, 1, 0, 0, 0), (1, 0, 0, 0, 1)]
-    assert "stream ends early" in landing.warnings[0]
-    assert "copy it again" in landing.warnings[0]
-    assert landing.booked() == 1
+    assert place.fates() == [(1, 1, 0, 0, 0), (1, 0, 0, 0, 1)]
+    assert "stream ends early" in place.warnings[0]
+    assert "copy it again" in place.warnings[0]
+    assert booked(place) == 1
 
 
 @EVERY_BILL
-def test_lines_of_other_services_are_no_part_of_the_bill(landing, source):
+@together("fine")
+def test_lines_of_other_services_are_no_part_of_the_bill(place, source):
     other = {
         "focus": {
             "ProviderName": "AWS",
@@ -525,16 +528,17 @@ def test_lines_of_other_services_are_no_part_of_the_bill(landing, source):
             "sku": {"id": "1", "description": "N1 Core"},
         },
     }[source]
-    landing.land(source, "a/bill", bill(source, other, {}))
+    place.land(f"{source}/a/bill", bill(source, other, {}))
 
-    landing.read()
+    yield
 
-    assert landing.fates() == [(2, 1, 0, 1, 0)]
-    assert "other_service" in one(landing.files())["reasons"]
+    assert place.fates() == [(2, 1, 0, 1, 0)]
+    assert "other_service" in one(place.files())["reasons"]
 
 
 @EVERY_BILL
-def test_a_line_that_is_not_understood_keeps_its_money(landing, source):
+@together("fine")
+def test_a_line_that_is_not_understood_keeps_its_money(place, source):
     """F24."""
     strange = {
         "focus": {"ChargeDescription": "Thing", "SkuId": "thing", "ConsumedUnit": "Things"},
@@ -542,9 +546,11 @@ def test_a_line_that_is_not_understood_keeps_its_money(landing, source):
         "azure_openai": {"MeterName": "Thing"},
         "google_vertex": {"sku": {"id": "1", "description": "Thing"}},
     }[source]
-    landing.land(source, "a/bill", bill(source, strange))
+    place.land(f"{source}/a/bill", bill(source, strange))
 
-    found = one(landing.read().bills())
+    yield
+
+    found = one(bills(place))
 
     assert (found["billed_amount"], found["parser_confidence"]) == (Decimal("1.5"), "unmapped")
     assert found["model_raw"] is None
@@ -552,7 +558,8 @@ def test_a_line_that_is_not_understood_keeps_its_money(landing, source):
 
 
 @EVERY_BILL
-def test_tags_are_kept_by_name(landing, source):
+@together("fine", KEEP)
+def test_tags_are_kept_by_name(place, source):
     """BOOKS: attributes are kept by name; what no one names is nowhere."""
     tags = {
         "focus": {"Tags": '{"grade": "gold", "note": "secret"}'},
@@ -560,19 +567,21 @@ def test_tags_are_kept_by_name(landing, source):
         "azure_openai": {"Tags": '"grade": "gold","note": "secret"'},
         "google_vertex": {"labels": [{"key": "grade", "value": "gold"}, {"key": "note", "value": "secret"}]},
     }[source]
-    landing.land(source, "a/bill", bill(source, tags))
-    landing.root.path.joinpath("settings.toml").write_text('keep_attributes = ["grade"]\n')
+    place.land(f"{source}/a/bill", bill(source, tags))
 
-    found = one(landing.read().bills())
+    yield
+
+    found = one(bills(place))
 
     assert dict(found["tags"]) == {"grade": "gold"}
-    assert all(b"secret" not in path.read_bytes() for path in landing.root.lake.rglob("*.parquet"))
+    assert all(b"secret" not in path.read_bytes() for path in place.reading.root.lake.rglob("*.parquet"))
 
 
 # ---- FOCUS
 
 
-def test_a_version_is_told_from_the_header(landing):
+@together("fine")
+def test_a_version_is_told_from_the_header(place):
     plain = {name: value for name, value in FOCUS.items() if name != "ProviderName"}
     for version, row in {
         "1.0": FOCUS,
@@ -581,14 +590,16 @@ def test_a_version_is_told_from_the_header(landing):
         "1.3": {**FOCUS, "ServiceProviderName": "OpenAI"},
         "1.4": {**plain, "ServiceProviderName": "OpenAI"},
     }.items():
-        landing.land("focus", f"{version}/bill", table(row))
+        place.land(f"focus/{version}/bill", table(row))
 
-    found = landing.read().files()
+    yield
+
+    found = place.files()
 
     assert [row["schema_version"] for row in found] == [
         f"focus_{version}" for version in ("1.0", "1.1", "1.2", "1.3", "1.4")
     ]
-    assert {row["provider"] for row in landing.bills()} == {"openai"}
+    assert {row["provider"] for row in bills(place)} == {"openai"}
 
 
 @pytest.mark.parametrize(
@@ -612,35 +623,43 @@ def test_a_version_is_told_from_the_header(landing):
         ({"ProviderName": "Acme Models", "ServiceCategory": "AI and Machine Learning"}, "acme_models"),
     ],
 )
-def test_the_seller_is_the_cloud_that_hosts_else_the_provider(landing, names, seller):
+@together("fine")
+def test_the_seller_is_the_cloud_that_hosts_else_the_provider(place, names, seller):
     """BOOKS: such a host wins over the maker; who issues the invoice does not."""
-    landing.land("focus", "a/bill", table({**FOCUS, **names}))
+    place.land("focus/a/bill", table({**FOCUS, **names}))
 
-    assert one(landing.read().bills())["provider"] == seller
+    yield
+
+    assert one(bills(place))["provider"] == seller
 
 
-def test_a_word_null_is_nothing_and_two_spellings_of_a_column_do_not_mix(landing):
+@together("fine")
+def test_a_word_null_is_nothing_and_two_spellings_of_a_column_do_not_mix(place):
     """F8, F12: ResourceId is read, ResourceID beside it is not."""
-    landing.land("focus", "a/bill", table({**FOCUS, "ChargeClass": "NULL", "ResourceId": "one", "ResourceID": "two"}))
+    place.land("focus/a/bill", table({**FOCUS, "ChargeClass": "NULL", "ResourceId": "one", "ResourceID": "two"}))
 
-    found = one(landing.read().bills())
+    yield
+
+    found = one(bills(place))
 
     assert (found["is_correction"], found["resource_id"]) == (False, "one")
 
 
-def test_a_charge_and_its_allocated_parts_are_counted_once(landing):
+@together("fine")
+def test_a_charge_and_its_allocated_parts_are_counted_once(place):
     """B13: 3 beside 1 + 2; without the whole the parts are the money."""
     parts = [{"BilledCost": amount, "AllocatedMethodId": "m", "AllocatedResourceId": amount} for amount in ("1", "2")]
-    landing.land("focus", "whole/bill", table({**FOCUS, "BilledCost": "3"}, *({**FOCUS, **part} for part in parts)))
-    landing.land("focus", "parts/bill", table(*({**FOCUS, **part} for part in parts)))
+    place.land("focus/whole/bill", table({**FOCUS, "BilledCost": "3"}, *({**FOCUS, **part} for part in parts)))
+    place.land("focus/parts/bill", table(*({**FOCUS, **part} for part in parts)))
 
-    landing.read()
+    yield
 
-    assert landing.fates() == [(2, 2, 0, 0, 0), (3, 1, 0, 2, 0)]
-    assert landing.booked() == Decimal(6)
+    assert place.fates() == [(2, 2, 0, 0, 0), (3, 1, 0, 2, 0)]
+    assert booked(place) == Decimal(6)
 
 
-def test_credits_bought_and_spent_are_not_added(landing):
+@together("fine")
+def test_credits_bought_and_spent_are_not_added(place):
     """A purchase of 200000 and its use at a billed cost of 0: 200000 are billed, 490 stand as effective cost and 245 as tokens of the vendor."""
     bought = {"ChargeCategory": "Purchase", "BilledCost": "200000", "EffectiveCost": "0"}
     spent = {
@@ -649,11 +668,13 @@ def test_credits_bought_and_spent_are_not_added(landing):
         "PricingCurrency": "Token",
         "PricingCurrencyEffectiveCost": "245",
     }
-    landing.land("focus", "a/bill", table({**FOCUS, **bought}, {**FOCUS, **spent}))
+    place.land("focus/a/bill", table({**FOCUS, **bought}, {**FOCUS, **spent}))
 
-    found = landing.read().bills()
+    yield
 
-    assert landing.booked() == Decimal(200000)
+    found = bills(place)
+
+    assert booked(place) == Decimal(200000)
     use = one([row for row in found if row["charge_category"] == "Usage"])
     assert (use["effective_amount"], use["virtual_currency_amount"], use["virtual_currency_unit"]) == (
         490,
@@ -662,29 +683,32 @@ def test_credits_bought_and_spent_are_not_added(landing):
     )
 
 
-def test_a_correction_is_a_line_of_its_own(landing):
-    landing.land("focus", "a/bill", table(FOCUS, {**FOCUS, "ChargeClass": "Correction", "BilledCost": "-0.5"}))
+@together("fine")
+def test_a_correction_is_a_line_of_its_own(place):
+    place.land("focus/a/bill", table(FOCUS, {**FOCUS, "ChargeClass": "Correction", "BilledCost": "-0.5"}))
 
-    landing.read()
+    yield
 
-    assert [row["is_correction"] for row in landing.bills()] == [False, True]
-    assert landing.booked() == Decimal(1)
+    assert [row["is_correction"] for row in bills(place)] == [False, True]
+    assert booked(place) == Decimal(1)
 
 
-def test_a_charge_outside_of_its_period_belongs_to_the_pull_of_its_period(landing):
+@together("fine")
+def test_a_charge_outside_of_its_period_belongs_to_the_pull_of_its_period(place):
     """October's bill of 1.5 stays; November's, pulled twice, corrects October by -0.5 once."""
-    landing.land("focus", "a/oct.pulled-20261101T000000Z.csv", table(FOCUS))
+    place.land("focus/a/oct.pulled-20261101T000000Z.csv", table(FOCUS))
     november = {"BillingPeriodStart": "2026-11-01T00:00:00Z", "BillingPeriodEnd": "2026-12-01T00:00:00Z"}
     late = table({**FOCUS, **november, "ChargeClass": "Correction", "BilledCost": "-0.5"})
-    landing.land("focus", "a/nov.pulled-20261110T000000Z.csv", late)
-    landing.land("focus", "a/nov.pulled-20261120T000000Z.csv", late + "\n")
+    place.land("focus/a/nov.pulled-20261110T000000Z.csv", late)
+    place.land("focus/a/nov.pulled-20261120T000000Z.csv", late + "\n")
 
-    landing.read()
+    yield
 
-    assert landing.booked() == Decimal(1)
+    assert booked(place) == Decimal(1)
 
 
-def test_parquet_gives_what_csv_gives(landing):
+@together("fine")
+def test_parquet_gives_what_csv_gives(place):
     """E5: floats, decimals, native instants and maps of tags."""
     columns = {name: [value] for name, value in FOCUS.items() if name not in ("Tags", "ChargeClass")}
     columns |= {
@@ -695,10 +719,12 @@ def test_parquet_gives_what_csv_gives(landing):
     }
     text = io.BytesIO()
     pq.write_table(pa.table(columns), text)
-    landing.land("focus", "a/bill.parquet", text.getvalue())
-    landing.land("focus", "b/bill.csv", table(FOCUS))
+    place.land("focus/a/bill.parquet", text.getvalue())
+    place.land("focus/b/bill.csv", table(FOCUS))
 
-    first, second = landing.read().bills()
+    yield
+
+    first, second = bills(place)
 
     for name in ("billed_amount", "charge_start_at", "charge_end_at", "metered_tokens", "model_raw", "token_type"):
         assert first[name] == second[name], name
@@ -707,11 +733,11 @@ def test_parquet_gives_what_csv_gives(landing):
 # ---- Bedrock
 
 
-def test_a_marketplace_line_is_found_by_its_usage_type(landing):
+@together("fine")
+def test_a_marketplace_line_is_found_by_its_usage_type(place):
     """F18, G6: 0.02645 Units are 26450 input tokens, 0.1 USD, claude-3-5-sonnet-20240620; a public price of 0 is unknown."""
-    landing.land(
-        "aws_bedrock",
-        "a/cur.json",
+    place.land(
+        "aws_bedrock/a/cur.json",
         json.dumps(
             {
                 **CUR,
@@ -727,14 +753,17 @@ def test_a_marketplace_line_is_found_by_its_usage_type(landing):
         ),
     )
 
-    found = one(landing.read().counted())
+    yield
+
+    found = one(counted(place))
 
     assert (found["metered_tokens"], found["billed_amount"], found["token_type"]) == (26450, Decimal("0.1"), "input")
     assert found["list_amount"] is None
     assert found["model_maker"] == "anthropic"
 
 
-def test_the_older_report_gives_what_the_newer_gives(landing):
+@together("fine", KEEP)
+def test_the_older_report_gives_what_the_newer_gives(place):
     """Two header generations side by side, tags in columns of their own."""
     older = {
         "bill/PayerAccountId": "0042",
@@ -751,11 +780,12 @@ def test_the_older_report_gives_what_the_newer_gives(landing):
         "pricing/unit": "1K tokens",
         "resourceTags/user:grade": "gold",
     }
-    landing.land("aws_bedrock", "a/cur.csv", table(older))
-    landing.land("aws_bedrock", "b/cur.csv", table({**CUR, "resource_tags": '{"user_grade": "gold"}'}))
-    landing.root.path.joinpath("settings.toml").write_text('keep_attributes = ["grade"]\n')
+    place.land("aws_bedrock/a/older.csv", table(older))
+    place.land("aws_bedrock/a/newer.csv", table({**CUR, "resource_tags": '{"user_grade": "gold"}'}))
 
-    first, second = landing.read().bills()
+    yield
+
+    second, first = bills(place)
 
     for name in (
         "billed_amount",
@@ -786,7 +816,8 @@ def invocation(number: int, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("form", ["lines", "documents", "on_end", "list", "gzip"])
-def test_a_log_of_invocations_is_read_in_every_framing(landing, form):
+@together("fine")
+def test_a_log_of_invocations_is_read_in_every_framing(place, form):
     rows = [invocation(1), invocation(2)]
     content: dict[str, str | bytes] = {
         "lines": lines(*rows),
@@ -795,67 +826,78 @@ def test_a_log_of_invocations_is_read_in_every_framing(landing, form):
         "list": json.dumps(rows, indent=1),
         "gzip": gzip.compress(lines(*rows).encode()),
     }
-    landing.land("aws_bedrock", "a/log", content[form])
+    place.land("aws_bedrock/a/log", content[form])
 
-    found = landing.read().requests()
+    yield
+
+    found = requests(place)
 
     assert [(row["input_uncached_tokens"], row["output_text_tokens"], row["cache_read_tokens"]) for row in found] == [
         (3, 4, None)
     ] * 2
-    assert all(SECRET.encode() not in path.read_bytes() for path in landing.root.lake.rglob("*.parquet"))
+    assert all(SECRET.encode() not in path.read_bytes() for path in place.reading.root.lake.rglob("*.parquet"))
 
 
-def test_a_bad_escape_in_a_body_costs_its_line_only_and_a_long_line_is_read(landing):
+@together("faulty")
+def test_a_bad_escape_in_a_body_costs_its_line_only_and_a_long_line_is_read(place):
     long = invocation(3, input={"inputTokenCount": 3, "inputBodyJson": {"messages": "x" * 20_000_000}})
     torn = json.dumps(invocation(2)).replace(SECRET, r"a\x")
-    landing.land("aws_bedrock", "a/log", lines(invocation(1)) + torn + "\n" + lines(long))
+    place.land("aws_bedrock/a/log", lines(invocation(1)) + torn + "\n" + lines(long))
 
-    landing.read()
+    yield
 
-    assert landing.fates() == [(3, 2, 0, 0, 1)]
-    assert "line 2: not JSON" in landing.warnings[0]
+    assert place.fates() == [(3, 2, 0, 0, 1)]
+    assert "line 2: not JSON" in place.warnings[0]
 
 
-def test_counts_like_three_point_zero_are_read_and_half_a_token_is_refused(landing):
+@together("faulty")
+def test_counts_like_three_point_zero_are_read_and_half_a_token_is_refused(place):
     rows = [invocation(1, input={"inputTokenCount": 3.0}), invocation(2, input={"inputTokenCount": 1.5})]
-    landing.land("aws_bedrock", "a/log", lines(*rows))
+    place.land("aws_bedrock/a/log", lines(*rows))
 
-    landing.read()
+    yield
 
-    assert one(landing.requests())["input_uncached_tokens"] == 3
-    assert landing.fates() == [(2, 1, 0, 0, 1)]
+    assert one(requests(place))["input_uncached_tokens"] == 3
+    assert place.fates() == [(2, 1, 0, 0, 1)]
 
 
 # ---- Azure
 
 
-def test_an_amortised_export_stands_back_behind_the_actual_one(landing):
+@together("fine")
+def test_an_amortised_export_stands_back_behind_the_actual_one(place):
     """The amortised export is newer, and yet 1.5 is billed, not 9."""
-    landing.land("azure_openai", "a/actual.pulled-20261101T000000Z.csv", table(AZURE))
+    place.land("azure_openai/a/actual.pulled-20261101T000000Z.csv", table(AZURE))
     amortised = {**AZURE, "PricingModel": "Reservation", "CostInBillingCurrency": "9"}
-    landing.land("azure_openai", "a/other.pulled-20261105T000000Z.csv", table(amortised))
-    landing.land("azure_openai", "b/other.csv", table(amortised))
+    place.land("azure_openai/a/other.pulled-20261105T000000Z.csv", table(amortised))
+    place.land("azure_openai/b/other.csv", table(amortised))
 
-    landing.read()
+    yield
 
-    assert landing.fates() == [(1, 1, 0, 0, 0), (1, 0, 1, 0, 0), (1, 1, 0, 0, 0)]
-    assert landing.booked() == Decimal("10.5")
+    assert place.fates() == [(1, 1, 0, 0, 0), (1, 0, 1, 0, 0), (1, 1, 0, 0, 0)]
+    assert booked(place) == Decimal("10.5")
 
 
-def test_a_unit_in_the_name_that_differs_is_flagged_and_the_column_counts(landing):
+@together("fine")
+def test_a_unit_in_the_name_that_differs_is_flagged_and_the_column_counts(place):
     """F21: 2 of 1K are 2000 tokens, whatever the name says."""
-    landing.land("azure_openai", "a/bill", table({**AZURE, "MeterName": "5.1 inp Gl 1M Tokens", "Quantity": "2"}))
+    place.land("azure_openai/a/bill", table({**AZURE, "MeterName": "5.1 inp Gl 1M Tokens", "Quantity": "2"}))
 
-    found = one(landing.read().bills())
+    yield
+
+    found = one(bills(place))
 
     assert (found["metered_tokens"], found["parser_confidence"]) == (2000, "unmapped")
 
 
-def test_a_customer_agreement_is_read_by_names_in_other_case(landing):
+@together("fine")
+def test_a_customer_agreement_is_read_by_names_in_other_case(place):
     names = {name[0].lower() + name[1:]: value for name, value in AZURE.items()}
-    landing.land("azure_openai", "a/bill", table({**names, "costInPricingCurrency": "1"}))
+    place.land("azure_openai/a/bill", table({**names, "costInPricingCurrency": "1"}))
 
-    found = one(landing.read().bills())
+    yield
+
+    found = one(bills(place))
 
     assert (found["billed_amount"], found["source_schema_version"], found["currency"]) == (
         Decimal("1.5"),
@@ -876,7 +918,8 @@ def diagnostic(call: str, category: str = "RequestResponse", **properties: Any) 
 
 
 @pytest.mark.parametrize("apart", [False, True])
-def test_three_records_of_one_call_are_one_call(landing, apart):
+@together("fine")
+def test_three_records_of_one_call_are_one_call(place, apart):
     """F13; 1000 of which 400 were cached, in one file or in three: 600 and 400."""
     rows = [
         diagnostic("k", callerObjectId="u", promptTokens=1000, completionTokens=50, modelName="gpt-4o"),
@@ -884,22 +927,25 @@ def test_three_records_of_one_call_are_one_call(landing, apart):
         diagnostic("k", "AzureOpenAIRequestUsage", promptTokens=[1000], cachedTokens=[400], completionTokens=[50]),
     ]
     for number, part in enumerate([[row] for row in rows] if apart else [rows]):
-        landing.land("azure_openai", f"a/log-{number}", lines(*part))
+        place.land(f"azure_openai/a/log-{number}", lines(*part))
 
-    landing.read()
+    yield
 
-    counted = [fate[1] for fate in landing.fates()]
+    counted = [fate[1] for fate in place.fates()]
     assert sum(counted) == 1
-    best = [row for row in landing.requests() if row["cache_read_tokens"] is not None]
+    best = [row for row in requests(place) if row["cache_read_tokens"] is not None]
     assert (one(best)["input_uncached_tokens"], one(best)["cache_read_tokens"]) == (600, 400)
 
 
-def test_records_of_an_event_hub_are_unpacked_and_ticks_are_instants(landing):
+@together("fine")
+def test_records_of_an_event_hub_are_unpacked_and_ticks_are_instants(place):
     """E9: 638481757794854611 is 2024-04-08 12:22:59.485461."""
     row = diagnostic("k", callerObjectId="u", promptTokens=10, completionTokens=5, requestTime=638481757794854611)
-    landing.land("azure_openai", "a/log", json.dumps({"records": [row, {**row, "correlationId": "l"}]}))
+    place.land("azure_openai/a/log", json.dumps({"records": [row, {**row, "correlationId": "l"}]}))
 
-    found = landing.read().requests()
+    yield
+
+    found = requests(place)
 
     assert [row["started_at"] for row in found] == [datetime(2024, 4, 8, 12, 22, 59, 485461, tzinfo=UTC)] * 2
     assert {row["usage_basis"] for row in found} == {"ambiguous"}
@@ -908,44 +954,50 @@ def test_records_of_an_event_hub_are_unpacked_and_ticks_are_instants(landing):
 # ---- Google
 
 
-def test_credits_are_lines_of_their_own(landing):
+@together("fine")
+def test_credits_are_lines_of_their_own(place):
     """G8: 100 - 12 - 3 = 85 INR, in USD unknown; the file's rate is not taken."""
     credits = [{"name": "cud", "amount": -12.0}, {"name": "sustained", "amount": -3.0}]
     row = {"cost": 100.0, "credits": credits, "currency": "INR", "currency_conversion_rate": 0.012}
-    landing.land("google_vertex", "a/bill", bill("google_vertex", row))
+    place.land("google_vertex/a/bill", bill("google_vertex", row))
 
-    landing.read()
+    yield
 
-    assert landing.booked() == Decimal(85)
-    assert [found["billed_usd"] for found in landing.counted()] == [None] * 3
-    assert landing.fates() == [(1, 1, 0, 0, 0)]
+    assert booked(place) == Decimal(85)
+    assert [found["billed_usd"] for found in counted(place)] == [None] * 3
+    assert place.fates() == [(1, 1, 0, 0, 0)]
 
 
-def test_the_month_of_the_invoice_is_kept_beside_that_of_the_use(landing):
+@together("fine")
+def test_the_month_of_the_invoice_is_kept_beside_that_of_the_use(place):
     """E6: use of the last hour of October on November's invoice; a dump of November leaves October's as it is."""
     last = {"usage_start_time": "2026-10-31T20:00:00Z", "usage_end_time": "2026-10-31T21:00:00Z"}
-    landing.land("google_vertex", "a/oct.pulled-20261101T000000Z", bill("google_vertex", last))
+    place.land("google_vertex/a/oct.pulled-20261101T000000Z", bill("google_vertex", last))
     late = {
         "usage_start_time": "2026-10-31T23:00:00Z",
         "usage_end_time": "2026-11-01T00:00:00Z",
         "invoice": {"month": "202611"},
     }
-    landing.land("google_vertex", "a/nov.pulled-20261102T000000Z", bill("google_vertex", late))
+    place.land("google_vertex/a/nov.pulled-20261102T000000Z", bill("google_vertex", late))
 
-    landing.read()
+    yield
 
-    assert landing.booked() == Decimal(3)
-    assert {row["invoice_month"] for row in landing.counted()} == {"2026-10", "2026-11"}
+    assert booked(place) == Decimal(3)
+    assert {row["invoice_month"] for row in counted(place)} == {"2026-10", "2026-11"}
 
 
-def test_a_token_sku_counts_tokens_whatever_its_unit_is_called(landing):
+@together("fine")
+def test_a_token_sku_counts_tokens_whatever_its_unit_is_called(place):
     """F22."""
-    landing.land("google_vertex", "a/bill", bill("google_vertex", {}))
+    place.land("google_vertex/a/bill", bill("google_vertex", {}))
 
-    assert one(landing.read().bills())["metered_tokens"] == 100
+    yield
+
+    assert one(bills(place))["metered_tokens"] == 100
 
 
-def test_thoughts_are_output_beside_the_candidates(landing):
+@together("fine")
+def test_thoughts_are_output_beside_the_candidates(place):
     """A20: 150 and 350."""
     usage = {
         "promptTokenCount": 3000,
@@ -960,13 +1012,15 @@ def test_thoughts_are_output_beside_the_candidates(landing):
         "full_request": {"contents": SECRET},
         "full_response": json.dumps({"candidates": SECRET, "usageMetadata": {**usage, "totalTokenCount": 3500}}),
     }
-    landing.land("google_vertex", "a/log", lines(row))
+    place.land("google_vertex/a/log", lines(row))
 
-    found = one(landing.read().requests())
+    yield
+
+    found = one(requests(place))
 
     classes = ("input_uncached_tokens", "cache_read_tokens", "output_text_tokens", "output_reasoning_tokens")
     assert [found[name] for name in classes] == [1000, 2000, 150, 350]
-    assert all(SECRET.encode() not in path.read_bytes() for path in landing.root.lake.rglob("*.parquet"))
+    assert all(SECRET.encode() not in path.read_bytes() for path in place.reading.root.lake.rglob("*.parquet"))
 
 
 # ---- real files
@@ -987,23 +1041,25 @@ REAL = [
 
 
 @pytest.mark.parametrize(("source", "pattern", "records", "booked", "not_billable", "quarantined"), REAL)
-def test_real_files_are_read_whole(landing, source, pattern, records, booked, not_billable, quarantined):
+@together("")
+def test_real_files_are_read_whole(place, source, pattern, records, booked, not_billable, quarantined):
     """Every record is booked, of another service, or refused with a reason."""
     files = sorted(SHARED.glob(pattern))
     if not files:
         pytest.skip("the shared files are not here")
     for file in files:
-        path = landing.root.landing / source / file.name.replace(".", "_") / file.name
+        account = f"{place.folder}_{file.name.replace('.', '_')}"
+        path = place.reading.root.landing / source / account / place.folder / file.name
         path.parent.mkdir(parents=True)
         shutil.copy(file, path)
 
-    landing.read()
+    yield
 
-    assert tuple(sum(column) for column in zip(*landing.fates(), strict=True)) == (
+    assert tuple(sum(column) for column in zip(*place.fates(), strict=True)) == (
         records,
         booked,
         0,
         not_billable,
         quarantined,
     )
-    assert len(landing.warnings) >= (quarantined > 0)
+    assert len(place.warnings) >= (quarantined > 0)

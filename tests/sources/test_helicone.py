@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.paths import DataRoot
 from tests.sources.landed import FATES, SHARED, lines, read, tokens
+from tests.sources.together import together
 
 NO_HIT = "00000000-0000-0000-0000-000000000000"
 
@@ -150,33 +151,36 @@ def test_the_providers_id_is_taken_from_a_body_and_nothing_else(told):
     assert told["on vertex"]["provider"] == "vertex"
 
 
-def test_the_newest_row_of_an_id_counts(tmp_path):
+@together("fine")
+def test_the_newest_row_of_an_id_counts(place):
     """Trap 12: an id that is sent again on a retry, and rows that a page repeats."""
     rows = [row("a", updated_at="2026-11-18 10:00:07"), row("a"), row("b"), row("b")]
+    place.land("helicone/rows.jsonl", lines(*rows))
 
-    landed = read(DataRoot(tmp_path), {"helicone/rows.jsonl": lines(*rows)}, FATES)
+    yield
 
-    assert landed.fates() == {"helicone/rows.jsonl": (4, 2, 2, 0, 0)}
+    assert place.fates() == [(4, 2, 2, 0, 0)]
 
 
-def test_scores_are_records_of_their_own(tmp_path):
-    rows = [row("a", scores={"resolved-hcone-bool": 0, "quality": 87, "odd": "many"}), row("b", feedback_rating=True)]
+@together("faulty")
+def test_scores_are_records_of_their_own(place):
+    rows = [row("c", scores={"resolved-hcone-bool": 0, "quality": 87, "odd": "many"}), row("d", feedback_rating=True)]
+    place.land("helicone/rows.jsonl", lines(*rows))
 
-    landed = read(DataRoot(tmp_path), {"helicone/rows.jsonl": lines(*rows)}, FATES)
+    yield
 
     found = [
         (one["target_id"], one["name"], one["value_num"], one["value_text"])
-        for one in landed.rows("staged_scores", "target_id, name")
+        for one in place.rows("staged_scores", "target_id, name")
     ]
     assert found == [
-        ("a", "quality", 87.0, None),
-        ("a", "resolved", 0.0, "False"),
-        ("b", "feedback_rating", 1.0, "True"),
+        ("c", "quality", 87.0, None),
+        ("c", "resolved", 0.0, "False"),
+        ("d", "feedback_rating", 1.0, "True"),
     ]
-    assert landed.fates() == {"helicone/rows.jsonl": (6, 5, 0, 0, 1)}
-    assert landed.report.warnings[0].startswith(
-        "landing/helicone/rows.jsonl, line 1: score odd is many, expected a number"
-    )
+    assert place.fates() == [(6, 5, 0, 0, 1)]
+    file = place.path("helicone", "rows.jsonl")
+    assert place.warnings[0].startswith(f"landing/{file}, line 1: score odd is many, expected a number")
 
 
 HEADER = (
@@ -206,18 +210,18 @@ def test_the_csv_is_no_cost_and_its_broken_objects_are_mended(tmp_path):
     assert "no request id, model, provider or cached tokens, so none of its 2 calls is billed" in remark
 
 
-def test_json_that_was_resumed_after_an_error_is_refused_whole(tmp_path):
+@together("faulty")
+def test_json_that_was_resumed_after_an_error_is_refused_whole(place):
     """F14, trap 3."""
-    torn = "[\n" + json.dumps(row("a")) + "\n]\n,{" + json.dumps(row("b"))[1:] + "\n]"
+    torn = "[\n" + json.dumps(row("e")) + "\n]\n,{" + json.dumps(row("f"))[1:] + "\n]"
+    place.land("helicone/torn.json", torn)
+    place.land("helicone/fine.json", json.dumps([row("g")], indent=1))
 
-    landed = read(
-        DataRoot(tmp_path),
-        {"helicone/a/torn.json": torn, "helicone/a/fine.json": json.dumps([row("c")], indent=1)},
-        FATES,
-    )
+    yield
 
-    assert landed.fates() == {"helicone/a/torn.json": (1, 0, 0, 0, 1), "helicone/a/fine.json": (1, 1, 0, 0, 0)}
-    assert "not JSON at byte" in landed.files()["helicone/a/torn.json"]["reasons"]
+    assert place.fates() == [(1, 1, 0, 0, 0), (1, 0, 0, 0, 1)]
+    [_, refused] = place.files()
+    assert "not JSON at byte" in refused["reasons"]
 
 
 def test_a_call_in_an_app_log_and_helicone_has_the_tokens_of_one_and_the_owner_of_the_other(tmp_path):

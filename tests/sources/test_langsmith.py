@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.paths import DataRoot
-from tests.sources.landed import FATES, lines, read, rows, tokens
+from tests.sources.landed import land, lines, read, rows, tokens
+from tests.sources.together import Place, together
 
-TABLES = (*FATES, "ledger_requests")
 EXPORT = "prod/export_id=1/tenant_id=2/session_id=proj/runs/year=2026/month=11/day=18"
 NONE = dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"))
 MODEL = {"metadata": {"ls_provider": "openai", "ls_model_name": "gpt-4o-2024-08-06"}}
@@ -48,13 +48,21 @@ def run_of(number: int, above: int | None = None, **more: Any) -> dict[str, Any]
     return {name: json.dumps(found) if isinstance(found, (dict, list)) else found for name, found in plain.items()}
 
 
-def land(root: DataRoot, name: str, *runs: dict[str, Any], at: int = 0) -> None:
-    path: Path = root.landing / "langsmith" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist(list(runs)), path, compression="zstd")
-    else:
-        path.write_text(lines(*runs))
+def own(place: Place, name: str, content: bytes) -> bytes:
+    """The runs of a test have ids of their own."""
+    return content.replace(b"00000000-0000-0000-0000-", b"%08d-0000-0000-0000-" % place.number)
+
+
+def parquet(*runs: dict[str, Any]) -> bytes:
+    text = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(runs)), text, compression="zstd")
+    return text.getvalue()
+
+
+def export(place: Place, name: str, *runs: dict[str, Any], at: int = 0) -> None:
+    """A file of a bulk export. What it holds is packed, so its ids are made the test's own before."""
+    found = json.loads(own(place, name, json.dumps(runs).encode()))
+    path = place.land(f"langsmith/{name}", parquet(*found))
     if at:
         os.utime(path, (at, at))
 
@@ -82,9 +90,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
         "own_id": {"outputs": {"id": "chatcmpl-7", "choices": [{"message": {"content": "never read"}}]}},
         "azure": {"extra": {"metadata": {"ls_provider": "azure", "ls_model_name": "gpt-4o", "thread_id": "t-1", "user_id": "undefined"}}},
     }  # fmt: skip
-    land(
-        root, f"{EXPORT}/a.parquet", *(run_of(n, name=name, **more) for n, (name, more) in enumerate(cases.items(), 1))
-    )
+    runs = (run_of(n, name=name, **more) for n, (name, more) in enumerate(cases.items(), 1))
+    land(root, f"langsmith/{EXPORT}/a.parquet", parquet(*runs))
     assert read(root).report.warnings == []
     return {row["step"]: row for row in rows(root, "staged_requests")}
 
@@ -140,41 +147,50 @@ def test_of_an_error_only_its_name_is_kept(told):
     assert "never read" not in str(told)
 
 
-def test_chains_that_sum_up_are_no_calls(root):
+@together("fine")
+def test_chains_that_sum_up_are_no_calls(place):
     """B3, trap 2."""
-    land(root, f"{EXPORT}/a.parquet", run_of(1, run_type="chain"), run_of(2, 1), run_of(3, 1, run_type="tool", **NONE))
+    export(
+        place, f"{EXPORT}/a.parquet", run_of(1, run_type="chain"), run_of(2, 1), run_of(3, 1, run_type="tool", **NONE)
+    )
 
-    assert read(root, tables=TABLES).report.warnings == []
-    leaves = {row["step"]: row["is_billable_leaf"] for row in rows(root, "ledger_requests")}
+    yield
+
+    assert place.warnings == []
+    leaves = {row["step"]: row["is_billable_leaf"] for row in place.rows("ledger_requests")}
     assert {name for name, is_leaf in leaves.items() if is_leaf} == {"run 2"}
 
 
-def test_a_second_export_replaces_the_first(root):
+@together("fine")
+def test_a_second_export_replaces_the_first(place):
     """F17, trap 1: wherever its folder sorts; the newest file's row counts, equal ones once."""
-    land(root, "prod/export_id=9/runs/a.parquet", run_of(1, total_cost=None), run_of(2), at=1_795_100_000)
-    land(root, "prod/export_id=1/runs/a.parquet", run_of(1, total_cost="0.5"), run_of(2), at=1_795_200_000)
+    export(place, "prod/export_id=9/runs/a.parquet", run_of(1, total_cost=None), run_of(2), at=1_795_100_000)
+    export(place, "prod/export_id=1/runs/a.parquet", run_of(1, total_cost="0.5"), run_of(2), at=1_795_200_000)
 
-    assert read(root, tables=TABLES).report.warnings == []
-    calls = rows(root, "ledger_requests", "started_at")
+    yield
+
+    assert place.warnings == []
+    calls = place.rows("ledger_requests", "started_at")
     assert [(call["step"], call["cost_reported_usd"]) for call in calls] == [("run 1", Decimal("0.5")), ("run 2", None)]
-    files = {row["path"].split("/")[3]: (row["booked"], row["duplicate"]) for row in rows(root, "ledger_files")}
+    files = {row["path"].split("/")[5]: (row["booked"], row["duplicate"]) for row in place.rows("ledger_files")}
     assert files == {"export_id=9": (0, 2), "export_id=1": (2, 0)}
 
 
 @pytest.mark.parametrize("layout", ["lines", "list", "CRLF and BOM"])
-def test_runs_of_the_api_are_read_too(root, layout):
+@together("fine")
+def test_runs_of_the_api_are_read_too(place, layout):
     runs = [
         run_of(1) | {"tags": ["feature:x"], "extra": MODEL, "feedback_stats": {"ok": {"n": 1, "avg": 1.0}}},
         run_of(2, 1),
     ]
     text = lines(*runs) if layout != "list" else json.dumps(runs, indent=1)
-    path: Path = root.landing / "langsmith" / "a.json"
-    path.parent.mkdir(parents=True)
-    path.write_text("\ufeff" + text.replace("\n", "\r\n") if layout == "CRLF and BOM" else text, newline="")
+    place.land("langsmith/a.json", "\ufeff" + text.replace("\n", "\r\n") if layout == "CRLF and BOM" else text)
 
-    assert read(root, tables=TABLES).report.warnings == []
-    assert next(row["feature"] for row in rows(root, "ledger_requests", "started_at")) == "x"
-    assert [(row["name"], row["value_num"], row["target_kind"]) for row in rows(root, "staged_scores")] == [
+    yield
+
+    assert place.warnings == []
+    assert next(row["feature"] for row in place.rows("ledger_requests", "started_at")) == "x"
+    assert [(row["name"], row["value_num"], row["target_kind"]) for row in place.rows("staged_scores")] == [
         ("ok", 1.0, "trace")
     ]
 
@@ -192,14 +208,15 @@ def test_runs_of_the_api_are_read_too(root, layout):
         ('{"id": "1", "startTime": "2026-11-18"}\n', 1, "expected runs of LangSmith"),
     ],
 )
-def test_what_is_wrong_is_refused(root, content, records, reason):
+@together("faulty")
+def test_what_is_wrong_is_refused(place, content, records, reason):
     """F7 and bad input: the other run is booked."""
-    path: Path = root.landing / "langsmith" / "a.jsonl"
-    path.parent.mkdir(parents=True)
-    path.write_text(content)
+    place.land("langsmith/a.jsonl", content)
 
-    [warning] = read(root, tables=TABLES).report.warnings
+    yield
+
+    [warning] = place.warnings
 
     assert reason in warning
-    [file] = rows(root, "ledger_files")
+    [file] = place.rows("ledger_files")
     assert (file["records"], file["booked"], file["quarantined"]) == (records, records - 1, 1)

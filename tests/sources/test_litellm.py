@@ -16,6 +16,7 @@ import pytest
 
 from pipelines.paths import DataRoot
 from tests.sources.landed import FATES, SHARED, Landed, lines, read, tokens
+from tests.sources.together import together
 
 
 def usage(prompt: int, completion: int, **more: Any) -> dict[str, Any]:
@@ -256,21 +257,16 @@ def test_calls_of_the_gateway_itself_are_overhead_and_billed_where_they_used_tok
     assert (told["batch"]["is_batch"], told["batch"]["context_test_tokens"]) == (True, None)
 
 
-def test_lines_of_a_batch_do_not_count_beside_its_total(tmp_path):
+@together("fine")
+def test_lines_of_a_batch_do_not_count_beside_its_total(place):
     """B14."""
-    landed = read(
-        DataRoot(tmp_path),
-        {
-            "litellm/prod/total.jsonl": lines(row("batch", request_id="batch-1_batch_cost")),
-            "litellm/prod/batch_line_items/2026-11-18/batch-1/part-00000.jsonl": lines(payload("a"), payload("b")),
-        },
-        FATES,
-    )
+    items = lines(payload("in a batch"), payload("in a batch too"))
+    place.land("litellm/batch_line_items/2026-11-18/batch-1/part-00000.jsonl", items)
+    place.land("litellm/total.jsonl", lines(row("batch", request_id="batch-1_batch_cost")))
 
-    assert landed.fates() == {
-        "litellm/prod/total.jsonl": (1, 1, 0, 0, 0),
-        "litellm/prod/batch_line_items/2026-11-18/batch-1/part-00000.jsonl": (2, 0, 0, 2, 0),
-    }
+    yield
+
+    assert place.fates() == [(2, 0, 0, 2, 0), (1, 1, 0, 0, 0)]
 
 
 # ---- who and when
@@ -316,13 +312,14 @@ START = datetime(2026, 11, 18, 9, 0, 0, 250_000, tzinfo=UTC)
         "1.79499240025e9",
     ],
 )
-def test_an_instant_may_be_written_in_any_of_its_forms(tmp_path, written):
+@together("fine")
+def test_an_instant_may_be_written_in_any_of_its_forms(place, written):
     """E3, E10, E8: naive is UTC, and durations follow from the instants."""
-    [found] = (
-        read(DataRoot(tmp_path), {"litellm/a.jsonl": lines(row("a", startTime=written, request_duration_ms=7))})
-        .calls()
-        .values()
-    )
+    place.land("litellm/a.jsonl", lines(row(f"at {place.number}", startTime=written, request_duration_ms=7)))
+
+    yield
+
+    [found] = place.rows("staged_requests")
 
     assert (found["started_at"], found["duration_ms"]) == (START, 2500)
 
@@ -330,7 +327,7 @@ def test_an_instant_may_be_written_in_any_of_its_forms(tmp_path, written):
 # ---- exits
 
 
-def _comparable(landed: Landed) -> list[dict[str, Any]]:
+def _comparable(landed: Landed, account: str) -> list[dict[str, Any]]:
     own = {
         "request_key",
         "entity_key",
@@ -343,7 +340,7 @@ def _comparable(landed: Landed) -> list[dict[str, Any]]:
     }
     return [
         {key: value for key, value in one.items() if key not in own}
-        for one in landed.rows("staged_requests", "source_row_id")
+        for one in landed.rows("staged_requests", "source_row_id", f"source_account = '{account}'")
     ]
 
 
@@ -359,38 +356,33 @@ def test_json_lines_an_array_a_page_csv_and_parquet_are_the_same_rows(tmp_path):
     parquet = io.BytesIO()
     pq.write_table(pa.Table.from_pylist([one | {"spend": float(one["spend"])} for one in rows]), parquet)
     files: dict[str, str | bytes] = {
-        "rows.jsonl": lines(*rows),
-        "array.json": json.dumps(rows, indent=1),
-        "page.json": json.dumps({"data": rows, "total": len(rows)}),
-        "rows.csv": "\ufeff" + text.getvalue(),
-        "rows.parquet": parquet.getvalue(),
+        "litellm/lines/rows.jsonl": lines(*rows),
+        "litellm/array/array.json": json.dumps(rows, indent=1),
+        "litellm/page/page.json": json.dumps({"data": rows, "total": len(rows)}),
+        "litellm/table/rows.csv": "\ufeff" + text.getvalue(),
+        "litellm/parquet/rows.parquet": parquet.getvalue(),
     }
 
-    found = {
-        name: _comparable(read(DataRoot(tmp_path / name), {f"litellm/{name}": text})) for name, text in files.items()
-    }
+    landed = read(DataRoot(tmp_path), files)
 
-    assert len(found["rows.jsonl"]) == len(ROWS)
+    found = {name: _comparable(landed, name.split("/")[1]) for name in files}
+    assert len(found["litellm/lines/rows.jsonl"]) == len(ROWS)
     for name, rows_of in found.items():
-        assert rows_of == found["rows.jsonl"], name
+        assert rows_of == found["litellm/lines/rows.jsonl"], name
 
 
-def test_a_call_seen_as_row_and_as_payload_is_booked_once(tmp_path):
+@together("fine")
+def test_a_call_seen_as_row_and_as_payload_is_booked_once(place):
     """By litellm_call_id: the suffixes of a cache hit's two ids come from two clocks."""
     hit = {"cache_hit": "True", "request_id": "chatcmpl-x_cache_hit1763456789.1"}
-    landed = read(
-        DataRoot(tmp_path),
-        {
-            "litellm/rows.jsonl": lines(row("a"), row("b", **hit)),
-            "litellm/2026-11-18/a.json": json.dumps(payload("a")),
-            "litellm/2026-11-18/b.json": json.dumps(
-                payload("b", id="chatcmpl-x_cache_hit1763456789.7", cache_hit=True)
-            ),
-        },
-        FATES,
-    )
+    again = payload("b", id="chatcmpl-x_cache_hit1763456789.7", cache_hit=True)
+    place.land("litellm/rows.jsonl", lines(row("a"), row("b", **hit)))
+    place.land("litellm/2026-11-18/a.json", json.dumps(payload("a")))
+    place.land("litellm/2026-11-18/b.json", json.dumps(again))
 
-    assert [sum(counts) for counts in zip(*landed.fates().values(), strict=True)] == [4, 1, 2, 1, 0]
+    yield
+
+    assert [sum(counts) for counts in zip(*place.fates(), strict=True)] == [4, 1, 2, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -406,15 +398,19 @@ def test_a_call_seen_as_row_and_as_payload_is_booked_once(tmp_path):
         ("detail.json", json.dumps({"detail": "Not Found"}), "an error answer of the API"),
     ],
 )
-def test_totals_and_error_answers_are_refused_whole(tmp_path, name, content, reason):
+@together("fine")
+def test_totals_and_error_answers_are_refused_whole(place, name, content, reason):
     """F5: the message names the versions that are known."""
-    landed = read(DataRoot(tmp_path), {f"litellm/{name}": content, "litellm/fine.jsonl": lines(row("a"))}, FATES)
+    place.land(f"litellm/{name}", content)
+    place.land("litellm/fine.jsonl", lines(row(f"fine {place.number}")))
 
-    found = landed.files()[f"litellm/{name}"]
+    yield
+
+    [found, fine] = sorted(place.files(), key=lambda file: file["path"].endswith("fine.jsonl"))
     assert (found["state"], found["quarantined"]) == ("refused", 1)
     assert reason in found["reasons"]
     assert "error answer" in reason or "Known are spend_logs with request_id, startTime, spend;" in found["reasons"]
-    assert landed.fates()["litellm/fine.jsonl"] == (1, 1, 0, 0, 0)
+    assert (fine["state"], fine["records"], fine["booked"]) == ("current", 1, 1)
 
 
 # ---- the same call in Langfuse

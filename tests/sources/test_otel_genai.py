@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from pipelines.paths import DataRoot
-from tests.sources.landed import FATES, SHARED, land, lines, read, rows, tokens
+from tests.sources.landed import SHARED, land, lines, read, rows, tokens
+from tests.sources.together import Place, together
 
 EXAMPLES = SHARED / "formats" / "examples"
 TRACE = "5b8efff798038103d269b633813fc60c"
@@ -391,67 +392,92 @@ AGENT = span("invoke_agent support", 1, gen_ai__operation__name="invoke_agent", 
 CHAT = span("chat gpt-4o", 2, 1, gen_ai__operation__name="chat", gen_ai__request__model="gpt-4o", **USED)
 
 
-def booked(root: DataRoot) -> dict[str, tuple[str, bool]]:
-    read(root, tables=(*FATES, "ledger_requests"))
-    return {row["step"]: (row["row_kind"], row["is_billable_leaf"]) for row in rows(root, "ledger_requests")}
+def own(place: Place, name: str, content: bytes) -> bytes:
+    """The spans of a test are of a trace of its own."""
+    if content.startswith(b"\x1f\x8b"):
+        return gzip.compress(own(place, name, gzip.decompress(content)), mtime=0)
+    return content.replace(TRACE.encode(), trace_of(place).encode())
+
+
+def trace_of(place: Place) -> str:
+    return f"{place.number:08x}{TRACE[8:]}"
+
+
+def booked(place: Place) -> dict[str, tuple[str, bool]]:
+    return {row["step"]: (row["row_kind"], row["is_billable_leaf"]) for row in place.rows("ledger_requests")}
 
 
 @pytest.mark.parametrize("order", ["children first", "parents first", "one line", "two files"])
-def test_only_the_call_below_an_agent_counts_wherever_its_line_is(root, order):
+@together("fine")
+def test_only_the_call_below_an_agent_counts_wherever_its_line_is(place, order):
     """B1, B3, traps 2 and 3: the agent repeats the usage of its chat; its session is the chat's."""
     match order:
         case "children first":
-            land(root, "otel_genai/a.jsonl", lines(request(CHAT), request(AGENT)))
+            place.land("otel_genai/a.jsonl", lines(request(CHAT), request(AGENT)))
         case "parents first":
-            land(root, "otel_genai/a.jsonl", lines(request(AGENT), request(CHAT)))
+            place.land("otel_genai/a.jsonl", lines(request(AGENT), request(CHAT)))
         case "one line":
-            land(root, "otel_genai/a.jsonl", lines(request(AGENT, CHAT)))
+            place.land("otel_genai/a.jsonl", lines(request(AGENT, CHAT)))
         case _:
-            land(root, "otel_genai/a.jsonl", lines(request(AGENT)))
-            land(root, "otel_genai/b.jsonl", lines(request(CHAT)))
+            place.land("otel_genai/a.jsonl", lines(request(AGENT)))
+            place.land("otel_genai/b.jsonl", lines(request(CHAT)))
 
-    assert booked(root) == {"invoke_agent support": ("aggregate_span", False), "chat gpt-4o": ("llm_call", True)}
-    [chat] = [row for row in rows(root, "ledger_requests") if row["is_billable_leaf"]]
+    yield
+
+    assert booked(place) == {"invoke_agent support": ("aggregate_span", False), "chat gpt-4o": ("llm_call", True)}
+    [chat] = [row for row in place.rows("ledger_requests") if row["is_billable_leaf"]]
     assert (chat["session_id"], chat["attribution_source"]["session_id"]) == ("s-1", "root")
 
 
-def test_an_agent_without_usage_below_it_is_kept(root):
+@together("fine")
+def test_an_agent_without_usage_below_it_is_kept(place):
     """B4, trap 4."""
-    land(root, "otel_genai/a.jsonl", lines(request(AGENT, span("chat", 2, 1, gen_ai__operation__name="chat"))))
+    place.land("otel_genai/a.jsonl", lines(request(AGENT, span("chat", 2, 1, gen_ai__operation__name="chat"))))
 
-    assert booked(root)["invoke_agent support"] == ("aggregate_only", True)
+    yield
+
+    assert booked(place)["invoke_agent support"] == ("aggregate_only", True)
 
 
-def test_the_outer_span_of_the_ai_sdk_is_no_call(root):
+@together("fine")
+def test_the_outer_span_of_the_ai_sdk_is_no_call(place):
     """B10: 57 tokens above 147."""
     outer = span("ai.generateText", 1, ai__usage__promptTokens=14, ai__usage__completionTokens=43)
     inner = span("ai.generateText.doGenerate", 2, 1, ai__usage__promptTokens=62, ai__usage__completionTokens=85)
-    land(root, "otel_genai/a.jsonl", lines(request(outer, inner)))
+    place.land("otel_genai/a.jsonl", lines(request(outer, inner)))
 
-    assert booked(root) == {
+    yield
+
+    assert booked(place) == {
         "ai.generateText": ("aggregate_span", False),
         "ai.generateText.doGenerate": ("llm_call", True),
     }
 
 
-def test_an_embedding_above_an_embedding_counts_once(root):
+@together("fine")
+def test_an_embedding_above_an_embedding_counts_once(place):
     """B2."""
     named = {"gen_ai__operation__name": "embeddings", "gen_ai__usage__input_tokens": 7}
-    land(root, "otel_genai/a.jsonl", lines(request(span("operation", 1, **named), span("call", 2, 1, **named))))
+    place.land("otel_genai/a.jsonl", lines(request(span("operation", 1, **named), span("call", 2, 1, **named))))
 
-    assert booked(root) == {"operation": ("aggregate_span", False), "call": ("embedding", True)}
+    yield
+
+    assert booked(place) == {"operation": ("aggregate_span", False), "call": ("embedding", True)}
 
 
-def test_a_span_that_was_exported_twice_counts_once(root):
+@together("fine")
+def test_a_span_that_was_exported_twice_counts_once(place):
     """Trap 12: the later end wins; a file that repeats it changes nothing."""
     early = CHAT | {"endTimeUnixNano": str(START + 2_100_000_000), "attributes": attributes({**CALL})}
-    land(root, "otel_genai/a.jsonl", lines(request(early), request(CHAT)))
-    land(root, "otel_genai/b.jsonl", lines(request(CHAT, CHAT)))
+    place.land("otel_genai/a.jsonl", lines(request(early), request(CHAT)))
+    place.land("otel_genai/b.jsonl", lines(request(CHAT, CHAT)))
 
-    assert booked(root) == {"chat gpt-4o": ("llm_call", True)}
-    [call] = rows(root, "ledger_requests")
+    yield
+
+    assert booked(place) == {"chat gpt-4o": ("llm_call", True)}
+    [call] = place.rows("ledger_requests")
     assert call["input_uncached_tokens"] == 10200
-    assert sum(row["duplicate"] for row in rows(root, "ledger_files")) == 3
+    assert sum(row["duplicate"] for row in place.rows("ledger_files")) == 3
 
 
 @pytest.mark.parametrize(
@@ -468,23 +494,29 @@ def test_a_span_that_was_exported_twice_counts_once(root):
     ],
     ids=["lines", "CRLF", "BOM", "document", "array", "gzip", "old scopes", "other signals"],
 )  # fmt: skip
-def test_every_layout_gives_the_same_spans(root, content):
-    land(root, "otel_genai/any name", content)
+@together("layouts")
+def test_every_layout_gives_the_same_spans(place, content):
+    place.land("otel_genai/any name", content)
 
-    assert read(root).report.warnings == []
-    found = {row["span_id"]: (row["row_kind"], tokens(row)) for row in rows(root, "staged_requests") if row["span_id"]}
+    yield
+
+    assert place.warnings == []
+    found = {row["span_id"]: (row["row_kind"], tokens(row)) for row in place.rows("staged_requests") if row["span_id"]}
     used = {"input_uncached": 10200, "output_text": 300}
     assert found == {f"{1:016x}": ("aggregate_only", used), f"{2:016x}": ("llm_call", used)}
 
 
-def test_numbers_may_be_numbers(root):
+@together("fine")
+def test_numbers_may_be_numbers(place):
     """The protocol asks for text; some exporters write numbers, and some counts as 3.0."""
     bare = json.loads(json.dumps(CHAT).replace('"10200"', "10200.0"))
     bare |= {"startTimeUnixNano": START, "endTimeUnixNano": START + 10_000}
-    land(root, "otel_genai/a.jsonl", lines(request(bare)))
+    place.land("otel_genai/a.jsonl", lines(request(bare)))
 
-    assert read(root).report.warnings == []
-    [row] = rows(root, "staged_requests")
+    yield
+
+    assert place.warnings == []
+    [row] = place.rows("staged_requests")
     assert (row["input_uncached_tokens"], row["started_at"]) == (10200, datetime(2026, 11, 18, 12, tzinfo=UTC))
 
 
@@ -505,16 +537,19 @@ def test_numbers_may_be_numbers(root):
         (lines(request(CHAT, span("x", 3, llm__cost__total="free"))), 1, "cost is free, expected an amount in USD"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_refused_alone(root, content, line, reason):
+@together("faulty")
+def test_what_is_wrong_is_refused_alone(place, content, line, reason):
     """By line and reason; the span beside it is booked."""
-    land(root, "otel_genai/a.jsonl", content)
+    place.land("otel_genai/a.jsonl", content)
 
-    warnings = read(root, tables=FATES).report.warnings
+    yield
+
+    warnings = place.warnings
 
     assert len(warnings) == 1
-    assert warnings[0].startswith(f"landing/otel_genai/a.jsonl, line {line}: ")
+    assert warnings[0].startswith(f"landing/{place.path('otel_genai', 'a.jsonl')}, line {line}: ")
     assert reason in warnings[0]
-    [file] = rows(root, "ledger_files")
+    [file] = place.rows("ledger_files")
     assert (file["records"], file["booked"], file["quarantined"]) == (2, 1, 1)
     assert f"line {line}: " in file["reasons"]
 
@@ -527,68 +562,83 @@ def test_what_is_wrong_is_refused_alone(root, content, line, reason):
         ('{"data": [{"traceID": "1", "spans": []}]}', "records with the fields data, traceID, spans, expected OTLP JSON"),
     ],
 )  # fmt: skip
-def test_a_file_of_another_tool_is_refused_whole(root, content, reason):
+@together("fine")
+def test_a_file_of_another_tool_is_refused_whole(place, content, reason):
     """F5: and the other file is read."""
-    land(root, "otel_genai/a.json", content)
-    land(root, "otel_genai/b.jsonl", lines(request(CHAT)))
+    place.land("otel_genai/a.json", content)
+    place.land("otel_genai/b.jsonl", lines(request(CHAT)))
 
-    [warning] = read(root, tables=FATES).report.warnings
+    yield
+
+    [warning] = place.warnings
 
     assert reason in warning
-    assert [(row["booked"], row["quarantined"]) for row in rows(root, "ledger_files", "path")] == [(0, 1), (1, 0)]
+    assert [(row["booked"], row["quarantined"]) for row in place.rows("ledger_files", "path")] == [(0, 1), (1, 0)]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "\n", '{"resourceSpans":[]}'])
-def test_an_empty_file_is_no_error(root, content):
+@together("fine")
+def test_an_empty_file_is_no_error(place, content):
     """F10."""
-    land(root, "otel_genai/a.jsonl", content)
+    place.land("otel_genai/a.jsonl", content)
 
-    assert read(root, tables=FATES).report.warnings == []
-    assert rows(root, "staged_requests") == []
+    yield
+
+    assert place.warnings == []
+    assert place.rows("staged_requests") == []
 
 
-def test_an_evaluation_is_a_score_of_its_span(root):
+@together("fine")
+def test_an_evaluation_is_a_score_of_its_span(place):
     """As an event of the span, and as a log of its own."""
     named = attributes({"gen_ai.evaluation.name": "helpful", "gen_ai.evaluation.score.value": 0.25})
     event = {"name": "gen_ai.evaluation.result", "timeUnixNano": str(START), "attributes": named}
     label = attributes({"gen_ai.evaluation.name": "tone", "gen_ai.evaluation.score.label": "rude"})
     log = {"eventName": event["name"], "observedTimeUnixNano": str(START), "traceId": TRACE, "attributes": label}
     logs = {"resourceLogs": [{"scopeLogs": [{"logRecords": [log, {"eventName": "other"}]}]}]}
-    land(root, "otel_genai/a.jsonl", lines(request(CHAT | {"events": [event, {"name": "other"}]}, AGENT), logs))
+    place.land("otel_genai/a.jsonl", lines(request(CHAT | {"events": [event, {"name": "other"}]}, AGENT), logs))
 
-    assert read(root, tables=FATES).report.warnings == []
+    yield
 
-    found = {row["name"]: row for row in rows(root, "staged_scores")}
+    assert place.warnings == []
+
+    found = {row["name"]: row for row in place.rows("staged_scores")}
     assert (found["helpful"]["value_num"], found["helpful"]["target_kind"]) == (0.25, "request")
-    assert found["helpful"]["target_id"] == f"{TRACE}:{2:016x}"
+    assert found["helpful"]["target_id"] == f"{trace_of(place)}:{2:016x}"
     assert (found["tone"]["value_text"], found["tone"]["target_kind"], found["tone"]["target_id"]) == (
         "rude",
         "trace",
-        TRACE,
+        trace_of(place),
     )
-    [file] = rows(root, "ledger_files")
+    [file] = place.rows("ledger_files")
     assert (file["records"], file["booked"], file["not_billable"]) == (4, 3, 1)
 
 
-def test_a_line_of_20_mb_is_read(root):
+@together("fine")
+def test_a_line_of_20_mb_is_read(place):
     """Its prompt is not kept."""
     long = span("long", 3, gen_ai__operation__name="chat", gen_ai__input__messages="prompt " * 3_000_000, **USED)
-    land(root, "otel_genai/a.jsonl", lines(request(CHAT), request(long)))
+    place.land("otel_genai/a.jsonl", lines(request(CHAT), request(long)))
 
-    assert read(root).report.warnings == []
-    assert [row["input_uncached_tokens"] for row in rows(root, "staged_requests")] == [10200, 10200]
-    assert all(path.stat().st_size < 100_000 for path in root.lake.rglob("*.parquet"))
+    yield
+
+    assert place.warnings == []
+    assert [row["input_uncached_tokens"] for row in place.rows("staged_requests")] == [10200, 10200]
+    assert all(path.stat().st_size < 100_000 for path in place.reading.root.lake.rglob("*.parquet"))
 
 
 @pytest.mark.skipif(not EXAMPLES.exists(), reason="the examples are not here")
-def test_the_exporters_own_file(root):
+@together("")
+def test_the_exporters_own_file(place):
     """G9: one leaf of 1,200 / 9,000 / 172 / 128."""
-    land(root, "otel_genai/a.jsonl", (EXAMPLES / "otel_genai" / "otlp_file_exporter.jsonl").read_bytes())
+    place.land("otel_genai/a.jsonl", (EXAMPLES / "otel_genai" / "otlp_file_exporter.jsonl").read_bytes())
 
-    assert booked(root) == {
+    yield
+
+    assert booked(place) == {
         "invoke_agent support": ("aggregate_span", False),
         "chat gpt-4o-mini": ("llm_call", True),
     }
-    [call] = [row for row in rows(root, "ledger_requests") if row["is_billable_leaf"]]
+    [call] = [row for row in place.rows("ledger_requests") if row["is_billable_leaf"]]
     assert call["input_uncached_tokens"] == 1200
     assert (call["cache_read_tokens"], call["output_text_tokens"], call["output_reasoning_tokens"]) == (9000, 172, 128)

@@ -383,7 +383,13 @@ select
             )
         when verdict = 'mix_shift'
             then concat(
-                'The blend ', blend_text, ' as traffic moved between request types (', mix_text, '); within them it changed by ', within_text, '.'
+                'The blend ', blend_text,
+                case
+                    when abs(mix_delta) >= abs(within_delta)
+                        then concat(' as traffic moved between request types (', mix_text, '); within them it changed by ', within_text, '.')
+                    else concat(': traffic moved between request types (', mix_text, '), and within them it changed by ', within_text,
+                        ', no more than chance may.')
+                end
             )
         else concat(
             'Same ', nouns, ', same request types: no change that stands out from chance (',

@@ -16,6 +16,7 @@ columns:
   traced_list_cost_usd: DECIMAL(38,10); what the calls cost at list prices
   traced_effective_cost_usd: DECIMAL(38,10); what the calls cost under contracts: the accrual where there is no bill
   untraced_usd: DECIMAL(38,10); cause 1, tokens billed that no call explains; null without a bill
+  overtraced_usd: DECIMAL(38,10); what days and models have traced beyond the bill, netted in untraced_usd; null without a bill
   day_cut_usd: DECIMAL(38,10); cause 2, tokens billed on the day before or after their call; null without a bill
   price_mismatch_usd: DECIMAL(38,10); cause 3, list amount of the bill less its tokens at our list price; null without a bill
   discount_usd: DECIMAL(38,10); cause 4, discounts and adjustments; null without a bill
@@ -57,6 +58,9 @@ answer: >-
   round(token_coverage, 3) as token_coverage, verdict, state
   from mart_reconciliation_monthly order by all
 notes:
+  - >-
+    overtraced_usd is calls counted twice or not charged, on one day; calls missing on another would hide it in the month. Where lines
+    are longer than a day it is told by month, and where calls have no account it is that of the provider.
   - Tolerances are rows of thresholds.csv; one with the scope billing_account_id or provider holds for that account or provider.
   - Witnesses are compared without period charges, which no other source can list.
 */
@@ -92,6 +96,79 @@ daily as (
         min(case when unexplained_usd <> 0 then usage_date end) as oldest_open_date,
     from mart_reconciliation_daily
     group by month_start_date, provider, billing_account_id, billing_currency
+),
+
+-- A line longer than a day is spread evenly: its days say nothing of one day's calls.
+day_lengths as (
+    select
+        month_start_date,
+        provider,
+        billing_account_id,
+        billing_currency,
+        max(case when charge_end_date - charge_start_date > 1 then 1 else 0 end) = 0 as is_daily,
+    from ledger_bill_days
+    where charge_category = 'Usage' and charge_id is null
+    group by month_start_date, provider, billing_account_id, billing_currency
+),
+
+provider_lengths as (
+    select month_start_date, provider, min(case when is_daily then 1 else 0 end) = 1 as is_daily
+    from day_lengths
+    group by month_start_date, provider
+),
+
+account_days as (
+    select
+        d.month_start_date,
+        d.provider,
+        d.billing_account_id,
+        d.billing_currency,
+        d.model_canonical,
+        case when l.is_daily then d.usage_date end as usage_date,
+        sum(d.untraced_usd) as untraced_usd,
+    from mart_reconciliation_daily as d
+    left join day_lengths as l
+        on d.month_start_date = l.month_start_date
+        and d.provider = l.provider
+        and d.billing_account_id = l.billing_account_id
+        and d.billing_currency = l.billing_currency
+    group by
+        d.month_start_date, d.provider, d.billing_account_id, d.billing_currency, d.model_canonical, case when l.is_daily then d.usage_date end
+),
+
+provider_days as (
+    select
+        d.month_start_date,
+        d.provider,
+        d.model_canonical,
+        case when l.is_daily then d.usage_date end as usage_date,
+        sum(d.untraced_usd) as untraced_usd,
+    from mart_reconciliation_daily as d
+    left join provider_lengths as l
+        on d.month_start_date = l.month_start_date and d.provider = l.provider
+    group by d.month_start_date, d.provider, d.model_canonical, case when l.is_daily then d.usage_date end
+),
+
+overtraced as (
+    select
+        'account' as judged_level,
+        month_start_date,
+        provider,
+        billing_account_id,
+        billing_currency,
+        sum(case when untraced_usd < 0 then -untraced_usd else 0 end) as overtraced_usd,
+    from account_days
+    group by month_start_date, provider, billing_account_id, billing_currency
+    union all
+    select
+        'provider' as judged_level,
+        month_start_date,
+        provider,
+        cast(null as varchar) as billing_account_id,
+        cast(null as varchar) as billing_currency,
+        sum(case when untraced_usd < 0 then -untraced_usd else 0 end) as overtraced_usd,
+    from provider_days
+    group by month_start_date, provider
 ),
 
 -- Calls of months without a bill: an accrual.
@@ -242,6 +319,7 @@ limits as (
 measured as (
     select
         j.*,
+        o.overtraced_usd,
         case
             when j.rows_by_dollars > 0 then cast(round(j.traced_list_cost_usd * 1000000, 0) as decimal(38, 0))
             else cast(j.traced_tokens as decimal(38, 0))
@@ -261,6 +339,12 @@ measured as (
         and j.month_start_date = l.month_start_date
         and j.provider = l.provider
         and j.billing_account_id is not distinct from l.billing_account_id
+    left join overtraced as o
+        on j.judged_level = o.judged_level
+        and j.month_start_date = o.month_start_date
+        and j.provider = o.provider
+        and j.billing_account_id is not distinct from o.billing_account_id
+        and j.billing_currency is not distinct from o.billing_currency
 ),
 
 verdicts as (
@@ -271,10 +355,14 @@ verdicts as (
             when traced_tokens = 0 and traced_list_cost_usd = 0 and (billed_tokens > 0 or billed_list_usd > 0) then 'no_trace'
             when abs(unexplained_usd) <= greatest(ok_usd, ok_share * abs(cast(billed_usd as decimal(28, 10))))
                 and cast(covered_part as hugeint) * 10000 >= cast(whole_part as hugeint) * cast(coverage_ok as hugeint)
-                and cast(covered_part as hugeint) * 10000 <= cast(whole_part as hugeint) * (20000 - cast(coverage_ok as hugeint)) then 'ok'
+                and cast(covered_part as hugeint) * 10000 <= cast(whole_part as hugeint) * (20000 - cast(coverage_ok as hugeint))
+                and cast(round(overtraced_usd, 6) as decimal(28, 6))
+                <= greatest(ok_usd, cast(round(billed_list_usd, 6) as decimal(28, 6)) * (10000 - coverage_ok) / 10000) then 'ok'
             when abs(unexplained_usd) <= greatest(ok_usd, warn_share * abs(cast(billed_usd as decimal(28, 10))))
                 and cast(covered_part as hugeint) * 10000 >= cast(whole_part as hugeint) * cast(coverage_warn as hugeint)
                 and cast(covered_part as hugeint) * 10000 <= cast(whole_part as hugeint) * (20000 - cast(coverage_warn as hugeint))
+                and cast(round(overtraced_usd, 6) as decimal(28, 6))
+                <= greatest(ok_usd, cast(round(billed_list_usd, 6) as decimal(28, 6)) * (10000 - coverage_warn) / 10000)
                 then 'warn'
             else 'fail'
         end as verdict,
@@ -292,6 +380,7 @@ reconciled as (
         d.*,
         v.covered_part,
         v.whole_part,
+        case when d.untraced_usd is null then null when n.provider is not null then p.overtraced_usd else v.overtraced_usd end as overtraced_usd,
         case when n.provider is not null then 'provider' else 'account' end as match_level,
         case when n.provider is not null then p.verdict else v.verdict end as verdict,
         p.verdict as provider_verdict,
@@ -320,6 +409,7 @@ select
     cast(r.traced_list_cost_usd as decimal(38, 10)) as traced_list_cost_usd,
     cast(r.traced_effective_cost_usd as decimal(38, 10)) as traced_effective_cost_usd,
     cast(r.untraced_usd as decimal(38, 10)) as untraced_usd,
+    cast(r.overtraced_usd as decimal(38, 10)) as overtraced_usd,
     cast(r.day_cut_usd as decimal(38, 10)) as day_cut_usd,
     cast(r.price_mismatch_usd as decimal(38, 10)) as price_mismatch_usd,
     cast(r.discount_usd as decimal(38, 10)) as discount_usd,
@@ -365,6 +455,7 @@ select
     cast(u.traced_list_cost_usd as decimal(38, 10)) as traced_list_cost_usd,
     cast(u.traced_effective_cost_usd as decimal(38, 10)) as traced_effective_cost_usd,
     cast(null as decimal(38, 10)) as untraced_usd,
+    cast(null as decimal(38, 10)) as overtraced_usd,
     cast(null as decimal(38, 10)) as day_cut_usd,
     cast(null as decimal(38, 10)) as price_mismatch_usd,
     cast(null as decimal(38, 10)) as discount_usd,
