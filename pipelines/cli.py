@@ -872,7 +872,7 @@ def _print_summary(console: Console, summary: Any) -> None:
             "see 'tokenbooks corrections'"
         )
     console.print(
-        f"Priced       {_percent(summary.priced_share)} of tokens ({summary.unpriced_requests:,} calls without a price, "
+        f"Priced       {_percent(summary.priced_share)} of tokens ({_things(summary.unpriced_requests, 'call')} without a price, "
         f"{summary.no_usage_requests:,} of them because their provider sent no usage)"
     )
     console.print(

@@ -92,12 +92,12 @@ def summarise(root: DataRoot) -> Summary:
             order by week_start_date, verdict <> 'drift', feature""",
         )
         # The dearest first: an unpriced call counts at the mean price of a token.
-        token_usd = effective / (tokens - unpriced_tokens) if effective and tokens > unpriced_tokens else Decimal(0)
+        token_usd = effective / (tokens - unpriced_tokens) if effective and tokens > unpriced_tokens else None
         to_add = [
             *(unpriced_models(con, token_usd, root) if unpriced else []),
             *(_ownerless(con, root) if ownerless else []),
         ]
-        to_add = sorted(to_add, key=lambda row: (-row["cost_usd"], row["table"], row["row"]))[:TO_ADD_AT_MOST]
+        to_add = sorted(to_add, key=lambda row: (-(row["cost_usd"] or 0), row["table"], row["row"]))[:TO_ADD_AT_MOST]
     return Summary(
         first_date=first_date,
         last_date=last_date,
@@ -106,7 +106,7 @@ def summarise(root: DataRoot) -> Summary:
         list_cost_usd=listed if requests > unpriced else None,
         effective_cost_usd=effective if requests > unpriced else None,
         invoiced_cost_usd=invoiced,
-        accrued_cost_usd=accrued,
+        accrued_cost_usd=accrued if requests > unpriced else None,
         untraced_usd=untraced,
         unpriced_requests=int(unpriced),
         unpriced_tokens=int(unpriced_tokens),
@@ -124,7 +124,7 @@ def summarise(root: DataRoot) -> Summary:
     )
 
 
-def unpriced_models(con: duckdb.DuckDBPyConnection, token_usd: Decimal, root: DataRoot) -> list[dict[str, Any]]:
+def unpriced_models(con: duckdb.DuckDBPyConnection, token_usd: Decimal | None, root: DataRoot) -> list[dict[str, Any]]:
     """Models without a price, as rows of the table that lacks something. A call without usage lacks tokens, not a price."""
     rows = named_rows(
         con,
@@ -139,9 +139,9 @@ def unpriced_models(con: duckdb.DuckDBPyConnection, token_usd: Decimal, root: Da
     return [
         {
             **(remedy := _remedy(row, root)),
-            "why": f"no price: {row['requests']:,} calls, {row['tokens']:,} tokens since {row['since']}"
+            "why": f"no price: {things(row['requests'], 'call')}, {things(row['tokens'], 'token')} since {row['since']}"
             + "; another row for output" * (remedy["table"] == "prices.csv"),
-            "cost_usd": row["tokens"] * token_usd,
+            "cost_usd": None if token_usd is None else row["tokens"] * token_usd,
             "is_estimate": True,
         }
         for row in rows
@@ -190,10 +190,10 @@ def _ownerless(con: duckdb.DuckDBPyConnection, root: DataRoot) -> list[dict[str,
         con,
         """select r.source, case when r.api_key_name is null then 'source_account' else 'api_key_name' end as field,
             coalesce(r.api_key_name, r.source_account) as caller, count(*) as requests,
-            coalesce(sum(c.effective_cost_usd), 0) as cost_usd
+            sum(c.effective_cost_usd) as cost_usd
         from ledger_requests as r inner join ledger_costs as c on r.request_key = c.request_key
         where r.feature = 'unattributed' and r.is_billable_leaf
-        group by all order by cost_usd desc, source, field, caller limit 20""",
+        group by all order by cost_usd desc nulls last, source, field, caller limit 20""",
     )
     return [
         {
@@ -211,12 +211,16 @@ def _ownerless(con: duckdb.DuckDBPyConnection, root: DataRoot) -> list[dict[str,
                     "dimension_value": "<feature>",
                 },
             ),
-            "why": f"no feature: {row['requests']:,} calls",
+            "why": f"no feature: {things(row['requests'], 'call')}",
             "cost_usd": row["cost_usd"],
             "is_estimate": False,
         }
         for row in rows
     ]
+
+
+def things(number: int, name: str) -> str:
+    return f"{number:,} {name}{'s' * (number != 1)}"
 
 
 def _share(part: Any, whole: Any) -> float | None:

@@ -20,6 +20,7 @@ from pipelines.paths import DataRoot
 from pipelines.reference import TABLES, read, template
 from pipelines.report import _DRIVERS, _summed, _teams, cents, change, count, share, usd
 from pipelines.summary import summarise
+from tests.conftest import upstream
 
 
 def land(root: DataRoot, *calls: dict[str, object]) -> None:
@@ -145,6 +146,19 @@ def test_a_row_to_add_fits_the_file_that_init_made_and_the_users_own(reported: D
         path.write_text(path.read_text() + rows[path.name].replace("<price>", "2.5") + "\n", encoding="utf-8")
         found, problems = read(table, path, path.name)
         assert (len(found), problems) == (1, [])
+
+
+def test_what_calls_without_a_price_come_to_is_unknown_and_not_0(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path)
+    land(root, call(1, "2026-11-03", model="own-model-9", feature=None, api_key_name="key-7"))
+    books.run(root, select=upstream("mart_showback_weekly"))
+    found = summarise(root)
+
+    assert (found.effective_cost_usd, found.accrued_cost_usd) == (None, None)
+    assert [(row["why"], row["cost_usd"]) for row in found.to_add] == [
+        ("no feature: 1 call", None),
+        ("no price: 1 call, 1,100,000 tokens since 2026-11-03; another row for output", None),
+    ]
 
 
 def test_where_no_invoice_is_what_has_no_call_is_unknown(reported: DataRoot) -> None:
