@@ -895,7 +895,7 @@ def _print_summary(console: Console, summary: Any) -> None:
     if summary.to_add:
         console.print("To add to reference/, the dearest first:")
         for row in summary.to_add:
-            about = "about " * row["is_estimate"]
+            about = "about " * (row["is_estimate"] and row["cost_usd"] is not None)
             console.print(f"  {row['table']}: {row['row']}   ({row['why']}, {about}{_money(row['cost_usd'])})")
 
 
