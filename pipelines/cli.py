@@ -842,7 +842,9 @@ def _print_report(data: DataRoot, report: dict[str, Any]) -> None:
     for warning in report["warnings"]:
         console.print(warning)
     for problem in report["problems"]:
-        console.print(f"{problem}{'.' * (not problem.endswith('.'))} The table keeps what it last held. Mend the file, then run again.")
+        console.print(
+            f"{problem}{'.' * (not problem.endswith('.'))} The table keeps what it last held. Mend the file, then run again."
+        )
     files = report["files_read"]
     console.print(
         f"Read {files} new or changed file{'s' * (files != 1)}, rebuilt {report['partitions']} partitions of {report['tables']} tables."
@@ -1289,8 +1291,10 @@ def _print_explanation(content: dict[str, Any]) -> None:
     if invoice is None:
         console.print("Invoice      no row of the showback holds this call")
     else:
+        # No bill yet: an accrual.
+        word = "Accrued     " if invoice["allocation_basis"] == "effective_cost" else "Invoice     "
         console.print(
-            f"Invoice      {invoice['billing_month']}, week of {invoice['week_start_date']}: "
+            f"{word} {invoice['billing_month']}, week of {invoice['week_start_date']}: "
             f"{_exact(invoice.get('call_invoiced_usd'))} of {_exact(invoice['invoiced_cost_usd'])} by {invoice['allocation_basis']}"
         )
 
