@@ -133,6 +133,10 @@ class Books:
         """Files of ``landing/`` that a run would read."""
         return self._reader().news()
 
+    def strangers(self) -> list[str]:
+        """What of ``landing/`` belongs to no source."""
+        return self._reader().strangers()
+
     def refused(self) -> list[dict[str, Any]]:
         """Of each file with refused records: its path, source and records, and what the readable list says of each."""
         found = []

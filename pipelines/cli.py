@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -69,8 +70,18 @@ def main() -> None:
         raise SystemExit(EXIT_FAILED) from None
 
 
-def _data_root(given: Path | None) -> DataRoot:
-    return DataRoot(given.resolve() if given else default_root())
+def _data_root(given: Path | None, *, may_be_made: bool = False) -> DataRoot:
+    root = DataRoot(given.expanduser().resolve() if given else default_root())
+    if not may_be_made and not root.path.is_dir():
+        # A name typed wrong would be a new and empty set of books.
+        Console(stderr=True).print(
+            f"There is no data root at {root.path}: make one with 'tokenbooks init {root.path}'.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(EXIT_USAGE)
+    return root
 
 
 def _version(wanted: bool) -> None:
@@ -121,7 +132,7 @@ def demo(
     root: Root = None, direct: Annotated[bool, typer.Option("--direct", help="Run without Dagster.")] = False
 ) -> None:
     """Build the sample company's books and say what they show."""
-    data = _data_root(root)
+    data = _data_root(root, may_be_made=True)
     if data.landing.is_dir() and any(
         path.is_file() and not path.name.startswith(".") for path in data.landing.rglob("*")
     ):
@@ -190,7 +201,12 @@ def list_refused(
 ) -> None:
     """Every record that was refused, by file and reason; --json gives each with its line."""
     from pipelines.books import open_books
+    from pipelines.sources import sources
 
+    if source is not None and source not in sources():
+        raise typer.BadParameter(
+            f"no such source: {source}. Known are {', '.join(sorted(sources()))}.", param_hint="--source"
+        )
     with open_books(_data_root(root)) as books:
         files = [file for file in books.refused() if source in (None, file["source"])]
     if as_json:
@@ -264,7 +280,7 @@ def sql(
     """Ask the books: DuckDB over all tables, read-only and locked down."""
     import duckdb
 
-    from pipelines.views import QueryRefused, open_views
+    from pipelines.views import QueryRefused, open_views, questions
 
     if format_ not in ("table", "csv", "json", "parquet"):
         raise typer.BadParameter(f"{format_!r}, expected table, csv, json or parquet", param_hint="--format")
@@ -272,7 +288,11 @@ def sql(
     with open_views(data) as con:
         if query is not None:
             try:
-                _answer(con, query, format_)
+                asked = questions(con, query)
+                if len(asked) > 1 and format_ != "table":
+                    raise QueryRefused(f"{len(asked)} queries: {format_} holds one answer, so ask them one by one")
+                for one in asked:
+                    _answer(con, one, format_)
             except (duckdb.Error, QueryRefused) as error:
                 Console(stderr=True).print(str(error), markup=False, highlight=False)
                 raise typer.Exit(EXIT_FAILED) from None
@@ -326,10 +346,7 @@ def close(
     if verify or month is None:
         _print_verdict(data, closing.verify(data), as_json=as_json)
         return
-    try:
-        start = date.fromisoformat(f"{month}-01")
-    except ValueError:
-        raise typer.BadParameter(f"{month!r}, expected a month such as 2026-09", param_hint="MONTH") from None
+    start = _month(month, "MONTH")
     try:
         with _progress() as say, open_books(data, say) as books:
             done = closing.close(books, start, accept=accept)
@@ -355,7 +372,7 @@ def close(
         for hindrance in done:
             console.print(f"  {hindrance.text}" + ("" if hindrance.acceptable else " (cannot be accepted)"))
         if all(hindrance.acceptable for hindrance in done):
-            console.print('Mend them, or close in spite of them: tokenbooks close MONTH --accept "the reason"')
+            console.print(f'Mend them, or close in spite of them: tokenbooks close {month} --accept "the reason"')
     raise typer.Exit(EXIT_CHECK_FAILED)
 
 
@@ -369,6 +386,8 @@ def corrections(
     from pipelines.engine import named_rows
     from pipelines.views import open_views
 
+    if month is not None:
+        _month(month, "--month")
     data = _data_root(root)
     with open_views(data) as con:
         rows = named_rows(
@@ -397,7 +416,8 @@ def corrections(
         unknown = sum(row["delta_usd"] is None for row in rows)
         total = sum((row["delta_usd"] for row in rows if row["delta_usd"] is not None), Decimal(0))
         console.print(
-            f"{len(rows)} corrections, {total:+,.2f} USD" + f" and {unknown} of unknown dollars" * bool(unknown)
+            f"{_things(len(rows), 'correction')}, {total:+,.2f} USD"
+            + f" and {unknown} of unknown dollars" * bool(unknown)
         )
 
 
@@ -727,6 +747,7 @@ def _run(
 ) -> int:
     from pipelines import books
     from pipelines.planner import EVER
+    from pipelines.summary import summarise
 
     window = window or EVER
     limited = full or bool(select) or window != EVER
@@ -738,6 +759,7 @@ def _run(
         else:
             say("starting Dagster")
             report = _run_in_dagster(data)
+    report["summary"] = summarise(data).as_dict() if data.views.is_file() else None
     if as_json:
         print(json.dumps(report, default=_plain, indent=2))
     else:
@@ -758,6 +780,7 @@ def _nothing_to_do(data: DataRoot) -> dict[str, Any] | None:
         ):
             return None
         report = RunReport(results=opened.results)
+        report.read.warnings = opened.strangers()
         report.published = opened.publish([])
         report.is_blocked = bool(report.failed)
         return report.as_dict()
@@ -813,7 +836,7 @@ def _progress() -> Iterator[Any]:
 
 
 def _print_report(data: DataRoot, report: dict[str, Any]) -> None:
-    from pipelines.summary import summarise
+    from pipelines.summary import Summary
 
     console = _console()
     for warning in report["warnings"]:
@@ -828,15 +851,23 @@ def _print_report(data: DataRoot, report: dict[str, Any]) -> None:
         if files or report["partitions"]
         else "Nothing new: every table is up to date."
     )
-    if data.views.is_file():
-        _print_summary(console, summarise(data))
+    if report["summary"]:
+        _print_summary(console, Summary(**report["summary"]))
     if report["checks"]:
         warned, failed = len(report["warned"]), len(report["failed"])
-        console.print(f"Checks       {report['checks'] - warned - failed:,} passed, {warned} warnings, {failed} failed")
+        console.print(
+            f"Checks       {report['checks'] - warned - failed:,} passed, {_things(warned, 'warning')}, {failed} failed"
+        )
+    for line in _broken(report["warned"]):
+        console.print(f"Warning {line}")
     for result in report["failed"]:
         console.print(
             f"FAILED {result['table']} ({result['partition']}): {result['text']}"
-            + (f": {result['violations']} rows break it" if result["violations"] else f": {result['message']}")
+            + (
+                f": {_things(result['violations'], 'row')} break{'s' * (result['violations'] == 1)} it"
+                if result["violations"]
+                else f": {result['message']}"
+            )
         )
     if report["is_blocked"]:
         console.print("Nothing was published: the exports are those of the last good run. Exit code 3.")
@@ -845,6 +876,11 @@ def _print_report(data: DataRoot, report: dict[str, Any]) -> None:
 
 
 def _print_summary(console: Console, summary: Any) -> None:
+    if summary.refused_records:
+        console.print(
+            f"Refused      {_things(summary.refused_records, 'record')} of {_things(summary.refused_files, 'file')}: "
+            "see 'tokenbooks quarantine list'"
+        )
     if not summary.requests and summary.invoiced_cost_usd is None:
         console.print("No calls and no bills yet: put files into landing/<source>/.")
         return
@@ -856,14 +892,23 @@ def _print_summary(console: Console, summary: Any) -> None:
     console.print(
         f"Invoiced     {_money(summary.invoiced_cost_usd)}, and {_money(summary.accrued_cost_usd)} accrued where no bill is in"
     )
+    if summary.corrections:
+        console.print(
+            f"Corrections  {_correction(summary.corrections, summary.corrected_usd, summary.unknown_corrections)}: "
+            "see 'tokenbooks corrections'"
+        )
     console.print(
-        f"Priced       {_percent(summary.priced_share)} of tokens ({summary.unpriced_requests:,} calls without a price, "
+        f"Priced       {_percent(summary.priced_share)} of tokens ({_things(summary.unpriced_requests, 'call')} without a price, "
         f"{summary.no_usage_requests:,} of them because their provider sent no usage)"
     )
     console.print(
         f"Attributed   {_percent(summary.attributed_share)} of the invoiced usage is tied to a feature by a traced call"
     )
-    console.print(f"Untraced     {_money(summary.untraced_usd)} of the invoices has no call behind it")
+    console.print(
+        "Untraced     unknown: no invoice yet"
+        if summary.untraced_usd is None
+        else f"Untraced     {_money(summary.untraced_usd)} of the invoices has no call behind it"
+    )
     if summary.drivers:
         console.print(f"Drivers      {summary.drivers}")
     if summary.drift:
@@ -876,7 +921,7 @@ def _print_summary(console: Console, summary: Any) -> None:
     if summary.to_add:
         console.print("To add to reference/, the dearest first:")
         for row in summary.to_add:
-            about = "about " * row["is_estimate"]
+            about = "about " * (row["is_estimate"] and row["cost_usd"] is not None)
             console.print(f"  {row['table']}: {row['row']}   ({row['why']}, {about}{_money(row['cost_usd'])})")
 
 
@@ -969,6 +1014,7 @@ def _status(books: Books) -> dict[str, Any]:
         "root": str(books.root.path),
         "sources": sources,
         "unread_files": books.news(),
+        "warnings": books.strangers(),
         "remarks": books.remarks(),
         "tables": tables,
         "failed_checks": [result.__dict__ for result in failed],
@@ -990,15 +1036,16 @@ def _print_status(content: dict[str, Any]) -> None:
         console.print(
             f"{len(content['unread_files'])} files are new or changed and not read yet: {', '.join(content['unread_files'][:5])}"
         )
-    for remark in content["remarks"]:
+    for remark in (*content["warnings"], *content["remarks"]):
         console.print(remark)
     _print_table(console, content["tables"], "")
     if content["closed_months"]:
         console.print(f"Closed months {', '.join(content['closed_months'])}")
-    for result in content["failed_checks"]:
-        console.print(
-            f"{result['severity']} {result['table']} ({result['partition']}): {result['text']} ({result['violations']} rows)"
-        )
+    for is_critical, word in ((True, "FAILED"), (False, "Warning")):
+        for line in _broken(
+            [one for one in content["failed_checks"] if (one["severity"] == "critical") is is_critical]
+        ):
+            console.print(f"{word} {line}")
     if content["summary"]:
         from pipelines.summary import Summary
 
@@ -1099,13 +1146,42 @@ def _plain(value: object) -> object:
     return str(value)
 
 
+def _things(number: int, name: str) -> str:
+    return f"{number:,} {name}{'s' * (number != 1)}"
+
+
+def _correction(number: int, usd: Decimal | None, unknown: int) -> str:
+    """Corrections of closed months in words; dollars that are not known are said, not counted as 0."""
+    known = "" if usd is None else f", {'-' if usd < 0 else '+'}${abs(usd):,.2f}"
+    return f"{_things(number, 'correction')} of closed months{known}" + f", {unknown:,} of unknown dollars" * bool(
+        unknown
+    )
+
+
+def _broken(results: Sequence[dict[str, Any]]) -> list[str]:
+    """Checks that did not pass, a line each with the partitions; the text of a check says what should be so."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for result in results:
+        found.setdefault((result["table"], result["check"]), []).append(result)
+    lines = []
+    for (table, _), broken in found.items():
+        labels = [result["partition"] for result in broken]
+        where = ", ".join(labels[:3]) + f" and {len(labels) - 3:,} more" * (len(labels) > 3)
+        rows = sum(result["violations"] or 0 for result in broken)
+        said = f"not so in {_things(len(labels), 'partition')}: {broken[0]['text']} ({_things(rows, 'row')})"
+        lines.append(f"{table} ({where}): {said if rows else broken[0]['message']}")
+    return lines
+
+
 def _money(value: Decimal | None) -> str:
     return "unknown" if value is None else f"${value:,.2f}"
 
 
 def _percent(share: float | None) -> str:
-    """Cut, not rounded: 100 % means all of it."""
-    return "unknown" if share is None else f"{int(share * 1000) / 10:.1f} %"
+    """Cut, not rounded: 100 % means all of it, and 0.0 % nothing."""
+    if share is None:
+        return "unknown"
+    return "under 0.1 %" if 0 < share < 0.001 else f"{int(share * 1000) / 10:.1f} %"
 
 
 def _day(text: str | None, option: str) -> date | None:
@@ -1115,6 +1191,14 @@ def _day(text: str | None, option: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r}, expected a day such as 2026-11-02", param_hint=option) from None
+
+
+def _month(text: str, option: str) -> date:
+    try:
+        # Two digits each: 2026-9 would be found in no table.
+        return date.fromisoformat(f"{text}-01" if re.fullmatch(r"\d{4}-\d{2}", text) else "")
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}, expected a month such as 2026-09", param_hint=option) from None
 
 
 # ---- printing of prices and explanations
@@ -1207,8 +1291,10 @@ def _print_explanation(content: dict[str, Any]) -> None:
     if invoice is None:
         console.print("Invoice      no row of the showback holds this call")
     else:
+        # No bill yet: an accrual.
+        word = "Accrued     " if invoice["allocation_basis"] == "effective_cost" else "Invoice     "
         console.print(
-            f"Invoice      {invoice['billing_month']}, week of {invoice['week_start_date']}: "
+            f"{word} {invoice['billing_month']}, week of {invoice['week_start_date']}: "
             f"{_exact(invoice.get('call_invoiced_usd'))} of {_exact(invoice['invoiced_cost_usd'])} by {invoice['allocation_basis']}"
         )
 
@@ -1231,14 +1317,13 @@ def _instant(text: str | None, option: str) -> datetime:
 
 # ---- sql
 def _answer(con: Any, query: str, format_: str) -> None:
-    from pipelines.views import ask
-
+    """``query``: one of ``views.questions``."""
     if format_ == "parquet":
         import pyarrow.parquet as pq
 
-        pq.write_table(ask(con, query).to_arrow_table(), sys.stdout.buffer)
+        pq.write_table(con.execute(query).to_arrow_table(), sys.stdout.buffer)
         return
-    result = ask(con, query)
+    result = con.execute(query)
     names = [column[0] for column in result.description or ()]
     rows = result.fetchall()
     if format_ == "json":
@@ -1301,7 +1386,14 @@ def _shell(con: Any, format_: str) -> None:
     """Queries from standard input, each ended by a semicolon."""
     import duckdb
 
-    from pipelines.views import QueryRefused
+    from pipelines.views import QueryRefused, questions
+
+    def answer(text: str) -> None:
+        try:
+            for query in questions(con, text):
+                _answer(con, query, format_)
+        except (duckdb.Error, QueryRefused) as error:
+            Console(stderr=True).print(str(error), markup=False, highlight=False)
 
     interactive = sys.stdin.isatty()
     if interactive:
@@ -1317,13 +1409,9 @@ def _shell(con: Any, format_: str) -> None:
         pending += line + "\n"
         if not line.rstrip().endswith(";"):
             continue
-        query, pending = pending, ""
-        try:
-            _answer(con, query, format_)
-        except (duckdb.Error, QueryRefused) as error:
-            Console(stderr=True).print(str(error), markup=False, highlight=False)
-    if pending.strip():
-        _answer(con, pending, format_)
+        text, pending = pending, ""
+        answer(text)
+    answer(pending)
 
 
 if __name__ == "__main__":

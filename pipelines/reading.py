@@ -101,16 +101,21 @@ class Reader:
             and not (file.name in withheld and self._is_unchanged(file, live.get(file.name)))
         ]
 
+    def strangers(self) -> list[str]:
+        """What of ``landing/`` belongs to no source, with what to do about it."""
+        return self._of_strangers(listing(self._root, frozenset(self._sources))[1])
+
+    def _of_strangers(self, names: Sequence[str]) -> list[str]:
+        known = ", ".join(sorted(self._sources))
+        return [f"{name}: no source of that name. Known are {known}. Move it below one of them." for name in names]
+
     def read(self, *, full: bool = False, only: str | None = None) -> ReadReport:
         """Read what is new or changed, of one source or of all; with ``full`` everything that is still there."""
         report = ReadReport()
         found, strangers = listing(self._root, frozenset(self._sources))
         found = [file for file in found if only in (None, file.source)]
         report.files_listed = len(found)
-        for stranger in strangers:
-            report.warnings.append(
-                f"{stranger}: no source of that name. Known are {', '.join(sorted(self._sources))}. Move it below one of them."
-            )
+        report.warnings += self._of_strangers(strangers)
         self.clean()
         self._stager = Stager(self._con, self._root, self._lake, self._settings, self._keep, self._dimension_keys)
         withheld = self._withheld(found)
@@ -501,8 +506,10 @@ def _reason(error: Exception, root: DataRoot) -> str:
 
 def _sentence(version: FileVersion, first: Mapping[str, object] | None) -> str:
     where = f"{version.path}, line {first['line']}: {first['reason']}" if first else version.path
+    others = version.records - version.quarantined
+    booked = f"The other {others} were booked. " if others > 1 else "The other was booked. " * others
     return (
         f"{where}. {version.quarantined} of {version.records} records were refused; they are noted, without their text, in "
-        f"quarantine/{version.source}/. The other {version.records - version.quarantined} were booked. "
+        f"quarantine/{version.source}/. {booked}"
         "Put a mended file in its place, then run again."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -11,7 +13,10 @@ from typing import Any
 import duckdb
 
 from pipelines.engine import named_rows, one_row
+from pipelines.lake import Lake
+from pipelines.landing import Register
 from pipelines.paths import DataRoot
+from pipelines.reference import TABLES, template
 from pipelines.views import open_views
 
 TO_ADD_AT_MOST = 10
@@ -37,6 +42,11 @@ class Summary:
     drivers: str | None
     drift: list[dict[str, Any]]
     to_add: list[dict[str, Any]]
+    refused_records: int
+    refused_files: int
+    corrections: int
+    corrected_usd: Decimal | None
+    unknown_corrections: int
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -44,6 +54,7 @@ class Summary:
 
 def summarise(root: DataRoot) -> Summary:
     """The figures of a data root whose views exist."""
+    refused = [version.quarantined for version in Register(root, Lake(root)).live().values() if version.quarantined]
     with open_views(root) as con:
         # Sums of days: the calls themselves are looked at only where there is something to name.
         requests, first_date, last_date, listed, effective, unpriced, unpriced_tokens, tokens, ownerless = one_row(
@@ -58,9 +69,13 @@ def summarise(root: DataRoot) -> Summary:
             con,
             """select sum(invoiced_cost_usd) filter (where allocation_basis = 'invoice'),
                 sum(invoiced_cost_usd) filter (where allocation_basis <> 'invoice'),
-                sum(allocated_untraced_usd),
+                sum(allocated_untraced_usd) filter (where allocation_basis = 'invoice'),
                 sum(direct_cost_usd) filter (where feature <> 'unattributed'), sum(direct_cost_usd + allocated_untraced_usd)
             from published_showback_weekly""",
+        )
+        corrections, corrected, unknown_corrections = one_row(
+            con,
+            "select count(*), sum(delta_usd), count(*) filter (where delta_usd is null) from mart_corrections_weekly",
         )
         no_usage = (
             one_row(con, "select count(*) from ledger_costs where cost_status = 'no_usage'")[0] if unpriced else 0
@@ -77,12 +92,12 @@ def summarise(root: DataRoot) -> Summary:
             order by week_start_date, verdict <> 'drift', feature""",
         )
         # The dearest first: an unpriced call counts at the mean price of a token.
-        token_usd = effective / (tokens - unpriced_tokens) if effective and tokens > unpriced_tokens else Decimal(0)
+        token_usd = effective / (tokens - unpriced_tokens) if effective and tokens > unpriced_tokens else None
         to_add = [
-            *(unpriced_models(con, token_usd) if unpriced else []),
-            *(_ownerless(con) if ownerless else []),
+            *(unpriced_models(con, token_usd, root) if unpriced else []),
+            *(_ownerless(con, root) if ownerless else []),
         ]
-        to_add = sorted(to_add, key=lambda row: (-row["cost_usd"], row["table"], row["row"]))[:TO_ADD_AT_MOST]
+        to_add = sorted(to_add, key=lambda row: (-(row["cost_usd"] or 0), row["table"], row["row"]))[:TO_ADD_AT_MOST]
     return Summary(
         first_date=first_date,
         last_date=last_date,
@@ -91,7 +106,7 @@ def summarise(root: DataRoot) -> Summary:
         list_cost_usd=listed if requests > unpriced else None,
         effective_cost_usd=effective if requests > unpriced else None,
         invoiced_cost_usd=invoiced,
-        accrued_cost_usd=accrued,
+        accrued_cost_usd=accrued if requests > unpriced else None,
         untraced_usd=untraced,
         unpriced_requests=int(unpriced),
         unpriced_tokens=int(unpriced_tokens),
@@ -101,10 +116,15 @@ def summarise(root: DataRoot) -> Summary:
         drivers=drivers[0] if drivers else None,
         drift=drift,
         to_add=to_add,
+        refused_records=sum(refused),
+        refused_files=len(refused),
+        corrections=int(corrections),
+        corrected_usd=corrected,
+        unknown_corrections=int(unknown_corrections),
     )
 
 
-def unpriced_models(con: duckdb.DuckDBPyConnection, token_usd: Decimal) -> list[dict[str, Any]]:
+def unpriced_models(con: duckdb.DuckDBPyConnection, token_usd: Decimal | None, root: DataRoot) -> list[dict[str, Any]]:
     """Models without a price, as rows of the table that lacks something. A call without usage lacks tokens, not a price."""
     rows = named_rows(
         con,
@@ -118,47 +138,89 @@ def unpriced_models(con: duckdb.DuckDBPyConnection, token_usd: Decimal) -> list[
     )
     return [
         {
-            **_remedy(row),
-            "why": f"no price: {row['requests']:,} calls, {row['tokens']:,} tokens since {row['since']}",
-            "cost_usd": row["tokens"] * token_usd,
+            **(remedy := _remedy(row, root)),
+            "why": f"no price: {things(row['requests'], 'call')}, {things(row['tokens'], 'token')} since {row['since']}"
+            + "; another row for output" * (remedy["table"] == "prices.csv"),
+            "cost_usd": None if token_usd is None else row["tokens"] * token_usd,
             "is_estimate": True,
         }
         for row in rows
     ]
 
 
-def _remedy(row: Mapping[str, Any]) -> dict[str, str]:
+def _remedy(row: Mapping[str, Any], root: DataRoot) -> dict[str, str]:
     """The table and the row that would give a model its price."""
     if row["lacking"] == "no_fx_rate":
         foreign = " or ".join(word for word in str(row["currency"] or "<currency>").split(",") if word != "USD")
-        return {"table": "fx_rates.csv", "row": f"{foreign},{row['since']},<USD for one {foreign}>"}
+        rate = {"currency": foreign, "rate_date": row["since"], "fx_rate_to_usd": f"<USD for one {foreign}>"}
+        return {"table": "fx_rates.csv", "row": _row(root, "fx_rates", rate)}
     if row["lacking"] is not None:
         what = "gpu_hour_usd or capex_usd" if row["lacking"] == "no_gpu_cost" else "tokens a second of every class"
         return {"table": "gpu_pools.csv", "row": f"{row['model']}: {what}"}
-    return {"table": "prices.csv", "row": f"{row['provider']},{row['model']},input,... and another for output"}
+    price = {
+        "provider": row["provider"],
+        "model_id": row["model"],
+        "unit": "input",
+        "per_units": 1_000_000,
+        "unit_price": "<price>",
+        "currency": "USD",
+    }
+    return {"table": "prices.csv", "row": _row(root, "prices", price)}
 
 
-def _ownerless(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+def _row(root: DataRoot, table: str, values: Mapping[str, object]) -> str:
+    """A row that can be appended to the data root's file of a table, which may lack columns or have them in another order."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([values.get(name, "") for name in _header(root, table)])
+    return line.getvalue()
+
+
+def _header(root: DataRoot, table: str) -> list[str]:
+    path = root.reference / f"{table}.csv"
+    text = path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
+    for row in csv.reader(io.StringIO(text, newline="")):
+        if any(cell.strip() for cell in row) and not row[0].lstrip().startswith("#"):
+            return [name.strip() for name in row]
+    return template(TABLES[table]).strip().split(",")
+
+
+def _ownerless(con: duckdb.DuckDBPyConnection, root: DataRoot) -> list[dict[str, Any]]:
     """Callers without a feature, as rows of attribution_rules.csv that would give them one."""
     rows = named_rows(
         con,
         """select r.source, case when r.api_key_name is null then 'source_account' else 'api_key_name' end as field,
             coalesce(r.api_key_name, r.source_account) as caller, count(*) as requests,
-            coalesce(sum(c.effective_cost_usd), 0) as cost_usd
+            sum(c.effective_cost_usd) as cost_usd
         from ledger_requests as r inner join ledger_costs as c on r.request_key = c.request_key
         where r.feature = 'unattributed' and r.is_billable_leaf
-        group by all order by cost_usd desc, source, field, caller limit 20""",
+        group by all order by cost_usd desc nulls last, source, field, caller limit 20""",
     )
     return [
         {
             "table": "attribution_rules.csv",
-            "row": f"10,{row['source']},{row['field']},exact,{row['caller']},feature,<feature>",
-            "why": f"no feature: {row['requests']:,} calls",
+            "row": _row(
+                root,
+                "attribution_rules",
+                {
+                    "priority": 10,
+                    "source": row["source"],
+                    "match_field": row["field"],
+                    "match_kind": "exact",
+                    "match_value": row["caller"],
+                    "dimension": "feature",
+                    "dimension_value": "<feature>",
+                },
+            ),
+            "why": f"no feature: {things(row['requests'], 'call')}",
             "cost_usd": row["cost_usd"],
             "is_estimate": False,
         }
         for row in rows
     ]
+
+
+def things(number: int, name: str) -> str:
+    return f"{number:,} {name}{'s' * (number != 1)}"
 
 
 def _share(part: Any, whole: Any) -> float | None:

@@ -64,15 +64,16 @@ def open_views(root: DataRoot) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-def ask(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyConnection:
-    """The answer to one query. Raises QueryRefused for what is no question: it could write below the lake."""
-    for statement in con.extract_statements(query):
+def questions(con: duckdb.DuckDBPyConnection, text: str) -> list[str]:
+    """The queries of a text, one by one. Raises QueryRefused where one is no question: it could write below the lake."""
+    found = con.extract_statements(text)
+    for statement in found:
         if statement.type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
             word = str(statement.type).rpartition(".")[2].lower()
             raise QueryRefused(
                 f"a {word} statement: only queries are answered here (select, from, with, describe, show, explain)"
             )
-    return con.execute(query)
+    return [statement.query for statement in found]
 
 
 def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:

@@ -12,6 +12,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines.cli import _broken, _correction
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -181,6 +183,23 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+def test_what_is_refused_and_what_is_of_no_source_is_said_each_time(refused: Path) -> None:
+    stranger = refused / "landing" / "nosuch"
+    stranger.mkdir()
+    again, status = tokenbooks("run", data=refused), tokenbooks("status", data=refused)
+    run_json, status_json = (json.loads(tokenbooks(word, "--json", data=refused).stdout) for word in ("run", "status"))
+    stranger.rmdir()
+
+    assert again.returncode == 0
+    assert "Nothing new" in again.stdout
+    for said in (again.stdout, status.stdout):
+        assert "Refused      1 record of 1 file: see 'tokenbooks quarantine list'\n" in said
+        assert "landing/nosuch: no source of that name." in said
+    for content in (run_json, status_json):
+        assert (content["summary"]["refused_records"], content["summary"]["refused_files"]) == (1, 1)
+        assert [text.split(":")[0] for text in content["warnings"]] == ["landing/nosuch"]
+
+
 def test_status_tells_a_gap_and_what_a_new_version_replaced(refused: Path) -> None:
     """From 3 to 8 November there are six days."""
     [source] = json.loads(tokenbooks("status", "--json", data=refused).stdout)["sources"]
@@ -236,6 +255,22 @@ def test_sql_without_a_query_reads_queries_from_standard_input(walked: Path) -> 
 
     assert done.stdout == "a\n1\nb\n2\n"
     assert "nothing" in done.stderr
+
+
+def test_the_last_query_on_standard_input_needs_no_semicolon_and_may_fail(walked: Path) -> None:
+    done = tokenbooks("sql", data=walked, stdin=".tables\n")
+
+    assert "syntax error" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_sql_answers_each_of_several_queries_or_says_that_the_format_holds_one(walked: Path) -> None:
+    both = tokenbooks("sql", "select 41 as a; select 42 as b", data=walked)
+    csv = tokenbooks("sql", "select 41 as a; select 42 as b", "--format", "csv", data=walked)
+
+    assert both.stdout.split() == ["a", "41", "1", "row", "b", "42", "1", "row"]
+    assert (csv.returncode, csv.stdout) == (1, "")
+    assert "2 queries: csv holds one answer" in csv.stderr
 
 
 @pytest.mark.parametrize(
@@ -304,6 +339,7 @@ def test_a_fault_in_a_reference_table_blocks_publishing_and_keeps_the_last_good_
 
 
 def test_before_the_first_run_a_question_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
     done = tokenbooks("sql", "select 1", data=tmp_path / "empty")
 
     assert done.returncode == 1
@@ -317,14 +353,48 @@ def test_before_the_first_run_a_question_says_what_to_do(tmp_path: Path) -> None
         ("run", "--from", "yesterday"),
         ("run", "--select", "mart_nothing"),
         ("sql", "select 1", "--format", "xml"),
+        ("corrections", "--month", "foo"),
+        ("corrections", "--month", "2026-9"),
+        ("quarantine", "list", "--source", "nosuch"),
         ("nothing",),
     ],
 )
 def test_wrong_usage_exits_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "books").mkdir()
     done = tokenbooks(*words, data=tmp_path / "books")
 
     assert done.returncode == 2
+    assert "There is no data root" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("run", "--direct"), ("status",), ("quarantine", "list"), ("close", "--verify")])
+def test_a_data_root_that_is_not_there_is_not_made(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = tokenbooks(*words, data=tmp_path / "nosuch")
+
+    assert done.returncode == 2
+    root = tmp_path / "nosuch"
+    assert done.stderr == f"There is no data root at {root}: make one with 'tokenbooks init {root}'.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_that_failed_is_told_as_what_is_not_so() -> None:
+    one = {"table": "t", "check": "c", "text": "no day has more", "violations": 1, "message": ""}
+    results = [one | {"partition": f"2026-11-0{day}"} for day in range(1, 6)]
+
+    assert _broken(results[:1]) == ["t (2026-11-01): not so in 1 partition: no day has more (1 row)"]
+    assert _broken(results) == [
+        "t (2026-11-01, 2026-11-02, 2026-11-03 and 2 more): not so in 5 partitions: no day has more (5 rows)"
+    ]
+    assert _broken([results[0] | {"violations": None, "message": "no such column"}]) == [
+        "t (2026-11-01): no such column"
+    ]
+
+
+def test_dollars_of_corrections_that_are_unknown_are_not_counted_as_0() -> None:
+    assert _correction(1, Decimal(3), 0) == "1 correction of closed months, +$3.00"
+    assert _correction(3, Decimal("-1.5"), 1) == "3 corrections of closed months, -$1.50, 1 of unknown dollars"
+    assert _correction(1, None, 1) == "1 correction of closed months, 1 of unknown dollars"
 
 
 def test_every_command_has_help(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from pipelines.lake import Lake, months_closed
 from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.settings import Settings
+from pipelines.summary import summarise
 from tests import test_golden_books as golden
 from tests.conftest import GOLDEN, _create, _types
 from tests.test_golden_books import KEY, differences, expected, rows
@@ -438,6 +439,15 @@ def test_corrections_sum_to_live_less_closed(story: Story) -> None:
     assert {row["usd"] for row in rows(story.root, query)} == {Decimal(0)}
     [total] = rows(story.root, "select sum(delta_usd) as usd from mart_corrections_weekly")
     assert total["usd"] == Decimal("-0.42")
+
+
+def test_the_summary_of_a_run_names_the_corrections(story: Story) -> None:
+    [booked] = rows(story.root, "select count(*) as number, sum(delta_usd) as usd from mart_corrections_weekly")
+    found = summarise(story.root)
+    said = CliRunner().invoke(app, ["run", "--root", str(story.root.path)]).output
+
+    assert (found.corrections, found.corrected_usd) == (booked["number"], booked["usd"])
+    assert f"Corrections  {booked['number']} corrections of closed months, " in said
 
 
 def test_the_page_of_the_week_that_bears_them_shows_the_corrections(story: Story) -> None:

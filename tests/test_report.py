@@ -8,13 +8,19 @@ from datetime import date
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipelines import books
 from pipelines.paths import DataRoot
-from pipelines.report import change, count, share, usd
+from pipelines.reference import TABLES, read, template
+from pipelines.report import _DRIVERS, _summed, _teams, cents, change, count, share, usd
 from pipelines.summary import summarise
+from tests.conftest import upstream
 
 
 def land(root: DataRoot, *calls: dict[str, object]) -> None:
@@ -93,12 +99,13 @@ def test_the_owners_on_the_page_sum_to_the_weeks_cost_and_nobodys_comes_last(rep
     """Two calls of 'search & find' and one without a feature at $3.50; the model without a price costs nothing known."""
     html = reported.report(date(2026, 11, 2)).read_text(encoding="utf-8")
     found = Page(html)
-    owners = {row[0]: row for row in found.rows if len(row) == 8}
+    owners = {row[0]: row for row in found.rows if len(row) == 9}
 
-    assert owners["<b>search & find"][6] == "$7.00"
-    assert [row[0] for row in found.rows if len(row) == 8][-2:] == ["Unattributed", "unattributed"]
-    assert owners["Unattributed"][6] == "$3.50"
-    assert owners["core"][6] == "$7.00"
+    assert owners["<b>search & find"][7] == "$7.00"
+    assert [row[0] for row in found.rows if len(row) == 9][-3:] == ["Unattributed", "unattributed", "Total"]
+    assert owners["Unattributed"][7] == "$3.50"
+    assert owners["core"][7] == "$7.00"
+    assert owners["Total"][7] == "$10.50"
     assert "<dd>$10.50</dd><dd>+$7.00 on the week before</dd>" in html
 
 
@@ -114,12 +121,51 @@ def test_what_to_add_is_named_as_a_row_the_dearest_first(reported: DataRoot) -> 
     found = summarise(reported)
 
     assert [(row["table"], row["row"], str(round(row["cost_usd"], 2))) for row in found.to_add] == [
-        ("attribution_rules.csv", "10,app_log,api_key_name,exact,key-7,feature,<feature>", "3.50"),
-        ("prices.csv", "openai,own-model-9,input,... and another for output", "3.50"),
+        ("attribution_rules.csv", "10,app_log,api_key_name,exact,key-7,feature,<feature>,,,", "3.50"),
+        ("prices.csv", "openai,own-model-9,input,1000000,<price>,USD" + "," * 16, "3.50"),
     ]
     assert {row["verdict"] for row in found.drift} == {"insufficient"}
     assert found.drivers is not None
     assert "too few" in found.drivers.lower()
+
+
+def test_a_row_to_add_fits_the_file_that_init_made_and_the_users_own(reported: DataRoot, tmp_path: Path) -> None:
+    """A row of as many cells as the header has, in its order; reading finds fault with the placeholder alone."""
+    root = DataRoot(shutil.copytree(reported.path, tmp_path / "root"))
+    root.reference.mkdir()
+    tables = {name: TABLES[name] for name in ("prices", "attribution_rules")}
+    (root.reference / "prices.csv").write_text(template(tables["prices"]), encoding="utf-8")
+    (root.reference / "attribution_rules.csv").write_text(
+        "# ours\nmatch_value,priority,match_field,match_kind,dimension,dimension_value\n", encoding="utf-8"
+    )
+
+    rows = {row["table"]: row["row"] for row in summarise(root).to_add}
+    assert rows["attribution_rules.csv"] == "key-7,10,api_key_name,exact,feature,<feature>"
+    for name, table in tables.items():
+        path = root.reference / f"{name}.csv"
+        path.write_text(path.read_text() + rows[path.name].replace("<price>", "2.5") + "\n", encoding="utf-8")
+        found, problems = read(table, path, path.name)
+        assert (len(found), problems) == (1, [])
+
+
+def test_what_calls_without_a_price_come_to_is_unknown_and_not_0(tmp_path: Path) -> None:
+    root = DataRoot(tmp_path)
+    land(root, call(1, "2026-11-03", model="own-model-9", feature=None, api_key_name="key-7"))
+    books.run(root, select=upstream("mart_showback_weekly"))
+    found = summarise(root)
+
+    assert (found.effective_cost_usd, found.accrued_cost_usd) == (None, None)
+    assert [(row["why"], row["cost_usd"]) for row in found.to_add] == [
+        ("no feature: 1 call", None),
+        ("no price: 1 call, 1,100,000 tokens since 2026-11-03; another row for output", None),
+    ]
+
+
+def test_where_no_invoice_is_what_has_no_call_is_unknown(reported: DataRoot) -> None:
+    html = reported.report(date(2026, 11, 2)).read_text(encoding="utf-8")
+
+    assert summarise(reported).untraced_usd is None
+    assert "<dt>Untraced</dt><dd>unknown</dd><dd>no invoice yet</dd>" in html
 
 
 def test_a_week_that_is_no_more_has_no_page(reported: DataRoot, tmp_path: Path) -> None:
@@ -130,8 +176,78 @@ def test_a_week_that_is_no_more_has_no_page(reported: DataRoot, tmp_path: Path) 
     assert [page.stem for page in (root.exports / "report").iterdir()] == ["2026-11-02"]
 
 
+def test_all_that_is_provisional_is_said_to_wait_and_one_call_is_one_call(reported: DataRoot) -> None:
+    html = reported.report(date(2026, 11, 2)).read_text(encoding="utf-8")
+
+    assert "$10.50 of it waits for a bill or its last days." in html
+    assert "; 1 call has no price<" in html
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.tuples(*[st.decimals(-900, 900, places=10)] * 4, st.sampled_from(["-0.01", "0", "0.01"])),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_the_cents_of_each_line_of_the_owners_table_add_up(amounts: list[tuple[Any, ...]]) -> None:
+    """Whatever is cut off in print: direct + shared + credits + tax + rounding = invoiced, for owners, teams and all."""
+    names = ("direct_cost_usd", "allocated_untraced_usd", "credit_usd", "tax_fee_usd")
+    owners = [
+        {
+            **dict(zip(names, parts, strict=True)),
+            "invoiced_cost_usd": round(sum(parts), 2) + Decimal(cent),
+            "team": "core",
+            "feature": str(number),
+            "requests": 1,
+            "unknown_rows": 0,
+        }
+        for number, (*parts, cent) in enumerate(amounts)
+    ]
+    [team] = _teams(owners)
+
+    for line in (*team["features"], team, _summed(owners)):
+        *parts, invoiced = (
+            Decimal(cents(line[name]).replace("$", "").replace(",", ""))
+            for name in (*names, "rounding_usd", "invoiced_cost_usd")
+        )
+        assert sum(parts) == invoiced
+    assert _summed([owners[0] | {"unknown_rows": 1}])["rounding_usd"] is None
+
+
+def test_a_part_is_never_shown_as_nothing_or_as_all() -> None:
+    assert [share(part) for part in (0.9996, 1 - 1 / 2**20, 0.0004, Decimal("0.996"))] == [
+        "99.96 %",
+        "99.9999 %",
+        "0.04 %",
+        "99.6 %",
+    ]
+    assert [share(part) for part in (0, 1, Decimal(0), Decimal(1))] == ["0.0 %", "100 %", "0.0 %", "100 %"]
+
+
+def test_the_share_so_far_is_of_the_listed_types_alone() -> None:
+    """Costs 50, 20, 15, 15; the third is a B: 50, 70 and 85 %, as the sentence counts class A."""
+    con = duckdb.connect()
+    con.execute(
+        """create table mart_spend_drivers_weekly as
+        select date '2026-11-02' as week_start_date, 'request_type' as cut, '4w' as time_window, * from (values
+            ('a', 1, 50.0, 0.50, 1, 'A'), ('b', 1, 20.0, 0.20, 2, 'A'), ('c', 1, 15.0, 0.15, 3, 'B'), ('d', 1, 15.0, 0.15, 4, 'A')
+        ) as rows(driver, requests, effective_cost_usd, share, rank, abc_class)"""
+    )
+
+    found = con.execute(_DRIVERS, [date(2026, 11, 2), "4w"]).fetchall()
+
+    assert [(row[0], row[-1]) for row in found] == [("a", 0.5), ("b", 0.7), ("d", 0.85)]
+
+
 def test_figures_are_written_for_people() -> None:
-    assert [usd(Decimal(text)) for text in ("99.994", "1234.5", "-3")] == ["$99.99", "$1,234", "-$3.00"]
+    assert [usd(Decimal(text)) for text in ("99.994", "1234.5", "12345.6", "-3")] == [
+        "$99.99",
+        "$1,234.50",
+        "$12,346",
+        "-$3.00",
+    ]
     assert [usd(None), share(None), count(None), change(None)] == ["unknown", "unknown", "unknown", "new"]
     assert [share(0.0123), share(0.5)] == ["1.2 %", "50 %"]
     assert [count(999_999), count(12_400_000)] == ["999,999", "12.4 M"]

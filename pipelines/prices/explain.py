@@ -212,5 +212,7 @@ def _invoice(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[st
     [row] = found
     own = cost.get("effective_cost_usd")
     if own is not None and row["effective_cost_usd"] and row["invoiced_cost_usd"] is not None:
-        row["call_invoiced_usd"] = own * row["invoiced_cost_usd"] / row["effective_cost_usd"]
+        # A share of a sum of cents: the ten places of other shares, so that no digit is claimed that none has.
+        share = own * row["invoiced_cost_usd"] / row["effective_cost_usd"]
+        row["call_invoiced_usd"] = share.quantize(Decimal("1e-10"))
     return row

@@ -26,20 +26,23 @@ CORRECTIONS = "mart_corrections_weekly"
 # Tables of a partition a week, of which a page reads its own.
 WEEKLY = ("mart_spend_concentration_weekly", "mart_spend_drivers_weekly", "mart_output_ratio_drift_weekly")
 WEEK = timedelta(days=7)
+DRIVERS_AT_MOST = 20
+# What a line of the owners' table adds up from.
+_COMPONENTS = ("direct_cost_usd", "allocated_untraced_usd", "credit_usd", "tax_fee_usd")
 _MARK = "<!-- made from "
 
 _OWNERS = """
 select team, feature, sum(direct_cost_usd) as direct_cost_usd, sum(allocated_untraced_usd) as allocated_untraced_usd,
     sum(discount_usd + credit_usd) as credit_usd, sum(tax_fee_usd) as tax_fee_usd, sum(invoiced_cost_usd) as invoiced_cost_usd,
-    sum(requests) as requests
+    sum(requests) as requests, count(*) - count(invoiced_cost_usd) as unknown_rows
 from mart_showback_weekly where week_start_date = ? group by team, feature
 """
 _TOTAL = """
 select sum(invoiced_cost_usd) as invoiced_cost_usd, sum(requests) as requests,
-    sum(invoiced_cost_usd) filter (where allocation_basis <> 'invoice') as accrued_cost_usd,
+    sum(invoiced_cost_usd) filter (where state = 'provisional') as provisional_cost_usd,
     sum(direct_cost_usd + allocated_untraced_usd) as usage_cost_usd,
     sum(direct_cost_usd) filter (where feature <> 'unattributed') as attributed_cost_usd,
-    sum(allocated_untraced_usd) as allocated_untraced_usd,
+    sum(allocated_untraced_usd) filter (where allocation_basis = 'invoice') as allocated_untraced_usd,
     sum(unpriced_requests) as unpriced_requests, sum(unpriced_tokens) as unpriced_tokens,
     sum(input_total_tokens + output_total_tokens) as total_tokens,
     count(*) filter (where state = 'provisional') as provisional_rows,
@@ -50,10 +53,15 @@ _CONCENTRATION = """
 select * from mart_spend_concentration_weekly
 where week_start_date = ? and cut = 'request_type' order by time_window desc limit 1
 """
+# Summed up over the class alone: one that is an A still may stand behind a dearer B.
 _DRIVERS = """
-select driver, feature, requests, effective_cost_usd, share, cumulative_share, rank, rank_previous, abc_class
-from mart_spend_drivers_weekly
-where week_start_date = ? and cut = 'request_type' and time_window = ? and abc_class = 'A' order by rank limit 20
+select driver, requests, effective_cost_usd, share,
+    cast(sum(effective_cost_usd) over (order by rank) as double) / cast(cost_of_all as double) as share_so_far
+from (
+    select *, sum(effective_cost_usd) over () as cost_of_all from mart_spend_drivers_weekly
+    where week_start_date = ? and cut = 'request_type' and time_window = ?
+) as ranked
+where abc_class = 'A' order by rank
 """
 _DRIFT = (
     "select * from mart_output_ratio_drift_weekly where week_start_date = ? order by verdict = 'insufficient', feature"
@@ -128,7 +136,10 @@ def figures(
     }
     for row in owners:
         row["change_usd"] = _less(row["invoiced_cost_usd"], earlier.get((row["team"], row["feature"])))
+    drivers = []
     concentration = next(iter(named_rows(con, _CONCENTRATION, [week])), None)
+    if concentration:
+        drivers = named_rows(con, _DRIVERS, [week, concentration["time_window"]])
     failed = [result for result in results if result.status != "passed"]
     corrections = named_rows(con, _CORRECTIONS, [week])
     return {
@@ -138,8 +149,10 @@ def figures(
         "before": before if before["invoiced_cost_usd"] is not None else None,
         "change_usd": _less(total["invoiced_cost_usd"], before["invoiced_cost_usd"]),
         "teams": _teams(owners),
+        "all_teams": _summed(owners),
         "concentration": concentration,
-        "drivers": named_rows(con, _DRIVERS, [week, concentration["time_window"]]) if concentration else [],
+        "drivers": drivers[:DRIVERS_AT_MOST],
+        "drivers_left": drivers[DRIVERS_AT_MOST:],
         "drift": named_rows(con, _DRIFT, [week]),
         "quality": named_rows(con, _QUALITY, [week, week + WEEK]),
         "checks": len(results),
@@ -164,16 +177,23 @@ def render(content: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"usd": usd, "change": change, "share": share, "count": count}
+    environment.filters |= {"usd": usd, "cents": cents, "change": change, "share": share, "count": count}
     return environment.get_template("week.html.j2").render(content)
 
 
 def usd(amount: Decimal | None) -> str:
-    """An amount as on the page: cents only below $100."""
+    """An amount as on the page: cents only below $10,000."""
+    if amount is None or abs(amount) < 10_000:
+        return cents(amount)
+    return f"{'-' * (amount < 0)}${abs(amount):,.0f}"
+
+
+def cents(amount: Decimal | None) -> str:
+    """An amount to the cent, for lines that add up."""
     if amount is None:
         return "unknown"
-    sign = "-" if amount < 0 else ""
-    return f"{sign}${abs(amount):,.2f}" if abs(amount) < 100 else f"{sign}${abs(amount):,.0f}"
+    rounded = round(amount, 2)
+    return f"{'-' * (rounded < 0)}${abs(rounded):,.2f}"
 
 
 def change(amount: Decimal | None) -> str:
@@ -181,10 +201,15 @@ def change(amount: Decimal | None) -> str:
 
 
 def share(part: float | Decimal | None) -> str:
-    """A share without decimals unless it is under 10 %."""
+    """A share without decimals unless it is under 10 %, or would seem to be nothing or all without them."""
     if part is None:
         return "unknown"
-    return (f"{part:.1%}" if abs(float(part)) < 0.1 else f"{part:.0%}").replace("%", " %")
+    least = 1 if abs(float(part)) < 0.1 else 0
+    for digits in range(least, 12):
+        text = f"{part:.{digits}%}"
+        if part in (0, 1, -1) or abs(float(text[:-1])) not in (0, 100):
+            break
+    return text.replace("%", " %")
 
 
 def count(number: int | None) -> str:
@@ -196,22 +221,25 @@ def count(number: int | None) -> str:
 
 def _teams(owners: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Owners by team, the dearest first, what nobody owns last."""
-    columns = (
-        "direct_cost_usd",
-        "allocated_untraced_usd",
-        "credit_usd",
-        "tax_fee_usd",
-        "invoiced_cost_usd",
-        "requests",
-    )
     teams: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(owners, key=lambda row: (-(row["invoiced_cost_usd"] or 0), row["feature"])):
-        teams.setdefault(row["team"], []).append(row)
-    found: list[dict[str, Any]] = [
-        {"team": team, "features": rows, **{name: sum((row[name] or 0) for row in rows) for name in columns}}
-        for team, rows in teams.items()
-    ]
+        teams.setdefault(row["team"], []).append(row | {"rounding_usd": _rounding(row)})
+    found = [{"team": team, "features": rows, **_summed(rows)} for team, rows in teams.items()]
     return sorted(found, key=lambda row: (row["team"] == "unattributed", -row["invoiced_cost_usd"], row["team"]))
+
+
+def _summed(owners: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Owners as one line."""
+    columns = (*_COMPONENTS, "invoiced_cost_usd", "requests", "unknown_rows")
+    line: dict[str, Any] = {name: sum((row[name] or 0) for row in owners) for name in columns}
+    return line | {"rounding_usd": _rounding(line)}
+
+
+def _rounding(line: Mapping[str, Any]) -> Decimal | None:
+    """What a line needs so that its cents as printed add up: the rounding of the books and that of the page."""
+    if line["unknown_rows"]:
+        return None
+    return Decimal(line["invoiced_cost_usd"]) - sum(round(Decimal(line[name] or 0), 2) for name in _COMPONENTS)
 
 
 def _sum(amounts: Iterable[Decimal | None]) -> Decimal | None:

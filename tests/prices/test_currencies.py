@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipelines.paths import DataRoot
 from pipelines.summary import unpriced_models
 from tests.prices.pricing import Pricing, book_of, request, usd
 
@@ -135,13 +137,13 @@ def test_a_contract_in_a_currency_without_a_rate_leaves_the_cost_unknown(cost: C
     assert row["contracted_cost_usd"] is None
 
 
-def test_what_is_to_be_added_is_the_rate_and_not_the_price(pricing: Pricing) -> None:
+def test_what_is_to_be_added_is_the_rate_and_not_the_price(pricing: Pricing, tmp_path: Path) -> None:
     """Two calls of 1.5 M tokens; the model without any price is still to have one."""
     calls = [oak("2026-11-14T12:00:00Z"), oak("2026-11-15T12:00:00Z"), request(model_served="gpt-7", total_tokens=10)]
     pricing.costs(calls, LIST)
 
-    rate, price = unpriced_models(pricing.con, Decimal(0))
+    rate, price = unpriced_models(pricing.con, Decimal(0), DataRoot(tmp_path))
 
-    assert (rate["table"], rate["row"]) == ("fx_rates.csv", "CNY,2026-11-14,<USD for one CNY>")
+    assert (rate["table"], rate["row"]) == ("fx_rates.csv", "CNY,2026-11-14,<USD for one CNY>,")
     assert rate["why"] == "no price: 2 calls, 3,000,000 tokens since 2026-11-14"
-    assert (price["table"], price["row"]) == ("prices.csv", "openai,gpt-7,input,... and another for output")
+    assert (price["table"], price["row"]) == ("prices.csv", "openai,gpt-7,input,1000000,<price>,USD" + "," * 16)
