@@ -78,6 +78,6 @@ def test_a_fault_of_a_reference_file_is_a_sentence_before_what_follows_from_it(
 ) -> None:
     report = RunReport(problems=[Problem("reference/a.csv", 3, "b", "'soon', expected a date")])
 
-    _print_report(DataRoot(tmp_path), report.as_dict())
+    _print_report(DataRoot(tmp_path), {**report.as_dict(), "summary": None})
 
     assert "reference/a.csv, line 3, column b: 'soon', expected a date. The table keeps" in capsys.readouterr().out
