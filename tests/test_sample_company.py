@@ -19,7 +19,7 @@ from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.sample import SampleReport, company, write
 from pipelines.sources import sources
-from pipelines.views import ask, open_views
+from pipelines.views import open_views, questions
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 DOCUMENT = README.parent / "docs" / "sample_company.md"
@@ -75,7 +75,8 @@ def test_the_books_say_what_the_document_says(booked: Booked, claim: Claim) -> N
     if missing := tables_of(query) - set(models()):
         pytest.skip(f"no {', '.join(sorted(missing))} yet")
     with open_views(booked[0]) as con:
-        answer = ask(con, query)
+        [question] = questions(con, query)
+        answer = con.execute(question)
         columns = [column[0] for column in answer.description or ()]
         found = [["" if value is None else str(value) for value in row] for row in answer.fetchall()]
 
