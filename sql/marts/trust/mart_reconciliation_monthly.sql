@@ -117,58 +117,53 @@ provider_lengths as (
     group by month_start_date, provider
 ),
 
-account_days as (
+judged_cells as (
     select
+        'account' as judged_level,
         d.month_start_date,
         d.provider,
         d.billing_account_id,
         d.billing_currency,
         d.model_canonical,
         case when l.is_daily then d.usage_date end as usage_date,
-        sum(d.untraced_usd) as untraced_usd,
+        d.untraced_usd,
     from mart_reconciliation_daily as d
     left join day_lengths as l
         on d.month_start_date = l.month_start_date
         and d.provider = l.provider
         and d.billing_account_id = l.billing_account_id
         and d.billing_currency = l.billing_currency
-    group by
-        d.month_start_date, d.provider, d.billing_account_id, d.billing_currency, d.model_canonical, case when l.is_daily then d.usage_date end
-),
-
-provider_days as (
+    union all
     select
+        'provider' as judged_level,
         d.month_start_date,
         d.provider,
+        cast(null as varchar) as billing_account_id,
+        cast(null as varchar) as billing_currency,
         d.model_canonical,
         case when l.is_daily then d.usage_date end as usage_date,
-        sum(d.untraced_usd) as untraced_usd,
+        d.untraced_usd,
     from mart_reconciliation_daily as d
     left join provider_lengths as l
         on d.month_start_date = l.month_start_date and d.provider = l.provider
-    group by d.month_start_date, d.provider, d.model_canonical, case when l.is_daily then d.usage_date end
+),
+
+judged_days as (
+    select judged_level, month_start_date, provider, billing_account_id, billing_currency, sum(untraced_usd) as untraced_usd,
+    from judged_cells
+    group by judged_level, month_start_date, provider, billing_account_id, billing_currency, model_canonical, usage_date
 ),
 
 overtraced as (
     select
-        'account' as judged_level,
+        judged_level,
         month_start_date,
         provider,
         billing_account_id,
         billing_currency,
         sum(case when untraced_usd < 0 then -untraced_usd else 0 end) as overtraced_usd,
-    from account_days
-    group by month_start_date, provider, billing_account_id, billing_currency
-    union all
-    select
-        'provider' as judged_level,
-        month_start_date,
-        provider,
-        cast(null as varchar) as billing_account_id,
-        cast(null as varchar) as billing_currency,
-        sum(case when untraced_usd < 0 then -untraced_usd else 0 end) as overtraced_usd,
-    from provider_days
-    group by month_start_date, provider
+    from judged_days
+    group by judged_level, month_start_date, provider, billing_account_id, billing_currency
 ),
 
 -- Calls of months without a bill: an accrual.
