@@ -131,11 +131,11 @@ class Books:
 
     def news(self) -> list[str]:
         """Files of ``landing/`` that a run would read."""
-        return self._reader().news()
+        return self.look().news()
 
-    def strangers(self) -> list[str]:
-        """What of ``landing/`` belongs to no source."""
-        return self._reader().strangers()
+    def look(self) -> Reader:
+        """One look at ``landing/``, for what is new in it and what of it belongs to no source."""
+        return self._reader()
 
     def refused(self) -> list[dict[str, Any]]:
         """Of each file with refused records: its path, source and records, and what the readable list says of each."""

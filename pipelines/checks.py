@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from pipelines.engine import quoted
 from pipelines.models import Check, Model
 from pipelines.periods import start_of
+from pipelines.words import things
 
 # Stands for a missing count in the frame that great-expectations sees: there a NULL would pass, and this cannot.
 _NOT_COUNTED = -1
@@ -277,7 +278,7 @@ def _broken_rows(
     found = _rows(con, f'select {selected} from "{model.name}" group by {label}')
     if strangers := [row for row in found if row[0] not in partitions]:
         listed = ", ".join(
-            f"{row[0] or 'without a partition'} ({_rows_text(row[1])})" for row in sorted(strangers, key=str)
+            f"{row[0] or 'without a partition'} ({things(row[1], 'row')})" for row in sorted(strangers, key=str)
         )
         raise CheckError(
             f"{model.name}: rows of partitions that are not being checked: {listed}; expected {', '.join(partitions)}. "
@@ -366,12 +367,8 @@ def _frame(model: Model, partitions: Sequence[str], outcomes: Mapping[str, _Outc
     return pl.DataFrame([*columns, *messages])
 
 
-def _rows_text(rows: int) -> str:
-    return "1 row" if rows == 1 else f"{rows:,} rows"
-
-
 def _broken_sentence(check: Check, violations: int) -> str:
-    rows = _rows_text(violations)
+    rows = things(violations, "row")
     match check.kind:
         case "unique":
             return f"{rows} too many: {', '.join(check.columns)} repeated"

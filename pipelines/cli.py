@@ -22,6 +22,7 @@ from rich.table import Table
 
 from pipelines import __version__
 from pipelines.paths import DataRoot, default_root
+from pipelines.words import things
 
 if TYPE_CHECKING:
     from pipelines.books import Books
@@ -66,20 +67,20 @@ def main() -> None:
     try:
         app()
     except (LakeError, ModelError, SettingsError, FileNotFoundError, FileExistsError, PermissionError) as error:
-        Console(stderr=True).print(f"tokenbooks: {error}", markup=False, highlight=False, soft_wrap=True)
+        _complain(f"tokenbooks: {error}")
         raise SystemExit(EXIT_FAILED) from None
+
+
+def _complain(text: str) -> None:
+    """A sentence on standard error, as it is and unbroken."""
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _data_root(given: Path | None, *, may_be_made: bool = False) -> DataRoot:
     root = DataRoot(given.expanduser().resolve() if given else default_root())
     if not may_be_made and not root.path.is_dir():
         # A name typed wrong would be a new and empty set of books.
-        Console(stderr=True).print(
-            f"There is no data root at {root.path}: make one with 'tokenbooks init {root.path}'.",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        _complain(f"There is no data root at {root.path}: make one with 'tokenbooks init {root.path}'.")
         raise typer.Exit(EXIT_USAGE)
     return root
 
@@ -316,7 +317,7 @@ def explain(
     try:
         content = explained(data, request)
     except NotOneRequest as error:
-        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        _complain(str(error))
         raise typer.Exit(EXIT_FAILED) from None
     if as_json:
         print(json.dumps(content, default=_plain, indent=2))
@@ -351,7 +352,7 @@ def close(
         with _progress() as say, open_books(data, say) as books:
             done = closing.close(books, start, accept=accept)
     except closing.CloseRefused as error:
-        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        _complain(str(error))
         raise typer.Exit(EXIT_FAILED) from None
     if isinstance(done, closing.Closed):
         if as_json:
@@ -416,7 +417,7 @@ def corrections(
         unknown = sum(row["delta_usd"] is None for row in rows)
         total = sum((row["delta_usd"] for row in rows if row["delta_usd"] is not None), Decimal(0))
         console.print(
-            f"{_things(len(rows), 'correction')}, {total:+,.2f} USD"
+            f"{things(len(rows), 'correction')}, {total:+,.2f} USD"
             + f" and {unknown} of unknown dollars" * bool(unknown)
         )
 
@@ -442,7 +443,7 @@ def show_prices(
     data = _data_root(root)
     book, problems = lookup.current_book(data)
     for problem in problems:
-        Console(stderr=True).print(str(problem), markup=False, highlight=False, soft_wrap=True)
+        _complain(str(problem))
     tier, region = tier.lower(), region.lower() if region else None
     rows: list[dict[str, Any]] = []
     others: dict[str, list[str]] = {}
@@ -479,11 +480,8 @@ def show_prices(
             has = (f"{', '.join(dict.fromkeys(sellers))} {tiers}" for tiers, sellers in others.items())
             advice = f" Known are: {'; '.join(has)}."
         asked = f"{tier}, region {region}" if region else tier
-        Console(stderr=True).print(
-            f"No price for {model!r}{f' at {provider}' if provider else ''} ({asked}) at {instant:%Y-%m-%dT%H:%MZ}.{advice}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+        _complain(
+            f"No price for {model!r}{f' at {provider}' if provider else ''} ({asked}) at {instant:%Y-%m-%dT%H:%MZ}.{advice}"
         )
         raise typer.Exit(EXIT_FAILED)
 
@@ -659,7 +657,7 @@ def reprice_calls(
             window=Span(_day(from_, "--from"), _day(to, "--to")),
         )
     except ValueError as error:
-        Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+        _complain(str(error))
         raise typer.Exit(EXIT_FAILED) from None
     rows = summed(found, columns)
     if as_json:
@@ -673,11 +671,8 @@ def reprice_calls(
                 _console().print(f"{count:,} {call} of {usd} {has} a price in {book} alone and {is_} in neither sum.")
     lost = sum(row["new_unpriced_requests"] - row["unpriced_requests"] for row in rows)
     if as_of and lost > 0:
-        Console(stderr=True).print(
-            f"{lost:,} more calls without a price: the book did not know their prices on {as_of} ('prices diff {as_of} now' lists them).",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+        _complain(
+            f"{lost:,} more calls without a price: the book did not know their prices on {as_of} ('prices diff {as_of} now' lists them)."
         )
 
 
@@ -773,14 +768,15 @@ def _nothing_to_do(data: DataRoot) -> dict[str, Any] | None:
     from pipelines.books import RunReport
 
     with books.open_books(data) as opened:
+        look = opened.look()
         if (
             opened.stale_references()
-            or opened.news()
+            or look.news()
             or any(plan.stale or plan.gone for plan in opened.outlook().values())
         ):
             return None
         report = RunReport(results=opened.results)
-        report.read.warnings = opened.strangers()
+        report.read.warnings = look.strangers()
         report.published = opened.publish([])
         report.is_blocked = bool(report.failed)
         return report.as_dict()
@@ -856,7 +852,7 @@ def _print_report(data: DataRoot, report: dict[str, Any]) -> None:
     if report["checks"]:
         warned, failed = len(report["warned"]), len(report["failed"])
         console.print(
-            f"Checks       {report['checks'] - warned - failed:,} passed, {_things(warned, 'warning')}, {failed} failed"
+            f"Checks       {report['checks'] - warned - failed:,} passed, {things(warned, 'warning')}, {failed} failed"
         )
     for line in _broken(report["warned"]):
         console.print(f"Warning {line}")
@@ -864,7 +860,7 @@ def _print_report(data: DataRoot, report: dict[str, Any]) -> None:
         console.print(
             f"FAILED {result['table']} ({result['partition']}): {result['text']}"
             + (
-                f": {_things(result['violations'], 'row')} break{'s' * (result['violations'] == 1)} it"
+                f": {things(result['violations'], 'row')} break{'s' * (result['violations'] == 1)} it"
                 if result["violations"]
                 else f": {result['message']}"
             )
@@ -878,7 +874,7 @@ def _print_report(data: DataRoot, report: dict[str, Any]) -> None:
 def _print_summary(console: Console, summary: Any) -> None:
     if summary.refused_records:
         console.print(
-            f"Refused      {_things(summary.refused_records, 'record')} of {_things(summary.refused_files, 'file')}: "
+            f"Refused      {things(summary.refused_records, 'record')} of {things(summary.refused_files, 'file')}: "
             "see 'tokenbooks quarantine list'"
         )
     if not summary.requests and summary.invoiced_cost_usd is None:
@@ -898,7 +894,7 @@ def _print_summary(console: Console, summary: Any) -> None:
             "see 'tokenbooks corrections'"
         )
     console.print(
-        f"Priced       {_percent(summary.priced_share)} of tokens ({_things(summary.unpriced_requests, 'call')} without a price, "
+        f"Priced       {_percent(summary.priced_share)} of tokens ({things(summary.unpriced_requests, 'call')} without a price, "
         f"{summary.no_usage_requests:,} of them because their provider sent no usage)"
     )
     console.print(
@@ -1010,11 +1006,12 @@ def _status(books: Books) -> dict[str, Any]:
             }
         )
     failed = [result for result in books.results if result.status != "passed"]
+    look = books.look()
     return {
         "root": str(books.root.path),
         "sources": sources,
-        "unread_files": books.news(),
-        "warnings": books.strangers(),
+        "unread_files": look.news(),
+        "warnings": look.strangers(),
         "remarks": books.remarks(),
         "tables": tables,
         "failed_checks": [result.__dict__ for result in failed],
@@ -1082,10 +1079,12 @@ def _print_table(console: Console, rows: Sequence[dict[str, Any]], empty: str) -
         if said:
             console.print(f"All rows: {said}")
         names = [name for name in names if name not in alike]
-    # Sentences such as a source are folded; names and figures are never cut.
-    texts = {name for name in names if isinstance(rows[0][name], str) and any(" " in cell for cell in cells[name])}
-    narrow = {name: min(widths[name], max(_FOLDED, len(name))) if name in texts else widths[name] for name in names}
-    if _width_of(narrow) > console.width:
+    kept = {name: widths[name] for name in names}
+    if _width_of(kept) > console.width:
+        # Sentences such as a source are folded; names and figures are never cut.
+        texts = {name for name in names if isinstance(rows[0][name], str) and any(" " in cell for cell in cells[name])}
+        kept |= {name: min(widths[name], max(_FOLDED, len(name))) for name in names if name in texts}
+    if _width_of(kept) > console.width:
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column(style="bold")
         table.add_column(overflow="fold")
@@ -1095,16 +1094,13 @@ def _print_table(console: Console, rows: Sequence[dict[str, Any]], empty: str) -
                     table.add_row(name, cells[name][place])
             table.add_row()
     else:
-        fits = _width_of({name: widths[name] for name in names}) <= console.width
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in names:
-            right = any(isinstance(row[name], (int, float, Decimal)) for row in rows[:1])
-            folds = name in texts and widths[name] > narrow[name] and not fits
             table.add_column(
                 name,
-                justify="right" if right else "left",
-                no_wrap=not folds,
-                min_width=narrow[name] if folds else widths[name],
+                justify="right" if isinstance(rows[0][name], (int, float, Decimal)) else "left",
+                no_wrap=kept[name] == widths[name],
+                min_width=kept[name],
                 overflow="fold",
             )
         for row in zip(*(cells[name] for name in names), strict=True):
@@ -1146,14 +1142,10 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _things(number: int, name: str) -> str:
-    return f"{number:,} {name}{'s' * (number != 1)}"
-
-
 def _correction(number: int, usd: Decimal | None, unknown: int) -> str:
     """Corrections of closed months in words; dollars that are not known are said, not counted as 0."""
     known = "" if usd is None else f", {'-' if usd < 0 else '+'}${abs(usd):,.2f}"
-    return f"{_things(number, 'correction')} of closed months{known}" + f", {unknown:,} of unknown dollars" * bool(
+    return f"{things(number, 'correction')} of closed months{known}" + f", {unknown:,} of unknown dollars" * bool(
         unknown
     )
 
@@ -1168,7 +1160,7 @@ def _broken(results: Sequence[dict[str, Any]]) -> list[str]:
         labels = [result["partition"] for result in broken]
         where = ", ".join(labels[:3]) + f" and {len(labels) - 3:,} more" * (len(labels) > 3)
         rows = sum(result["violations"] or 0 for result in broken)
-        said = f"not so in {_things(len(labels), 'partition')}: {broken[0]['text']} ({_things(rows, 'row')})"
+        said = f"not so in {things(len(labels), 'partition')}: {broken[0]['text']} ({things(rows, 'row')})"
         lines.append(f"{table} ({where}): {said if rows else broken[0]['message']}")
     return lines
 

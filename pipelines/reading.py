@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -91,7 +92,7 @@ class Reader:
 
     def news(self) -> list[str]:
         """Files of ``landing/`` that are new or look changed, by path, size and modification time alone."""
-        found, _ = listing(self._root, frozenset(self._sources))
+        found, _ = self._listed
         live = self.register.live()
         withheld = self._withheld(found)
         return [
@@ -103,7 +104,12 @@ class Reader:
 
     def strangers(self) -> list[str]:
         """What of ``landing/`` belongs to no source, with what to do about it."""
-        return self._of_strangers(listing(self._root, frozenset(self._sources))[1])
+        return self._of_strangers(self._listed[1])
+
+    @cached_property
+    def _listed(self) -> tuple[list[Found], list[str]]:
+        """``landing/`` as it is when it is first looked at: of many files one look takes a second."""
+        return listing(self._root, frozenset(self._sources))
 
     def _of_strangers(self, names: Sequence[str]) -> list[str]:
         known = ", ".join(sorted(self._sources))

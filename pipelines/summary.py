@@ -18,6 +18,7 @@ from pipelines.landing import Register
 from pipelines.paths import DataRoot
 from pipelines.reference import TABLES, template
 from pipelines.views import open_views
+from pipelines.words import things
 
 TO_ADD_AT_MOST = 10
 
@@ -217,10 +218,6 @@ def _ownerless(con: duckdb.DuckDBPyConnection, root: DataRoot) -> list[dict[str,
         }
         for row in rows
     ]
-
-
-def things(number: int, name: str) -> str:
-    return f"{number:,} {name}{'s' * (number != 1)}"
 
 
 def _share(part: Any, whole: Any) -> float | None:
