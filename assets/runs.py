@@ -138,8 +138,8 @@ def outstanding(books: Books, *, full: bool = False, window: Span = EVER, select
             due[name] = _starts(plan, window)
             if full:
                 due[name] |= _starts(books.plan(name, full=True), window)
-    for result in books.results:
-        if result.table in due and result.status != "passed" and result.severity == "critical":
+    for result in books.results.missed:
+        if result.table in due and result.severity == "critical":
             due[result.table].add(_start(result.partition))
     tables = frozenset(name for name, starts in due.items() if starts)
     return Work(tables, tuple(keys_of(window, _mondays(books.models, due, window))))

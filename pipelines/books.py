@@ -9,13 +9,13 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import duckdb
 import polars as pl
 
-from pipelines import audit, checks, exports, reference, views
+from pipelines import audit, exports, reference, upgrade, views
 from pipelines.checks import CheckResult
 from pipelines.contract import DIMENSIONS
 from pipelines.engine import connect
@@ -29,12 +29,12 @@ from pipelines.reading import Reader, ReadReport, list_of_refusals
 from pipelines.reference import Problem
 from pipelines.report import publish as publish_pages
 from pipelines.report import source_text
-from pipelines.runner import Built, build, check_partitions, label
+from pipelines.results import Results
+from pipelines.runner import Built, build, count_checks, label
 from pipelines.settings import Settings
 from pipelines.settings import load as load_settings
 from pipelines.sources import sources
 
-RESULTS = "check_results"
 _BOOK_INPUTS = ("ref_prices", "ref_model_aliases", "ref_gpu_pools")
 
 
@@ -47,7 +47,7 @@ class RunReport:
     notes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     built: list[Built] = field(default_factory=list)
-    results: list[CheckResult] = field(default_factory=list)
+    results: Sequence[CheckResult] | Results = ()
     published: list[str] = field(default_factory=list)
     is_blocked: bool = False
 
@@ -63,9 +63,7 @@ class RunReport:
             "changed": sum(len(built.changed) for built in self.built),
             "checks": len(self.results),
             "failed": [asdict(result) for result in self.failed],
-            "warned": [
-                asdict(result) for result in self.results if result.status != "passed" and result.severity != "critical"
-            ],
+            "warned": [asdict(result) for result in self._missed if result.severity != "critical"],
             "published": self.published,
             "is_blocked": self.is_blocked,
         }
@@ -73,7 +71,13 @@ class RunReport:
     @property
     def failed(self) -> list[CheckResult]:
         """The checks that block publishing."""
-        return [result for result in self.results if result.status != "passed" and result.severity == "critical"]
+        return [result for result in self._missed if result.severity == "critical"]
+
+    @property
+    def _missed(self) -> list[CheckResult]:
+        if isinstance(self.results, Results):
+            return self.results.missed
+        return [result for result in self.results if result.status != "passed"]
 
 
 class Books:
@@ -86,9 +90,10 @@ class Books:
         self.lake = Lake(root)
         self.models: Mapping[str, Model] = models()
         self.planner = Planner(self.lake, self.models)
-        # Of a table whose SQL file is gone no check can fail any more.
-        known = (result for result in self._load_results() if result.table in self.models)
-        self._results = {(r.table, r.partition, r.check): r for r in known}
+        self.results = Results(self.lake, self.models.keys())
+        self._counted: dict[str, tuple[Model, pl.DataFrame]] = {}
+        self._looked_at: dict[str, list[str]] = {}
+        self._has_begun = False
 
     # ---- steps
     def refresh_references(self) -> tuple[list[Problem], list[str]]:
@@ -169,42 +174,59 @@ class Books:
         return self.planner.plan(self.models[table], full=full, window=window)
 
     def build(self, table: str, *, full: bool = False, window: Span = EVER) -> Built:
-        """Build what of a table is out of date and check it. The results are kept and decide whether anything is published."""
+        """Build what of a table is out of date and count its checks; ``judge`` gives the verdict on them."""
         plan = self.plan(table, full=full, window=window)
         if plan.stale:
             self._progress(f"building {table}: {len(plan.stale)} partition{'s' * (len(plan.stale) != 1)}")
-        built = build(self.con, self.lake, self.planner, plan)
-        self._check(plan.model, built)
-        self.lake.save_index()
+            self._prepare_verdict()
+        built = build(self.con, self.lake, self.planner, plan, self._progress)
+        self._count(plan.model)
         return built
 
-    def results_of(self, table: str) -> list[CheckResult]:
-        """The newest result of every check of every partition of a table."""
-        return [result for result in self.results if result.table == table]
+    def judge(self) -> None:
+        """Have great-expectations judge what was counted since the last time; the verdicts are kept with the lake."""
+        if self._looked_at:
+            from pipelines.judge import judge_all
 
-    @property
-    def results(self) -> list[CheckResult]:
-        return list(self._results.values())
+            found = judge_all(list(self._counted.values())) if self._counted else []
+            self.results.put(found, self._looked_at)
+            self._counted, self._looked_at = {}, {}
+            self.results.save()
+        self.lake.save_index()
+
+    def results_of(self, table: str) -> list[CheckResult]:
+        """The newest result of every check of every period of a table; by the counts alone where they are not judged yet."""
+        from pipelines.judge import provisional
+
+        found = self.results.of(table)
+        if table in self._counted:
+            model, counts = self._counted[table]
+            counted = set(counts["partition"])
+            found = [result for result in found if result.partition not in counted] + provisional(model, counts)
+        if table in self._looked_at:
+            found = [result for result in found if result.partition in self._looked_at[table]]
+        return found
 
     def publish(self, problems: Sequence[Problem]) -> list[str]:
         """Write views and exports, if nothing critical has failed; what was written comes back."""
+        self.judge()
         views.refresh(self.root, self.lake, self.models)
-        if problems or checks.worst(self.results) == "failed":
+        if problems or self.results.worst() == "failed":
             return []
         tables = sorted(name for name in self.models if name.startswith(("mart_", "focus_")))
         state = digest(
             [
                 source_text(),
-                *(f"{part.path} {part.content_hash}" for table in tables for part in self.lake.parts(table)),
+                *(f"{table} {self.lake.state(table)}" for table in tables),
                 *(str(month) for month in months_closed(self.root)),
-                *sorted(f"{r.table}|{r.partition}|{r.check}|{r.status}" for r in self.results),
+                *self.results.state(),
             ]
         )
         if exports.is_published(self.root, state):
             return []
         weeks, written = exports.publish(self.con, self.root, self.lake)
         written += exports.publish_months(self.con, self.root, self.lake)
-        written += publish_pages(self.con, self.root, self.lake, self.results, weeks=weeks)
+        written += publish_pages(self.con, self.root, self.lake, list(self.results), weeks=weeks)
         corrections = self.lake.part("mart_corrections_weekly", None)
         audit.note_corrections(
             self.root, pl.read_parquet(self.lake.absolute(corrections)).to_dicts() if corrections else []
@@ -214,7 +236,8 @@ class Books:
 
     def export(self, wanted: Sequence[MonthlyExport]) -> list[str] | None:
         """Write the months of some exports; what was written comes back, None where a critical check has failed."""
-        if checks.worst(self.results) == "failed":
+        self.judge()
+        if self.results.worst() == "failed":
             return None
         return exports.publish_months(self.con, self.root, self.lake, wanted)
 
@@ -280,38 +303,24 @@ class Books:
         if self.lake.part("staged_files", None) is None:
             reader.register.save()
 
-    def _check(self, model: Model, built: Built) -> None:
-        """Check the partitions just built, and those whose results are missing or of an older header."""
-        there = {label(part.start): part.start for part in self.lake.parts(model.name)}
-        version = model.checks_version
-        checked: dict[str, set[str]] = {}
-        for (table, partition, _), result in list(self._results.items()):
-            if table == model.name:
-                if partition not in there:
-                    del self._results[table, partition, result.check]
-                elif result.checks_version == version and partition not in built.partitions:
-                    checked.setdefault(partition, set()).add(result.check)
-        due = [start for name, start in there.items() if name not in checked]
-        if not due and not built.removed:
-            return
-        for name in (label(start) for start in due):
-            for key in [key for key in self._results if key[:2] == (model.name, name)]:
-                del self._results[key]
+    def _prepare_verdict(self) -> None:
+        """Begin to import what gives the verdict, once something is built: it takes seconds, beside other work."""
+        if not self._has_begun:
+            from pipelines.judge import import_beside
+
+            import_beside()
+            self._has_begun = True
+
+    def _count(self, model: Model) -> None:
+        """Count the checks of the periods that have not been checked as they are."""
+        parts = self.lake.parts(model.name)
+        self._looked_at[model.name] = [label(part.start) for part in parts]
+        due = self.results.due(model, parts)
         if due:
-            found = check_partitions(
-                self.con, self.lake, self.planner, model, sorted(due, key=lambda start: start or date.min)
-            )
-            self._results.update({(r.table, r.partition, r.check): r for r in found})
-        self._save_results()
-
-    def _load_results(self) -> list[CheckResult]:
-        path = self.root.partition(RESULTS, None, None)
-        return checks.load(path) if path.is_file() else []
-
-    def _save_results(self) -> None:
-        target = self.root.partition(RESULTS, None, None)
-        temporary = self.lake.write([checks.to_table(self.results)], target, "results", "1")
-        self.lake.put(temporary, target, RESULTS, None)
+            counts = count_checks(self.con, self.lake, self.planner, model, due)
+            self._counted[model.name] = (model, counts)
+        else:
+            self._counted.pop(model.name, None)
 
 
 @contextmanager
@@ -323,9 +332,14 @@ def open_books(root: DataRoot, progress: Callable[[str], None] = lambda text: No
     settings = load_settings(root.settings)
     with run_lock(root):
         sweep(root)
+        if sentence := upgrade.bring_forward(root):
+            progress(sentence)
         audit.complete(root)
         with connect(settings, root.scratch) as con:
-            yield Books(root, settings, con, progress)
+            books = Books(root, settings, con, progress)
+            yield books
+            # What a job was held back from publishing is judged all the same.
+            books.judge()
         sweep(root)
 
 
@@ -349,7 +363,7 @@ def run(
                 built = books.build(table, full=full, window=window)
                 if built.partitions or built.removed:
                     report.built.append(built)
-        report.results = books.results
         report.published = books.publish(report.problems)
+        report.results = books.results
         report.is_blocked = bool(report.problems or report.failed)
     return report

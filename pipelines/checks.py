@@ -1,19 +1,14 @@
-"""Holds tables to the checks of their headers: DuckDB counts the rows that break them, great-expectations judges.
+"""Holds tables to the checks of their headers: the engine counts the rows that break them (``pipelines/judge.py`` judges).
 
-Each table gives one frame, a row per partition and a column per check, and one suite made from its header. A partition
-passes a check when no row breaks it. What great-expectations would let pass without a word (no count, no row, no check)
-is refused before it looks, and its verdict is compared with the counts afterwards.
+Each table gives one frame, a row per partition and a column per check. A partition passes a check when no row breaks it.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,10 +22,7 @@ from pipelines.models import Check, Model
 from pipelines.periods import start_of
 from pipelines.words import things
 
-# Stands for a missing count in the frame that great-expectations sees: there a NULL would pass, and this cannot.
-_NOT_COUNTED = -1
-
-_SCHEMA = pa.schema(
+SCHEMA = pa.schema(
     [
         ("table_name", pa.string()),
         ("partition", pa.string()),
@@ -42,6 +34,7 @@ _SCHEMA = pa.schema(
         ("status", pa.string()),
         ("message", pa.string()),
         ("checks_version", pa.string()),
+        ("fingerprint", pa.string()),
     ]
 )
 
@@ -62,7 +55,8 @@ class CheckResult:
     """One check of one partition.
 
     ``status`` is ``passed``, ``failed`` (rows break it: ``violations``) or ``error`` (it could not be counted:
-    ``violations`` is None and ``message`` says why). ``partition`` is the first day, or ``all``.
+    ``violations`` is None and ``message`` says why). ``partition`` is the first day, or ``all``; ``fingerprint`` says what it
+    was built from.
     """
 
     table: str
@@ -75,17 +69,7 @@ class CheckResult:
     status: str
     message: str
     checks_version: str = ""
-
-
-def check(
-    con: duckdb.DuckDBPyConnection, model: Model, partitions: Sequence[str], partition_sql: str | None
-) -> list[CheckResult]:
-    """Count and judge: a result per partition, in the order given, and check, in the order of the header.
-
-    ``con`` has a view named like the table with exactly the rows of ``partitions``, and views of what the ``no_rows``
-    queries read. ``partition_sql`` gives the label of a row (a DATE is cheapest), None where the table is in one piece.
-    """
-    return judge(model, count_violations(con, model, partitions, partition_sql))
+    fingerprint: str = ""
 
 
 def count_violations(
@@ -93,6 +77,8 @@ def count_violations(
 ) -> pl.DataFrame:
     """How many rows break each check: ``partition`` and one BIGINT column per check id, one row per expected partition.
 
+    ``con`` has a view named like the table with exactly the rows of ``partitions``, and views of what the ``no_rows``
+    queries read. ``partition_sql`` gives the label of a row (a DATE is cheapest), None where the table is in one piece.
     A partition without rows has zeros. A check whose SQL fails has NULLs, and a column ``<id>_message`` says why. Row
     conditions share one scan of the table, all ``unique`` checks a second one; duplicates are counted within a
     partition. Raises CheckError where the view cannot be read or holds rows of a partition that is not expected.
@@ -124,49 +110,6 @@ def count_violations(
     return _frame(model, partitions, outcomes)
 
 
-def judge(model: Model, counts: pl.DataFrame) -> list[CheckResult]:
-    """The verdict of great-expectations on counts, one validation for all partitions of the table.
-
-    Raises CheckError where the counts are not whole (no check, no or a repeated partition, a column missing) and where
-    great-expectations judges otherwise than they say.
-    """
-    _hold_counts(model, counts)
-    numbers = counts.select("partition", *(check.id for check in model.checks))
-    verdicts = _verdicts(model, numbers.with_columns(pl.col(pl.Int64).fill_null(_NOT_COUNTED)))
-    results = []
-    for row in counts.iter_rows(named=True):
-        for check in model.checks:
-            violations, verdict = row[check.id], verdicts[check.id]
-            status, message = "passed", ""
-            if violations is None:
-                status, message = "error", row.get(f"{check.id}_message") or "there is no count of its violations"
-            elif isinstance(verdict, str):
-                status, message = "error", f"great-expectations could not judge it: {verdict}"
-            elif violations:
-                status, message = "failed", _broken_sentence(check, violations)
-            if not isinstance(verdict, str) and (row["partition"] in verdict) != (status != "passed"):
-                raise CheckError(
-                    f"{model.name}, {row['partition']}, {check.id} ({check.text}): {violations} violations, and "
-                    f"great-expectations says {'failed' if row['partition'] in verdict else 'passed'}. Its version may "
-                    "have changed what an expectation means: see pipelines/checks.py before anything is published."
-                )
-            results.append(
-                CheckResult(
-                    table=model.name,
-                    partition=row["partition"],
-                    check=check.id,
-                    kind=check.kind,
-                    text=check.text,
-                    severity=check.severity,
-                    violations=violations,
-                    status=status,
-                    message=message,
-                    checks_version=model.checks_version,
-                )
-            )
-    return results
-
-
 def worst(results: Iterable[CheckResult]) -> Literal["passed", "warning", "failed"]:
     """``failed`` if a critical check did not pass, else ``warning`` if another did not, else ``passed``.
 
@@ -196,61 +139,39 @@ def to_table(results: Iterable[CheckResult]) -> pa.Table:
             "status": result.status,
             "message": result.message,
             "checks_version": result.checks_version,
+            "fingerprint": result.fingerprint,
         }
         for result in ordered
     ]
-    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
 def load(path: Path) -> list[CheckResult]:
     """Results from a Parquet file of ``to_table``."""
     # Not read_table, which would take a folder named week=2026-08-24 for a column.
     with pq.ParquetFile(path) as file:
-        rows = file.read(columns=_SCHEMA.names).to_pylist()
-    return [
-        CheckResult(
-            table=row["table_name"],
-            partition=row["partition"],
-            check=row["check_id"],
-            kind=row["kind"],
-            text=row["check_text"],
-            severity=row["severity"],
-            violations=row["violations"],
-            status=row["status"],
-            message=row["message"],
-            checks_version=row["checks_version"],
-        )
-        for row in rows
-    ]
+        return [result_of(row) for row in file.read(columns=SCHEMA.names).to_pylist()]
 
 
-def _hold_suite(model: Model) -> None:
+def result_of(row: Mapping[str, Any]) -> CheckResult:
+    """A row of ``to_table`` as a result."""
+    names = {"table_name": "table", "check_id": "check", "check_text": "text"}
+    return CheckResult(**{names.get(name, name): row[name] for name in SCHEMA.names})
+
+
+def hold_suite(model: Model) -> None:
     if not model.checks:
         raise CheckError(f"{model.name} has no check, and would pass. Its header has a grain: check that it is unique.")
 
 
 def _hold_request(model: Model, partitions: Sequence[str], partition_sql: str | None) -> None:
-    _hold_suite(model)
+    hold_suite(model)
     if not partitions or len(set(partitions)) != len(partitions):
         raise CheckError(
             f"{model.name}: expected distinct partitions to check, found {', '.join(partitions) or 'none'}."
         )
     if partition_sql is None and len(partitions) > 1:
         raise CheckError(f"{model.name}: {len(partitions)} partitions, and no expression that tells their rows apart.")
-
-
-def _hold_counts(model: Model, counts: pl.DataFrame) -> None:
-    """Refuse what great-expectations would let pass: it finds no fault in an empty suite or an empty frame."""
-    _hold_suite(model)
-    if missing := [name for name in ("partition", *(check.id for check in model.checks)) if name not in counts.columns]:
-        raise CheckError(f"{model.name}: the counts have no column {', '.join(missing)}.")
-    labels = counts["partition"]
-    if counts.is_empty() or labels.null_count() or labels.n_unique() != len(labels):
-        raise CheckError(f"{model.name}: expected one row of counts per partition, found {labels.to_list()}.")
-    if strange := [check.id for check in model.checks if counts[check.id].dtype != pl.Int64]:
-        raise CheckError(f"{model.name}: the counts of {', '.join(strange)} are not whole numbers (BIGINT).")
-    if negative := [check.id for check in model.checks if (counts[check.id] < 0).any()]:
-        raise CheckError(f"{model.name}: the counts of {', '.join(negative)} are negative.")
 
 
 def _outcomes(count: Callable[[Sequence[Check]], dict[str, _Outcome]], checks: Sequence[Check]) -> dict[str, _Outcome]:
@@ -365,87 +286,3 @@ def _frame(model: Model, partitions: Sequence[str], outcomes: Mapping[str, _Outc
         else:
             columns.append(pl.Series(check.id, [outcome.get(partition, 0) for partition in partitions], pl.Int64))
     return pl.DataFrame([*columns, *messages])
-
-
-def _broken_sentence(check: Check, violations: int) -> str:
-    rows = things(violations, "row")
-    match check.kind:
-        case "unique":
-            return f"{rows} too many: {', '.join(check.columns)} repeated"
-        case "no_rows":
-            return f"{rows} found: {check.text}"
-        case _:
-            return f"not true in {rows}: {check.text}"
-
-
-def _verdicts(model: Model, numbers: pl.DataFrame) -> dict[str, frozenset[str] | str]:
-    """Of each check the partitions that great-expectations finds at fault, or its reason for not judging."""
-    gx = _great_expectations()
-    # A fresh context for each table: names are unique within one.
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
-    expect_no_violations = _expect_no_violations()
-    suite = gx.ExpectationSuite(
-        name=model.name,
-        expectations=[
-            expect_no_violations(
-                column=check.id, description=check.text, severity=check.severity, meta={"check": check.id}
-            )
-            for check in model.checks
-        ],
-    )
-    asset = context.data_sources.add_pandas("counts").add_dataframe_asset(model.name)
-    batch = asset.add_batch_definition_whole_dataframe("partitions").get_batch({"dataframe": numbers.to_pandas()})
-    outcome = batch.validate(
-        suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["partition"]}
-    )
-    evaluated = outcome.statistics["evaluated_expectations"]
-    # Results come in another order than the suite, so they are told apart by what we wrote on them.
-    verdicts = {result.expectation_config.meta["check"]: _verdict(result, len(numbers)) for result in outcome.results}
-    if evaluated != len(model.checks) or set(verdicts) != {check.id for check in model.checks}:
-        raise CheckError(
-            f"{model.name}: expected a verdict on each of {len(model.checks)} checks from great-expectations, "
-            f"found {evaluated}, on {', '.join(sorted(verdicts)) or 'none'}."
-        )
-    return verdicts
-
-
-def _verdict(result: Any, partitions: int) -> frozenset[str] | str:
-    # The exception stands in exception_info itself, or below the id of the metric that raised it.
-    info = result.exception_info or {}
-    for raised in (info, *(entry for entry in info.values() if isinstance(entry, dict))):
-        if raised.get("raised_exception"):
-            return " ".join(str(raised["exception_message"]).split())
-    if result.result.get("element_count") != partitions:
-        return f"it looked at {result.result.get('element_count')} of {partitions} partitions"
-    broken = frozenset(str(entry["partition"]) for entry in result.result.get("unexpected_index_list") or [])
-    if bool(result.success) != (not broken):
-        return f"success is {result.success}, with {len(broken)} partitions at fault"
-    return broken
-
-
-@cache
-def _great_expectations() -> Any:
-    """The package, imported when a verdict is due (it takes seconds), with its telemetry off."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    with warnings.catch_warnings():
-        # It imports two modules of Python's regular expressions that Python wants to retire.
-        warnings.filterwarnings("ignore", r"module 'sre_\w+' is deprecated", DeprecationWarning)
-        import great_expectations
-        import great_expectations.data_context.types.base
-        import great_expectations.expectations
-    return great_expectations
-
-
-@cache
-def _expect_no_violations() -> Any:
-    _great_expectations()
-    from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
-
-    class ExpectNoViolations(ExpectColumnValuesToBeBetween):
-        """Rows of a partition that break one check: none expected."""
-
-        min_value: float = 0
-        max_value: float = 0
-
-    return ExpectNoViolations

@@ -985,7 +985,7 @@ order by f.source
 def _status(books: Books) -> dict[str, Any]:
     from pipelines.engine import named_rows
     from pipelines.lake import months_closed
-    from pipelines.runner import create_view
+    from pipelines.relations import create_view
 
     sources: list[dict[str, Any]] = []
     files, fates = books.lake.parts("ledger_files"), books.lake.parts("ledger_record_fates")
@@ -1005,7 +1005,7 @@ def _status(books: Books) -> dict[str, Any]:
                 "why": plan.stale[0].why if plan.stale else "",
             }
         )
-    failed = [result for result in books.results if result.status != "passed"]
+    failed = books.results.missed
     look = books.look()
     return {
         "root": str(books.root.path),

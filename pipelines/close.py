@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from pipelines import __version__, audit, exports, published, report
-from pipelines.books import RESULTS, Books
+from pipelines.books import Books
 from pipelines.checks import CheckResult
 from pipelines.engine import one_row
 from pipelines.lake import CLOSED, CLOSED_MONTHS, Part, months_closed, sha256_of
@@ -26,7 +26,8 @@ from pipelines.models import Model
 from pipelines.paths import DataRoot
 from pipelines.periods import end_of, start_of
 from pipelines.planner import CLOCK, Span
-from pipelines.runner import create_view
+from pipelines.relations import create_model_view
+from pipelines.results import TABLE as RESULTS
 
 SHOWBACK = "mart_showback_weekly"
 RECONCILIATION = "mart_reconciliation_monthly"
@@ -64,9 +65,9 @@ def hindrances(books: Books, month: date) -> list[Hindrance]:
     """What speaks against closing a month, worst first. Raises CloseRefused where it cannot be closed at all."""
     _hold_turn(books, month)
     found = [Hindrance(text, False) for text in (*_out_of_date(books), *_not_over(books, month))]
-    for result in books.results:
+    for result in books.results.missed:
         # Of any month: what is published is that of the last good run, and the set would hold it.
-        if result.status != "passed" and result.severity == "critical":
+        if result.severity == "critical":
             found.append(Hindrance(f"check failed: {result.table} ({result.partition}): {result.message}", False))
     return found + [Hindrance(text, True) for text in unreconciled(books, month)]
 
@@ -82,7 +83,7 @@ def close(books: Books, month: date, *, accept: str = "") -> Closed | list[Hindr
         return found
     root = books.root
     kept = root.set_under_way
-    for part, place in _kept_files(books, month):
+    for part, place in {part.path: (part, place) for part, place in _kept_files(books, month)}.values():
         target = kept / "lake" / place
         target.parent.mkdir(parents=True, exist_ok=True)
         published.link(books.lake.absolute(part), target)
@@ -190,13 +191,7 @@ def _concerns(books: Books, result: CheckResult, month: date) -> bool:
 
 def unreconciled(books: Books, month: date) -> list[str]:
     """Accounts whose bill is absent, incomplete or beyond tolerance."""
-    create_view(
-        books.con,
-        books.lake,
-        RECONCILIATION,
-        [part for part in books.lake.parts(RECONCILIATION) if part.start == month],
-        books.models[RECONCILIATION].types,
-    )
+    create_model_view(books.con, books.lake, books.models[RECONCILIATION], _of_month(books, RECONCILIATION, month))
     rows = books.con.execute(
         f"""select provider, coalesce(billing_account_id, 'unattributed'), verdict, state, unexplained_usd, token_coverage, open_items,
             oldest_open_date, traced_effective_cost_usd, unpriced_tokens
@@ -220,6 +215,11 @@ def unreconciled(books: Books, month: date) -> list[str]:
         elif state != "final":
             found.append(f"{name}: the invoice is not complete yet (its last lines may still be restated)")
     return found
+
+
+def _of_month(books: Books, table: str, month: date) -> list[Part]:
+    part = books.lake.part(table, month)
+    return [part] if part is not None else []
 
 
 # ---- the set
@@ -258,7 +258,7 @@ def _freeze_weeks(books: Books, month: date, folder: Path) -> None:
             exports.write_week(
                 books.con, books.lake, week, folder / root.showback_export(week).relative_to(root.exports)
             )
-            page = report.page(books.con, books.lake, week, books.results, closing=month)
+            page = report.page(books.con, books.lake, week, list(books.results), closing=month)
             target = folder / root.report(week).relative_to(root.exports)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(page, encoding="utf-8")
@@ -267,13 +267,7 @@ def _freeze_weeks(books: Books, month: date, folder: Path) -> None:
 
 
 def _record(books: Books, month: date, kept: Path, exceptions: list[str], because: str) -> dict[str, Any]:
-    create_view(
-        books.con,
-        books.lake,
-        SHOWBACK,
-        [part for part in books.lake.parts(SHOWBACK) if part.start == month],
-        books.models[SHOWBACK].types,
-    )
+    create_model_view(books.con, books.lake, books.models[SHOWBACK], _of_month(books, SHOWBACK, month))
     total, rows, requests = one_row(
         books.con,
         f"select coalesce(sum(invoiced_cost_usd), 0.00), count(*), coalesce(sum(requests), 0) from {SHOWBACK}",

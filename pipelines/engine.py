@@ -62,9 +62,18 @@ def named_rows(
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
+def relation_of(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation:
+    """A query that is known by its columns and not run yet."""
+    return con.sql(query)
+
+
 def rows_of(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
     """The rows of a query as an Arrow table of the types that a file of the lake has."""
-    relation = con.sql(query)
+    return typed_table(con.sql(query))
+
+
+def typed_table(relation: duckdb.DuckDBPyRelation) -> pa.Table:
+    """The rows of a relation as an Arrow table of the types that a file of the lake has."""
     return _typed(relation.to_arrow_table(), _json_columns(relation))
 
 
@@ -75,6 +84,15 @@ def batches_of(con: duckdb.DuckDBPyConnection, query: str, rows: int) -> Iterato
     yield _typed(reader.schema.empty_table(), _json_columns(relation))
     for batch in reader:
         yield _typed(pa.Table.from_batches([batch]), _json_columns(relation))
+
+
+def with_row_hashes(con: duckdb.DuckDBPyConnection, rows: pa.Table) -> pa.Table:
+    """Rows with a hash of each, of which the content hash of a period is made."""
+    con.register("rows_to_hash", rows)
+    names = ", ".join(f'"{name}"' for name in rows.column_names)
+    hashes = con.sql(f"select hash({names}) as row_hash from rows_to_hash").to_arrow_table()
+    con.unregister("rows_to_hash")
+    return rows.append_column("row_hash", hashes["row_hash"])
 
 
 def _json_columns(relation: duckdb.DuckDBPyRelation) -> list[str]:

@@ -169,7 +169,7 @@ class Register:
 
     def __init__(self, root: DataRoot, lake: Lake) -> None:
         self._root, self._lake = root, lake
-        self._path = root.partition(TABLE, None, None)
+        self._path = root.whole(TABLE)
         self._versions: dict[tuple[str, str], FileVersion] = {}
         self.is_changed = False
         self._next_save = 0.0
@@ -219,7 +219,7 @@ class Register:
         # The fingerprint leaves out what a clock said: tables that are made of the rest are the same in every data root.
         timeless = digest([repr([getattr(version, name) for name in _TIMELESS]) for version in ordered])
         temporary = self._lake.write([rows], self._path, timeless, "1")
-        self._lake.put(temporary, self._path, TABLE, None)
+        self._lake.put(temporary, self._path, TABLE)
         self.is_changed = False
 
 

@@ -60,6 +60,15 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Dated:
+    """What says to which period a row of a table belongs: a DATE, or an instant in UTC."""
+
+    column: str
+    type: str
+    grain: str
+
+
+@dataclass(frozen=True)
 class Model:
     """One table: everything its SQL file says."""
 
@@ -89,6 +98,13 @@ class Model:
     @property
     def types(self) -> dict[str, str]:
         return {column.name: column.type for column in self.columns}
+
+    @property
+    def dated(self) -> Dated | None:
+        """What says to which period a row belongs; None for a table without periods."""
+        if self.partition is None or self.partition_column is None:
+            return None
+        return Dated(self.partition_column, self.types[self.partition_column], self.partition)
 
     @property
     def reads_itself(self) -> bool:

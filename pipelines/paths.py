@@ -99,14 +99,16 @@ class DataRoot:
     def table(self, table: str) -> Path:
         return self.lake / table
 
-    def partition(self, table: str, grain: str | None, start: date | None) -> Path:
-        """``lake/<table>/<grain>=<start>/part.parquet``; without a grain ``lake/<table>/part.parquet``."""
-        if grain is None or start is None:
-            return self.table(table) / "part.parquet"
-        return self.table(table) / f"{grain}={start.isoformat()}" / "part.parquet"
+    def whole(self, table: str) -> Path:
+        """The only file of a table without periods: ``lake/<table>/part.parquet``."""
+        return self.table(table) / "part.parquet"
 
-    def fragment(self, table: str, day: date, fragment_id: str) -> Path:
-        return self.table(table) / f"day={day.isoformat()}" / f"{fragment_id}.parquet"
+    def stored(self, table: str, storage: str, start: date) -> Path:
+        """The folder of what is stored together: ``lake/<table>/<storage>=<first day>``, by month or year."""
+        return self.table(table) / f"{storage}={start.isoformat()}"
+
+    def fragment(self, table: str, month: date, fragment_id: str) -> Path:
+        return self.stored(table, "month", month) / f"{fragment_id}.parquet"
 
     def refusals(self, source: str, file_name: str) -> Path:
         """Readable list of what was refused of one landing file."""

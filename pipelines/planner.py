@@ -22,12 +22,16 @@ from pipelines.models import Model, ModelError
 from pipelines.periods import end_of, is_finer, periods
 
 # Raised when the runner writes other bytes for the same query.
-RUNNER_VERSION = "1"
+RUNNER_VERSION = "2"
 
 REGISTER = "staged_files"
+CALLS = "staged_requests"
+# A month of more staged calls than these is kept by day.
+BUSY_MONTH_ROWS = 500_000
 CLOCK = "ledger_clock"
 ZONE = "ref_reporting"
 _HASHES = 1 << 256
+_FINGERPRINT_LENGTH = 32
 _VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"), ("rate_date", "next_rate_date"))
 
 
@@ -69,6 +73,8 @@ class Plan:
     stale: tuple[Stale, ...]
     gone: tuple[Part, ...]
     later: tuple[date, ...] = ()
+    # Whether it is of all periods, or of those in a window.
+    is_whole: bool = False
 
 
 class Planner:
@@ -82,6 +88,9 @@ class Planner:
 
     def plan(self, model: Model, *, full: bool = False, window: Span = EVER) -> Plan:
         """The partitions of a table that are out of date, oldest first, within ``window``."""
+        standing = self._standing(model)
+        if not full and self._lake.is_settled(model.name, standing):
+            return Plan(model, (), ())
         wanted = self._partitions(model)
         built = {part.start: part for part in self._lake.parts(model.name)}
         stale = []
@@ -101,7 +110,34 @@ class Planner:
         if model.reads_itself and (first := min((s.start for s in stale if s.start), default=None)) is not None:
             ends = model.partition or "day"
             later = tuple(s for s in wanted if s is not None and s > first and window.overlaps(s, end_of(ends, s)))
-        return Plan(model, tuple(stale), gone, later)
+        if window == EVER and not stale and not gone:
+            self._lake.settle(model.name, standing)
+        return Plan(model, tuple(stale), gone, later, is_whole=window == EVER)
+
+    def settle(self, plan: Plan) -> None:
+        """Note that a plan has been carried out: until something changes, nothing of its table is out of date."""
+        if plan.is_whole:
+            self._lake.settle(plan.model.name, self._standing(plan.model))
+
+    def _standing(self, model: Model) -> str:
+        """A hash of all that decides what of a table is out of date: its query, its inputs, and its periods as they are."""
+        lines = [RUNNER_VERSION, duckdb.__version__, model.version, self._lake.state(model.name, built_from=True)]
+        lines += [
+            f"{table} {self._lake.state(table, built_from=table == REGISTER)}"
+            for table in sorted(model.inputs | {ZONE})
+        ]
+        if keeps_calls(model):
+            lines.append(" ".join(map(str, self.busy_months())))
+        return digest(lines)
+
+    def busy_months(self) -> list[date]:
+        """The months of which tables that keep a row a call have a file a day: those with very many staged calls."""
+        rows: dict[date, int] = {}
+        for part in self._lake.parts_within(CALLS, None, None):
+            if part.start is not None:
+                month = part.start.replace(day=1)
+                rows[month] = rows.get(month, 0) + part.rows
+        return sorted(month for month, count in rows.items() if count > BUSY_MONTH_ROWS)
 
     def outlook(self) -> dict[str, Plan]:
         """Every table's plan as far as it can be told now: a partition that reads what is itself to be rebuilt counts as stale.
@@ -176,24 +212,53 @@ class Planner:
                 # The register knows a clock; what of it decides other tables is its fingerprint.
                 is_register = table == REGISTER
                 found = (
-                    f"{p.start}@{p.fingerprint if is_register else p.content_hash}" for p in self.files(table, span)
+                    f"{p.start}@{p.fingerprint if is_register else p.content_hash}"
+                    for p in self.files(table, span)
+                    # A period without rows is as good as none.
+                    if p.rows or is_register
                 )
                 lines.append(f"{table}:" + " ".join(sorted(found)))
-        return digest(lines)
+        return digest(lines)[:_FINGERPRINT_LENGTH]
 
     def files(self, table: str, span: Span) -> list[Part]:
-        """The files of a table whose partitions overlap a span."""
-        parts = self._lake.parts(table)
-        if not parts or parts[0].start is None:
-            return parts
-        # They stand in order, and none is longer than a month: of years of days only those near the span are looked at.
-        first = bisect_left(parts, span.first - timedelta(days=31), key=_start_of) if span.first else 0
-        end = bisect_left(parts, span.end, key=_start_of) if span.end else len(parts)
+        """The periods of a table that overlap a span."""
+        if (whole := self._lake.part(table, None)) is not None:
+            return [whole]
+        # None is longer than a month: of years of days only those near the span are looked at.
+        first = span.first - timedelta(days=31) if span.first else None
         return [
             part
-            for part in parts[first:end]
+            for part in self._lake.parts_within(table, first, span.end)
             if part.start is None or span.overlaps(part.start, self._end(table, part.start))
         ]
+
+    def read_by(self, model: Model, table: str, starts: Sequence[date | None]) -> list[Part]:
+        """The periods of a table that a model reads to build some of its own."""
+        found: dict[tuple[str, date | None], Part] = {}
+        for span in self._merged_spans(self.span(model, table, start, start) for start in starts):
+            found |= {(part.path, part.start): part for part in self.files(table, span)}
+        return [found[key] for key in sorted(found, key=lambda key: (key[1] or date.min, key[0]))]
+
+    @staticmethod
+    def _merged_spans(spans: Iterable[Span]) -> list[Span]:
+        """Spans in order, those that meet in one: of neighbours each input is looked at once."""
+        merged: list[Span] = []
+        for span in spans:
+            last = merged[-1] if merged else None
+            if last is None or span.first is None or last.end is None or last.first is None or span.first > last.end:
+                merged.append(span)
+            else:
+                merged[-1] = Span(last.first, max(last.end, span.end) if span.end else None)
+        return merged
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        return self._models
+
+    @staticmethod
+    def own_span(model: Model, start: date | None) -> Span:
+        """The dates of a period."""
+        return Span(start, end_of(model.partition or "day", start)) if start else EVER
 
     def span(self, model: Model, table: str, first: date | None, last: date | None) -> Span:
         """What a model reads of a table to build the partitions from ``first`` to ``last``."""
@@ -268,8 +333,8 @@ class Planner:
             if grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
                 continue
             around = self._around(model, grain)
-            for part in self._lake.parts(table):
-                if part.start is not None:
+            for part in self._lake.parts_within(table, None, None):
+                if part.start is not None and part.rows:
                     starts.update(periods(model.partition, part.start - around, end_of(grain, part.start) + around))
         return [*sorted(starts)]
 
@@ -306,8 +371,10 @@ class Planner:
         return self._references[key](span)
 
 
-def _start_of(part: Part) -> date:
-    return part.start or date.min
+def keeps_calls(model: Model) -> bool:
+    """Whether a table of days has rows of single instants, as many as there are calls, spans or tasks."""
+    dated = model.dated
+    return dated is not None and dated.grain == "day" and dated.type != "DATE"
 
 
 def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:

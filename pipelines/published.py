@@ -17,7 +17,7 @@ from pipelines.lake import CLOSED, Lake, Part, months_closed
 from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of
-from pipelines.runner import rows_sql
+from pipelines.relations import rows_sql
 
 
 def parts(lake: Lake, table: str, closing: date | None = None) -> list[tuple[Part, bool]]:
@@ -38,11 +38,12 @@ def create_published_view(
     con: duckdb.DuckDBPyConnection, lake: Lake, table: str, wanted: Sequence[tuple[Part, bool]]
 ) -> None:
     """A view of published files of a table (see ``parts``). The rows of closed months say so in their ``state``."""
-    types = models()[table].types
+    model = models()[table]
+    types = model.types
     columns = ", ".join(types)
     queries = []
     for is_closed in (True, False):
-        rows = rows_sql(lake, [part for part, closed in wanted if closed is is_closed], types)
+        rows = rows_sql(lake, [part for part, closed in wanted if closed is is_closed], types, model.dated)
         state = next((name for name in ("state", "x_State") if name in types), None)
         said = f"* replace ('closed' as {state})" if is_closed and state else "*"
         queries.append(f"select {columns} from (select {said} from ({rows}) as files) as published")

@@ -157,9 +157,9 @@ class Reader:
         """Remove fragments that no version in the register names: a killed run's, or replaced ones."""
         live = self.register.batches()
         for shape in shapes().values():
-            for part in self._lake.parts(shape.table):
-                if batch_of(part.path) not in live:
-                    self._lake.remove(shape.table, part)
+            for path in {part.path for part in self._lake.parts(shape.table)}:
+                if batch_of(path) not in live:
+                    self._lake.remove_file(shape.table, path)
 
     # ---- what is withheld
     def _withheld(self, found: Sequence[Found]) -> dict[str, str]:
@@ -396,17 +396,14 @@ class Reader:
             )
             kept = ", ".join(quoted(other.sha256) for other in others)
             for shape in shapes().values():
-                for part in self._lake.parts(shape.table):
-                    if batch_of(part.path) == version.batch and part.start is not None:
-                        file = quoted(str(self._lake.absolute(part)))
+                for path in {part.path for part in self._lake.parts(shape.table)}:
+                    if batch_of(path) == version.batch:
                         rows = (
-                            f"select * from read_parquet({file}, hive_partitioning = false) "
-                            f"where source_file_sha256 in ({kept}) order by source_file_sha256, source_row"
+                            f"select * from read_parquet({quoted(str(self._root.path / path))}, hive_partitioning = false) "
+                            f"where source_file_sha256 in ({kept})"
                         )
-                        piece = Path(part.path).stem.removeprefix(version.batch)
-                        target = self._root.fragment(shape.table, part.start, renamed + piece)
-                        temporary = self._lake.write([rows_of(self._con, rows)], target, renamed, "fragment")
-                        self._lake.put(temporary, target, shape.table, part.start)
+                        piece = Path(path).stem.removeprefix(version.batch)
+                        self._stager.write(shape, rows_of(self._con, rows), renamed + piece)
             for other in others:
                 self.register.change(other, batch=renamed)
         if retired:

@@ -629,14 +629,14 @@ def write_frame(
 ) -> None:
     """Keep a frame in the lake as an unpartitioned table, its rows in the order given."""
     con.register("frame_rows", frame.to_arrow())
-    target = root.partition(table, None, None)
+    target = root.whole(table)
     try:
         types = con.execute("describe select * from frame_rows").fetchall()
         names = ", ".join(f"cast({quote_name(row[0])} as {row[1]}) as {quote_name(row[0])}" for row in types)
         rows = rows_of(con, f"select {names} from frame_rows")
     finally:
         con.unregister("frame_rows")
-    lake.put(lake.write([rows], target, fingerprint, REFERENCE_VERSION), target, table, None)
+    lake.put(lake.write([rows], target, fingerprint, REFERENCE_VERSION), target, table)
 
 
 def quote_name(name: str) -> str:

@@ -1,27 +1,37 @@
-"""Builds tables: views of what a model reads, its query, one file a partition, checked against its header."""
+"""Builds tables: views of what a model reads, its query once over all stale periods, each period held to the header.
+
+What is stored together is written once. The rows of a period are those of the query whose date lies in it, so a model is
+right for any set of periods at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import checks
-from pipelines.checks import CheckResult
-from pipelines.engine import batches_of, one_row, quoted, rows_of
-from pipelines.lake import ROW_GROUP_ROWS, Lake, Part
-from pipelines.models import Model, ModelError, inputs
-from pipelines.periods import end_of
-from pipelines.planner import CLOCK, EVER, Plan, Planner, Span, Stale
+from pipelines.engine import batches_of, one_row, relation_of, typed_table
+from pipelines.lake import STORED_BY, Lake, Part, home
+from pipelines.models import Dated, Model, ModelError, inputs
+from pipelines.parquet import ROW_GROUP_ROWS, ROW_HASH, PeriodRows
+from pipelines.planner import CLOCK, Plan, Planner, Stale, keeps_calls
+from pipelines.relations import create_model_view, create_view, dated_as, rows_sql, within
 
-# Partitions built by one execution of a query hold at most about this many input rows, so that memory stays bounded.
-ROWS_AT_ONCE = 200_000
+# Periods built by one execution of a query hold at most about this many input rows, so that memory stays bounded.
+ROWS_AT_ONCE = 1_000_000
+# A single period of more input rows than these is sorted by the engine, on disk where need be.
+ROWS_SORTED_IN_MEMORY = 500_000
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @dataclass
@@ -35,56 +45,44 @@ class Built:
     rows: int = 0
 
 
-def build(con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, plan: Plan) -> Built:
-    """Build the stale partitions of a table, oldest first, and hold them to the header.
+def build(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    planner: Planner,
+    plan: Plan,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Built:
+    """Build the stale periods of a table, oldest first, and hold them to the header.
 
-    Each partition is set in place as soon as it is whole. Raises ModelError where the query and the header disagree.
+    Each file is set in place as soon as it is whole. Raises ModelError where the query and the header disagree.
     """
     model = plan.model
     built = Built(model)
-    for part in plan.gone:
-        lake.remove(model.name, part)
-        built.removed.append(label(part.start))
+    busy = frozenset(planner.busy_months()) if keeps_calls(model) else frozenset()
+    gone = {part.start for part in plan.gone if part.start is not None}
+    if gone:
+        built.removed += [label(start) for start in sorted(gone)]
+        _store(lake, model, [], gone, None, busy)
     for batch in _in_turn(lake, planner, plan) if model.reads_itself else _batches(planner, plan):
-        for part, changed in _build_batch(con, lake, planner, model, batch):
-            built.partitions.append(label(part.start))
-            built.rows += part.rows
+        for start, rows, changed in _build_batch(con, lake, planner, model, batch, busy):
+            built.partitions.append(label(start))
+            built.rows += rows
             if changed:
-                built.changed.append(label(part.start))
+                built.changed.append(label(start))
+    if keeps_calls(model):
+        _reform(lake, model, busy, progress)
+    if plan.stale or plan.gone:
+        planner.settle(plan)
     return built
 
 
 def label(start: date | None) -> str:
-    """A partition as it is written in messages and in the table of check results."""
+    """A period as it is written in messages and in the table of check results."""
     return start.isoformat() if start else "all"
 
 
-def create_view(
-    con: duckdb.DuckDBPyConnection, lake: Lake, table: str, parts: Sequence[Part], types: Mapping[str, str]
-) -> None:
-    """A view with the rows of some files of a table; a typed empty one where there is no file."""
-    con.execute(f'create or replace temp view "{table}" as {rows_sql(lake, parts, types)}')
-
-
-def rows_sql(lake: Lake, parts: Sequence[Part], types: Mapping[str, str]) -> str:
-    """A query for the rows of some files of a table."""
-    if parts:
-        files = ", ".join(quoted(str(lake.absolute(part))) for part in parts)
-        if not any(part.path.startswith("closed/") for part in parts):
-            return f"select * from read_parquet([{files}], hive_partitioning = false)"
-        # A month closed long ago may lack columns that its table has by now.
-        rows = f"select * from read_parquet([{files}], hive_partitioning = false, union_by_name = true)"
-        return f"{_no_rows_of(types)} union all by name {rows}"
-    return _no_rows_of(types)
-
-
-def _no_rows_of(types: Mapping[str, str]) -> str:
-    columns = ", ".join(f'cast(null as {type_}) as "{name}"' for name, type_ in types.items())
-    return f"select {columns} where false"
-
-
 def _in_turn(lake: Lake, planner: Planner, plan: Plan) -> Iterator[list[Stale]]:
-    """The stale partitions of a table that reads itself, one by one: what one reads is known once those before it are built."""
+    """The stale periods of a table that reads itself, one by one: what one reads is known once those before it are built."""
     planned = {stale.start: stale for stale in plan.stale}
     for start in sorted({*planned, *plan.later}, key=lambda day: day or date.min):
         fingerprint = planner.fingerprint(plan.model, start)
@@ -94,34 +92,25 @@ def _in_turn(lake: Lake, planner: Planner, plan: Plan) -> Iterator[list[Stale]]:
 
 
 def _batches(planner: Planner, plan: Plan) -> list[list[Stale]]:
-    """Stale partitions that are built by one execution: neighbours in time, up to ROWS_AT_ONCE input rows.
-
-    Where a partition reads days around it, as many rows of its own are allowed as are read around: else most of the work
-    would be reading the same days again.
-    """
-    model = plan.model
-    if not model.builds_together:
-        return [[stale] for stale in plan.stale]
+    """Stale periods that are built by one execution: up to ROWS_AT_ONCE input rows of their own."""
     batches: list[list[Stale]] = []
-    rows_so_far = limit = 0
+    rows_so_far = 0
     for stale in plan.stale:
-        rows = _rows_in(planner, model, stale.start, around=False)
-        near = batches and stale.start and batches[-1][-1].start and (stale.start - batches[-1][-1].start).days <= 31
-        if near and rows_so_far + rows <= limit:
+        rows = _rows_in(planner, plan.model, stale.start)
+        if batches and rows_so_far + rows <= ROWS_AT_ONCE:
             batches[-1].append(stale)
             rows_so_far += rows
         else:
             batches.append([stale])
-            rows_so_far, limit = rows, max(ROWS_AT_ONCE, _rows_in(planner, model, stale.start, around=True))
+            rows_so_far = rows
     return batches
 
 
-def _rows_in(planner: Planner, model: Model, start: date | None, *, around: bool) -> int:
-    """Rows of the largest input that a partition reads, with or without those of the days around it."""
-    own = Span(start, end_of(model.partition or "day", start)) if start else EVER
+def _rows_in(planner: Planner, model: Model, start: date | None) -> int:
+    """Rows of the largest input in the dates of a period."""
     return max(
         (
-            sum(part.rows for part in planner.files(table, planner.span(model, table, start, start) if around else own))
+            sum(part.rows for part in planner.files(table, planner.own_span(model, start)))
             for table in model.inputs
             if not table.startswith("ref_")
         ),
@@ -130,99 +119,177 @@ def _rows_in(planner: Planner, model: Model, start: date | None, *, around: bool
 
 
 def _build_batch(
-    con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, model: Model, batch: Sequence[Stale]
-) -> list[tuple[Part, bool]]:
-    first, last = batch[0].start, batch[-1].start
-    create_input_views(con, lake, planner, model, first, last)
-    columns = ", ".join(f'"{column.name}"' for column in model.columns)
-    query = f"select {columns} from ({model.query}) as result{_within(model, first, last)}"
-    threads = one_row(con, "select current_setting('threads')")[0]
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    planner: Planner,
+    model: Model,
+    batch: Sequence[Stale],
+    busy: frozenset[date],
+) -> list[tuple[date | None, int, bool]]:
+    """Build some periods by one execution; of each come back its start, its rows, and whether they differ from before."""
+    starts = [stale.start for stale in batch]
+    create_input_views(con, lake, planner, model, starts)
+    before = {start: part.content_hash if (part := lake.part(model.name, start)) else None for start in starts}
+    threads = one_row(con, "select current_setting('threads')")[0] if model.threads is not None else None
     if model.threads is not None:
         con.execute(f"set threads = {model.threads}")
-    done = []
+    held: list[Path] = []
+
+    def hold(written: Path) -> None:
+        # One of them says what all are.
+        if not held:
+            _hold_to_header(con, model, written)
+            held.append(written)
+
     try:
-        _compare(model, {row[0]: row[1] for row in con.execute(f"describe {model.query}").fetchall()})
-        # A partition too large to be held whole is sorted by the engine, on disk where need be.
-        is_large = len(batch) == 1 and _rows_in(planner, model, first, around=False) > ROWS_AT_ONCE
-        if is_large:
-            order = ", ".join(f'"{name}"' for name in model.sort_columns)
-            contents: Iterable[Iterable[pa.Table]] = [batches_of(con, f"{query} order by {order}", ROW_GROUP_ROWS)]
+        schema, found = _run(con, planner, model, batch)
+        if model.dated is None:
+            [stale] = batch
+            target = lake.root.whole(model.name)
+            tables = (table.drop_columns(ROW_HASH) for _, pieces in found for table in pieces)
+            written = lake.write(tables, target, stale.fingerprint, model.version)
+            hold(written)
+            lake.put(written, target, model.name)
         else:
-            contents = ([rows] for rows in _split(rows_of(con, query), model, batch))
-        for number, (stale, tables) in enumerate(zip(batch, contents, strict=True)):
-            target = lake.root.partition(model.name, model.partition, stale.start)
-            temporary = lake.write(tables, target, stale.fingerprint, model.version)
-            if number == 0:
-                _hold_to_header(con, model, str(temporary))
-            before = lake.part(model.name, stale.start)
-            part = lake.put(temporary, target, model.name, stale.start)
-            done.append((part, before is None or before.content_hash != part.content_hash))
+            built = [PeriodRows(s.start, s.fingerprint, pieces) for s, pieces in found if s.start is not None]
+            _store(lake, model, built, (), schema, busy, hold)
     except duckdb.Error as error:
-        raise ModelError(f"{_where(model)}: the query fails for {label(first)}: {error}") from error
+        raise ModelError(f"{_where(model)}: the query fails for {label(starts[0])}: {error}") from error
     finally:
-        if model.threads is not None:
+        if threads is not None:
             con.execute(f"set threads = {threads}")
+    done = []
+    for start in starts:
+        part = lake.part(model.name, start)
+        assert part is not None
+        done.append((start, part.rows, part.content_hash != before[start]))
     return done
 
 
-def _split(rows: pa.Table, model: Model, batch: Sequence[Stale]) -> Iterator[pa.Table]:
-    """The rows of each partition in the order of the header, nulls last.
+def _run(
+    con: duckdb.DuckDBPyConnection, planner: Planner, model: Model, batch: Sequence[Stale]
+) -> tuple[pa.Schema, list[tuple[Stale, Iterable[pa.Table]]]]:
+    """The rows of each period, in order, with a hash each; and what the columns are without it."""
+    columns = ", ".join(f'"{column.name}"' for column in model.columns)
+    query = f"select *, hash({columns}) as {ROW_HASH} from ({model.query}) as result"
+    if model.dated is not None:
+        query += f" where {within(model.dated, [stale.start for stale in batch if stale.start])}"
+    try:
+        relation = relation_of(con, query)
+    except duckdb.BinderException:
+        _compare(model, {row[0]: row[1] for row in con.execute(f"describe {model.query}").fetchall()})
+        raise
+    types = dict(zip(relation.columns, map(str, relation.types), strict=True))
+    del types[ROW_HASH]
+    _compare(model, types)
+    if len(batch) == 1 and _rows_in(planner, model, batch[0].start) > ROWS_SORTED_IN_MEMORY:
+        order = ", ".join(f'"{name}"' for name in model.sort_columns)
+        tables = batches_of(con, f"{query} order by {order}", ROW_GROUP_ROWS)
+        first = next(tables)
+        return _without_hash(first.schema), [(batch[0], _chained(first, tables))]
+    rows = typed_table(relation)
+    return _without_hash(rows.schema), _split(rows, model, batch)
+
+
+def _without_hash(schema: pa.Schema) -> pa.Schema:
+    return schema.remove(schema.get_field_index(ROW_HASH))
+
+
+def _chained(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    yield first
+    yield from rest
+
+
+def _split(rows: pa.Table, model: Model, batch: Sequence[Stale]) -> list[tuple[Stale, Iterable[pa.Table]]]:
+    """The rows of each period in the order of the header, nulls last.
 
     Only the columns that say where a row belongs go through a sort; whole rows are gathered by place, once, and not even
     that where they stand in order.
     """
     rows = rows.combine_chunks()
     places = pc.sort_indices(rows, [(name, "ascending") for name in model.sort_columns]).to_numpy()
+    if model.dated is None:
+        return [(batch[0], [_taken(rows, places)])]
+    owners = _owners(rows, model.dated)[places]
+    if (owners[1:] < owners[:-1]).any():
+        by_owner = np.argsort(owners, kind="stable")
+        places, owners = places[by_owner], owners[by_owner]
+    rows = _taken(rows, places)
+    found: list[tuple[Stale, Iterable[pa.Table]]] = []
     for stale in batch:
-        own = places
-        if model.partition is not None and stale.start is not None and len(batch) > 1:
-            column = rows.column(str(model.partition_column))
-            first, end = (_bound(day, column.type) for day in (stale.start, end_of(model.partition, stale.start)))
-            is_own = pc.and_(pc.greater_equal(column, first), pc.less(column, end))
-            own = places[is_own.to_numpy()[places]]
-        in_order = len(own) == 0 or np.array_equal(own, np.arange(own[0], own[0] + len(own)))
-        yield rows.slice(own[0] if len(own) else 0, len(own)) if in_order else rows.take(pa.array(own))
+        assert stale.start is not None
+        day = stale.start.toordinal() - _EPOCH
+        begin, end = np.searchsorted(owners, day), np.searchsorted(owners, day, side="right")
+        found.append((stale, [rows.slice(begin, end - begin)]))
+    return found
 
 
-def _bound(day: date, type_: pa.DataType) -> pa.Scalar:
-    return pa.scalar(day if pa.types.is_date(type_) else datetime(day.year, day.month, day.day, tzinfo=UTC), type_)
+def _owners(rows: pa.Table, dated: Dated) -> Any:
+    """The first day, as days since 1970, of the period that each row belongs to."""
+    days = rows.column(dated.column).cast(pa.date32()).cast(pa.int32()).to_numpy()
+    if dated.grain == "week":
+        # 1970-01-01 was a Thursday.
+        return days - (days + 3) % 7
+    if dated.grain == "month":
+        return days.astype("datetime64[D]").astype("datetime64[M]").astype("datetime64[D]").astype("int64")
+    return days
+
+
+def _taken(rows: pa.Table, places: Any) -> pa.Table:
+    return rows if np.array_equal(places, np.arange(len(places))) else rows.take(pa.array(places))
+
+
+def _store(
+    lake: Lake,
+    model: Model,
+    built: Sequence[PeriodRows],
+    gone: Iterable[date],
+    schema: pa.Schema | None,
+    busy: frozenset[date],
+    hold: Callable[[Path], None] = lambda path: None,
+) -> None:
+    """Write periods into the folders that hold them, each folder once."""
+    grain = str(model.partition)
+    folders: dict[Path, tuple[list[PeriodRows], set[date]]] = {}
+    for period in built:
+        folders.setdefault(home(lake.root, model.name, grain, period.start), ([], set()))[0].append(period)
+    for start in gone:
+        folders.setdefault(home(lake.root, model.name, grain, start), ([], set()))[1].add(start)
+    for folder, (periods, starts) in folders.items():
+        first = periods[0].start if periods else min(starts)
+        by_day = first.replace(day=1) in busy
+        lake.store(model.name, folder, periods, starts, model.version, schema, by_day=by_day, hold=hold)
+
+
+def _reform(lake: Lake, model: Model, busy: frozenset[date], progress: Callable[[str], None]) -> None:
+    """Bring the months whose number of calls has grown beyond one file, or shrunk to it, into the other form."""
+    months = {part.start.replace(day=1) for part in lake.parts(model.name) if part.start}
+    for month in sorted(months):
+        folder, by_day = lake.root.stored(model.name, STORED_BY["day"], month), month in busy
+        if not lake.has_form(model.name, folder, by_day=by_day):
+            progress(f"{model.name}: {month:%Y-%m} is kept in {'a file a day' if by_day else 'one file'} from now on")
+            lake.store(model.name, folder, [], (), model.version, None, by_day=by_day)
 
 
 def create_input_views(
-    con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, model: Model, first: date | None, last: date | None
+    con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, model: Model, starts: Sequence[date | None]
 ) -> None:
-    """Views of what a model reads to build the partitions from ``first`` to ``last``."""
+    """Views of what a model reads to build some periods, oldest first."""
     for table in sorted(model.inputs):
-        parts = planner.files(table, planner.span(model, table, first, last))
-        rows = rows_sql(lake, parts, planner.types(table, con))
-        if table == CLOCK and (end := planner.clock_end(model, last)) is not None:
+        parts = planner.read_by(model, table, starts)
+        rows = rows_sql(lake, parts, planner.types(table, con), dated_as(table, planner.models))
+        if table == CLOCK and (end := planner.clock_end(model, starts[-1])) is not None:
             rows = f"select * replace (least(now_at, timestamptz '{end.isoformat()}') as now_at) from ({rows})"
         con.execute(f'create or replace temp view "{table}" as {rows}')
 
 
-def _within(model: Model, first: date | None, last: date | None) -> str:
-    if model.partition is None or first is None or last is None:
-        return ""
-    column, end = model.partition_column, end_of(model.partition, last)
-    if model.types[str(column)] == "DATE":
-        return f" where \"{column}\" >= date '{first}' and \"{column}\" < date '{end}'"
-    return (
-        f" where \"{column}\" >= timestamptz '{first} 00:00:00+00' and \"{column}\" < timestamptz '{end} 00:00:00+00'"
-    )
+def _hold_to_header(con: duckdb.DuckDBPyConnection, model: Model, written: Path) -> None:
+    """Compare the types of a written file with the header: a sum may be one type in the query and another in Parquet."""
+    found = con.execute("describe select * from read_parquet(?, hive_partitioning = false)", [str(written)])
+    _compare(model, {row[0]: row[1] for row in found.fetchall()})
 
 
-def _hold_to_header(con: duckdb.DuckDBPyConnection, model: Model, file: str) -> None:
-    """Compare the types of the written file with the header: a sum may be one type in the query and another in Parquet."""
-    found = {
-        row[0]: row[1]
-        for row in con.execute(
-            f"describe select * from read_parquet({quoted(file)}, hive_partitioning = false)"
-        ).fetchall()
-    }
-    _compare(model, found)
-
-
-def _compare(model: Model, found: dict[str, str]) -> None:
+def _compare(model: Model, found: Mapping[str, str]) -> None:
     wanted = model.types
     if found == wanted and list(found) == list(wanted):
         return
@@ -246,23 +313,19 @@ def _where(model: Model) -> str:
     return model.path.name
 
 
-def check_partitions(
-    con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, model: Model, starts: Sequence[date | None]
-) -> list[CheckResult]:
-    """Count and judge the checks of the partitions just built."""
+def count_checks(
+    con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, model: Model, parts: Sequence[Part]
+) -> pl.DataFrame:
+    """How many rows of some periods break each check, and what each period was built from."""
+    starts = [part.start for part in parts]
     reads = frozenset().union(*(inputs(check.query) for check in model.checks if check.query))
     for table in sorted(reads - {model.name}):
-        # Only what the checked partitions read: a partition between two of them is not looked at.
-        files = {
-            part.path: part
-            for start in starts
-            for part in planner.files(table, planner.span(model, table, start, start))
-        }
-        create_view(con, lake, table, [files[path] for path in sorted(files)], planner.types(table, con))
-    wanted = set(starts)
-    parts = [part for part in lake.parts(model.name) if part.start in wanted]
-    create_view(con, lake, model.name, parts, model.types)
+        # Only what the checked periods read: one between two of them is not looked at.
+        found = planner.read_by(model, table, starts)
+        create_view(con, lake, table, found, planner.types(table, con), dated_as(table, planner.models))
+    create_model_view(con, lake, model, parts)
     partition_sql = None
     if model.partition:
         partition_sql = f"cast(date_trunc('{model.partition}', {model.partition_column}) as date)"
-    return checks.check(con, model, [label(start) for start in starts], partition_sql)
+    counts = checks.count_violations(con, model, [label(start) for start in starts], partition_sql)
+    return counts.with_columns(pl.Series("fingerprint", [part.fingerprint for part in parts], pl.String))

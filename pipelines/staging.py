@@ -9,17 +9,19 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import paths
 from pipelines.contract import LINEAGE_NAMES, Shape, shapes
-from pipelines.engine import listed, one_row, quoted, rows_of
+from pipelines.engine import listed, one_row, quoted, rows_of, with_row_hashes
 from pipelines.lake import Lake
 from pipelines.landing import Contents, Found, last_day_allowed
+from pipelines.parquet import PeriodRows
 from pipelines.paths import DataRoot
 from pipelines.records import CUT_SHORT, Readable, Unreadable, count_lines, pieces_of
 from pipelines.settings import Settings
@@ -73,6 +75,7 @@ _DERIVED: Mapping[str, Mapping[str, str]] = {
     "windows": {"pulled_at": "f.pulled_at"},
 }
 
+_EPOCH = date(1970, 1, 1)
 # A file has fewer lines than this.
 LINES_APART = 2**32
 _NO_USER = '{"user_id": null, "user_email": null}'
@@ -358,14 +361,26 @@ class Stager:
         if rows["refusal"].null_count + rows["context"].null_count < 2 * rows.num_rows:
             rows = rows.filter(pc.and_(pc.is_null(rows["refusal"]), pc.is_null(rows["context"])))
         rows = rows.select([column.name for column in shape.columns])
-        days = rows[shape.day_of].cast(pa.date32())
-        for start in sorted(pc.unique(days).to_pylist()):
-            of_day = pc.equal(days, pa.scalar(start, pa.date32()))
-            self._write(shape, start, rows if pc.all(of_day).as_py() else rows.filter(of_day), fragment)
+        self.write(shape, rows, fragment)
 
-    def _write(self, shape: Shape, start: date, rows: pa.Table, fragment: str) -> None:
-        target = self._root.fragment(shape.table, start, fragment)
-        self._lake.put(self._lake.write([rows], target, fragment, "fragment"), target, shape.table, start)
+    def write(self, shape: Shape, rows: pa.Table, fragment: str) -> None:
+        """Write rows as one file a month, in time order, each file with its days."""
+        if not rows.num_rows:
+            return
+        rows = with_row_hashes(self._con, rows)
+        rows = rows.sort_by(
+            [(shape.day_of, "ascending"), ("source_file_sha256", "ascending"), ("source_row", "ascending")]
+        )
+        days = rows[shape.day_of].cast(pa.date32()).cast(pa.int32()).to_numpy()
+        starts, firsts = np.unique(days, return_index=True)
+        months: dict[date, list[PeriodRows]] = {}
+        for place, (day, first) in enumerate(zip(starts, firsts, strict=True)):
+            start = _EPOCH + timedelta(days=int(day))
+            end = int(firsts[place + 1]) if place + 1 < len(firsts) else rows.num_rows
+            period = PeriodRows(start, fragment, [rows.slice(int(first), end - int(first))])
+            months.setdefault(start.replace(day=1), []).append(period)
+        for month, periods in months.items():
+            self._lake.add_fragment(shape.table, self._root.fragment(shape.table, month, fragment), periods)
 
     def _write_refusals(
         self, source: Source, fragment: str, batch: Sequence[Pending], counts: Sequence[Counts]
@@ -397,12 +412,8 @@ class Stager:
         )
         shape = shapes()["refusals"]
         columns = ", ".join(f'"{column.name}"' for column in shape.columns)
-        for (start,) in self._con.execute(
-            "select distinct cast(refused_day_at as date) from refused_rows order by all"
-        ).fetchall():
-            of_day = f"from refused_rows where cast(refused_day_at as date) = date '{start}'"
-            query = f"select {columns} {of_day} order by source_file_sha256, source_row"
-            self._write(shape, start, rows_of(self._con, query), fragment)
+        query = f"select {columns} from refused_rows order by refused_day_at, source_file_sha256, source_row"
+        self.write(shape, rows_of(self._con, query), fragment)
         rows = self._con.execute(
             "select file_no, source_row, reason from refused_rows where fate = 'quarantined' order by all limit ?",
             [REFUSALS_LISTED],

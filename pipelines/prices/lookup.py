@@ -43,7 +43,7 @@ def first_fx_dates(root: DataRoot) -> dict[str, date]:
 def hourly(root: DataRoot, provider: str, model: str, at: datetime | None) -> list[dict[str, object]]:
     """Prices of own GPUs as ``shown`` has rates: of the last hour with calls up to an instant, or of all hours."""
     lake = Lake(root)
-    files = [lake.absolute(part) for part in lake.parts("ledger_gpu_rates") if part.rows]
+    files = sorted({lake.absolute(part) for part in lake.parts("ledger_gpu_rates") if part.rows})
     if not files:
         return []
     rates = (

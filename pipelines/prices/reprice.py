@@ -22,7 +22,8 @@ from pipelines.periods import end_of
 from pipelines.planner import EVER, Planner, Span
 from pipelines.prices.book import build_book
 from pipelines.prices.rates import OPEN_END
-from pipelines.runner import ROWS_AT_ONCE, create_view
+from pipelines.relations import create_view, dated_as
+from pipelines.runner import ROWS_AT_ONCE
 from pipelines.settings import load
 
 _TOTALS = """
@@ -143,5 +144,6 @@ def _create_inputs(con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner,
     span = Span(first, end_of("day", last))
     wanted = (models()["ledger_rates"].inputs | models()["ledger_costs"].inputs) - {"ref_price_book", "ledger_rates"}
     for name in sorted(wanted):
-        create_view(con, lake, name, planner.files(name, span), planner.types(name, con))
-    create_view(con, lake, "booked_costs", planner.files("ledger_costs", span), planner.types("ledger_costs", con))
+        create_view(con, lake, name, planner.files(name, span), planner.types(name, con), dated_as(name, models()))
+    costs = models()["ledger_costs"]
+    create_view(con, lake, "booked_costs", planner.files(costs.name, span), costs.types, costs.dated)

@@ -18,7 +18,7 @@ from pipelines.lake import Lake, Part, digest, replace_text
 from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of
-from pipelines.runner import create_view
+from pipelines.relations import create_model_view
 
 SHOWBACK = "mart_showback_weekly"
 QUALITY = "mart_data_quality_daily"
@@ -128,7 +128,7 @@ def figures(
     """What a page says, in plain values: money as Decimal, shares 0 to 1, None where it is not known."""
     published.create_published_view(con, lake, SHOWBACK, _showback_parts(lake, week, closing))
     for table in (QUALITY, CORRECTIONS, *WEEKLY):
-        create_view(con, lake, table, _parts_of(lake, table, week), models()[table].types)
+        create_model_view(con, lake, models()[table], _parts_of(lake, table, week))
     [total], [before] = named_rows(con, _TOTAL, [week]), named_rows(con, _TOTAL, [week - WEEK])
     owners = named_rows(con, _OWNERS, [week])
     earlier = {
