@@ -14,8 +14,10 @@ import duckdb
 
 from benchmarks.processes import measure_work
 from pipelines.books import Books, open_books
-from pipelines.engine import rows_of
+from pipelines.engine import rows_of, with_row_hashes
+from pipelines.lake import home
 from pipelines.models import models
+from pipelines.parquet import PeriodRows
 from pipelines.paths import DataRoot
 from pipelines.runner import build
 
@@ -161,10 +163,9 @@ def _write_bill(opened: Books, lines: int) -> None:
 def _write(opened: Books, table: str, grain: str, start: date, given: dict[str, str], rest: str) -> None:
     types = models()[table].types
     columns = ", ".join(f"cast({given.get(name, 'null')} as {type_}) as {name}" for name, type_ in types.items())
-    target = opened.root.partition(table, grain, start)
-    target.parent.mkdir(parents=True, exist_ok=True)
     rows = rows_of(opened.con, f"select {columns} from {rest}")
-    opened.lake.put(opened.lake.write([rows], target, "benchmark", ""), target, table, start)
+    period = PeriodRows(start, "benchmark", [with_row_hashes(opened.con, rows)])
+    opened.lake.store(table, home(opened.root, table, grain, start), [period], (), "", rows.schema, by_day=False)
 
 
 def _build(opened: Books) -> None:

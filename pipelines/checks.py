@@ -38,6 +38,9 @@ SCHEMA = pa.schema(
     ]
 )
 
+# Where a column of the table is named otherwise than the field of a result.
+_FIELDS: Mapping[str, str] = {"table_name": "table", "check_id": "check", "check_text": "text"}
+
 # Counts of one check by partition (partitions without a broken row may be left out), or why there are none.
 _Outcome = Mapping[str, int] | str
 
@@ -127,23 +130,12 @@ def worst(results: Iterable[CheckResult]) -> Literal["passed", "warning", "faile
 def to_table(results: Iterable[CheckResult]) -> pa.Table:
     """Results as rows, in the order of table, partition and place in the header: equal results give equal bytes."""
     ordered = sorted(results, key=lambda result: (result.table, result.partition, len(result.check), result.check))
-    rows = [
-        {
-            "table_name": result.table,
-            "partition": result.partition,
-            "check_id": result.check,
-            "kind": result.kind,
-            "check_text": result.text,
-            "severity": result.severity,
-            "violations": result.violations,
-            "status": result.status,
-            "message": result.message,
-            "checks_version": result.checks_version,
-            "fingerprint": result.fingerprint,
-        }
-        for result in ordered
+    # Column by column: from_pylist would import pandas.
+    columns = [
+        pa.array([getattr(result, _FIELDS.get(field.name, field.name)) for result in ordered], field.type)
+        for field in SCHEMA
     ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    return pa.table(columns, schema=SCHEMA)
 
 
 def load(path: Path) -> list[CheckResult]:
@@ -155,8 +147,7 @@ def load(path: Path) -> list[CheckResult]:
 
 def result_of(row: Mapping[str, Any]) -> CheckResult:
     """A row of ``to_table`` as a result."""
-    names = {"table_name": "table", "check_id": "check", "check_text": "text"}
-    return CheckResult(**{names.get(name, name): row[name] for name in SCHEMA.names})
+    return CheckResult(**{_FIELDS.get(name, name): row[name] for name in SCHEMA.names})
 
 
 def hold_suite(model: Model) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from threading import Thread
@@ -200,6 +201,8 @@ def _great_expectations() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     for name in _PUT_OFF:
         _put_off(name)
+    # It imports two modules of Python's regular expressions that Python wants to retire. No context: this is done beside other work.
+    warnings.filterwarnings("ignore", r"module 'sre_\w+' is deprecated", DeprecationWarning)
     import great_expectations
     import great_expectations.data_context.types.base
     import great_expectations.expectations

@@ -123,7 +123,7 @@ class Planner:
         """A hash of all that decides what of a table is out of date: its query, its inputs, and its periods as they are."""
         lines = [RUNNER_VERSION, duckdb.__version__, model.version, self._lake.state(model.name, built_from=True)]
         lines += [
-            f"{table} {self._lake.state(table, built_from=table == REGISTER)}"
+            f"{table} {self._grain(table)} {self._lake.state(table, built_from=table == REGISTER)}"
             for table in sorted(model.inputs | {ZONE})
         ]
         if keeps_calls(model):

@@ -18,7 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import checks
-from pipelines.checks import CheckError, CheckResult, check, count_violations, judge, load, to_table, worst
+from pipelines import judge as verdicts
+from pipelines.checks import CheckError, CheckResult, count_violations, load, to_table, worst
+from pipelines.judge import judge, judge_all
 from pipelines.models import Model, parse
 
 WEEKS = ("2026-08-24", "2026-08-31")
@@ -377,6 +379,11 @@ def test_a_missing_table_is_not_taken_for_a_python_variable(con, model, local):
     assert result.status == "error"
 
 
+def check(con: duckdb.DuckDBPyConnection, table: Model, *what: Any) -> list[CheckResult]:
+    """Count and judge."""
+    return judge(table, count_violations(con, table, *what))
+
+
 def counts_of(table: Model, *rows: Sequence[Any]) -> pl.DataFrame:
     ids = [entry.id for entry in table.checks]
     schema = {"partition": pl.String, **dict.fromkeys(ids, pl.Int64)}
@@ -475,21 +482,21 @@ def test_only_a_critical_check_blocks(con, model, severity, verdict, rule):
 
 def test_a_verdict_against_the_counts_stops_the_run(model, monkeypatch):
     table = model()
-    monkeypatch.setattr(checks, "_verdicts", lambda model, numbers: {"check_1": frozenset()})
+    monkeypatch.setattr(verdicts, "_verdicts", lambda frames: {"critical": frozenset()})
 
     with pytest.raises(CheckError, match="3 violations, and great-expectations says passed"):
         judge(table, counts_of(table, ["2026-08-24", 3]))
 
 
 def test_a_check_that_great_expectations_cannot_judge_is_an_error(model, monkeypatch):
-    """Here it looks for a column that is not there, and answers success: false with an exception."""
-    expectation = checks._expect_no_violations()
+    """Here it looks, for warnings, at a column that is not there, and answers success: false with an exception."""
+    expectation = verdicts._expect_no_violations()
 
     def of_another_column(**settings: Any) -> Any:
-        return expectation(**settings | {"column": "elsewhere"} if settings["column"] == "check_2" else settings)
+        return expectation(**settings | {"column": "elsewhere"} if settings["severity"] == "warning" else settings)
 
-    monkeypatch.setattr(checks, "_expect_no_violations", lambda: of_another_column)
-    table = model("- rule: requests > 0")
+    monkeypatch.setattr(verdicts, "_expect_no_violations", lambda: of_another_column)
+    table = model("- {rule: requests > 0, severity: warning}")
 
     kept, unjudged = judge(table, counts_of(table, ["2026-08-24", 0, 0]))
 
@@ -499,15 +506,27 @@ def test_a_check_that_great_expectations_cannot_judge_is_an_error(model, monkeyp
     assert "elsewhere" in unjudged.message
 
 
-def test_a_check_without_a_verdict_stops_the_run(model, monkeypatch):
-    """Here both expectations carry the mark of the first check."""
-    expectation = checks._expect_no_violations()
-    first = {"column": "check_1", "description": "", "meta": {"check": "check_1"}}
-    monkeypatch.setattr(checks, "_expect_no_violations", lambda: lambda **settings: expectation(**settings | first))
-    table = model("- rule: requests > 0")
+def test_a_severity_without_a_verdict_stops_the_run(model, monkeypatch):
+    """Here both expectations carry the mark of the first severity."""
+    expectation = verdicts._expect_no_violations()
+    first = {"description": "", "meta": {"severity": "critical"}}
+    monkeypatch.setattr(verdicts, "_expect_no_violations", lambda: lambda **settings: expectation(**settings | first))
+    table = model("- {rule: requests > 0, severity: warning}")
 
-    with pytest.raises(CheckError, match=r"each of 2 checks .* found 2, on check_1"):
+    with pytest.raises(CheckError, match=r"checks that are warning, found 1, on critical"):
         judge(table, counts_of(table, ["2026-08-24", 0, 0]))
+
+
+def test_tables_judged_together_have_the_verdicts_of_tables_judged_alone(model):
+    """A partition and a check of one name in two tables are told apart."""
+    one = model("- rule: requests > 0")
+    other = replace(one, name="mart_other_weekly")
+    good, bad = counts_of(one, ["2026-08-24", 0, 0]), counts_of(other, ["2026-08-24", 0, 3])
+
+    together = judge_all([(one, good), (other, bad)])
+
+    assert together == [*judge(one, good), *judge(other, bad)]
+    assert [(r.table, r.check) for r in together if r.status != "passed"] == [("mart_other_weekly", "check_2")]
 
 
 def test_results_are_saved_and_loaded_unchanged_with_the_same_bytes(con, model, tmp_path):
@@ -540,6 +559,7 @@ def test_results_are_saved_and_loaded_unchanged_with_the_same_bytes(con, model, 
         ("status", "VARCHAR"),
         ("message", "VARCHAR"),
         ("checks_version", "VARCHAR"),
+        ("fingerprint", "VARCHAR"),
     ]
 
 
@@ -557,7 +577,7 @@ def test_great_expectations_is_imported_late_quietly_and_without_network(model, 
         import os, socket, sys
         from pathlib import Path
         import polars as pl
-        from pipelines.checks import judge
+        from pipelines.judge import judge
         from pipelines.models import parse
         table = parse(Path({str(table.path)!r}), Path({str(table.path.parents[1])!r}))
         assert "great_expectations" not in sys.modules

@@ -96,7 +96,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     with books.open_books(root) as opened:
         broken = next(r for r in opened.results if (r.table, r.partition) == ("mart_showback_weekly", "2026-08-01"))
         failed = replace(broken, status="failed", violations=1, message="1 row found")
-        opened._results[broken.table, broken.partition, broken.check] = failed
+        others = [r for r in opened.results.of(broken.table) if r.partition == broken.partition and r != broken]
+        opened.results.put([failed, *others], {})
         told.refused["check"] = close.hindrances(opened, AUGUST)
         told.refused["check, accepted"] = close.close(opened, AUGUST, accept="never mind")  # type: ignore[assignment]
     lake_before = contents(root.lake)
@@ -239,7 +240,7 @@ def test_a_verdict_beyond_tolerance_an_unfinished_invoice_and_a_missing_rate_are
                 for row in said
             ],
         )
-        target = root.partition(model.name, "month", AUGUST)
+        target = root.stored(model.name, "month", AUGUST) / "part.parquet"
         target.parent.mkdir(parents=True)
         con.execute(f"copy found to '{target}' (format parquet)")
         opened = books.Books(root, Settings(), con, lambda text: None)
@@ -274,16 +275,21 @@ def test_a_close_changes_no_table_of_the_live_lake_but_those_that_look_at_closed
         "ledger_changed_calls",
         "ledger_changed_bills",
     }
-    assert changed <= looking_back | {".index.json"}
+    # The results of their checks say what these were built from.
+    assert changed <= looking_back | {".index.json", "check_results"}
 
 
 def test_a_set_holds_every_partition_of_the_month_read_only_with_its_hash(story: Story) -> None:
     folder = story.root.closed_month(AUGUST)
     record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    days = {path.parent.name for path in (folder / "lake" / "ledger_costs").rglob("*.parquet")}
+    closed = {
+        part.start for part in Lake(story.root).parts("closed_ledger_costs") if f"{part.start:%Y-%m}" == "2026-08"
+    }
+    live = {part.start for part in Lake(story.root).parts("ledger_costs") if f"{part.start:%Y-%m}" == "2026-08"}
 
-    assert days == {path.parent.name for path in story.root.table("ledger_costs").glob("day=2026-08-*/*")}
-    assert {"day=2026-08-24", "day=2026-08-31"} <= days
+    assert closed == live
+    assert {date(2026, 8, 24), date(2026, 8, 31)} <= closed
+    assert [path.parent.name for path in (folder / "lake" / "ledger_costs").rglob("*.parquet")] == ["month=2026-08-01"]
     assert {"ledger_requests", "ledger_bills", "mart_showback_weekly", "mart_reconciliation_monthly"} <= set(
         record["rows"]
     )

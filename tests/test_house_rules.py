@@ -366,7 +366,7 @@ def test_a_run_makes_no_connection(tmp_path, monkeypatch):
         ).fetchall()
         assert [str(cost) for (cost,) in costs] == ["0.003500000000000"]
         for table in TABLES.values():
-            found = con.execute(f"describe select * from '{root.partition(table.table, None, None)}'").fetchall()
+            found = con.execute(f"describe select * from '{root.whole(table.table)}'").fetchall()
             assert {row[0]: row[1] for row in found} == reference_types(table), table.table
 
 

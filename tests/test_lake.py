@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -15,8 +15,10 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.engine import batches_of, connect, rows_of
+from pipelines import upgrade
+from pipelines.engine import batches_of, connect, rows_of, with_row_hashes
 from pipelines.lake import Lake, LakeError, run_lock, sweep
+from pipelines.parquet import PeriodRows, write_rows
 from pipelines.paths import DataRoot
 from pipelines.settings import Settings
 
@@ -30,20 +32,113 @@ def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def put(lake: Lake, con: duckdb.DuckDBPyConnection, query: str, fingerprint: str = "f") -> Path:
-    target = lake.root.partition("ledger_x", "day", DAY)
-    lake.put(lake.write([rows_of(con, query)], target, fingerprint, "h1"), target, "ledger_x", DAY)
-    return target
+    return put_days(lake, con, {DAY: query}, fingerprint)
+
+
+def put_days(
+    lake: Lake,
+    con: duckdb.DuckDBPyConnection,
+    queries: Mapping[date, str],
+    fingerprint: str = "f",
+    *,
+    gone: Sequence[date] = (),
+    by_day: bool = False,
+) -> Path:
+    """Write the rows of some days of one month; where they lie comes back."""
+    rows = {day: with_row_hashes(con, rows_of(con, query)) for day, query in queries.items()}
+    folder = lake.root.stored("ledger_x", "month", DAY.replace(day=1))
+    periods = [PeriodRows(day, fingerprint, [table]) for day, table in rows.items()]
+    schema = next((table.schema.remove(table.schema.get_field_index("row_hash")) for table in rows.values()), None)
+    lake.store("ledger_x", folder, periods, gone, "h1", schema, by_day=by_day)
+    return folder / "part.parquet"
 
 
 def test_a_file_says_what_it_was_built_from(root: DataRoot, con: duckdb.DuckDBPyConnection) -> None:
     path = put(Lake(root), con, "select 1 as a union all select 2")
 
     said = pq.read_metadata(path).metadata
-    assert said[b"fingerprint"] == b"f"
+    [[start, fingerprint, content_hash, rows]] = json.loads(said[b"periods"])
+    assert (start, fingerprint, rows) == ("2026-11-02", "f", 2)
     assert said[b"header_version"] == b"h1"
-    assert len(said[b"content_hash"]) == 64
-    assert said[b"content_hash"] != b"0" * 64
-    assert path == root.lake / "ledger_x" / "day=2026-11-02" / "part.parquet"
+    assert len(content_hash) == 32
+    assert content_hash != "0" * 32
+    assert path == root.lake / "ledger_x" / "month=2026-11-01" / "part.parquet"
+
+
+def test_days_of_a_month_share_a_file_and_one_that_is_built_again_leaves_the_others(
+    root: DataRoot, con: duckdb.DuckDBPyConnection
+) -> None:
+    lake = Lake(root)
+    days = [date(2026, 11, day) for day in (2, 3, 9)]
+    path = put_days(lake, con, {day: f"select {day.day} as a, date '{day}' as d" for day in days})
+    before = {part.start: (part.fingerprint, part.content_hash) for part in lake.parts("ledger_x")}
+
+    put_days(lake, con, {days[1]: "select 30 as a, date '2026-11-03' as d union all select 31, date '2026-11-03'"}, "g")
+
+    after = {part.start: (part.fingerprint, part.content_hash) for part in Lake(root).parts("ledger_x")}
+    assert [after[day] == before[day] for day in days] == [True, False, True]
+    assert [part.rows for part in lake.parts("ledger_x")] == [1, 2, 1]
+    rows = con.execute(f"select a from read_parquet('{path}', hive_partitioning = false)").fetchall()
+    assert rows == [(2,), (30,), (31,), (9,)]
+    put_days(lake, con, {}, gone=days[:2])
+    assert [part.start for part in Lake(root).parts("ledger_x")] == days[2:]
+    put_days(lake, con, {}, gone=days[2:])
+    assert Lake(root).parts("ledger_x") == []
+    assert not path.parent.exists()
+
+
+def test_a_month_takes_another_form_with_the_same_rows_fingerprints_and_hashes(
+    root: DataRoot, con: duckdb.DuckDBPyConnection
+) -> None:
+    """One file, a file a day with one day more, and one file again."""
+    lake = Lake(root)
+    days = [date(2026, 11, day) for day in (2, 3, 9)]
+    queries = {day: f"select {day.day} as a, '{{}}'::json as b, 1.5::decimal(18,9) as c" for day in days}
+
+    def found() -> tuple[list[str], list[tuple[object, ...]], list[tuple[object, ...]]]:
+        parts = Lake(root).parts("ledger_x")
+        files = sorted({part.path for part in parts})
+        names = [file.rpartition("/")[2] for file in files]
+        rows = con.execute(
+            f"from read_parquet({[str(root.path / f) for f in files]}, hive_partitioning=false) order by a"
+        )
+        return names, [(part.start, part.fingerprint, part.content_hash) for part in parts], rows.fetchall()
+
+    put_days(lake, con, {day: queries[day] for day in days[:2]})
+    _, together, _ = found()
+    put_days(lake, con, {days[2]: queries[days[2]]}, by_day=True)
+    names, apart, rows = found()
+    assert names == ["day=2026-11-02.parquet", "day=2026-11-03.parquet", "day=2026-11-09.parquet"]
+    assert apart[:2] == together
+    put_days(lake, con, {}, by_day=False)
+    assert found() == (["part.parquet"], apart, rows)
+    assert [path.name for path in root.table("ledger_x").iterdir()] == ["month=2026-11-01"]
+
+
+def test_the_lake_of_an_earlier_version_is_brought_forward_with_every_row(
+    root: DataRoot, con: duckdb.DuckDBPyConnection
+) -> None:
+    """It had a folder a day or week, and told of one period a file by its place."""
+    for folder, value in (("day=2026-11-02", 1), ("day=2026-11-03", 2), ("day=2026-12-01", 3)):
+        target = root.table("staged_x") / folder / "batch.parquet"
+        write_rows([rows_of(con, f"select {value} as a")], target, "batch", "fragment").replace(target)
+    week = root.table("mart_x_weekly") / "week=2026-11-02" / "part.parquet"
+    write_rows([rows_of(con, "select 4 as a")], week, "f", "h").replace(week)
+    before = {part.start: (part.fingerprint, part.content_hash) for part in Lake(root).parts("staged_x")}
+
+    assert upgrade.is_of_earlier_version(root)
+    assert "written by an earlier version" in upgrade.bring_forward(root)
+
+    lake = Lake(root)
+    assert {part.start: (part.fingerprint, part.content_hash) for part in lake.parts("staged_x")} == before
+    assert sorted({part.path for part in lake.parts("staged_x")}) == [
+        "lake/staged_x/month=2026-11-01/batch.parquet",
+        "lake/staged_x/month=2026-12-01/batch.parquet",
+    ]
+    assert [part.path for part in lake.parts("mart_x_weekly")] == ["lake/mart_x_weekly/year=2026-01-01/part.parquet"]
+    rows = con.execute(f"select a from '{root.lake}/*/*/*.parquet' order by a").fetchall()
+    assert rows == [(1,), (2,), (3,), (4,)]
+    assert upgrade.bring_forward(root) == ""
 
 
 def test_the_content_hash_follows_the_rows_and_not_the_fingerprint(
@@ -94,7 +189,7 @@ def test_what_a_killed_run_left_is_swept_and_good_files_stay(root: DataRoot, con
 
     removed = sweep(root)
 
-    assert removed == ["lake/.scratch", "lake/ledger_x/day=2026-11-02/.part.parquet.tmp"]
+    assert removed == ["lake/.scratch", "lake/ledger_x/month=2026-11-01/.part.parquet.tmp"]
     assert con.execute(f"select a from read_parquet('{path}', hive_partitioning = false)").fetchall() == [(1,)]
 
 
@@ -150,7 +245,7 @@ def test_the_same_rows_give_the_same_bytes_for_any_number_of_threads(
     query = "select md5(range::varchar) as id, (range % 7)::decimal(18,2) as usd, [range] as list from range(300000) order by id"
     lake = Lake(root)
     con.execute("set threads = 2")
-    target = root.partition("ledger_x", "day", DAY)
+    target = root.whole("ledger_x")
     two = lake.write([rows_of(con, query)], target, "f", "h").read_bytes()
     con.execute("set threads = 1")
 
@@ -162,7 +257,10 @@ def test_the_content_hash_covers_all_that_stands_before_the_footer(
     root: DataRoot, con: duckdb.DuckDBPyConnection
 ) -> None:
     """A Parquet file ends with its footer, the footer's length in four bytes, and PAR1."""
-    content = put(Lake(root), con, "select range as a, '{}'::json as b from range(200000)").read_bytes()
+    lake, target = Lake(root), root.whole("ledger_x")
+    rows = rows_of(con, "select range as a, '{}'::json as b from range(200000)")
+    lake.put(lake.write([rows], target, "f", "h1"), target, "ledger_x")
+    content = target.read_bytes()
     footer_bytes = int.from_bytes(content[-8:-4], "little")
 
     [part] = Lake(root).parts("ledger_x")
@@ -187,6 +285,6 @@ def test_the_index_holds_no_path_of_the_machine(root: DataRoot, con: duckdb.Duck
     put(lake, con, "select 1 as a")
     lake.save_index()
 
-    assert list(json.loads(root.index.read_text(encoding="utf-8"))["ledger_x"]) == [
-        "lake/ledger_x/day=2026-11-02/part.parquet"
+    assert list(json.loads(root.index.read_text(encoding="utf-8"))["tables"]["ledger_x"]) == [
+        "lake/ledger_x/month=2026-11-01/part.parquet"
     ]

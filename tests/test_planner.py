@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import reference
-from pipelines.engine import connect, rows_of
+from pipelines import reference, runner
+from pipelines.engine import connect, rows_of, with_row_hashes
 from pipelines.lake import Lake
 from pipelines.models import Model, ModelError, load
+from pipelines.parquet import PeriodRows
 from pipelines.paths import DataRoot
 from pipelines.planner import Planner, Span, _rows_in_force, stale_weeks
 from pipelines.runner import Built, build
@@ -53,17 +54,18 @@ class House:
     def calls(self, day: str, *spent: str) -> None:
         """The rows of one day; none takes the day away."""
         start = date.fromisoformat(day)
-        target = self.root.partition("ledger_calls", "day", start)
+        folder = self.root.stored("ledger_calls", "month", start.replace(day=1))
         if not spent:
-            part = self.lake.part("ledger_calls", start)
-            assert part is not None
-            self.lake.remove("ledger_calls", part)
+            assert self.lake.part("ledger_calls", start) is not None
+            self.lake.store("ledger_calls", folder, [], [start], "1", None, by_day=False)
             return
         rows = " union all ".join(
             f"select date '{day}' as usage_date, {n}::bigint as call_id, {usd}::decimal(18,2) as spent_usd"
             for n, usd in enumerate(spent)
         )
-        self.lake.put(self.lake.write([rows_of(self.con, rows)], target, "by hand", "1"), target, "ledger_calls", start)
+        plain = rows_of(self.con, rows)
+        period = PeriodRows(start, "by hand", [with_row_hashes(self.con, plain)])
+        self.lake.store("ledger_calls", folder, [period], (), "1", plain.schema, by_day=False)
 
     @property
     def models(self) -> dict[str, Model]:
@@ -81,7 +83,7 @@ class House:
         }
 
     def rows(self, name: str) -> list[tuple[object, ...]]:
-        files = [str(self.lake.absolute(part)) for part in self.lake.parts(name)]
+        files = sorted({str(self.lake.absolute(part)) for part in self.lake.parts(name)})
         return self.con.execute(
             f"select * from read_parquet({files}, hive_partitioning = false) order by all"
         ).fetchall()
@@ -150,8 +152,9 @@ def test_reads_back_wakes_the_weeks_that_look_back_and_shows_them_the_rows(house
         "mart_spend_weekly",
         weekly(
             "reads_back: 1 week\n",
-            """select week, (select sum(spent_usd) from ledger_calls)::decimal(38,2)
-            from (select max(date_trunc('week', usage_date))::date as week from ledger_calls)""",
+            """select w.week, sum(c.spent_usd)::decimal(38,2)
+            from (select distinct date_trunc('week', usage_date)::date as week from ledger_calls) as w
+            inner join ledger_calls as c on c.usage_date >= w.week - 7 and c.usage_date < w.week + 7 group by w.week""",
         ),
     )
     house.calls("2026-11-02", "1.00")
@@ -240,11 +243,9 @@ def test_the_clock_stops_for_a_partition_that_is_over(house: House) -> None:
     house.calls("2026-11-09", "2.00")
 
     def now(at: str) -> dict[str, list[str]]:
-        target = house.root.partition("ledger_clock", None, None)
+        target = house.root.whole("ledger_clock")
         rows = f"select timestamptz '{at}' as now_at"
-        house.lake.put(
-            house.lake.write([rows_of(house.con, rows)], target, "by hand", "1"), target, "ledger_clock", None
-        )
+        house.lake.put(house.lake.write([rows_of(house.con, rows)], target, "by hand", "1"), target, "ledger_clock")
         built = house.run("mart_awake_weekly", "mart_asleep_weekly")
         assert house.rows("mart_awake_weekly") == house.rows("mart_asleep_weekly")
         return {name: each.partitions for name, each in built.items()}
@@ -409,29 +410,36 @@ def test_the_outlook_follows_what_is_to_be_rebuilt_through_the_tables(house: Hou
     assert stale_weeks([planner.plan(house.models["mart_spend_weekly"])]) == [date(2026, 10, 26)]
 
 
-def test_days_built_together_have_the_bytes_of_days_built_alone(house: House) -> None:
+def test_days_built_together_have_the_bytes_of_days_built_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     daily = """/*
 about: Spend by day.
 grain: [usage_date]
 partition: day
-TOGETHERcolumns:
+columns:
   usage_date: DATE; UTC day
   spent_usd: DECIMAL(38,2); spend
 */
 select usage_date, sum(spent_usd)::decimal(38,2) as spent_usd from ledger_calls group by usage_date
 """
-    house.add("mart_spend_daily", daily.replace("TOGETHER", "builds_together: true\n"))
-    house.add("mart_alone_daily", daily.replace("TOGETHER", ""))
+    house.add("mart_spend_daily", daily)
+    house.add("mart_alone_daily", daily)
     for number in range(12):
         house.calls(str(date(2026, 11, 2) + timedelta(days=number)), f"{number}.50", "1.00")
 
-    house.run()
+    house.run("mart_spend_daily")
+    monkeypatch.setattr(runner, "ROWS_AT_ONCE", 0)
+    house.run("mart_alone_daily")
 
     together, alone = house.lake.parts("mart_spend_daily"), house.lake.parts("mart_alone_daily")
     assert len(together) == 12
     assert [(part.start, part.rows, part.content_hash) for part in together] == [
         (part.start, part.rows, part.content_hash) for part in alone
     ]
+    assert [len({part.path for part in parts}) for parts in (together, alone)] == [1, 1]
+    one, other = (house.lake.absolute(parts[0]).read_bytes() for parts in (together, alone))
+    # The footers name what each was built from, and so the table.
+    before_footer = [content[: -8 - int.from_bytes(content[-8:-4], "little")] for content in (one, other)]
+    assert before_footer[0] == before_footer[1]
 
 
 def test_a_query_that_disagrees_with_its_header_names_both_sides(house: House) -> None:

@@ -7,10 +7,12 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import dagster as dg
 import duckdb
+import polars as pl
 import pytest
 
 from assets import runs
@@ -19,7 +21,7 @@ from assets.definitions import defs
 from assets.exports import SHOWBACK
 from assets.runs import outstanding, reading_books
 from pipelines import books
-from pipelines.lake import LakeError, run_lock
+from pipelines.lake import Lake, LakeError, run_lock
 from pipelines.models import models
 from pipelines.paths import DataRoot
 from tests.assets.conftest import call, land_calls, land_company
@@ -50,7 +52,7 @@ def hashes(root: DataRoot) -> dict[str, str]:
 
 
 def rows_without_clock(root: DataRoot, table: str) -> list[tuple[Any, ...]]:
-    file = root.partition(table, None, None)
+    file = root.whole(table)
     return duckdb.sql(f"select * exclude ({CLOCKS[table]}) from read_parquet('{file}') order by all").fetchall()
 
 
@@ -186,21 +188,20 @@ def test_a_window_and_a_selection_limit_what_is_built(root, books_of):
     )
 
     assert code == DONE
-    assert [path.name for path in root.table("ledger_models").iterdir()] == ["day=2026-10-13"]
+    assert [str(part.start) for part in Lake(root).parts("ledger_models")] == ["2026-10-13"]
     assert not root.table("ledger_costs").exists()
 
 
 def fail_a_check(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
     """Every check of a table finds a row that breaks it."""
-    real = books.check_partitions
+    real = books.count_checks
 
-    def check_partitions(con, lake, planner, model, starts):
-        found = real(con, lake, planner, model, starts)
-        if model.name != table:
-            return found
-        return [replace(result, status="failed", violations=1, message="not true in 1 row") for result in found]
+    def count_checks(con, lake, planner, model, parts):
+        found = real(con, lake, planner, model, parts)
+        broken = [pl.lit(1, pl.Int64).alias(check.id) for check in model.checks] if model.name == table else []
+        return found.with_columns(broken)
 
-    monkeypatch.setattr(books, "check_partitions", check_partitions)
+    monkeypatch.setattr(books, "count_checks", count_checks)
 
 
 def test_a_failed_check_holds_back_what_depends_on_it_and_leaves_the_last_good_exports(again, monkeypatch):
@@ -214,9 +215,9 @@ def test_a_failed_check_holds_back_what_depends_on_it_and_leaves_the_last_good_e
     assert (code, report["is_blocked"], report["published"]) == (BLOCKED, True, [])
     assert {result["table"] for result in report["failed"]} == {"ledger_costs"}
     assert {name: value for name, value in hashes(again).items() if name.startswith("exports/")} == exports_before
-    assert (again.table("ledger_costs") / "day=2026-10-14").is_dir()
-    assert (again.table("ledger_record_fates") / "day=2026-10-14").is_dir()
-    assert not (again.table("ledger_showback_days") / "day=2026-10-14").exists()
+    assert Lake(again).part("ledger_costs", date(2026, 10, 14)) is not None
+    assert Lake(again).part("ledger_record_fates", date(2026, 10, 14)) is not None
+    assert Lake(again).part("ledger_showback_days", date(2026, 10, 14)) is None
     with dg.DagsterInstance.get() as instance:
         assert instance.get_materialized_partitions(dg.AssetKey("ledger_costs")) == {"2026-10-12"}
         assert instance.get_latest_materialization_event(SHOWBACK) is None
@@ -224,7 +225,7 @@ def test_a_failed_check_holds_back_what_depends_on_it_and_leaves_the_last_good_e
     # It stays failed, and what depends on it stays held back, until it is mended.
     code, report = run(again)
     assert (code, report["is_blocked"]) == (BLOCKED, True)
-    assert not (again.table("ledger_showback_days") / "day=2026-10-14").exists()
+    assert Lake(again).part("ledger_showback_days", date(2026, 10, 14)) is None
 
 
 def test_a_fault_in_a_reference_file_publishes_nothing(again):
@@ -269,7 +270,7 @@ def test_a_run_of_the_daemon_works_on_the_data_root_of_its_environment(root, ins
     result = defs.resolve_job_def("ingest").execute_in_process(instance=instance)
 
     assert result.success
-    assert root.partition("staged_files", None, None).is_file()
+    assert root.whole("staged_files").is_file()
 
 
 def test_a_run_of_the_daemon_gives_up_where_another_one_never_ends(root, instance, monkeypatch):
