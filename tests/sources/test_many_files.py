@@ -13,6 +13,7 @@ from test_litellm import payload
 
 from pipelines import reading
 from pipelines.books import open_books
+from pipelines.lake import Lake
 from pipelines.paths import DataRoot
 from pipelines.staging import Stager
 from tests.sources.landed import FATES, NOW, Landed, read
@@ -49,13 +50,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_files_of_one_call_are_read_together(tmp_path: Path, opened: list[int]) -> None:
-    """120 files in batches of 50, 50 and 20: days 18 and 19 meet in the second, so 4 fragments. A second look reads nothing."""
+    """120 files in batches of 50, 50 and 20: days 18 and 19 meet in the second; a batch has one file a month, so 3 fragments. A second look reads nothing."""
     root = DataRoot(tmp_path)
 
     landed = read(root, files(), FATES)
 
     assert opened == [50, 50, 20]
-    assert len(list(root.table("staged_requests").rglob("*.parquet"))) == 4
+    assert len(list(root.table("staged_requests").rglob("*.parquet"))) == 3
+    assert len(Lake(root).parts("staged_requests")) == 4
     assert [sum(counts) for counts in zip(*landed.fates().values(), strict=True)] == [FILES, FILES, 0, 0, 0]
     assert landed.is_conserved()
     with open_books(root) as books:
