@@ -239,8 +239,8 @@ def test_a_task_belongs_to_the_day_of_its_first_call_and_takes_the_newest_outcom
         {"request_key": "b", "task_id": "t", "started_at": at(3, 0), "outcome": "failure", "status": "error"},
     ]
     costs = [
-        {"request_key": key, "started_at": at(2), "effective_cost_usd": Decimal(usd)}
-        for key, usd in (("a", "0.02"), ("b", "0.03"))
+        {"request_key": key, "started_at": started_at, "effective_cost_usd": Decimal(usd)}
+        for key, started_at, usd in (("a", at(2, 23), "0.02"), ("b", at(3, 0), "0.03"))
     ]
     outcomes = [
         {

@@ -47,7 +47,7 @@ with calls as (
         case when r.prompt_version is not null then coalesce(r.attribution_source['prompt_version'], 'own') else 'unattributed' end as prompt_version_from,
         case when r.release is not null then coalesce(r.attribution_source['release'], 'own') else 'unattributed' end as release_from,
     from ledger_requests as r
-    inner join ledger_costs as c on r.request_key = c.request_key
+    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     where r.is_billable_leaf
 ),
 

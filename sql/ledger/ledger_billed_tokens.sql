@@ -101,7 +101,7 @@ pulled_days as (
 
 -- Days on which a report of the model would show its use: those of its pulls.
 covered as (
-    select distinct u.provider, u.billing_account_id, u.model_canonical, p.usage_date
+    select distinct u.month_start_date, u.provider, u.billing_account_id, u.model_canonical, p.usage_date
     from (
         select distinct month_start_date, source, source_account, endpoint, provider, billing_account_id, model_canonical from reported
     ) as u
@@ -111,7 +111,7 @@ covered as (
         and u.endpoint = p.endpoint
         and u.month_start_date = cast(date_trunc('month', p.usage_date) as date)
     union
-    select distinct provider, billing_account_id, model_canonical, usage_date
+    select distinct month_start_date, provider, billing_account_id, model_canonical, usage_date
     from reported
 ),
 
@@ -184,8 +184,10 @@ metered as (
         end as rate_tier,
         b.metered_tokens,
     from ledger_bill_days as b
+    -- A charge may go on into the next month: its days are held against the reports of its own.
     left join covered as c
-        on b.provider = c.provider
+        on b.month_start_date = c.month_start_date
+        and b.provider = c.provider
         and b.billing_account_id = c.billing_account_id
         and b.model_canonical is not distinct from c.model_canonical
         and b.usage_date = c.usage_date

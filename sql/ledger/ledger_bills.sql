@@ -107,7 +107,7 @@ lines as (
     select
         * exclude (cost_key),
         row_number() over (
-            partition by cost_key
+            partition by month_start_date, cost_key
             order by billed_amount, quantity, list_amount, cast(tags as varchar), cast(raw as varchar), source_file_sha256, source_row
         ) as ordinal,
         case when ordinal = 1 then cost_key else md5(cost_key || '|' || cast(ordinal as varchar)) end as cost_key,

@@ -99,18 +99,19 @@ changed as (
 ),
 
 line_files as (
-    select b.cost_key, max(s.source_file) as source_file
+    select t.month_start_date, t.cost_key, max(s.source_file) as source_file
     from ledger_bills as b
-    inner join changed as t on b.cost_key = t.cost_key
-    inner join staged_bills as s on b.cost_key = s.cost_key and b.pulled_at = s.pulled_at
-    group by b.cost_key
+    inner join changed as t on b.cost_key = t.cost_key and cast(date_trunc('month', b.charge_start_at) as date) = t.month_start_date
+    inner join staged_bills as s on b.cost_key = s.cost_key and b.pulled_at = s.pulled_at and b.charge_start_at = s.charge_start_at
+    group by t.month_start_date, t.cost_key
 ),
 
 -- A line that has vanished: the pull that counts now where it stood.
 vanished_files as (
-    select distinct b.cost_key, w.source_file
+    select distinct t.month_start_date, t.cost_key, w.source_file
     from closed_ledger_bills as b
-    inner join changed as t on b.cost_key = t.cost_key and t.is_gone
+    inner join changed as t
+        on b.cost_key = t.cost_key and cast(date_trunc('month', b.charge_start_at) as date) = t.month_start_date and t.is_gone
     inner join ledger_pulls as p
         on b.source = p.source
         and b.source_account = p.source_account
@@ -119,7 +120,10 @@ vanished_files as (
         and b.charge_start_at < p.window_end_at
         and p.counts
     inner join staged_windows as w
-        on p.source = w.source and p.source_account = w.source_account and p.source_file_sha256 = w.source_file_sha256
+        on p.source = w.source
+        and p.source_account = w.source_account
+        and p.source_file_sha256 = w.source_file_sha256
+        and t.month_start_date = cast(date_trunc('month', w.window_start_at) as date)
 ),
 
 line_causes as (
@@ -135,8 +139,8 @@ line_causes as (
             else coalesce(f.source_file, v.source_file, 'landing/' || c.source || ' (no longer there)')
         end as caused_by,
     from changed as c
-    left join line_files as f on c.cost_key = f.cost_key
-    left join vanished_files as v on c.cost_key = v.cost_key
+    left join line_files as f on c.month_start_date = f.month_start_date and c.cost_key = f.cost_key
+    left join vanished_files as v on c.month_start_date = v.month_start_date and c.cost_key = v.cost_key
 ),
 
 -- What the provider counts, where that is told apart from what it charges.
@@ -164,7 +168,8 @@ recounted as (
         coalesce(l.model_canonical, c.model_canonical) as model_canonical,
     from live_tokens as l
     full join closed_tokens as c
-        on l.usage_date = c.usage_date
+        on l.month_start_date = c.month_start_date
+        and l.usage_date = c.usage_date
         and l.provider = c.provider
         and l.billing_account_id = c.billing_account_id
         and l.model_canonical is not distinct from c.model_canonical

@@ -43,7 +43,7 @@ with live as (
         c.price_ids,
     from ledger_requests as r
     inner join closed_months as m on cast(date_trunc('month', r.started_at) as date) = m.month_start_date
-    inner join ledger_costs as c on r.request_key = c.request_key
+    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     where r.is_billable_leaf
 ),
 
@@ -72,22 +72,23 @@ closed as (
         c.effective_cost_usd,
         c.price_ids,
     from closed_ledger_requests as r
-    inner join closed_ledger_costs as c on r.request_key = c.request_key
+    inner join closed_ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     where r.is_billable_leaf
 ),
 
--- Calls of one side only, and those of both whose record is another version.
+-- Calls of one side only, and those of both whose record is another version. A call that is on another day now is gone from its
+-- own and new on the other.
 late as (
     select
         coalesce(l.request_key, c.request_key) as request_key,
+        coalesce(l.usage_date, c.usage_date) as usage_date,
         coalesce(l.source, c.source) as source,
         coalesce(l.source_account, c.source_account) as source_account,
         coalesce(l.source_row_version, c.source_row_version) as source_row_version,
     from live as l
-    full join closed as c on l.request_key = c.request_key
+    full join closed as c on l.request_key = c.request_key and l.usage_date = c.usage_date
     where l.request_key is null
         or c.request_key is null
-        or l.usage_date <> c.usage_date
         or l.source_row_version is distinct from c.source_row_version
         or l.model_served is distinct from c.model_served
         or l.input_total_tokens is distinct from c.input_total_tokens
@@ -97,16 +98,19 @@ late as (
 ),
 
 late_files as (
-    select s.request_key, max(s.source_file) as source_file
+    select s.request_key, t.usage_date, max(s.source_file) as source_file
     from staged_requests as s
     inner join late as t
-        on s.request_key = t.request_key and s.source_row_version is not distinct from t.source_row_version
-    group by s.request_key
+        on s.request_key = t.request_key
+        and cast(s.started_at as date) = t.usage_date
+        and s.source_row_version is not distinct from t.source_row_version
+    group by s.request_key, t.usage_date
 ),
 
 known as (
     select
         l.request_key,
+        l.usage_date,
         c.billing_account_id as closed_billing_account_id,
         c.model_canonical as closed_model_canonical,
         c.price_ids as closed_price_ids,
@@ -127,8 +131,8 @@ known as (
         l.attribution_source as live_from,
         c.attribution_source as closed_from,
     from live as l
-    inner join closed as c on l.request_key = c.request_key
-    anti join late as t on l.request_key = t.request_key
+    inner join closed as c on l.request_key = c.request_key and l.usage_date = c.usage_date
+    anti join late as t on l.request_key = t.request_key and l.usage_date = t.usage_date
 ),
 
 repriced as (
@@ -138,14 +142,15 @@ repriced as (
 price_rows as (
     select
         n.request_key,
+        n.usage_date,
         case
             when b.book_version like 'user %' then 'reference/prices.csv'
             when b.book_version like 'shipped %' then 'data/shipped/prices.csv'
             else b.book_version
         end || ': ' || b.provider || ' ' || b.model_id as caused_by,
-    from (select request_key, unnest(price_ids) as price_id from repriced) as n
-    anti join (select request_key, unnest(closed_price_ids) as price_id from repriced) as o
-        on n.request_key = o.request_key and n.price_id = o.price_id
+    from (select request_key, usage_date, unnest(price_ids) as price_id from repriced) as n
+    anti join (select request_key, usage_date, unnest(closed_price_ids) as price_id from repriced) as o
+        on n.request_key = o.request_key and n.usage_date = o.usage_date and n.price_id = o.price_id
     inner join (select distinct price_id, book_version, provider, model_id from ref_price_book) as b on n.price_id = b.price_id
 ),
 
@@ -153,6 +158,7 @@ price_rows as (
 price_causes as (
     select
         r.request_key,
+        r.usage_date,
         case
             when r.model_canonical <> r.closed_model_canonical then 'reference/model_aliases.csv: ' || r.provider || ' ' || r.model_served
             when p.caused_by is not null then p.caused_by
@@ -160,7 +166,7 @@ price_causes as (
             else 'reference/price_overrides.csv: ' || r.provider || ' ' || r.model_canonical
         end as caused_by,
     from repriced as r
-    left join price_rows as p on r.request_key = p.request_key
+    left join price_rows as p on r.request_key = p.request_key and r.usage_date = p.usage_date
 ),
 
 moved as (
@@ -180,6 +186,7 @@ moved as (
 owner_causes as (
     select
         request_key,
+        usage_date,
         case coalesce(live_from[dimension], closed_from[dimension])
             when 'rule' then 'reference/attribution_rules.csv: ' || dimension
             when 'account' then 'reference/accounts.csv: ' || dimension
@@ -194,30 +201,33 @@ owner_causes as (
 outcome_causes as (
     select
         t.first_request_key as request_key,
+        k.usage_date,
         case coalesce(t.outcome_source, c.outcome_source)
             when 'outcomes' then 'landing/outcomes: ' || t.task_id
             when 'score' then 'scores: ' || t.task_id
             else 'the last call: ' || t.task_id
         end as caused_by,
     from ledger_tasks as t
-    inner join closed_ledger_tasks as c on t.source_account = c.source_account and t.task_id = c.task_id
-    inner join known as k on t.first_request_key = k.request_key
+    inner join closed_ledger_tasks as c
+        on t.source_account = c.source_account and t.task_id = c.task_id and cast(t.started_at as date) = cast(c.started_at as date)
+    inner join known as k on t.first_request_key = k.request_key and cast(t.started_at as date) = k.usage_date
     where t.outcome is distinct from c.outcome and t.first_request_key = c.first_request_key
 ),
 
 causes as (
     select
         t.request_key,
+        t.usage_date,
         'late_rows' as reason,
         coalesce(f.source_file, 'landing/' || t.source || '/' || t.source_account || ' (no longer there)') as caused_by,
     from late as t
-    left join late_files as f on t.request_key = f.request_key
+    left join late_files as f on t.request_key = f.request_key and t.usage_date = f.usage_date
     union all
-    select request_key, 'price_correction' as reason, caused_by from price_causes
+    select request_key, usage_date, 'price_correction' as reason, caused_by from price_causes
     union all
-    select request_key, 'attribution_change' as reason, caused_by from owner_causes
+    select request_key, usage_date, 'attribution_change' as reason, caused_by from owner_causes
     union all
-    select request_key, 'late_outcome' as reason, caused_by from outcome_causes
+    select request_key, usage_date, 'late_outcome' as reason, caused_by from outcome_causes
 ),
 
 -- A call that is now of another account or model changes both sides.
@@ -236,5 +246,5 @@ select
     c.caused_by,
     count(distinct s.request_key) as requests,
 from causes as c
-inner join sides as s on c.request_key = s.request_key
+inner join sides as s on c.request_key = s.request_key and c.usage_date = s.usage_date
 group by s.usage_date, s.provider, s.billing_account_id, s.model_canonical, c.reason, c.caused_by

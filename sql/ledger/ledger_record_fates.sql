@@ -47,8 +47,8 @@ with requests as (
         and s.source_row = d.source_row
         and s.source_account = d.source_account
         and s.source = d.source
-    left join ledger_span_roles as l on s.request_key = l.request_key
-    left join ledger_same_calls as m on s.request_key = m.request_key
+    left join ledger_span_roles as l on s.request_key = l.request_key and s.started_at = l.started_at
+    left join ledger_same_calls as m on s.request_key = m.request_key and s.started_at = m.started_at
 ),
 
 -- A record may be several rows (tokens and searches, usage and its charge), and is one record.
@@ -70,7 +70,7 @@ pulled as (
 
 -- Calls that state their own charge: their fate is that of the call.
 calls_with_charges as (
-    select distinct s.source, s.source_account, s.source_file_sha256, s.source_row
+    select distinct cast(s.started_at as date) as usage_date, s.source, s.source_account, s.source_file_sha256, s.source_row
     from staged_requests as s
     where s.source_file_sha256 in (select b.source_file_sha256 from staged_bills as b)
 ),
@@ -137,7 +137,8 @@ records as (
         and u.record_at >= p.window_start_at
         and u.record_at < p.window_end_at
     anti join calls_with_charges as c
-        on u.source = c.source
+        on u.usage_date = c.usage_date
+        and u.source = c.source
         and u.source_account = c.source_account
         and u.source_file_sha256 = c.source_file_sha256
         and u.source_row = c.source_row

@@ -51,6 +51,7 @@ with calls as (
         coalesce(r.billing_account_id, 'unattributed') as billing_account_id,
         coalesce(r.model_canonical, 'unknown_model') as model_canonical,
         r.request_key,
+        r.started_at,
         coalesce(r.total_tokens, 0) as total_tokens,
         coalesce(r.input_total_tokens, 0) as input_total_tokens,
         coalesce(r.output_total_tokens, 0) as output_total_tokens,
@@ -76,7 +77,7 @@ with calls as (
         coalesce(c.output_text_list_cost_usd, 0) + coalesce(c.output_reasoning_list_cost_usd, 0) + coalesce(c.output_audio_list_cost_usd, 0)
             + coalesce(c.output_image_list_cost_usd, 0) as output_list_cost_usd,
     from ledger_requests as r
-    inner join ledger_costs as c on r.request_key = c.request_key
+    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     where r.is_billable_leaf
 ),
 
@@ -112,7 +113,7 @@ summed as (
         cast(sum(case when c.effective_cost_usd is not null then c.cache_write_list_cost_usd else 0 end) as decimal(38, 15)) as cache_write_list_cost_usd,
         cast(sum(case when c.effective_cost_usd is not null then c.output_list_cost_usd else 0 end) as decimal(38, 15)) as output_list_cost_usd,
     from calls as c
-    left join ledger_tasks as t on c.request_key = t.first_request_key
+    left join ledger_tasks as t on c.request_key = t.first_request_key and c.started_at = t.started_at
     group by
         c.usage_date, c.cost_centre, c.team, c.feature, c.customer_tier, c.environment, c.provider, c.billing_account_id,
         c.model_canonical

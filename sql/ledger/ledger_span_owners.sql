@@ -33,15 +33,42 @@ question: How many calls know their team only from their trace?
 answer: >-
   select count(*) filter (where team is not null) as calls_with_inherited_team, count(*) as calls from ledger_span_owners
 */
-with recursive traces as (
+with recursive trace_days as (
     select
         source,
         source_account,
         trace_id,
+        cast(started_at as date) as usage_date,
+        count(*) as rows_of_day,
     from staged_requests
     where trace_id is not null
+    group by source, source_account, trace_id, cast(started_at as date)
+),
+
+lengths as (
+    select
+        source,
+        source_account,
+        trace_id,
+        min(usage_date) as first_date,
+        max(usage_date) as last_date,
+        max(usage_date) > min(usage_date) + 7 as is_long,
+    from trace_days
     group by source, source_account, trace_id
-    having count(*) > 1
+    having sum(rows_of_day) > 1
+),
+
+-- What a call sees of its trace. A trace of more than seven days is another one from each of its days; a shorter one looks the same
+-- from all of them.
+traces as (
+    select source, source_account, trace_id, is_long, first_date as seen_date, first_date, last_date
+    from lengths
+    where not is_long
+    union all
+    select d.source, d.source_account, d.trace_id, l.is_long, d.usage_date as seen_date, d.usage_date - 7 as first_date, d.usage_date + 7 as last_date
+    from trace_days as d
+    inner join lengths as l on d.source = l.source and d.source_account = l.source_account and d.trace_id = l.trace_id
+    where l.is_long
 ),
 
 spans as (
@@ -51,6 +78,8 @@ spans as (
         s.source,
         s.source_account,
         s.trace_id,
+        t.seen_date,
+        t.is_long,
         s.span_id,
         s.parent_span_id,
         s.row_kind,
@@ -71,7 +100,11 @@ spans as (
         s.prompt_version,
     from staged_requests as s
     inner join traces as t
-        on s.source = t.source and s.source_account = t.source_account and s.trace_id = t.trace_id
+        on s.source = t.source
+        and s.source_account = t.source_account
+        and s.trace_id = t.trace_id
+        and cast(s.started_at as date) >= t.first_date
+        and cast(s.started_at as date) <= t.last_date
     anti join ledger_superseded_requests as d
         on s.source_file_sha256 = d.source_file_sha256
         and s.source_row = d.source_row
@@ -86,10 +119,11 @@ heads as (
         source,
         source_account,
         trace_id,
+        seen_date,
         span_id,
     from spans
     where span_id is not null or is_header
-    qualify row_number() over (partition by source, source_account, trace_id, span_id order by started_at, request_key) = 1
+    qualify row_number() over (partition by source, source_account, trace_id, seen_date, span_id order by started_at, request_key) = 1
 ),
 
 linked as (
@@ -102,12 +136,14 @@ linked as (
         on s.source = p.source
         and s.source_account = p.source_account
         and s.trace_id = p.trace_id
+        and s.seen_date = p.seen_date
         and s.parent_span_id = p.span_id
         and s.request_key <> p.request_key
     left join heads as h
         on s.source = h.source
         and s.source_account = h.source_account
         and s.trace_id = h.trace_id
+        and s.seen_date = h.seen_date
         and h.span_id is null
         and s.parent_span_id is null
         and not s.is_header
@@ -117,6 +153,7 @@ linked as (
 resolved as (
     select
         request_key,
+        seen_date,
         is_root,
         environment,
         release,
@@ -150,6 +187,7 @@ resolved as (
     union all
     select
         c.request_key,
+        c.seen_date,
         c.is_root,
         coalesce(c.environment, p.environment) as environment,
         coalesce(c.release, p.release) as release,
@@ -179,7 +217,7 @@ resolved as (
         case when c.workflow is not null then 'own' when p.workflow_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.workflow_from end as workflow_from,
         case when c.prompt_name is not null then 'own' when p.prompt_name_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.prompt_name_from end as prompt_name_from,
     from resolved as p
-    inner join linked as c on c.above_key = p.request_key
+    inner join linked as c on c.above_key = p.request_key and c.seen_date = p.seen_date
 ),
 
 -- Compared field by field: headers first, then the earliest span, of equal ones the smaller key.
@@ -188,6 +226,7 @@ trace_values as (
         source,
         source_account,
         trace_id,
+        seen_date,
         min(case when is_root and environment is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': environment} end) as root_environment,
         min(case when is_root and release is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': release} end) as root_release,
         min(case when is_root and feature is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': feature} end) as root_feature,
@@ -213,7 +252,7 @@ trace_values as (
         min(case when task_id is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': task_id} end) as any_task_id,
         min(case when workflow is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': workflow} end) as any_workflow,
     from (select *, case when is_header then 0 else 1 end as place from linked)
-    group by source, source_account, trace_id
+    group by source, source_account, trace_id, seen_date
 ),
 
 found as (
@@ -249,9 +288,9 @@ found as (
         case when s.prompt_name is null then r.prompt_name_from end as prompt_name_from,
     from linked as s
     inner join trace_values as t
-        on s.source = t.source and s.source_account = t.source_account and s.trace_id = t.trace_id
-    left join resolved as r on s.request_key = r.request_key
-    where s.row_kind <> 'context'
+        on s.source = t.source and s.source_account = t.source_account and s.trace_id = t.trace_id and s.seen_date = t.seen_date
+    left join resolved as r on s.request_key = r.request_key and s.seen_date = r.seen_date
+    where s.row_kind <> 'context' and (not s.is_long or cast(s.started_at as date) = s.seen_date)
 )
 
 select

@@ -35,13 +35,51 @@ with recursive families as (
     where parent_span_id is not null
 ),
 
+family_days as (
+    select distinct
+        f.source,
+        f.source_account,
+        f.trace_id,
+        cast(s.started_at as date) as usage_date,
+    from staged_requests as s
+    inner join families as f
+        on s.source = f.source and s.source_account = f.source_account and coalesce(s.trace_id, '') = f.trace_id
+),
+
+lengths as (
+    select
+        source,
+        source_account,
+        trace_id,
+        min(usage_date) as first_date,
+        max(usage_date) as last_date,
+        max(usage_date) > min(usage_date) + 7 as is_long,
+    from family_days
+    group by source, source_account, trace_id
+),
+
+-- What a span sees of its trace. A trace of more than seven days is another one from each of its days; a shorter one looks the same
+-- from all of them.
+traces as (
+    select source, source_account, trace_id, is_long, first_date as seen_date, first_date, last_date
+    from lengths
+    where not is_long
+    union all
+    select d.source, d.source_account, d.trace_id, l.is_long, d.usage_date as seen_date, d.usage_date - 7 as first_date, d.usage_date + 7 as last_date
+    from family_days as d
+    inner join lengths as l on d.source = l.source and d.source_account = l.source_account and d.trace_id = l.trace_id
+    where l.is_long
+),
+
 spans as (
     select
         s.request_key,
         s.started_at,
         s.source,
         s.source_account,
-        coalesce(s.trace_id, '') as trace_id,
+        t.trace_id,
+        t.seen_date,
+        t.is_long,
         s.span_id,
         s.parent_span_id,
         s.row_kind,
@@ -55,8 +93,12 @@ spans as (
             + coalesce(s.output_image_tokens, 0) as tokens_stated,
         coalesce(cardinality(s.extra_units) > 0, false) or coalesce(s.cost_reported_usd > 0, false) as has_more,
     from staged_requests as s
-    inner join families as f
-        on s.source = f.source and s.source_account = f.source_account and coalesce(s.trace_id, '') = f.trace_id
+    inner join traces as t
+        on s.source = t.source
+        and s.source_account = t.source_account
+        and coalesce(s.trace_id, '') = t.trace_id
+        and cast(s.started_at as date) >= t.first_date
+        and cast(s.started_at as date) <= t.last_date
     anti join ledger_superseded_requests as d
         on s.source_file_sha256 = d.source_file_sha256
         and s.source_row = d.source_row
@@ -69,7 +111,7 @@ named_spans as (
     select *, tokens_stated > 0 or has_more as has_usage
     from spans
     where span_id is not null
-    qualify row_number() over (partition by source, source_account, trace_id, span_id order by started_at, request_key) = 1
+    qualify row_number() over (partition by source, source_account, trace_id, seen_date, span_id order by started_at, request_key) = 1
 ),
 
 -- Each span with usage is held against all that stand above it; is_first while none of those in between has usage.
@@ -79,6 +121,7 @@ climbed as (
         source,
         source_account,
         trace_id,
+        seen_date,
         step as inner_step,
         row_kind as inner_kind,
         tokens_stated as inner_tokens,
@@ -93,6 +136,7 @@ climbed as (
         c.source,
         c.source_account,
         c.trace_id,
+        c.seen_date,
         c.inner_step,
         c.inner_kind,
         c.inner_tokens,
@@ -104,6 +148,7 @@ climbed as (
         on c.source = p.source
         and c.source_account = p.source_account
         and c.trace_id = p.trace_id
+        and c.seen_date = p.seen_date
         and c.above_span_id = p.span_id
     -- Parents that go round in a circle end here.
     where p.parent_span_id is not null and c.steps < 1000
@@ -113,6 +158,8 @@ met as (
     select
         p.request_key,
         p.started_at,
+        p.seen_date,
+        p.is_long,
         p.row_kind,
         p.step,
         p.has_usage,
@@ -128,15 +175,17 @@ met as (
         on c.source = p.source
         and c.source_account = p.source_account
         and c.trace_id = p.trace_id
+        and c.seen_date = p.seen_date
         and c.above_span_id = p.span_id
     where p.is_billable_leaf and p.request_key <> c.request_key
 ),
 
 -- Spans with usage below which no other has any.
 innermost as (
-    select i.inner_key
-    from (select distinct inner_key from met) as i
-    anti join (select distinct request_key from met where has_usage) as o on i.inner_key = o.request_key
+    select i.inner_key, i.seen_date
+    from (select distinct inner_key, seen_date from met) as i
+    anti join (select distinct request_key, seen_date from met where has_usage) as o
+        on i.inner_key = o.request_key and i.seen_date = o.seen_date
 ),
 
 pairs as (
@@ -160,8 +209,9 @@ judged as (
         bool_or(m.steps = 1 and m.inner_kind = 'llm_call') as has_call,
     from met as m
     left join pairs as k on m.step = k.step and m.inner_step = k.inner_step
-    left join innermost as i on m.inner_key = i.inner_key
-    group by m.request_key
+    left join innermost as i on m.inner_key = i.inner_key and m.seen_date = i.seen_date
+    where not m.is_long or cast(m.started_at as date) = m.seen_date
+    group by m.request_key, m.seen_date
 ),
 
 ruled as (

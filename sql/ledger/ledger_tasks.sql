@@ -25,7 +25,7 @@ columns:
   unpriced_requests: BIGINT; calls without a cost
   outcome: VARCHAR; success or failure; null where nobody recorded it
   outcome_source: VARCHAR; outcomes (landing/outcomes), score (outcome_labels.csv, on the task, its trace, session or a call) or call (its last call); null without outcome
-  is_closed: BOOLEAN; true once the books' newest call of its day is task_close_hours (thresholds.csv) past its last call
+  is_closed: BOOLEAN; true once the newest call of any task in the seven days around its day is task_close_hours (thresholds.csv) past its last call
 checks:
   - not_null: [task_id, started_at, requests]
   - one_of: [outcome, success, failure]
@@ -45,6 +45,7 @@ with calls as (
         r.task_id,
         r.request_key,
         r.started_at,
+        cast(r.started_at as date) as usage_date,
         r.feature,
         r.customer_tier,
         r.status,
@@ -54,14 +55,41 @@ with calls as (
         r.output_total_tokens,
         c.effective_cost_usd,
     from ledger_requests as r
-    left join ledger_costs as c on r.request_key = c.request_key
+    left join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     where r.is_billable_leaf and r.task_id is not null
+),
+
+task_days as (
+    select
+        source_account,
+        task_id,
+        usage_date,
+        lag(usage_date) over (partition by source_account, task_id order by usage_date) as previous_date,
+    from (select distinct source_account, task_id, usage_date from calls) as days
+),
+
+-- A task begins with its first call for seven days, and takes the calls of that day and of the seven after it.
+begun as (
+    select source_account, task_id, usage_date as first_date
+    from task_days
+    where previous_date is null or previous_date < usage_date - 7
+),
+
+task_calls as (
+    select c.*, b.first_date
+    from calls as c
+    inner join begun as b
+        on c.source_account = b.source_account
+        and c.task_id = b.task_id
+        and c.usage_date >= b.first_date
+        and c.usage_date <= b.first_date + 7
 ),
 
 tasks as (
     select
         source_account,
         task_id,
+        first_date,
         min(started_at) as started_at,
         max(started_at) as last_call_at,
         -- Compared field by field: the earliest call, of equal ones the smaller key.
@@ -74,31 +102,36 @@ tasks as (
         cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
         count(*) filter (where effective_cost_usd is null) as unpriced_requests,
         max(case when outcome is not null then {'started_at': started_at, 'request_key': request_key, 'outcome': outcome} end) as last_word,
-    from calls
-    group by source_account, task_id
+    from task_calls
+    group by source_account, task_id, first_date
 ),
 
--- A score stands on a task, on its trace or session, or on one of its calls. Ids of calls are those of one tool.
+-- A score of the seven days around stands on a task, on its trace or session, or on one of its calls. Ids of calls are those of
+-- one tool.
 hits as (
-    select c.source_account, c.task_id, c.feature, 1 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
-    from calls as c
+    select c.source_account, c.task_id, c.first_date, c.feature, 1 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
+    from task_calls as c
     inner join ledger_scores as s on c.task_id = s.target_id
     where s.target_kind = 'task'
+        and cast(s.scored_at as date) between c.first_date - 7 and c.first_date + 7
     union
-    select c.source_account, c.task_id, c.feature, 2 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
-    from calls as c
+    select c.source_account, c.task_id, c.first_date, c.feature, 2 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
+    from task_calls as c
     inner join ledger_scores as s on c.trace_id = s.target_id
     where s.target_kind = 'trace'
+        and cast(s.scored_at as date) between c.first_date - 7 and c.first_date + 7
     union
-    select c.source_account, c.task_id, c.feature, 3 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
-    from calls as c
+    select c.source_account, c.task_id, c.first_date, c.feature, 3 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
+    from task_calls as c
     inner join ledger_scores as s on c.session_id = s.target_id
     where s.target_kind = 'session'
+        and cast(s.scored_at as date) between c.first_date - 7 and c.first_date + 7
     union
-    select c.source_account, c.task_id, c.feature, 4 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
-    from calls as c
+    select c.source_account, c.task_id, c.first_date, c.feature, 4 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
+    from task_calls as c
     inner join ledger_scores as s on c.source_row_id = s.target_id and c.source = s.source and c.source_account = s.source_account
     where s.target_kind = 'request'
+        and cast(s.scored_at as date) between c.first_date - 7 and c.first_date + 7
 ),
 
 -- Of the labels that fit, the one of the task's feature, else the highest threshold that is met.
@@ -106,13 +139,14 @@ scored as (
     select
         h.source_account,
         h.task_id,
+        h.first_date,
         h.place,
         h.scored_at,
         h.score_key,
         case when h.source = 'outcomes' then 'outcomes' else 'score' end as outcome_source,
         case when h.name = 'outcome' and h.value_text in ('success', 'failure') then h.value_text else l.outcome end as outcome,
         row_number() over (
-            partition by h.source_account, h.task_id, h.place, h.score_key
+            partition by h.source_account, h.task_id, h.first_date, h.place, h.score_key
             order by
                 case when l.feature is not null then 0 else 1 end,
                 case when l.label is not null then 0 else 1 end,
@@ -132,17 +166,22 @@ scored as (
 -- The newest of landing/outcomes, else a score that outcome_labels.csv maps: one on the task itself goes before one on its
 -- trace, that before one on its session, and that before one on a single call.
 newest as (
-    select source_account, task_id, outcome, outcome_source
+    select source_account, task_id, first_date, outcome, outcome_source
     from scored
     where outcome is not null and label_place = 1
     qualify row_number() over (
-        partition by source_account, task_id
+        partition by source_account, task_id, first_date
         order by case outcome_source when 'outcomes' then 0 else 1 end, place, scored_at desc, score_key, outcome
     ) = 1
 ),
 
-clock as (
-    select max(started_at) as newest_at from calls
+-- How far the books had come, as a day can see it.
+clocks as (
+    select b.first_date, max(d.newest_at) as newest_at
+    from (select distinct first_date from begun) as b
+    inner join (select usage_date, max(started_at) as newest_at from calls group by usage_date) as d
+        on d.usage_date between b.first_date - 7 and b.first_date + 7
+    group by b.first_date
 ),
 
 limits as (
@@ -173,6 +212,6 @@ select
     end as outcome_source,
     k.newest_at >= t.last_call_at + cast(l.close_hours as integer) * interval 1 hour as is_closed,
 from tasks as t
-cross join clock as k
+inner join clocks as k on t.first_date = k.first_date
 cross join limits as l
-left join newest as n on t.source_account = n.source_account and t.task_id = n.task_id
+left join newest as n on t.source_account = n.source_account and t.task_id = n.task_id and t.first_date = n.first_date

@@ -97,7 +97,7 @@ with calls as (
         cast(sum(case when c.cost_reason = 'provider_stated' then c.list_cost_usd else c.units_list_cost_usd end) as decimal(38, 15)) as beside_list,
         cast(sum(case when c.cost_reason = 'provider_stated' then c.effective_cost_usd else c.units_cost_usd end) as decimal(38, 15)) as beside_effective,
     from ledger_requests as r
-    inner join ledger_costs as c on r.request_key = c.request_key
+    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     where r.is_billable_leaf
     group by cast(r.started_at as date), r.provider, r.billing_account_id, r.model_canonical, rate_tier
 ),

@@ -70,7 +70,7 @@ groups as (
 ),
 
 doubtful_models as (
-    select distinct provider, model_served from cached where usage_basis = 'ambiguous'
+    select distinct month_start_date, provider, model_served from cached where usage_basis = 'ambiguous'
 ),
 
 -- All calls of a doubtful model on a day, as the provider counts them: it knows no groups.
@@ -90,10 +90,13 @@ traced as (
             + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
             else 0 end) as doubtful_tokens,
     from staged_requests as s
-    inner join doubtful_models as q on s.provider = q.provider and s.model_served = q.model_served
+    inner join doubtful_models as q
+        on cast(date_trunc('month', s.started_at) as date) = q.month_start_date
+        and s.provider = q.provider
+        and s.model_served = q.model_served
     inner join ledger_models as m
         on cast(s.started_at as date) = m.usage_date and s.provider = m.provider and s.model_served = m.model_raw
-    left join ledger_span_roles as l on s.request_key = l.request_key
+    left join ledger_span_roles as l on s.request_key = l.request_key and s.started_at = l.started_at
     anti join ledger_superseded_requests as d
         on s.source_file_sha256 = d.source_file_sha256
         and s.source_row = d.source_row

@@ -26,7 +26,7 @@ with calls as (
         coalesce(r.total_tokens, 0) as total_tokens,
         c.effective_cost_usd,
     from ledger_requests as r
-    inner join ledger_costs as c on r.request_key = c.request_key
+    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z
     where r.is_billable_leaf
 )

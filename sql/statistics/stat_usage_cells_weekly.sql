@@ -75,7 +75,7 @@ with calls as (
                     + coalesce(c.output_audio_cost_usd, 0) + coalesce(c.output_image_cost_usd, 0)
         end as output_cost_usd,
     from ledger_requests as r
-    inner join ledger_costs as c on r.request_key = c.request_key
+    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z
     where r.is_billable_leaf
 )

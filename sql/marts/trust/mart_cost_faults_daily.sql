@@ -67,7 +67,7 @@ stated as (
         cast(l.stated_cost_tolerance as double) as tolerance,
         l.stated_cost_min_usd,
     from ledger_requests as r
-    inner join ledger_costs as c on c.request_key = r.request_key
+    inner join ledger_costs as c on c.request_key = r.request_key and c.started_at = r.started_at
     inner join limits as l on l.usage_date = cast(r.started_at as date)
     where c.cost_reported_usd is not null
 ),
@@ -82,7 +82,7 @@ compared as (
 ),
 
 currency_faults as (
-    select distinct c.request_key
+    select distinct c.usage_date, c.request_key
     from compared as c
     inner join currency_rates as f
         on c.usage_date >= f.rate_date and (f.next_rate_date is null or c.usage_date < f.next_rate_date)
@@ -110,7 +110,7 @@ judged as (
             when f.request_key is not null then 'wrong_currency'
         end as fault,
     from compared as c
-    left join currency_faults as f on f.request_key = c.request_key
+    left join currency_faults as f on f.usage_date = c.usage_date and f.request_key = c.request_key
 )
 
 select

@@ -96,7 +96,7 @@ calls as (
             case when count(nullif(r.team, 'unattributed')) = 0 then 'team' end
         ) as not_given,
     from ledger_requests as r
-    inner join ledger_costs as c on r.request_key = c.request_key
+    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     group by cast(r.started_at as date), r.source
 ),
 

@@ -43,7 +43,7 @@ with calls as (
         -- Nothing else makes the two differ.
         coalesce(c.effective_cost_usd <> c.contracted_cost_usd, false) as is_provisioned,
     from ledger_requests as r
-    inner join ledger_costs as c on r.request_key = c.request_key
+    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z
     where r.is_billable_leaf
 ),
