@@ -99,6 +99,7 @@ def run(
             asked = Run(books, full, window, outcome.report)
             with working_on(asked):
                 _run_jobs(instance, asked, select, outcome)
+            books.judge()
             outcome.report.results = books.results
             outcome.report.is_blocked = bool(outcome.report.problems or outcome.report.failed)
             if outcome.exit_code == BLOCKED:

@@ -61,6 +61,7 @@ def _exports() -> dg.AssetsDefinition:
         # The faults of reference files belong to the run that publishes, whichever run brought the tables up to date.
         run.report.problems, _ = run.books.refresh_references()
         run.report.remarks = run.books.price_remarks()
+        run.books.judge()
         run.report.results = run.books.results
         run.report.is_blocked = bool(run.report.problems or run.report.failed)
         run.report.published += run.books.publish(run.report.problems)

@@ -28,6 +28,8 @@ _KEY = ["table_name", "partition", "check_id"]
 _Verdict = frozenset[tuple[str, str, str]] | str
 # Large packages of which great-expectations takes a name when it is imported, and which no count needs.
 _PUT_OFF = ("altair", "scipy.stats")
+# The thread that imports it, once there is one.
+_beside: list[Thread] = []
 
 
 def judge(model: Model, counts: pl.DataFrame) -> list[CheckResult]:
@@ -58,11 +60,15 @@ def provisional(model: Model, counts: pl.DataFrame) -> list[CheckResult]:
     return [_result(model, check, row, None) for row in counts.iter_rows(named=True) for check in model.checks]
 
 
-def import_beside() -> Thread:
-    """Begin to import great-expectations, which takes seconds, beside other work."""
-    thread = Thread(target=_great_expectations, daemon=True)
-    thread.start()
-    return thread
+def import_beside() -> None:
+    """Begin to import great-expectations, which takes seconds, beside other work.
+
+    Not where Dagster is: two threads that import packages with parts in common can each wait for the other's, and Python
+    then hands one of them a half-made module.
+    """
+    if "dagster" not in sys.modules and not _beside:
+        _beside.append(Thread(target=_import, daemon=True))
+        _beside[0].start()
 
 
 def _result(model: Model, check: Check, row: Mapping[str, Any], verdict: _Verdict | None) -> CheckResult:
@@ -198,6 +204,12 @@ def _verdict(result: Any, rows: int) -> _Verdict:
 @cache
 def _great_expectations() -> Any:
     """The package, imported when a verdict is due (it takes seconds), with its telemetry off."""
+    for thread in _beside:
+        thread.join()
+    return _import()
+
+
+def _import() -> Any:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     for name in _PUT_OFF:
         _put_off(name)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 import polars as pl
+import pyarrow as pa
 
 from pipelines import checks
 from pipelines.checks import SCHEMA, CheckResult, result_of, to_table
@@ -24,7 +25,8 @@ class Results:
         self._lake = lake
         self._is_changed = False
         path = lake.root.whole(TABLE)
-        empty = pl.DataFrame(pl.from_arrow(to_table([])))
+        # Made without Arrow, which would bring pandas into a run that has nothing to do.
+        empty = pl.DataFrame(schema={f.name: pl.Int64 if f.type == pa.int64() else pl.String for f in SCHEMA})
         frame = pl.read_parquet(path, hive_partitioning=False) if path.is_file() else empty
         # A table of another program version knows less of its rows: everything is checked again.
         self._frame = frame.select(SCHEMA.names) if set(SCHEMA.names) <= set(frame.columns) else empty

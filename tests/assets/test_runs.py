@@ -128,7 +128,9 @@ def test_every_table_that_has_rows_is_materialised_in_every_week_of_the_range(co
     root, _ = company
     for name, model in models().items():
         if not root.table(name).is_dir():
-            assert kept.get_latest_materialization_event(dg.AssetKey(name)) is None
+            # What its inputs will hold is not known when the run is planned: a step may find that there is nothing to build.
+            event = kept.get_latest_materialization_event(dg.AssetKey(name))
+            assert event is None or event.asset_materialization.metadata["dagster/row_count"].value == 0
         elif model.partition is None:
             assert kept.get_latest_materialization_event(dg.AssetKey(name)) is not None
         else:
