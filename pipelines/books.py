@@ -355,15 +355,28 @@ def run(
     """The whole job in this process: references, landing, tables in order, checks, exports."""
     report = RunReport()
     with open_books(root, progress) as books:
-        report.problems, report.notes = books.refresh_references()
-        report.remarks = books.price_remarks()
-        report.read = books.read_landing(full=full, now=now)
-        for table in books.models:
-            if not select or table in select:
-                built = books.build(table, full=full, window=window)
-                if built.partitions or built.removed:
-                    report.built.append(built)
-        report.published = books.publish(report.problems)
-        report.results = books.results
-        report.is_blocked = bool(report.problems or report.failed)
+        work(books, report, full=full, window=window, select=select, now=now)
     return report
+
+
+def work(
+    books: Books,
+    report: RunReport,
+    *,
+    full: bool = False,
+    window: Span = EVER,
+    select: Sequence[str] = (),
+    now: datetime | None = None,
+) -> None:
+    """The steps of a run in their order. ``report`` is filled as they are done, so that it tells of a run that fails too."""
+    report.problems, report.notes = books.refresh_references()
+    report.remarks = books.price_remarks()
+    report.read = books.read_landing(full=full, now=now)
+    for table in books.models:
+        if not select or table in select:
+            built = books.build(table, full=full, window=window)
+            if built.partitions or built.removed:
+                report.built.append(built)
+    report.published = books.publish(report.problems)
+    report.results = books.results
+    report.is_blocked = bool(report.problems or report.failed)

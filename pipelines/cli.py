@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -749,11 +747,12 @@ def _run(
     with _progress() as say:
         if not limited and data.views.is_file() and (report := _nothing_to_do(data)) is not None:
             pass
-        elif direct or limited:
+        elif direct:
             report = books.run(data, full=full, window=window, select=select, progress=say).as_dict()
         else:
-            say("starting Dagster")
-            report = _run_in_dagster(data)
+            from assets import reported
+
+            report = reported.run(data, full=full, window=window, select=select, progress=say).as_dict()
     report["summary"] = summarise(data).as_dict() if data.views.is_file() else None
     if as_json:
         print(json.dumps(report, default=_plain, indent=2))
@@ -780,19 +779,6 @@ def _nothing_to_do(data: DataRoot) -> dict[str, Any] | None:
         report.published = opened.publish([])
         report.is_blocked = bool(report.failed)
         return report.as_dict()
-
-
-def _run_in_dagster(data: DataRoot) -> dict[str, Any]:
-    """The same work as jobs of Dagster, in a process of its own: this package does not know Dagster."""
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
-        command = [sys.executable, "-m", "assets", "run", "--root", str(data.path), "--report", str(report)]
-        # Not from the folder of whoever calls: it might hold an assets/ of its own.
-        done = subprocess.run(command, cwd=Path(__file__).resolve().parent.parent, check=False)
-        if not report.is_file():
-            raise typer.Exit(done.returncode or EXIT_FAILED)
-        content: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-        return content
 
 
 # ---- printing

@@ -130,11 +130,14 @@ def is_dagster(name: str) -> bool:
     return name == "dagster" or name.startswith("dagster_")
 
 
-def test_pipelines_imports_neither_dagster_nor_assets():
+def test_pipelines_imports_neither_dagster_nor_assets_but_for_the_command_that_runs():
+    """The command line stands above both: ``run`` tells Dagster's instance through ``assets``."""
+    above = {"pipelines/cli.py", "pipelines/cli/run.py"}
     wrong = {
-        path.relative_to(CHECKOUT).as_posix(): sorted(names)
+        name: sorted(names)
         for path in python_files("pipelines")
-        if (names := {name for name in imported(path) if is_dagster(name) or name in ("assets", "tests", "benchmarks")})
+        if (name := path.relative_to(CHECKOUT).as_posix()) not in above
+        and (names := {name for name in imported(path) if is_dagster(name) or name in ("assets", "tests", "benchmarks")})
     }
 
     assert wrong == {}
