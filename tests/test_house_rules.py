@@ -137,7 +137,9 @@ def test_pipelines_imports_neither_dagster_nor_assets_but_for_the_command_that_r
         name: sorted(names)
         for path in python_files("pipelines")
         if (name := path.relative_to(CHECKOUT).as_posix()) not in above
-        and (names := {name for name in imported(path) if is_dagster(name) or name in ("assets", "tests", "benchmarks")})
+        and (
+            names := {name for name in imported(path) if is_dagster(name) or name in ("assets", "tests", "benchmarks")}
+        )
     }
 
     assert wrong == {}
