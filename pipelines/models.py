@@ -88,7 +88,7 @@ class Model:
     reads_around: timedelta = timedelta()
     reads_self: timedelta = timedelta()
     clock_stops: timedelta | None = None
-    builds_together: bool = False
+    leads: frozenset[str] = frozenset()
     order_by: tuple[str, ...] = ()
     threads: int | None = None
     question: str = ""
@@ -186,7 +186,7 @@ def parse(path: Path, folder: Path) -> Model:
         "reads_around",
         "reads_self",
         "clock_stops",
-        "builds_together",
+        "leads",
     }
     known |= {"order_by", "threads", "checks", "question", "answer", "notes"}
     if unknown := sorted(set(header) - known):
@@ -210,6 +210,7 @@ def parse(path: Path, folder: Path) -> Model:
     if partition is not None and partition not in GRAINS:
         raise ModelError(f"{where}: partition is {partition!r}, expected one of {', '.join(GRAINS)}.")
 
+    read = inputs(query, where) - ({path.stem} if "reads_self" not in header else set())
     return Model(
         name=path.stem,
         path=path,
@@ -222,18 +223,26 @@ def parse(path: Path, folder: Path) -> Model:
         columns=columns,
         checks=_checks(where, header.get("checks") or [], grain, names),
         query=query,
-        inputs=inputs(query, where) - ({path.stem} if "reads_self" not in header else set()),
+        inputs=read,
         reads_back=_span(where, header.get("reads_back")),
         reads_around=_span(where, header.get("reads_around")),
         reads_self=_span(where, header.get("reads_self")),
         clock_stops=_span(where, header["clock_stops"]) if "clock_stops" in header else None,
-        builds_together=bool(header.get("builds_together", False)),
+        leads=_leads(where, header, read),
         order_by=tuple(header.get("order_by") or ()),
         threads=header.get("threads"),
         question=str(header.get("question", "")).strip(),
         answer=str(header.get("answer", "")).strip(),
         notes=tuple(header.get("notes") or ()),
     )
+
+
+def _leads(where: str, header: Mapping[str, Any], read: frozenset[str]) -> frozenset[str]:
+    """The inputs without whose rows a period has none; all of them where the header names none."""
+    leads = frozenset(header.get("leads") or ())
+    if strange := sorted(leads - read):
+        raise ModelError(f"{where}: leads names {', '.join(strange)}, which the query does not read.")
+    return leads
 
 
 def inputs(query: str, where: str = "query") -> frozenset[str]:

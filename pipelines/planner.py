@@ -123,7 +123,7 @@ class Planner:
         """A hash of all that decides what of a table is out of date: its query, its inputs, and its periods as they are."""
         lines = [RUNNER_VERSION, duckdb.__version__, model.version, self._lake.state(model.name, built_from=True)]
         lines += [
-            f"{table} {self._grain(table)} {self._lake.state(table, built_from=table == REGISTER)}"
+            f"{table} {self.grain(table)} {self._lake.state(table, built_from=table == REGISTER)}"
             for table in sorted(model.inputs | {ZONE})
         ]
         if keeps_calls(model):
@@ -189,7 +189,9 @@ class Planner:
 
     def _touched(self, model: Model, table: str, plan: Plan) -> set[date | None]:
         """Partitions of ``model`` that do not exist yet and that a partition to be built of an input will bring about."""
-        grain = self._grain(table)
+        grain = self.grain(table)
+        if model.leads and table not in model.leads:
+            return set()
         if model.partition is None or grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
             return set()
         found: set[date | None] = set()
@@ -320,7 +322,7 @@ class Planner:
         return {row[0]: row[1] for row in rows}
 
     def _partitions(self, model: Model) -> list[date | None]:
-        """The partitions a table should have: those that its inputs' partitions touch.
+        """The partitions a table should have: those that its inputs' partitions touch, or those of the inputs that lead.
 
         The days of a daily table come from daily inputs alone: a monthly table that it looks something up in makes no days.
         In a reporting time zone a week has also what lies around it: its first hours may be of the day before.
@@ -328,8 +330,8 @@ class Planner:
         if model.partition is None:
             return [None]
         starts: set[date] = set()
-        for table in model.inputs - {model.name}:
-            grain = self._grain(table)
+        for table in (model.leads or model.inputs) - {model.name}:
+            grain = self.grain(table)
             if grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
                 continue
             around = self._around(model, grain)
@@ -349,7 +351,8 @@ class Planner:
         """The reporting time zone as it is in the lake."""
         return str(self._only_value(ZONE, "reporting_time_zone") or "UTC")
 
-    def _grain(self, table: str) -> str | None:
+    def grain(self, table: str) -> str | None:
+        """What the rows of a table are kept by; None for a table without periods."""
         if table.startswith("staged_") and table != REGISTER:
             return "day"
         model = self._models.get(table.removeprefix(CLOSED))
@@ -358,7 +361,7 @@ class Planner:
         return model.partition if model else None
 
     def _end(self, table: str, start: date) -> date:
-        return end_of(self._grain(table) or "day", start)
+        return end_of(self.grain(table) or "day", start)
 
     def _reference(self, table: str, span: Span) -> str:
         """Hash of the rows of a reference table that are valid somewhere in a span (BOOKS: reading what is built)."""
