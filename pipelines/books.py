@@ -21,7 +21,7 @@ from pipelines.contract import DIMENSIONS
 from pipelines.engine import connect
 from pipelines.exports import MonthlyExport
 from pipelines.lake import Lake, digest, months_closed, run_lock, sweep
-from pipelines.models import Model, models
+from pipelines.models import Model, models, remembering_inputs
 from pipelines.paths import DataRoot
 from pipelines.planner import EVER, Plan, Planner, Span
 from pipelines.prices.version import source_version
@@ -336,7 +336,8 @@ def open_books(root: DataRoot, progress: Callable[[str], None] = lambda text: No
             progress(sentence)
         audit.complete(root)
         with connect(settings, root.scratch) as con:
-            books = Books(root, settings, con, progress)
+            with remembering_inputs(root.query_inputs):
+                books = Books(root, settings, con, progress)
             yield books
             # What a job was held back from publishing is judged all the same.
             books.judge()

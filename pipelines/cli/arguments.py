@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from pipelines.cli.printing import complain
 from pipelines.paths import DataRoot, default_root
@@ -19,6 +20,14 @@ Root = Annotated[
     typer.Option("--root", help="The data root. Default: $TOKENBOOKS_DATA, else data/ of the checkout, else ./data."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")]
+
+
+class Group(TyperGroup):
+    """A group whose help says of each command all that its own help begins with, not as much as one line holds."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, str(command.help)) for name, command in self.commands.items()])
 
 
 def data_root(given: Path | None, *, may_be_made: bool = False) -> DataRoot:

@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.arguments import EXIT_CHECK_FAILED, AsJson, Root, data_root
+from pipelines.cli.arguments import EXIT_CHECK_FAILED, AsJson, Group, Root, data_root
 from pipelines.cli.printing import complain, print_json, print_table, terminal
 
 app = typer.Typer(
-    help="Write months for other tools: FOCUS and the statements. A run does so by itself.", no_args_is_help=True
+    cls=Group,
+    help="Write months for other tools: FOCUS and the statements. A run does so by itself.",
+    no_args_is_help=True,
 )
 
 

@@ -14,6 +14,7 @@ from pipelines.cli.arguments import (
     EXIT_CHECK_FAILED,
     EXIT_FAILED,
     AsJson,
+    Group,
     Root,
     data_root,
     day_of,
@@ -23,7 +24,9 @@ from pipelines.cli.arguments import (
 from pipelines.cli.printing import MOST_LINES, complain, money, print_json, print_table, terminal
 from pipelines.paths import DataRoot
 
-app = typer.Typer(help="Look up prices, check the book, and see what another list would change.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="Look up prices, check the book, and see what another list would change.", no_args_is_help=True
+)
 
 
 @app.command("show")

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import AsJson, Root, data_root
+from pipelines.cli.arguments import AsJson, Group, Root, data_root
 from pipelines.cli.printing import MOST_LINES, print_json, print_table, printed_to_stderr, terminal
 from pipelines.cli.run import run_books
 
-app = typer.Typer(help="See what was refused, and read it again.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="See what was refused, and read it again.", no_args_is_help=True)
 
 
 @app.command("list")

@@ -88,7 +88,7 @@ def run(
 
     data = data_root(root)
     window = Span(day_of(from_, "--from"), day_of(to, "--to"))
-    if unknown := sorted(set(select or ()) - set(models())):
+    if select and (unknown := sorted(set(select) - set(models()))):
         raise typer.BadParameter(
             f"no such table: {', '.join(unknown)}. Known are {', '.join(models())}.", param_hint="--select"
         )

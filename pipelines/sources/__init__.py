@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines import paths, usage
 from pipelines.contract import CONTRACT_VERSION, shapes
@@ -166,6 +165,8 @@ def recognise_rows(head: bytes, rows: RowFormat, what: str) -> str:
 def first_fields(head: bytes, layout: str) -> list[set[str]]:
     """The fields of the first records of a file of rows, or of its header; of records longer than ``head`` all names in it."""
     if layout == "parquet":
+        import pyarrow.parquet as pq
+
         try:
             # The bytes that end a Parquet file: the length of what names its columns, and its mark.
             names = pq.read_schema(pa.BufferReader(head + struct.pack("<I", len(head) - 4) + b"PAR1")).names

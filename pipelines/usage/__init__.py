@@ -41,6 +41,7 @@ import duckdb
 import yaml
 
 from pipelines.contract import TOKEN_CLASS_NAMES
+from pipelines.headers import LOADER
 
 # Parts of a shape's expression that are not token classes, with their types.
 OTHER_PARTS = {
@@ -213,7 +214,7 @@ def _read_shape(path: Path) -> UsageShape:
     match = _FILE.match(path.read_text(encoding="utf-8"))
     if match is None:
         raise UsageShapeError(f"{path.name}: expected a comment with the header and below it one expression in {{ }}")
-    header = yaml.safe_load(match["header"])
+    header = yaml.load(match["header"], LOADER)
     if unknown := set(header) - _HEADER_KEYS:
         raise UsageShapeError(f"{path.name}: header has {sorted(unknown)}, known are {sorted(_HEADER_KEYS)}")
     if header.get("basis") not in ("inclusive", "disjoint"):
