@@ -12,7 +12,8 @@ from pipelines import landing
 from pipelines.contract import Shape, shapes
 from pipelines.lake import CLOSED
 from pipelines.models import models
-from pipelines.reference import REPORTING, TABLES, ReferenceTable
+from pipelines.reference import REPORTING
+from pipelines.reference.tables import TABLES, ReferenceTable
 from pipelines.sources import Source, sources
 
 FILES = dg.AssetKey(["landing", "reference"])

@@ -26,7 +26,7 @@ from pipelines.paths import DataRoot
 from pipelines.planner import EVER, Plan, Planner, Span
 from pipelines.prices.version import source_version
 from pipelines.reading import Reader, ReadReport, list_of_refusals
-from pipelines.reference import Problem
+from pipelines.reference.files import Problem, price_remarks
 from pipelines.report import publish as publish_pages
 from pipelines.report import source_text
 from pipelines.results import Results
@@ -122,7 +122,7 @@ class Books:
         for table in ("ref_price_book", "ref_model_names"):
             if (part := self.lake.part(table, None)) is not None:
                 providers |= set(pl.read_parquet(self.lake.absolute(part), columns=["provider"])["provider"].unique())
-        return reference.price_remarks(self.root, providers - {""})
+        return price_remarks(self.root, providers - {""})
 
     def remarks(self) -> list[str]:
         """What is worth knowing of the prices, and of the sources' files as a whole, such as a gap between them."""

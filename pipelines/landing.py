@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pipelines.lake import Lake, digest
 from pipelines.paths import DataRoot
-from pipelines.records import PIECE_BYTES
+from pipelines.records.files import PIECE_BYTES
 from pipelines.sources import EXPORT_FOLDERS
 
 TABLE = "staged_files"

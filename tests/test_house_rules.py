@@ -27,7 +27,7 @@ from pipelines.dictionary import reference_types
 from pipelines.engine import connect
 from pipelines.models import models
 from pipelines.paths import DataRoot
-from pipelines.reference import TABLES
+from pipelines.reference.tables import TABLES
 from pipelines.settings import Settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent

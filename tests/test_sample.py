@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import reference
 from pipelines.paths import DataRoot
+from pipelines.reference.tables import TABLES, template
 from pipelines.sample import SampleReport, company, reference_tables, write
 from pipelines.sample.calls import make_calls
 from pipelines.sample.chance import Chance, Grid
@@ -190,9 +190,9 @@ def test_a_used_data_root_is_refused(sample: Sample, tmp_path: Path) -> None:
 def test_empty_templates_are_filled(tmp_path: Path) -> None:
     root = DataRoot(tmp_path)
     root.reference.mkdir()
-    for reference_table in reference.TABLES.values():
+    for reference_table in TABLES.values():
         path = root.reference / f"{reference_table.name}.csv"
-        path.write_text(reference.template(reference_table), encoding="utf-8")
+        path.write_text(template(reference_table), encoding="utf-8")
 
     write(root, weeks=1, requests=10)
 

@@ -14,7 +14,7 @@ from pipelines.books import RunReport
 from pipelines.cli.printing import print_table
 from pipelines.cli.reports import print_report
 from pipelines.paths import DataRoot
-from pipelines.reference import Problem
+from pipelines.reference.files import Problem
 
 ROWS: list[dict[str, Any]] = [
     {

@@ -169,7 +169,7 @@ def sync_prices(
     """Show what another price list would change in the book, and keep the past as it was."""
     from pipelines.prices import lookup, sync
     from pipelines.prices.book import build_book
-    from pipelines.reference import current_frame
+    from pipelines.reference.files import current_frame
 
     data = data_root(root)
     book, _ = lookup.current_book(data)
@@ -206,7 +206,7 @@ def diff_prices(
     """Compare two books: what was known on one day and on another, or with one package version and another."""
     from pipelines.prices import lookup, sync
     from pipelines.prices.book import build_book
-    from pipelines.reference import current_frame
+    from pipelines.reference.files import current_frame
 
     data = data_root(root)
     book, _ = lookup.current_book(data)

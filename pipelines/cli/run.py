@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 def init(folder: Annotated[Path, typer.Argument(help="The data root to make.")]) -> None:
     """Make a data root: folders, settings and empty reference tables to fill in."""
-    from pipelines import reference, settings
+    from pipelines import settings
+    from pipelines.reference.tables import TABLES, template
     from pipelines.sources import sources
 
     root = DataRoot(folder.expanduser().resolve())
@@ -38,8 +39,8 @@ def init(folder: Annotated[Path, typer.Argument(help="The data root to make.")])
         root.settings: settings.TEMPLATE.replace("# pseudonym_key_file", "pseudonym_key_file"),
         key_file: secrets.token_hex(32) + "\n",
     }
-    for table in reference.TABLES.values():
-        texts[root.reference / f"{table.name}.csv"] = reference.template(table)
+    for table in TABLES.values():
+        texts[root.reference / f"{table.name}.csv"] = template(table)
     for path, text in texts.items():
         if not path.exists():
             path.write_text(text, encoding="utf-8")

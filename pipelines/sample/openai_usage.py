@@ -15,9 +15,11 @@ from functools import cache
 
 import polars as pl
 
-from pipelines import paths, reference
+from pipelines import paths
 from pipelines.prices.book import Book, build_book
 from pipelines.prices.lookup import rates_at
+from pipelines.reference.files import read
+from pipelines.reference.tables import TABLES
 from pipelines.sample import company
 from pipelines.sample.calls import first_date
 from pipelines.sample.chance import Chance
@@ -46,7 +48,7 @@ def shipped_book() -> Book:
     frames = []
     for name in ("prices", "model_aliases"):
         path = paths.SHIPPED_DATA / f"{name}.csv"
-        rows, problems = reference.read(reference.TABLES[name], path, f"data/shipped/{name}.csv")
+        rows, problems = read(TABLES[name], path, f"data/shipped/{name}.csv")
         if problems:
             raise ValueError(str(problems[0]))
         frames.append(pl.DataFrame(rows, infer_schema_length=None))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
-from pipelines import reference
+from pipelines.reference.tables import TABLES
 from pipelines.sample import company
 from pipelines.sample.calls import first_date
 
@@ -40,7 +40,7 @@ def files(
         if not rows:
             continue
         text = io.StringIO()
-        columns = [field.name for field in reference.TABLES[name].fields]
+        columns = [field.name for field in TABLES[name].fields]
         table = csv.DictWriter(text, [*columns, "why"], lineterminator="\n")
         table.writeheader()
         table.writerows(rows)

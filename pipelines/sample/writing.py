@@ -11,10 +11,10 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import reference
 from pipelines.paths import DataRoot
 from pipelines.prices.book import Book
 from pipelines.prices.lookup import rates_at
+from pipelines.reference.tables import TABLES, template
 from pipelines.sample import app_log, company, langfuse, openai_usage, outcomes, reference_tables
 from pipelines.sample.calls import first_date, make_calls
 
@@ -109,7 +109,7 @@ def _refuse_if_used(root: DataRoot, tables: Iterable[Path]) -> None:
         if path.is_file() and not path.name.startswith("."):
             raise FileExistsError(f"{path} is there already; the sample needs a data root where nothing has landed")
     for path in tables:
-        empty = reference.template(reference.TABLES[path.stem])
+        empty = template(TABLES[path.stem])
         if path.is_file() and path.read_text(encoding="utf-8").strip() != empty.strip():
             raise FileExistsError(
                 f"{path} is filled in already; the sample needs a data root without tables of its own"

@@ -25,7 +25,8 @@ import pyarrow as pa
 
 from pipelines import paths, usage
 from pipelines.contract import CONTRACT_VERSION, shapes
-from pipelines.records import Readable, Unreadable, create_records, layout_of
+from pipelines.records import create_records
+from pipelines.records.files import Readable, Unreadable, layout_of
 
 if TYPE_CHECKING:
     from pipelines.landing import FileVersion

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable, create_pages, create_records, layout_of
+from pipelines.records import create_records
+from pipelines.records.documents import create_pages
+from pipelines.records.files import Readable, layout_of
 from pipelines.sources import Recognised, Source, Unreadable
 
 _FOLDER = Path(__file__).parent

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable, create_records, layout_of
+from pipelines.records import create_records
+from pipelines.records.files import Readable, layout_of
 from pipelines.sources import Recognised, Source, Unreadable
 
 _FOLDER = Path(__file__).parent

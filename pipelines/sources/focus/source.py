@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable, layout_of
+from pipelines.records.files import Readable, layout_of
 from pipelines.sources import Recognised, Source, Unreadable
 from pipelines.sources.bills import columns_in, create_rows, short_list
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable, create_records, head_of, layout_of
+from pipelines.records import create_records
+from pipelines.records.files import Readable, head_of, layout_of
 from pipelines.sources import Recognised, Source, Unreadable
 from pipelines.sources.bills import columns_in, create_rows, short_list
 

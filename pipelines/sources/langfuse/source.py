@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from pipelines.engine import listed
-from pipelines.records import Readable, array_elements, create_records, elements_of, head_of, layout_of
+from pipelines.records import create_records
+from pipelines.records.documents import array_elements, elements_of
+from pipelines.records.files import Readable, head_of, layout_of
 from pipelines.sources import Recognised, Source, Unreadable
 from pipelines.usage import usage_shapes
 

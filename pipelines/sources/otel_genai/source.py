@@ -8,7 +8,9 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable, array_elements, create_records, elements_of, layout_of
+from pipelines.records import create_records
+from pipelines.records.documents import array_elements, elements_of
+from pipelines.records.files import Readable, layout_of
 from pipelines.sources import Recognised, Source, Unreadable
 
 _FOLDER = Path(__file__).parent
