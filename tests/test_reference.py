@@ -16,7 +16,7 @@ from pipelines import paths, reference
 from pipelines.engine import connect
 from pipelines.lake import Lake
 from pipelines.paths import DataRoot
-from pipelines.prices.package import UNITS
+from pipelines.prices.package_periods import UNITS
 from pipelines.reference import files, tables
 from pipelines.reference.files import Problem, price_remarks
 from pipelines.reference.tables import TABLES, template

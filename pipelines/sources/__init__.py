@@ -18,25 +18,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
 from pipelines import paths, usage
 from pipelines.contract import CONTRACT_VERSION, shapes
+from pipelines.landing import FileVersion
 from pipelines.records import create_records
 from pipelines.records.files import Readable, Unreadable, layout_of
-
-if TYPE_CHECKING:
-    from pipelines.landing import FileVersion
 
 _FIRST_RECORDS = 2_000
 _NAME = re.compile(r'"(\w+)"\s*:')
 _USAGE_STEPS = re.compile(r"/\* usage_steps: (?P<records>\w+), (?P<api>\w+), (?P<usage>\w+)(, (?P<shape>[\w.]+))? \*/")
-
-# Folders that an export itself makes inside its delivery; they never name an account (BOOKS: files and time).
-EXPORT_FOLDERS = frozenset({"observations", "observations_v2", "scores", "traces", "manifests"})
 
 
 @dataclass(frozen=True)
@@ -232,17 +226,3 @@ def sources() -> Mapping[str, Source]:
             source: Source = importlib.import_module(f"pipelines.sources.{folder.name}.source").SOURCE
             found[source.name] = source
     return found
-
-
-__all__ = [
-    "EXPORT_FOLDERS",
-    "Readable",
-    "Recognised",
-    "RowFormat",
-    "Source",
-    "Unreadable",
-    "first_fields",
-    "recognise_rows",
-    "recognise_versions",
-    "sources",
-]

@@ -10,8 +10,8 @@ import duckdb
 
 from pipelines.engine import quoted
 from pipelines.records import create_records
-from pipelines.records.files import Readable, head_of, layout_of
-from pipelines.sources import Recognised, Source, Unreadable
+from pipelines.records.files import Readable, Unreadable, head_of, layout_of
+from pipelines.sources import Recognised, Source
 from pipelines.sources.bills import columns_in, create_rows, short_list
 
 _FOLDER = Path(__file__).parent

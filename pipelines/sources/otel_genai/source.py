@@ -10,8 +10,8 @@ import duckdb
 
 from pipelines.records import create_records
 from pipelines.records.documents import array_elements, elements_of
-from pipelines.records.files import Readable, layout_of
-from pipelines.sources import Recognised, Source, Unreadable
+from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.sources import Recognised, Source
 
 _FOLDER = Path(__file__).parent
 _MACROS = (_FOLDER / "macros.sql").read_text(encoding="utf-8")
