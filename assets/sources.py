@@ -14,7 +14,9 @@ from pipelines.contract import Shape, shapes
 from pipelines.lake import CLOSED
 from pipelines.models import models
 from pipelines.reading import ReadReport
-from pipelines.reference import REPORTING, TABLES, Problem, ReferenceTable
+from pipelines.reference import REPORTING
+from pipelines.reference.files import Problem
+from pipelines.reference.tables import TABLES, ReferenceTable
 from pipelines.sources import Source, sources
 
 FILES = dg.AssetKey(["landing", "reference"])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -22,6 +23,8 @@ import yaml
 from pipelines import paths
 from pipelines.contract import Column, columns_of
 from pipelines.engine import one_row
+from pipelines.headers import LOADER
+from pipelines.lake import replace_text
 
 GRAINS = ("day", "week", "month")
 _PREFIXES = {
@@ -31,11 +34,11 @@ _PREFIXES = {
     "whatif": "whatif_",
     "exports": "focus_",
 }
-# The parser in C, where the package was built with it, is ten times as fast.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HEADER = re.compile(r"\A\s*/\*\n(?P<header>.*?)\n\*/\n(?P<query>.*)\Z", re.DOTALL)
 _COLUMNS = re.compile(r"^columns:\n(?P<lines>(?:[ ]{2}.*\n?)+)", re.MULTILINE)
 _SPAN = re.compile(r"(?P<count>\d+) (?P<unit>day|week|month)s?")
+# By the hash of a query, the tables that it reads.
+_read_by: dict[str, list[str]] = {}
 
 
 class ModelError(ValueError):
@@ -173,7 +176,7 @@ def parse(path: Path, folder: Path) -> Model:
         raise ModelError(f"{where}: the header has no 'columns:' with lines 'name: TYPE; meaning'.")
     try:
         columns = columns_of(lines["lines"])
-        header: dict[str, Any] = yaml.load(_COLUMNS.sub("", header_text), _LOADER) or {}
+        header: dict[str, Any] = yaml.load(_COLUMNS.sub("", header_text), LOADER) or {}
     except (ValueError, yaml.YAMLError) as error:
         raise ModelError(f"{where}: the header cannot be read: {error}") from error
 
@@ -245,8 +248,38 @@ def _leads(where: str, header: Mapping[str, Any], read: frozenset[str]) -> froze
     return leads
 
 
+@contextmanager
+def remembering_inputs(path: Path) -> Iterator[None]:
+    """Queries that were parsed in an earlier process are not parsed again: all of them take half a second.
+
+    ``path``: where it is kept which tables a query reads. A file that is broken, or of another DuckDB, is made anew.
+    """
+    version = f"1 {duckdb.__version__}"
+    kept: dict[str, list[str]] = {}
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["version"] == version:
+            kept = {str(query): [str(table) for table in tables] for query, tables in content["inputs"].items()}
+    _read_by.update(kept)
+    yield
+    read_by = {_key(model.query): sorted(inputs(model.query)) for model in models().values()}
+    if read_by != kept:
+        replace_text(path, json.dumps({"version": version, "inputs": read_by}, indent=0))
+
+
 def inputs(query: str, where: str = "query") -> frozenset[str]:
     """The tables that a query reads, parsed from it (common table expressions are not tables)."""
+    key = _key(query)
+    if key not in _read_by:
+        _read_by[key] = sorted(_parsed_inputs(query, where))
+    return frozenset(_read_by[key])
+
+
+def _key(query: str) -> str:
+    return hashlib.sha256(query.encode()).hexdigest()
+
+
+def _parsed_inputs(query: str, where: str) -> frozenset[str]:
     tree = json.loads(one_row(_parser(), "select json_serialize_sql(?)", [query])[0])
     if tree.get("error"):
         raise ModelError(f"{where}: not a query that DuckDB can parse: {tree.get('error_message')}")

@@ -92,6 +92,11 @@ class DataRoot:
         return self.lake / ".index.json"
 
     @property
+    def query_inputs(self) -> Path:
+        """Cache of which tables each query reads; any run can rebuild it."""
+        return self.lake / ".query_inputs.json"
+
+    @property
     def scratch(self) -> Path:
         """Files of the run under way; emptied when a run starts."""
         return self.lake / ".scratch"

@@ -24,9 +24,9 @@ from pipelines.engine import one_row, quoted, rows_of
 from pipelines.lake import Lake, digest, replace_text
 from pipelines.landing import Contents, FileVersion, Found, Register, contents_of, listing, pulled_at_of
 from pipelines.paths import DataRoot
-from pipelines.records import Readable, compression_of, head_of
+from pipelines.records.files import Readable, Unreadable, compression_of, head_of
 from pipelines.settings import Settings
-from pipelines.sources import Source, Unreadable
+from pipelines.sources import Source
 from pipelines.staging import OUR_FAULT, Pending, Stager
 
 BATCH_BYTES = 64 << 20

@@ -17,7 +17,6 @@ import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines import checks
 from pipelines.engine import batches_of, one_row, relation_of, typed_table
@@ -206,6 +205,8 @@ def _split(rows: pa.Table, model: Model, batch: Sequence[Stale]) -> list[tuple[S
     Only the columns that say where a row belongs go through a sort; whole rows are gathered by place, once, and not even
     that where they stand in order.
     """
+    import pyarrow.compute as pc
+
     rows = rows.combine_chunks()
     places = pc.sort_indices(rows, [(name, "ascending") for name in model.sort_columns]).to_numpy()
     if model.dated is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.models import ModelError, inputs, load, models, parse
+from pipelines.models import ModelError, inputs, load, models, parse, remembering_inputs
 
 GOOD = """/*
 about: >-
@@ -105,3 +105,34 @@ def test_every_model_stands_behind_its_inputs() -> None:
         for table in model.inputs
         if table in models() and table != name
     )
+
+
+def test_a_query_that_an_earlier_process_parsed_is_not_parsed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("parsed again")
+
+    kept = tmp_path / "query_inputs.json"
+    with remembering_inputs(kept):
+        pass
+    monkeypatch.setattr("pipelines.models._read_by", {})
+    monkeypatch.setattr("pipelines.models._parsed_inputs", refuse)
+
+    with remembering_inputs(kept):
+        for model in models().values():
+            assert inputs(model.query) - {model.name} == model.inputs - {model.name}
+
+
+@pytest.mark.parametrize("broken", ["{ torn", "{}", "[1]", '{"version": "1 0.1.0", "inputs": {}}'])
+def test_what_was_kept_of_queries_is_made_anew_where_it_cannot_be_used(tmp_path: Path, broken: str) -> None:
+    kept = tmp_path / "query_inputs.json"
+    with remembering_inputs(kept):
+        pass
+    written = kept.read_text(encoding="utf-8")
+    kept.write_text(broken, encoding="utf-8")
+
+    with remembering_inputs(kept):
+        pass
+
+    assert kept.read_text(encoding="utf-8") == written

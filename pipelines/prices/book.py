@@ -19,7 +19,8 @@ from typing import Any
 import polars as pl
 
 from pipelines.prices.checks import doubts, name_of, overlaps
-from pipelines.prices.package import AMBIGUOUS_NAMES, Name, read_package
+from pipelines.prices.package import read_package
+from pipelines.prices.package_names import AMBIGUOUS_NAMES, Name
 from pipelines.prices.rates import (
     BEGINNING,
     CONTEXT_END,

@@ -15,7 +15,7 @@ from assets.sources import FILES, landing_key
 from pipelines.contract import shapes
 from pipelines.exports import SHOWBACK_V1
 from pipelines.models import Model, models
-from pipelines.reference import TABLES
+from pipelines.reference.tables import TABLES
 from pipelines.sources import sources
 
 SNAPSHOT = Path(__file__).with_name("snapshot.json")
