@@ -33,7 +33,7 @@ ROWS: list[dict[str, Any]] = [
 
 def printed(width: int, rows: list[dict[str, Any]] = ROWS) -> list[str]:
     console = Console(width=width, file=io.StringIO(), highlight=False, markup=False, soft_wrap=True)
-    print_table(console, rows, "")
+    print_table(rows, "", console)
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
 
 

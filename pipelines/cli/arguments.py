@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer._coercion import RuntimeParam
 from typer.core import TyperGroup
 
 from pipelines.cli.printing import complain
@@ -22,8 +23,33 @@ Root = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")]
 
 
+class _AsGiven(RuntimeParam):
+    """A word of the command line as a text or a path; a flag as it is."""
+
+    def _coerce_value(self, value: Any, param: Any, ctx: Any) -> Any:
+        return Path(value) if self.annotation is Path else value
+
+
+def _as_given(params: list[Any]) -> list[Any]:
+    """The same options and arguments, past pydantic: it takes longer to import than typer and rich together."""
+    for param in params:
+        described = param.type_descriptor
+        if described.annotation in (bool, str, Path, list[str]):
+            param._runtime_param = _AsGiven(described.parameter_info, described.annotation)
+    return params
+
+
 class Group(TyperGroup):
     """A group whose help says of each command all that its own help begins with, not as much as one line holds."""
+
+    def get_params(self, ctx: Any) -> Any:
+        return _as_given(super().get_params(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _as_given(command.get_params(ctx))
+        return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):

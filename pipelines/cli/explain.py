@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli.arguments import EXIT_FAILED, AsJson, Root, data_root
-from pipelines.cli.printing import complain, exact, print_json, print_table, terminal
+from pipelines.cli.printing import complain, exact, print_json, print_table
 
 
 def explain(
@@ -48,7 +48,7 @@ def _print_explanation(content: dict[str, Any]) -> None:
     print(f"Usage        {content['usage_shape'] or 'none'}: {content['usage_raw']}")
     if content["usage_flags"]:
         print(f"Flags        {', '.join(content['usage_flags'])}")
-    print_table(terminal(), content["classes"], "No tokens and no other units.")
+    print_table(content["classes"], "No tokens and no other units.")
     why = f" ({content['cost_reason']})" if content["cost_reason"] else ""
     print(
         f"Cost         {content['cost_status']}{why}: list {exact(content['list_cost_usd'])}, contracted "

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.arguments import EXIT_CHECK_FAILED, AsJson, Group, Root, data_root
-from pipelines.cli.printing import complain, print_json, print_table, terminal
+from pipelines.cli.printing import complain, print_json, print_table
 
 app = typer.Typer(
     cls=Group,
@@ -65,5 +65,5 @@ def _export(root: Path | None, name: str, version: str, *, as_json: bool) -> Non
     if as_json:
         print_json({"written": written, "months": rows})
         return
-    print_table(terminal(), rows, "No month yet: 'tokenbooks run' builds the tables first.")
+    print_table(rows, "No month yet: 'tokenbooks run' builds the tables first.")
     print(f"{len(written)} files written below {data.exports / name / version}.")

@@ -21,7 +21,7 @@ from pipelines.cli.arguments import (
     instant_of,
     must_be_there,
 )
-from pipelines.cli.printing import MOST_LINES, complain, money, print_json, print_table, terminal
+from pipelines.cli.printing import MOST_LINES, complain, money, print_json, print_table
 from pipelines.paths import DataRoot
 
 app = typer.Typer(
@@ -75,7 +75,7 @@ def show_prices(
     if as_json:
         print_json(rows)
     elif rows:
-        print_table(terminal(), [{name: row[name] for name in row if name != "price_id"} for row in rows], "")
+        print_table([{name: row[name] for name in row if name != "price_id"} for row in rows], "")
     if not rows:
         similar = lookup.similar_names(book, model, [provider] if provider else ())
         advice = f" Nearest known: {', '.join(repr(name) for name in similar)}." if similar else ""
@@ -268,7 +268,7 @@ def reprice_calls(
     if as_json:
         print_json(rows)
     else:
-        print_table(terminal(), rows, "No calls.")
+        print_table(rows, "No calls.")
         for prefix, book in (("only_booked", "the ledger"), ("only_new", "the other book")):
             if count := sum(row[f"{prefix}_requests"] for row in rows):
                 call, has, is_ = ("call", "has", "is") if count == 1 else ("calls", "have", "are")
@@ -307,7 +307,7 @@ def _print_changes(found: Sequence[Any], written: int, *, as_json: bool) -> None
         print_json({"changes": rows, "rows_written": written})
         return
     counts = {kind: sum(row["kind"] == kind for row in rows) for kind in KINDS}
-    print_table(terminal(), rows[:MOST_LINES], "The two books are alike.")
+    print_table(rows[:MOST_LINES], "The two books are alike.")
     if len(rows) > MOST_LINES:
         print(f"... and {len(rows) - MOST_LINES:,} more (--json has all)")
     if rows:

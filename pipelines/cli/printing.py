@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MOST_LINES = 40
 # What a long text is folded to, at least, where a table is wider than the terminal.
 _FOLDED = 12
+_WIDTH_OF_PIPE = 240
 
 
 def complain(text: str) -> None:
@@ -30,7 +31,9 @@ def terminal() -> Console:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    return console if console.is_terminal else Console(highlight=False, markup=False, soft_wrap=True, width=240)
+    return (
+        console if console.is_terminal else Console(highlight=False, markup=False, soft_wrap=True, width=_WIDTH_OF_PIPE)
+    )
 
 
 @contextmanager
@@ -53,16 +56,25 @@ def printed_to_stderr() -> Iterator[None]:
         yield
 
 
-def print_table(console: Console, rows: Sequence[dict[str, Any]], empty: str) -> None:
+def print_table(rows: Sequence[dict[str, Any]], empty: str, console: Console | None = None) -> None:
+    """Rows under the names of their columns. ``empty`` is what is said where there are none."""
     if not rows:
         if empty:
-            console.print(empty)
+            print(empty)
         return
-    from rich.table import Table
-
     names = list(rows[0])
     cells = {name: [cell_text(row[name]) for row in rows] for name in names}
     widths = {name: max(map(len, (name, *cells[name]))) for name in names}
+    if console is None and not sys.stdout.isatty() and _width_of(widths) <= _WIDTH_OF_PIPE:
+        # As below, without the time that rich takes to import.
+        for line in zip(*([name, *cells[name]] for name in names), strict=True):
+            print(
+                "  ".join(_aligned(text, widths[name], rows[0][name]) for name, text in zip(names, line, strict=True))
+            )
+        return
+    from rich.table import Table
+
+    console = console or terminal()
     if _width_of(widths) > console.width and len(rows) > 1:
         # What every row says is said once, above them.
         alike = [name for name in names if len(set(cells[name])) == 1 and not isinstance(rows[0][name], Decimal)]
@@ -89,7 +101,7 @@ def print_table(console: Console, rows: Sequence[dict[str, Any]], empty: str) ->
         for name in names:
             table.add_column(
                 name,
-                justify="right" if isinstance(rows[0][name], (int, float, Decimal)) else "left",
+                justify="right" if _is_number(rows[0][name]) else "left",
                 no_wrap=kept[name] == widths[name],
                 min_width=kept[name],
                 overflow="fold",
@@ -97,6 +109,14 @@ def print_table(console: Console, rows: Sequence[dict[str, Any]], empty: str) ->
         for row in zip(*(cells[name] for name in names), strict=True):
             table.add_row(*row)
     console.print(table)
+
+
+def _aligned(text: str, width: int, like: object) -> str:
+    return text.rjust(width) if _is_number(like) else text.ljust(width)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, Decimal))
 
 
 def _width_of(columns: Mapping[str, int]) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines.cli.arguments import AsJson, Group, Root, data_root
-from pipelines.cli.printing import MOST_LINES, print_json, print_table, printed_to_stderr, terminal
+from pipelines.cli.printing import MOST_LINES, print_json, print_table, printed_to_stderr
 from pipelines.cli.run import run_books
 
 app = typer.Typer(cls=Group, help="See what was refused, and read it again.", no_args_is_help=True)
@@ -83,6 +83,6 @@ def retry_refused(
     if as_json:
         print_json(rows)
     else:
-        print_table(terminal(), rows, "Nothing is refused.")
+        print_table(rows, "Nothing is refused.")
     if code:
         raise typer.Exit(code)

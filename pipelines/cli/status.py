@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cli.arguments import AsJson, Root, data_root
-from pipelines.cli.printing import print_json, print_table, terminal
+from pipelines.cli.printing import print_json, print_table
 from pipelines.cli.reports import broken_checks, print_summary
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _print_status(content: dict[str, Any]) -> None:
         {name: value for name, value in source.items() if name not in ("gaps", "last_file")}
         for source in content["sources"]
     ]
-    print_table(terminal(), sources, "No file has been read yet.")
+    print_table(sources, "No file has been read yet.")
     for source in content["sources"]:
         print(_sentence_of(source))
     if content["unread_files"]:
@@ -126,7 +126,7 @@ def _print_status(content: dict[str, Any]) -> None:
         )
     for remark in (*content["warnings"], *content["remarks"]):
         print(remark)
-    print_table(terminal(), content["tables"], "")
+    print_table(content["tables"], "")
     if content["closed_months"]:
         print(f"Closed months {', '.join(content['closed_months'])}")
     for is_critical, word in ((True, "FAILED"), (False, "Warning")):

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.engine import quoted, quoted_name
-from pipelines.records.files import BLOCK_BYTES, BOM, STREAM_ERRORS, Readable, Unreadable, blocks_of, cut_short, head_of
+from pipelines.records.files import BOM, STREAM_ERRORS, Readable, Unreadable, blocks_of, cut_short, head_of
 
 _CELL_ROWS = 5_000
 
@@ -134,7 +134,7 @@ def _problem_of(cells: Sequence[str], width: int, places: Sequence[int]) -> str 
 
 def _text_lines(file: Readable, cut: list[str]) -> Iterator[str]:
     """Lines with their ends. What is not UTF-8 in them is kept as lone surrogates; the line that a cut goes through is not."""
-    blocks = blocks_of(file.path, file.compression, BLOCK_BYTES)
+    blocks = blocks_of(file.path, file.compression)
     rest, skip, ended = b"", BOM, False
     while not ended:
         try:

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.engine import listed, quoted, quoted_name
-from pipelines.records.files import BLOCK_BYTES, BOM, STREAM_ERRORS, Readable, blocks_of, cut_short, head_of, is_record
+from pipelines.records.files import BOM, STREAM_ERRORS, Readable, blocks_of, cut_short, head_of, is_record
 
 _LINES = pa.schema(
     [("file_no", pa.int32()), ("source_row", pa.int64()), ("line", pa.string()), ("problem", pa.string())]
@@ -171,7 +171,7 @@ def _lines(files: Sequence[Readable]) -> Iterator[pa.RecordBatch]:
     """The lines of files with their numbers. Blank lines are no records. A cut stream ends in a row with a problem."""
     for file in files:
         number, rest, cut, ended = file.lines_before, b"", file.problem, False
-        blocks = blocks_of(file.path, file.compression, BLOCK_BYTES)
+        blocks = blocks_of(file.path, file.compression)
         while not ended:
             try:
                 block = next(blocks, b"")

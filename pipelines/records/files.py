@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-BLOCK_BYTES = 32 << 20
+_BLOCK_BYTES = 32 << 20
 # Larger files of lines are read in pieces of about this size.
 PIECE_BYTES = 128 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
@@ -111,7 +111,7 @@ def count_lines(path: Path, compression: str) -> int:
     """Lines of a file, decompressed; one that is not ended counts. Of a stream that is cut, the lines that are there."""
     lines, last = 0, b"\n"
     with suppress(*STREAM_ERRORS):
-        for block in blocks_of(path, compression, BLOCK_BYTES):
+        for block in blocks_of(path, compression):
             lines += block.count(b"\n")
             last = block[-1:]
     return lines + (last != b"\n")
@@ -151,7 +151,7 @@ def _cut(path: Path, cuts: Sequence[tuple[int, int]], lines: int, piece: Path) -
 
 
 def _decompressed(path: Path, compression: str, piece: Path) -> Iterator[Readable]:
-    blocks = blocks_of(path, compression, BLOCK_BYTES)
+    blocks = blocks_of(path, compression)
     lines_before, rest, problem, ended = 0, b"", "", False
     while not ended:
         lines = 0
@@ -184,9 +184,9 @@ def cut_short(compression: str, error: Exception) -> str:
     return f"the {compression} {CUT_SHORT} ({error}); what stood from this line on is lost"
 
 
-def blocks_of(path: Path, compression: str, size: int) -> Iterator[bytes]:
+def blocks_of(path: Path, compression: str, size: int | None = None) -> Iterator[bytes]:
     """A file's bytes, decompressed. Of a stream that is cut everything that is there, then the error."""
-    given = 0
+    given, size = 0, size or _BLOCK_BYTES
     for step in (size, 1 << 16, 1 << 8, 1):
         try:
             with pa.input_stream(str(path), compression=None if compression == "none" else compression) as stream:
