@@ -218,7 +218,7 @@ class Reader:
             layout = source.recognise(file.path.name, head_of(file.path)).layout
             with file.path.open("rb") as opened:
                 compression = compression_of(opened.read(4))
-            source.read(self._con, [Readable(0, file.path, layout, compression, lines=contents.lines)], [], False)
+            source.read(self._con, [Readable(0, file.path, layout, compression, lines=contents.lines)], [])
             return int(one_row(self._con, "select count(*) from records")[0])
         return 1
 

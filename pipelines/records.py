@@ -1,8 +1,9 @@
 """Landing files as rows: JSON Lines, CSV or Parquet, plain or compressed, into one relation named ``records``.
 
 Every named field arrives as text (nested ones as JSON), so that casts are the source's own SQL and nothing is guessed. Two
-ways give the same relation. The quick one lets DuckDB parse whole files and stops at the first fault. The careful one goes
-line by line: it says which line is broken and why, and is taken only where the quick one failed or a record was refused.
+ways give the same relation. The quick one lets DuckDB parse whole files. The careful one goes line by line: it says which
+line is broken and why. It is taken for the lines that the quick one leaves in doubt, and for a whole batch only where that
+failed or a file has blank lines among its records.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import csv
 import io
 import json
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -210,7 +212,6 @@ def create_records(
     nullable: Sequence[str],
     keep: Sequence[str] = (),
     *,
-    careful: bool,
     view: str = "records",
     repeated_columns: str = "refuse",
 ) -> None:
@@ -235,12 +236,67 @@ def create_records(
         else "cast(null as json)"
     )
     columns = {**columns, **dict.fromkeys(more, "JSON")}
-    selects = []
+    table = f"{view}_of_batch"
+    quick = not any(file.must_be_careful for file in files) and _create_quickly(
+        con, table, files, columns, nullable, repeated_columns
+    )
+    if not quick:
+        _create(con, table, _selects(con, files, columns, nullable, repeated_columns, careful=True))
+    con.execute(f"create or replace temp view {view} as select *, {further} as further from {table}")
+
+
+def _create_quickly(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    files: Sequence[Readable],
+    columns: Mapping[str, str],
+    nullable: Sequence[str],
+    repeated_columns: str,
+) -> bool:
+    """Whether all could be read by the engine, each record with its line. Lines that it leaves in doubt are read again, alone."""
+    try:
+        _create(con, table, _selects(con, files, columns, nullable, repeated_columns, careful=False))
+    except duckdb.Error:
+        return False
+    last = dict(con.execute(f"select file_no, max(source_row) from {table} group by file_no").fetchall())
+    is_by_place = {"csv": True, "jsonl": not _are_many_and_small(files)}
+    for file in files:
+        if is_by_place.get(file.layout, False) and file.lines is not None:
+            # With more lines than records the place of a record is not its line.
+            until = file.lines_before + file.lines
+            if last.get(file.number, file.lines_before) != until:
+                return False
+    lines = [file for file in files if file.layout == "jsonl"]
+    if lines and not _are_many_and_small(lines):
+        _read_doubtful_lines(con, table, lines, columns, nullable)
+    return True
+
+
+def _create(con: duckdb.DuckDBPyConnection, table: str, selects: Sequence[str]) -> None:
+    """Held as a table: what comes after asks for the records more than once, and a stream can be read once only."""
+    con.execute(f"create or replace temp table {table} as {' union all by name '.join(selects)}")
+    for stream in ("record_lines", "record_cells"):
+        con.unregister(stream)
+
+
+def _selects(
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[Readable],
+    columns: Mapping[str, str],
+    nullable: Sequence[str],
+    repeated_columns: str,
+    *,
+    careful: bool,
+) -> list[str]:
+    selects: list[str] = []
     for layout, chosen in _by_layout(files).items():
         match layout:
             case "jsonl":
-                line_by_line = careful or _are_many_and_small(chosen)
-                selects.append((_json_lines_carefully if line_by_line else _json_lines)(con, chosen, columns, nullable))
+                if careful or _are_many_and_small(chosen):
+                    con.register("record_lines", pa.RecordBatchReader.from_batches(_LINES, _lines(chosen)))
+                    selects.append(_parsed_lines(columns, nullable))
+                else:
+                    selects.append(_json_lines(chosen, columns, nullable))
             case "csv":
                 if careful:
                     selects.append(_csv_carefully(con, chosen, columns, nullable, repeated_columns))
@@ -254,12 +310,32 @@ def create_records(
                 raise Unreadable(
                     f"the file is one {layout} document; expected JSON Lines (one object a line), CSV or Parquet"
                 )
-    query = f"select *, {further} as further from ({' union all by name '.join(selects)})"
-    if len(files) > 1:
-        # To open many files costs more than to hold their records, and what comes after asks for them more than once.
-        con.execute(f"create or replace temp table {view}_of_batch as {query}")
-        query = f"select * from {view}_of_batch"
-    con.execute(f"create or replace temp view {view} as {query}")
+    return selects
+
+
+def _read_doubtful_lines(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    files: Sequence[Readable],
+    columns: Mapping[str, str],
+    nullable: Sequence[str],
+) -> None:
+    """Lines of which the engine made nothing, and those whose field is null or missing, read again one by one."""
+    nothing = " and ".join(f"{_identifier(name)} is null" for name in columns)
+    doubt = " or ".join([f"({nothing})", *(f"not has_{name}" for name in nullable)])
+    wanted: dict[int, list[int]] = {}
+    for number, line in con.execute(f"select file_no, source_row from {table} where {doubt} order by all").fetchall():
+        wanted.setdefault(number, []).append(line)
+    if not wanted:
+        return
+    found = _lines([file for file in files if file.number in wanted], wanted)
+    con.register("record_lines", pa.RecordBatchReader.from_batches(_LINES, found))
+    _create(con, "doubtful_lines", [_parsed_lines(columns, nullable)])
+    names = ["problem", *map(_identifier, columns), *(f"has_{name}" for name in nullable)]
+    con.execute(
+        f"update {table} set {', '.join(f'{name} = d.{name}' for name in names)} from doubtful_lines as d "
+        f"where {table}.file_no = d.file_no and {table}.source_row = d.source_row"
+    )
 
 
 def _are_many_and_small(files: Sequence[Readable]) -> bool:
@@ -278,9 +354,8 @@ def _by_layout(files: Sequence[Readable]) -> dict[str, list[Readable]]:
     return found
 
 
-def _json_lines(
-    con: duckdb.DuckDBPyConnection, files: Sequence[Readable], columns: Mapping[str, str], nullable: Sequence[str]
-) -> str:
+def _json_lines(files: Sequence[Readable], columns: Mapping[str, str], nullable: Sequence[str]) -> str:
+    """Lines as the engine reads them; of one that it cannot read it makes a row without a value."""
     types = ", ".join(f"{quoted(name)}: '{type_}'" for name, type_ in columns.items())
     largest = max(file.path.stat().st_size for file in files)
     # A number past the file's size makes DuckDB allocate it; a compressed record may be larger than its file.
@@ -292,7 +367,8 @@ def _json_lines(
         chosen = [file for file in files if file.compression == compression]
         reader = (
             f"read_json({listed([str(file.path) for file in chosen])}, columns = {{{types}}}, format = 'newline_delimited', "
-            f"records = true, maximum_object_size = {at_most}, compression = '{'uncompressed' if compression == 'none' else compression}'"
+            f"records = true, ignore_errors = true, "
+            f"maximum_object_size = {at_most}, compression = '{'uncompressed' if compression == 'none' else compression}'"
         )
         if len(chosen) == 1:
             file_no, row, source = (
@@ -408,29 +484,26 @@ def _elements(file_no: str, row: str, elements: str, columns: Mapping[str, str],
     )
 
 
-def _json_lines_carefully(
-    con: duckdb.DuckDBPyConnection, files: Sequence[Readable], columns: Mapping[str, str], nullable: Sequence[str]
-) -> str:
-    con.register("record_lines", pa.RecordBatchReader.from_batches(_LINES, _lines(files)))
+def _parsed_lines(columns: Mapping[str, str], nullable: Sequence[str]) -> str:
+    """The lines of the stream ``record_lines`` as records, or with what is wrong with them."""
     types = ", ".join(f'{json.dumps(name)}:"{type_}"' for name, type_ in columns.items())
     fields = ", ".join(f"parsed.{_identifier(name)}" for name in columns)
     has = "".join(f", coalesce(json_exists(good, {quoted('$.' + name)}), false) as has_{name}" for name in nullable)
-    # A stream of lines can be read once only, so it is kept: a file that comes here is an exception.
-    con.execute(
-        "create or replace temp table kept_lines as select file_no, source_row, "
-        "coalesce(problem, case when not json_valid(line) then 'not JSON' when json_type(line) <> 'OBJECT' "
-        "then 'a JSON ' || lower(json_type(line)) || ', expected an object' end) as problem, "
-        "case when problem is null and json_valid(line) and json_type(line) = 'OBJECT' then line end as good from record_lines"
-    )
-    con.unregister("record_lines")
     return (
-        f"select file_no, source_row, problem, {fields}{has} from "
-        f"(select *, from_json(good, {quoted('{' + types + '}')}) as parsed from kept_lines)"
+        f"select file_no, source_row, problem, {fields}{has} from ("
+        f"select *, from_json(good, {quoted('{' + types + '}')}) as parsed from ("
+        "select file_no, source_row, coalesce(problem, wrong) as problem, "
+        "case when problem is null and wrong is null then line end as good from ("
+        "select *, case when not json_valid(line) then 'not JSON' when json_type(line) <> 'OBJECT' "
+        "then 'a JSON ' || lower(json_type(line)) || ', expected an object' end as wrong from record_lines)))"
     )
 
 
-def _lines(files: Sequence[Readable]) -> Iterator[pa.RecordBatch]:
-    """The lines of files with their numbers. Blank lines are no records. A cut stream ends in a row with a problem."""
+def _lines(files: Sequence[Readable], wanted: Mapping[int, Sequence[int]] | None = None) -> Iterator[pa.RecordBatch]:
+    """The lines of files with their numbers, or those ``wanted`` of each file, in order.
+
+    Blank lines are no records. A cut stream ends in a row with a problem.
+    """
     for file in files:
         number, rest, cut, ended = file.lines_before, b"", file.problem, False
         blocks = _blocks(file.path, file.compression, _BLOCK_BYTES)
@@ -448,15 +521,21 @@ def _lines(files: Sequence[Readable]) -> Iterator[pa.RecordBatch]:
             if number == 0 and pieces:
                 pieces[0] = pieces[0].removeprefix(_BOM)
             if pieces:
-                yield _batch(file.number, number, pieces)
+                numbers: Sequence[int] = range(number + 1, number + 1 + len(pieces))
                 number += len(pieces)
+                if wanted is not None:
+                    lines = wanted[file.number]
+                    chosen = lines[bisect_left(lines, numbers[0]) : bisect_right(lines, number)]
+                    pieces, numbers = [pieces[line - numbers[0]] for line in chosen], chosen
+                if pieces:
+                    yield _batch(file.number, numbers, pieces)
         if cut:
             yield pa.RecordBatch.from_arrays(
                 [[file.number], [number + 1], pa.array([None], pa.string()), [cut]], schema=_LINES
             )
 
 
-def _batch(file_no: int, before: int, pieces: list[bytes]) -> pa.RecordBatch:
+def _batch(file_no: int, numbers: Sequence[int], pieces: list[bytes]) -> pa.RecordBatch:
     try:
         texts: list[str | None] = pa.array(pieces, pa.binary()).cast(pa.string())
         problems = pa.nulls(len(pieces), pa.string())
@@ -467,7 +546,7 @@ def _batch(file_no: int, before: int, pieces: list[bytes]) -> pa.RecordBatch:
     rows = pa.RecordBatch.from_arrays(
         [
             pa.array([file_no] * len(pieces), pa.int32()),
-            pa.array(range(before + 1, before + 1 + len(pieces)), pa.int64()),
+            pa.array(numbers, pa.int64()),
             texts,
             problems,
         ],
@@ -545,14 +624,12 @@ def _csv_carefully(
     )
     rows = pa.RecordBatchReader.from_batches(schema, _cells(files, columns, nullable, schema, repeated_columns))
     con.register("record_cells", rows)
-    con.execute("create or replace temp table kept_cells as select * from record_cells")
-    con.unregister("record_cells")
     replaced = ", ".join(
         f"{_as_type(_identifier(name), type_)} as {_identifier(name)}"
         for name, type_ in columns.items()
         if type_ != "VARCHAR"
     )
-    return f"select *{f' replace ({replaced})' if replaced else ''} from kept_cells"
+    return f"select *{f' replace ({replaced})' if replaced else ''} from record_cells"
 
 
 def _cells(

@@ -225,24 +225,10 @@ class Stager:
             ]
 
     def _parse(self, source: Source, batch: Sequence[Pending], files: Sequence[Readable]) -> None:
-        """Every shape of some files as a table ``staging_<shape>`` in file order, refused records among them."""
-        careful = any(file.must_be_careful for file in files)
-        while True:
-            try:
-                source.read(self._con, files, self._keep if source.keeps_attributes else [], careful)
-                for shape in source.queries:
-                    self._stage(source, shape, batch, careful)
-            except OUR_FAULT:
-                raise
-            except duckdb.Error:
-                if careful:
-                    raise
-                careful = True
-                continue
-            # The quick way cannot tell a field that is null from one that is missing, and counts records, not lines.
-            if careful or not (self._has_refusals(source) or self._skips_lines(source, files)):
-                return
-            careful = True
+        """Every shape of some files as a table ``staging_<shape>``, refused records among them."""
+        source.read(self._con, files, self._keep if source.keeps_attributes else [])
+        for shape in source.queries:
+            self._stage(source, shape, batch)
 
     def _create_facts(self, batch: Sequence[Pending]) -> None:
         rows = pa.table(
@@ -261,8 +247,8 @@ class Stager:
         self._con.execute("create or replace temp table landing_files as select * from landing_rows")
         self._con.unregister("landing_rows")
 
-    def _stage(self, source: Source, shape_name: str, batch: Sequence[Pending], careful: bool) -> None:
-        shape, query = shapes()[shape_name], source.query(self._con, shape_name, careful=careful)
+    def _stage(self, source: Source, shape_name: str, batch: Sequence[Pending]) -> None:
+        shape, query = shapes()[shape_name], source.query(self._con, shape_name)
         if (source.name, shape_name) not in self._given:
             self._given[source.name, shape_name] = {row[0] for row in self._con.execute(f"describe {query}").fetchall()}
         given = self._given[source.name, shape_name]
@@ -337,24 +323,6 @@ class Stager:
             self._con, f"select min(refusal) from ({reasons}) where contains(refusal, {quoted(CUT_SHORT)})"
         )
         return found or ""
-
-    def _has_refusals(self, source: Source) -> bool:
-        return any(one_row(self._con, f"select count(refusal) from staging_{shape}")[0] for shape in source.queries)
-
-    def _skips_lines(self, source: Source, files: Sequence[Readable]) -> bool:
-        """Whether a file has more lines than records: then the place of a record is not its line."""
-        if all(file.lines is None for file in files):
-            return False
-        places = " union all ".join(f"select file_no, source_row from staging_{shape}" for shape in source.queries)
-        rows = self._con.execute(
-            f"select file_no, max(source_row % {LINES_APART}) from ({places}) group by file_no"
-        ).fetchall()
-        last = dict(rows)
-        return any(
-            last.get(file.number, file.lines_before) != file.lines_before + file.lines
-            for file in files
-            if file.lines is not None
-        )
 
     def _write_fragments(self, shape: Shape, fragment: str) -> None:
         rows = self._staged[shape.name]
