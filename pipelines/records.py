@@ -259,7 +259,7 @@ def _create_quickly(
     except duckdb.Error:
         return False
     last = dict(con.execute(f"select file_no, max(source_row) from {table} group by file_no").fetchall())
-    is_by_place = {"csv": True, "jsonl": not _are_many_and_small(files)}
+    is_by_place = {"csv": True, "jsonl": not _are_better_as_lines(files)}
     for file in files:
         if is_by_place.get(file.layout, False) and file.lines is not None:
             # With more lines than records the place of a record is not its line.
@@ -267,7 +267,7 @@ def _create_quickly(
             if last.get(file.number, file.lines_before) != until:
                 return False
     lines = [file for file in files if file.layout == "jsonl"]
-    if lines and not _are_many_and_small(lines):
+    if lines and not _are_better_as_lines(lines):
         _read_doubtful_lines(con, table, lines, columns, nullable)
     return True
 
@@ -292,7 +292,7 @@ def _selects(
     for layout, chosen in _by_layout(files).items():
         match layout:
             case "jsonl":
-                if careful or _are_many_and_small(chosen):
+                if careful or _are_better_as_lines(chosen):
                     con.register("record_lines", pa.RecordBatchReader.from_batches(_LINES, _lines(chosen)))
                     selects.append(_parsed_lines(columns, nullable))
                 else:
@@ -338,9 +338,14 @@ def _read_doubtful_lines(
     )
 
 
-def _are_many_and_small(files: Sequence[Readable]) -> bool:
-    """Files whose opening costs DuckDB more than their lines cost one by one: some 1 ms each, as objects of one call."""
-    return len(files) > _FEW_FILES and sum(file.path.stat().st_size for file in files) < _SMALL_BYTES * len(files)
+def _are_better_as_lines(files: Sequence[Readable]) -> bool:
+    """Files of lines that are read one by one from the start.
+
+    To open a small one costs DuckDB some 1 ms, more than its lines cost as objects of one call. A compressed one would have to
+    be decompressed again for each look at its lines.
+    """
+    are_small = sum(file.path.stat().st_size for file in files) < _SMALL_BYTES * len(files)
+    return (len(files) > _FEW_FILES and are_small) or any(file.compression != "none" for file in files)
 
 
 def _identifier(name: str) -> str:

@@ -484,7 +484,7 @@ def _create_name_macros(
 
 
 def _lines_of(one: Pending) -> int | None:
-    """Lines of a file that has lines."""
-    if one.layout not in ("jsonl", "csv"):
+    """Lines of a file of which the engine is told the place of a record, and not its line."""
+    if one.layout != "csv" and (one.layout != "jsonl" or one.compression != "none"):
         return None
     return one.contents.lines if one.compression == "none" else count_lines(one.found.path, one.compression)
