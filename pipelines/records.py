@@ -360,41 +360,27 @@ def _by_layout(files: Sequence[Readable]) -> dict[str, list[Readable]]:
 
 
 def _json_lines(files: Sequence[Readable], columns: Mapping[str, str], nullable: Sequence[str]) -> str:
-    """Lines as the engine reads them; of one that it cannot read it makes a row without a value."""
+    """Plain lines as the engine reads them; of one that it cannot read it makes a row without a value."""
     types = ", ".join(f"{quoted(name)}: '{type_}'" for name, type_ in columns.items())
     largest = max(file.path.stat().st_size for file in files)
-    # A number past the file's size makes DuckDB allocate it; a compressed record may be larger than its file.
+    # A number past the file's size makes DuckDB allocate it.
     at_most = max(16 << 20, min(largest, 1 << 30) + 1024)
     fields = ", ".join(_identifier(name) for name in columns)
     has = "".join(f', "{name}" is not null as has_{name}' for name in nullable)
-    selects = []
-    for compression in sorted({file.compression for file in files}):
-        chosen = [file for file in files if file.compression == compression]
-        reader = (
-            f"read_json({listed([str(file.path) for file in chosen])}, columns = {{{types}}}, format = 'newline_delimited', "
-            f"records = true, ignore_errors = true, "
-            f"maximum_object_size = {at_most}, compression = '{'uncompressed' if compression == 'none' else compression}'"
-        )
-        if len(chosen) == 1:
-            file_no, row, source = (
-                str(chosen[0].number),
-                f"row_number() over () + {chosen[0].lines_before}",
-                reader + ")",
-            )
-        else:
-            numbers = ", ".join(f"{quoted(str(file.path))}: {file.number}" for file in chosen)
-            file_no, source = (
-                "file_no",
-                (
-                    f"(select *, row_number() over () as place, map {{{numbers}}}[filename] as file_no from {reader}, filename = true))"
-                ),
-            )
-            row = "place - min(place) over (partition by file_no) + 1"
-        selects.append(
-            f"select cast({file_no} as integer) as file_no, cast({row} as bigint) as source_row, "
-            f"cast(null as varchar) as problem, {fields}{has} from {source}"
-        )
-    return " union all ".join(selects)
+    reader = (
+        f"read_json({listed([str(file.path) for file in files])}, columns = {{{types}}}, format = 'newline_delimited', "
+        f"records = true, ignore_errors = true, maximum_object_size = {at_most}, compression = 'uncompressed'"
+    )
+    if len(files) == 1:
+        file_no, row, source = str(files[0].number), f"row_number() over () + {files[0].lines_before}", f"{reader})"
+    else:
+        numbers = ", ".join(f"{quoted(str(file.path))}: {file.number}" for file in files)
+        file_no, row = "file_no", "place - min(place) over (partition by file_no) + 1"
+        source = f"(select *, row_number() over () as place, map {{{numbers}}}[filename] as file_no from {reader}, filename = true))"
+    return (
+        f"select cast({file_no} as integer) as file_no, cast({row} as bigint) as source_row, "
+        f"cast(null as varchar) as problem, {fields}{has} from {source}"
+    )
 
 
 def array_elements(file: Readable) -> str:
