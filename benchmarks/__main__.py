@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--rows N] [--files N] [--megabytes N] [--only NAME]``: every benchmark, one after the other."""
+"""``python -m benchmarks [--rows N] [--files N] [--records N] [--megabytes N] [--only NAME]``: every benchmark, one after the other."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import books, light, pricing, small_files, sources
+from benchmarks import books, light, pricing, records, small_files, sources
 
 _BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "light": lambda given: light.run(given.rows, given.base, given.busy_rows),
     "pricing": lambda given: pricing.run(5 * given.rows),
     "books": lambda given: books.run(5 * given.rows),
     "small_files": lambda given: small_files.run(given.files),
+    "records": lambda given: records.run(given.records, given.source),
     "sources": lambda given: sources.run(given.megabytes * 1_000_000, given.source),
 }
 
@@ -23,6 +24,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2_000_000, help="calls in the log (2,000,000)")
     parser.add_argument("--files", type=int, default=100_000, help="files of one call each (100,000)")
     parser.add_argument("--megabytes", type=int, default=1_000, help="size of the file of each source (1,000)")
+    parser.add_argument(
+        "--records", type=int, default=10_000, help="records of each source, and four times as many (10,000)"
+    )
     parser.add_argument("--source", default="", help="measure the file of this source alone")
     parser.add_argument("--base", type=Path, help="a checkout, installed in its .venv, to measure beside this one")
     parser.add_argument("--busy-rows", type=int, default=0, help="calls of one day, such as 10,000,000 (left out)")

@@ -25,7 +25,8 @@ from pipelines.models import Model, models, remembering_inputs
 from pipelines.paths import DataRoot
 from pipelines.planner import EVER, Plan, Planner, Span
 from pipelines.prices.version import source_version
-from pipelines.reading import Reader, ReadReport, list_of_refusals
+from pipelines.quarantine import list_of_refusals
+from pipelines.reading import Reader, ReadReport
 from pipelines.reference.files import Problem, price_remarks
 from pipelines.report import publish as publish_pages
 from pipelines.report import source_text

@@ -1,4 +1,4 @@
-"""Reads what landed: recognise, parse, stage one fragment a batch, shape and UTC day; refuse what cannot be read, by line.
+"""Reads what landed: recognise, parse, stage one fragment a batch, shape and month; refuse what cannot be read, by line.
 
 Small files of one source, account and format are read together; the batch is named by the hashes of its files. Fragments are
 written first and count from the moment the register names their batch, so a run that is killed leaves nothing half read.
@@ -6,8 +6,6 @@ written first and count from the moment the register names their batch, so a run
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -21,9 +19,10 @@ import duckdb
 
 from pipelines.contract import shapes
 from pipelines.engine import one_row, quoted, rows_of
-from pipelines.lake import Lake, digest, replace_text
+from pipelines.lake import Lake, digest
 from pipelines.landing import Contents, FileVersion, Found, Register, contents_of, listing, pulled_at_of
 from pipelines.paths import DataRoot
+from pipelines.quarantine import list_refusals, reason_of, sentence_of
 from pipelines.records.files import Readable, Unreadable, compression_of, head_of
 from pipelines.settings import Settings
 from pipelines.sources import Source
@@ -31,8 +30,6 @@ from pipelines.staging import OUR_FAULT, Pending, Stager
 
 BATCH_BYTES = 64 << 20
 BATCH_FILES = 2_000
-# Longer names of lists in quarantine/ are shortened.
-_NAME_BYTES = 200
 # What a copy takes over from the path that held its bytes.
 _INHERITED = (
     "schema_version",
@@ -219,7 +216,7 @@ class Reader:
             layout = source.recognise(file.path.name, head_of(file.path)).layout
             with file.path.open("rb") as opened:
                 compression = compression_of(opened.read(4))
-            source.read(self._con, [Readable(0, file.path, layout, compression, lines=contents.lines)], [], False)
+            source.read(self._con, [Readable(0, file.path, layout, compression, lines=contents.lines)], [])
             return int(one_row(self._con, "select count(*) from records")[0])
         return 1
 
@@ -381,7 +378,7 @@ class Reader:
         self.register.save_now_and_then()
         report.files_read.append(version)
         report.warnings.append(f"{file.name}: {reason}. Nothing of it was booked; the other files were.")
-        self._list_refusals(file, [{"file": file.name, "line": None, "reason": reason}])
+        list_refusals(self._root, file, [{"file": file.name, "line": None, "reason": reason}])
 
     # ---- what no longer counts
     def _retire(self, retired: Sequence[FileVersion]) -> None:
@@ -431,7 +428,7 @@ class Reader:
                 self._read_batch(batch[:middle], report)
                 self._read_batch(batch[middle:], report)
                 return
-            reason = _reason(error, self._root)
+            reason = reason_of(error, self._root)
             self._refuse(batch[0].found, batch[0].sha256, reason, report)
             return
         for one, count in zip(batch, counts, strict=True):
@@ -448,28 +445,10 @@ class Reader:
             )
             self.register.add(version)
             report.files_read.append(version)
-            self._list_refusals(one.found, count.refusals)
+            list_refusals(self._root, one.found, count.refusals)
             if version.quarantined:
-                report.warnings.append(_sentence(version, count.refusals[0] if count.refusals else None))
+                report.warnings.append(sentence_of(version, count.refusals[0] if count.refusals else None))
         self.register.save_now_and_then()
-
-    def _list_refusals(self, file: Found, lines: Sequence[Mapping[str, object]]) -> None:
-        """The readable list of what is refused of a file now; none where nothing is."""
-        path = list_of_refusals(self._root, file.source, file.path)
-        if not lines:
-            path.unlink(missing_ok=True)
-            return
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-        with suppress(OSError):
-            replace_text(path, text)
-
-
-def list_of_refusals(root: DataRoot, source: str, path: Path) -> Path:
-    """Where it stands what is refused of a landing file."""
-    name = "__".join(path.relative_to(root.landing / source).parts)
-    if len(name.encode()) > _NAME_BYTES:
-        name = f"{digest([name])[:20]}__{path.name[:60]}"
-    return root.refusals(source, name)
 
 
 def _batches(pending: Sequence[Pending]) -> Iterable[list[Pending]]:
@@ -497,23 +476,3 @@ def batch_of(path: str) -> str:
 def _batch_name(source: str, account: str, hashes: Iterable[str]) -> str:
     """The same bytes in two accounts are two batches."""
     return digest([source, account, *sorted(hashes)])[:20]
-
-
-def _reason(error: Exception, root: DataRoot) -> str:
-    """What an error says, without what the file holds and where the data root is."""
-    text = str(error).splitlines()[0].replace(f"{root.path}/", "")
-    if torn := re.search(r"Malformed JSON .*at byte (\d+) .*?: (.*)", text):
-        return f"not JSON at byte {torn[1]} ({torn[2].strip(' .')}); expected it whole"
-    text = re.sub(r" +Input: .*|, but got (\w+):.*", lambda found: f", but got {found[1]}" if found[1] else "", text)
-    return re.sub(r'"([^"]{40})[^"]*"', r'"\1..."', text).strip(" .")
-
-
-def _sentence(version: FileVersion, first: Mapping[str, object] | None) -> str:
-    where = f"{version.path}, line {first['line']}: {first['reason']}" if first else version.path
-    others = version.records - version.quarantined
-    booked = f"The other {others} were booked. " if others > 1 else "The other was booked. " * others
-    return (
-        f"{where}. {version.quarantined} of {version.records} records were refused; they are noted, without their text, in "
-        f"quarantine/{version.source}/. {booked}"
-        "Put a mended file in its place, then run again."
-    )

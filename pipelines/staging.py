@@ -1,11 +1,10 @@
-"""From landing files to staged fragments: parse a piece, give every column of the shape a value, split by UTC day.
+"""From landing files to staged fragments: parse a piece, give every column of the shape a value, split by month.
 
 A large file of lines is read in pieces, so that memory is bounded by the piece and not by the file.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,15 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import paths
 from pipelines.contract import LINEAGE_NAMES, Shape, shapes
-from pipelines.engine import listed, one_row, quoted, rows_of, with_row_hashes
+from pipelines.engine import one_row, quoted, rows_of, with_row_hashes
 from pipelines.lake import Lake
 from pipelines.landing import Contents, Found, last_day_allowed
 from pipelines.parquet import PeriodRows
 from pipelines.paths import DataRoot
 from pipelines.records.files import CUT_SHORT, Readable, Unreadable, count_lines, pieces_of
 from pipelines.settings import Settings
+from pipelines.source_macros import LINES_APART, create_macros, create_name_macros
 from pipelines.sources import Source
 
 # Readable lists of refusals stay readable; the table staged_refusals has every one.
@@ -76,52 +75,9 @@ _DERIVED: Mapping[str, Mapping[str, str]] = {
 }
 
 _EPOCH = date(1970, 1, 1)
-# A file has fewer lines than this.
-LINES_APART = 2**32
 _NO_USER = '{"user_id": null, "user_email": null}'
 # No API that bills tokens is older: an instant before it is a clock's zero.
 _FIRST_INSTANT = "timestamptz '2000-01-01 00:00:00+00'"
-
-# A text that is there and is not what it should be gives a sentence; so a cast never makes a null of it in silence.
-_MACROS = (
-    "whole(text) as case when try_cast(text as decimal(38, 9)) = floor(try_cast(text as decimal(38, 9))) "
-    "then try_cast(try_cast(text as decimal(38, 9)) as bigint) end",
-    "wrong_count(field, text) as case when text is not null and coalesce(whole(text) < 0, true) "
-    "then field || ' is ' || left(text, 40) || ', expected a whole number of 0 or more' end",
-    "wrong_small_count(field, text) as case when text is not null and coalesce(whole(text) not between 0 and 2147483647, true) "
-    "then field || ' is ' || left(text, 40) || ', expected a whole number from 0 to 2147483647' end",
-    "wrong_usd(field, text) as case when text is not null and try_cast(text as decimal(18, 12)) is null "
-    "then field || ' is ' || left(text, 40) || ', expected an amount in USD below 1000000' end",
-    "wrong_json(field, text, wanted) as case "
-    "when text is not null and coalesce(json_type(try_cast(text as json)), '') not in (wanted, 'NULL') "
-    "then field || ' is ' || left(text, 40) || ', expected a JSON ' || lower(wanted) end",
-    "wrong_amount(field, text) as case when text is not null and try_cast(text as decimal(38, 12)) is null "
-    "then field || ' is ' || left(text, 40) || ', expected a decimal number' end",
-    "wrong_boolean(field, text) as case when text is not null and try_cast(text as boolean) is null "
-    "then field || ' is ' || left(text, 40) || ', expected true or false' end",
-    "wrong_instant(field, text) as case when text is not null and not coalesce(isfinite(try_cast(text as timestamptz)), false) "
-    "then field || ' is ' || left(text, 40) || ', expected an instant in ISO 8601 such as 2026-11-18T12:00:00Z' end",
-    "iso_instant(instant) as strftime(instant, '%Y-%m-%dT%H:%M:%S.%fZ')",
-    "hex_id(text) as replace(lower(text), '-', '')",
-    # What databases and languages write for nothing, blanks among it, is nothing.
-    "said(text) as case when lower(trim(text)) not in ('', 'null', 'none', 'undefined') then text end",
-    # Unix seconds as an instant in ISO 8601; any other text as it is.
-    "dated(text) as case when regexp_full_match(text, '[0-9]+(\\.[0-9]+)?([eE]\\+?[0-9]+)?') "
-    "and try_cast(text as decimal(38, 9)) between 100000000 and 99999999999 "
-    "then iso_instant(make_timestamptz(cast(round(try_cast(text as decimal(38, 9)) * 1000000) as bigint))) else text end",
-    # Of a line that holds several records the first has the line as its place; the line can be told of each.
-    f"row_in_line(line, nth) as line + (nth - 1) * {LINES_APART}",
-    # Cells of tables that people download: blanks and the word NULL say nothing, a dollar sign stands before an amount.
-    "plain(text) as nullif(nullif(trim(text), ''), 'NULL')",
-    "money(text) as regexp_replace(plain(text), '^(-?)\\s*\\$\\s*', '\\1')",
-    # ISO 8601 with or without an offset (none is UTC), unix seconds, and the dates of an American table: 4/1/25 is 1 April.
-    "instant_of(text) as case when regexp_full_match(text, '\\d{9,10}(\\.\\d+)?') then to_timestamp(try_cast(text as double)) "
-    "when regexp_full_match(text, '\\d{1,2}/\\d{1,2}/\\d{2}') then cast(try_strptime(text, '%m/%d/%y') as timestamptz) "
-    "when regexp_full_match(text, '\\d{1,2}/\\d{1,2}/\\d{4}') then cast(try_strptime(text, '%m/%d/%Y') as timestamptz) "
-    "else try_cast(text as timestamptz) end",
-    "wrong_date(field, text) as case when text is not null and not coalesce(isfinite(instant_of(text)), false) "
-    "then field || ' is ' || left(text, 40) || ', expected a date such as 2026-11-18' end",
-)
 
 
 @dataclass(frozen=True)
@@ -185,8 +141,8 @@ class Stager:
     def prepare(self) -> None:
         """Make the macros that sources read with, once there is a file to read."""
         if not self._has_macros:
-            _create_macros(self._con, self._keep)
-            _create_name_macros(self._con, self._keep, self._dimension_keys)
+            create_macros(self._con, self._keep)
+            create_name_macros(self._con, self._keep, self._dimension_keys)
             self._has_macros = True
 
     def stage(self, source: Source, batch: Sequence[Pending], name: str) -> list[Counts]:
@@ -225,24 +181,10 @@ class Stager:
             ]
 
     def _parse(self, source: Source, batch: Sequence[Pending], files: Sequence[Readable]) -> None:
-        """Every shape of some files as a table ``staging_<shape>`` in file order, refused records among them."""
-        careful = any(file.must_be_careful for file in files)
-        while True:
-            try:
-                source.read(self._con, files, self._keep if source.keeps_attributes else [], careful)
-                for shape in source.queries:
-                    self._stage(source, shape, batch, careful)
-            except OUR_FAULT:
-                raise
-            except duckdb.Error:
-                if careful:
-                    raise
-                careful = True
-                continue
-            # The quick way cannot tell a field that is null from one that is missing, and counts records, not lines.
-            if careful or not (self._has_refusals(source) or self._skips_lines(source, files)):
-                return
-            careful = True
+        """Every shape of some files as a table ``staging_<shape>``, refused records among them."""
+        source.read(self._con, files, self._keep if source.keeps_attributes else [])
+        for shape in source.queries:
+            self._stage(source, shape, batch)
 
     def _create_facts(self, batch: Sequence[Pending]) -> None:
         rows = pa.table(
@@ -261,8 +203,8 @@ class Stager:
         self._con.execute("create or replace temp table landing_files as select * from landing_rows")
         self._con.unregister("landing_rows")
 
-    def _stage(self, source: Source, shape_name: str, batch: Sequence[Pending], careful: bool) -> None:
-        shape, query = shapes()[shape_name], source.query(self._con, shape_name, careful=careful)
+    def _stage(self, source: Source, shape_name: str, batch: Sequence[Pending]) -> None:
+        shape, query = shapes()[shape_name], source.query(self._con, shape_name)
         if (source.name, shape_name) not in self._given:
             self._given[source.name, shape_name] = {row[0] for row in self._con.execute(f"describe {query}").fetchall()}
         given = self._given[source.name, shape_name]
@@ -337,24 +279,6 @@ class Stager:
             self._con, f"select min(refusal) from ({reasons}) where contains(refusal, {quoted(CUT_SHORT)})"
         )
         return found or ""
-
-    def _has_refusals(self, source: Source) -> bool:
-        return any(one_row(self._con, f"select count(refusal) from staging_{shape}")[0] for shape in source.queries)
-
-    def _skips_lines(self, source: Source, files: Sequence[Readable]) -> bool:
-        """Whether a file has more lines than records: then the place of a record is not its line."""
-        if all(file.lines is None for file in files):
-            return False
-        places = " union all ".join(f"select file_no, source_row from staging_{shape}" for shape in source.queries)
-        rows = self._con.execute(
-            f"select file_no, max(source_row % {LINES_APART}) from ({places}) group by file_no"
-        ).fetchall()
-        last = dict(rows)
-        return any(
-            last.get(file.number, file.lines_before) != file.lines_before + file.lines
-            for file in files
-            if file.lines is not None
-        )
 
     def _write_fragments(self, shape: Shape, fragment: str) -> None:
         rows = self._staged[shape.name]
@@ -455,68 +379,8 @@ def _names_in(expression: str) -> list[str]:
     return [piece.split(",")[0].split(")")[0].split(" ")[0] for piece in expression.split("g.")[1:]]
 
 
-def _create_macros(con: duckdb.DuckDBPyConnection, keep: Sequence[str]) -> None:
-    """What every source's SQL may use; ``kept_attributes(document, further)`` keeps entries by name, cut at 200 characters."""
-    for macro in _MACROS:
-        con.execute(f"create or replace temp macro {macro}")
-    if not keep:
-        con.execute(
-            "create or replace temp macro kept_attributes(document, further) as cast(map {} as map(varchar, varchar))"
-        )
-        return
-    # Of a key that is there twice the last one wins. Objects and lists are no values of a dimension.
-    for macro in (
-        "all_keys(document) as coalesce(json_keys(document), [])",
-        "has_repeated_keys(document) as len(list_distinct(all_keys(document))) < len(all_keys(document))",
-        "last_value_of(document, key) as json_extract(document, '$.*')"
-        "[len(all_keys(document)) - list_position(list_reverse(all_keys(document)), key) + 1]",
-        "value_at(document, key, path) as case when has_repeated_keys(document) then last_value_of(document, key) "
-        "else json_extract(document, path) end",
-        "scalar(value) as case when json_type(value) not in ('OBJECT', 'ARRAY') then value ->> '$' end",
-    ):
-        con.execute(f"create or replace temp macro {macro}")
-    values = ", ".join(
-        f"left(coalesce(scalar(value_at(document, {quoted(key)}, {quoted('$.' + json.dumps(key))})), "
-        f"scalar(json_extract(further, {quoted('$.' + json.dumps(key))}))), 200)"
-        for key in keep
-    )
-    con.execute(
-        "create or replace temp macro kept_attributes(document, further) as map_from_entries(list_filter("
-        f"list_zip({listed(keep)}, [{values}]), lambda entry: entry[2] is not null))"
-    )
-
-
-def _create_name_macros(
-    con: duckdb.DuckDBPyConnection, keep: Sequence[str], dimension_keys: Mapping[str, Sequence[str]]
-) -> None:
-    """Look-ups by name in a record's metadata and tags, for sources whose names are free.
-
-    ``named`` is such a look-up: {names, texts}, names in lower case, the entry that wins first (names.sql makes them).
-    ``text_named(named, name)`` gives a text whole, ``value_named`` its first 200 characters, ``dimension_of(named, dimension)``
-    gives a dimension that every call has, ``kept_of(named)`` the attributes and ``kept_tags(tags)`` the tags kept by name.
-    """
-    for written in (paths.SELLERS, paths.NAMES, paths.LINE_ITEMS):
-        con.execute(written.read_text(encoding="utf-8"))
-    keys = ", ".join(f"{quoted(name)}: {listed([key.lower() for key in of])}" for name, of in dimension_keys.items())
-    kept = f"cast({listed(keep)} as varchar[])"
-    folded = f"cast({listed([name.lower() for name in keep])} as varchar[])"
-    for macro in (
-        "text_named(named, name) as nullif(trim(named.texts[list_position(named.names, name)]), '')",
-        "value_named(named, name) as left(text_named(named, name), 200)",
-        f"keys_of_dimension(dimension) as (map {{{keys}}})[dimension]"
-        if keys
-        else "keys_of_dimension(dimension) as null",
-        "dimension_of(named, dimension) as list_filter(list_transform(keys_of_dimension(dimension), "
-        "lambda name: value_named(named, name)), lambda found: found is not null)[1]",
-        f"kept_of(named) as map_from_entries(list_filter(list_transform({kept}, "
-        "lambda name: {'key': name, 'value': value_named(named, lower(name))}), lambda entry: entry.value is not null))",
-        f"kept_tags(tags) as list_filter(tags, lambda tag: list_contains({folded}, lower(split_part(tag, ':', 1))))",
-    ):
-        con.execute(f"create or replace temp macro {macro}")
-
-
 def _lines_of(one: Pending) -> int | None:
-    """Lines of a file that has lines."""
-    if one.layout not in ("jsonl", "csv"):
+    """Lines of a file of which the engine is told the place of a record, and not its line."""
+    if one.layout != "csv" and (one.layout != "jsonl" or one.compression != "none"):
         return None
     return one.contents.lines if one.compression == "none" else count_lines(one.found.path, one.compression)

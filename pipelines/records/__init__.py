@@ -1,8 +1,9 @@
 """Landing files as rows: JSON Lines, CSV or Parquet, plain or compressed, into one relation named ``records``.
 
 Every named field arrives as text (nested ones as JSON), so that casts are the source's own SQL and nothing is guessed. Two
-ways give the same relation. The quick one lets DuckDB parse whole files and stops at the first fault. The careful one goes
-line by line: it says which line is broken and why, and is taken only where the quick one failed or a record was refused.
+ways give the same relation. The quick one lets DuckDB parse whole files. The careful one goes line by line: it says which
+line is broken and why. It is taken for the lines that the quick one leaves in doubt, and for a whole batch only where that
+failed or a file has blank lines among its records.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ import duckdb
 
 from pipelines.engine import quoted, quoted_name
 from pipelines.records.cells import select_csv, select_csv_carefully, select_parquet
-from pipelines.records.documents import select_documents, select_json_lines, select_json_lines_carefully
+from pipelines.records.documents import select_documents
 from pipelines.records.files import Readable, Unreadable
+from pipelines.records.lines import are_better_as_lines, select_json_lines, select_json_lines_carefully
 
-_FEW_FILES = 16
-_SMALL_BYTES = 64 << 10
 # Columns of the relation beside the fields; a field of such a name is kept only where it stands in the metadata.
 _OURS = frozenset({"file_no", "source_row", "problem", "further", "place", "filename", "parsed", "good", "line"})
 
@@ -29,7 +29,6 @@ def create_records(
     nullable: Sequence[str],
     keep: Sequence[str] = (),
     *,
-    careful: bool,
     view: str = "records",
     repeated_columns: str = "refuse",
 ) -> None:
@@ -54,14 +53,66 @@ def create_records(
         else "cast(null as json)"
     )
     columns = {**columns, **dict.fromkeys(more, "JSON")}
-    selects = []
+    table = f"{view}_of_batch"
+    quick = not any(file.must_be_careful for file in files) and _create_quickly(
+        con, table, files, columns, nullable, repeated_columns
+    )
+    if not quick:
+        _create(con, table, _selects(con, files, columns, nullable, repeated_columns, careful=True))
+    con.execute(f"create or replace temp view {view} as select *, {further} as further from {table}")
+
+
+def _create_quickly(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    files: Sequence[Readable],
+    columns: Mapping[str, str],
+    nullable: Sequence[str],
+    repeated_columns: str,
+) -> bool:
+    """Whether all could be read by the engine, each record with its line. Lines that it leaves in doubt are read again, alone."""
+    try:
+        _create(con, table, _selects(con, files, columns, nullable, repeated_columns, careful=False))
+    except duckdb.Error:
+        return False
+    last = dict(con.execute(f"select file_no, max(source_row) from {table} group by file_no").fetchall())
+    is_by_place = {"csv": True, "jsonl": not are_better_as_lines(files)}
+    for file in files:
+        if is_by_place.get(file.layout, False) and file.lines is not None:
+            # With more lines than records the place of a record is not its line.
+            until = file.lines_before + file.lines
+            if last.get(file.number, file.lines_before) != until:
+                return False
+    lines = [file for file in files if file.layout == "jsonl"]
+    if lines and not are_better_as_lines(lines):
+        _read_doubtful_lines(con, table, lines, columns, nullable)
+    return True
+
+
+def _create(con: duckdb.DuckDBPyConnection, table: str, selects: Sequence[str]) -> None:
+    """Held as a table: what comes after asks for the records more than once, and a stream can be read once only."""
+    con.execute(f"create or replace temp table {table} as {' union all by name '.join(selects)}")
+    for stream in ("record_lines", "record_cells"):
+        con.unregister(stream)
+
+
+def _selects(
+    con: duckdb.DuckDBPyConnection,
+    files: Sequence[Readable],
+    columns: Mapping[str, str],
+    nullable: Sequence[str],
+    repeated_columns: str,
+    *,
+    careful: bool,
+) -> list[str]:
+    selects: list[str] = []
     for layout, chosen in _by_layout(files).items():
         match layout:
             case "jsonl":
-                line_by_line = careful or _are_many_and_small(chosen)
-                selects.append(
-                    (select_json_lines_carefully if line_by_line else select_json_lines)(con, chosen, columns, nullable)
-                )
+                if careful or are_better_as_lines(chosen):
+                    selects.append(select_json_lines_carefully(con, chosen, columns, nullable))
+                else:
+                    selects.append(select_json_lines(chosen, columns, nullable))
             case "csv":
                 if careful:
                     selects.append(select_csv_carefully(con, chosen, columns, nullable, repeated_columns))
@@ -75,17 +126,31 @@ def create_records(
                 raise Unreadable(
                     f"the file is one {layout} document; expected JSON Lines (one object a line), CSV or Parquet"
                 )
-    query = f"select *, {further} as further from ({' union all by name '.join(selects)})"
-    if len(files) > 1:
-        # To open many files costs more than to hold their records, and what comes after asks for them more than once.
-        con.execute(f"create or replace temp table {view}_of_batch as {query}")
-        query = f"select * from {view}_of_batch"
-    con.execute(f"create or replace temp view {view} as {query}")
+    return selects
 
 
-def _are_many_and_small(files: Sequence[Readable]) -> bool:
-    """Files whose opening costs DuckDB more than their lines cost one by one: some 1 ms each, as objects of one call."""
-    return len(files) > _FEW_FILES and sum(file.path.stat().st_size for file in files) < _SMALL_BYTES * len(files)
+def _read_doubtful_lines(
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    files: Sequence[Readable],
+    columns: Mapping[str, str],
+    nullable: Sequence[str],
+) -> None:
+    """Lines of which the engine made nothing, and those whose field is null or missing, read again one by one."""
+    nothing = " and ".join(f"{quoted_name(name)} is null" for name in columns)
+    doubt = " or ".join([f"({nothing})", *(f"not has_{name}" for name in nullable)])
+    wanted: dict[int, list[int]] = {}
+    for number, line in con.execute(f"select file_no, source_row from {table} where {doubt} order by all").fetchall():
+        wanted.setdefault(number, []).append(line)
+    if not wanted:
+        return
+    chosen = [file for file in files if file.number in wanted]
+    _create(con, "doubtful_lines", [select_json_lines_carefully(con, chosen, columns, nullable, wanted)])
+    names = ["problem", *map(quoted_name, columns), *(f"has_{name}" for name in nullable)]
+    con.execute(
+        f"update {table} set {', '.join(f'{name} = d.{name}' for name in names)} from doubtful_lines as d "
+        f"where {table}.file_no = d.file_no and {table}.source_row = d.source_row"
+    )
 
 
 def _by_layout(files: Sequence[Readable]) -> dict[str, list[Readable]]:

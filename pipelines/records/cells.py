@@ -60,14 +60,12 @@ def select_csv_carefully(
     )
     rows = pa.RecordBatchReader.from_batches(schema, _cells(files, columns, nullable, schema, repeated_columns))
     con.register("record_cells", rows)
-    con.execute("create or replace temp table kept_cells as select * from record_cells")
-    con.unregister("record_cells")
     replaced = ", ".join(
         f"{_as_type(quoted_name(name), type_)} as {quoted_name(name)}"
         for name, type_ in columns.items()
         if type_ != "VARCHAR"
     )
-    return f"select *{f' replace ({replaced})' if replaced else ''} from kept_cells"
+    return f"select *{f' replace ({replaced})' if replaced else ''} from record_cells"
 
 
 def _cells(

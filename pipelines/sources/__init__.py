@@ -28,7 +28,6 @@ from pipelines.landing import FileVersion
 from pipelines.records import create_records
 from pipelines.records.files import Readable, Unreadable, layout_of
 
-_FIRST_RECORDS = 2_000
 _NAME = re.compile(r'"(\w+)"\s*:')
 _USAGE_STEPS = re.compile(r"/\* usage_steps: (?P<records>\w+), (?P<api>\w+), (?P<usage>\w+)(, (?P<shape>[\w.]+))? \*/")
 
@@ -46,7 +45,7 @@ class Source:
     """One source.
 
     ``recognise(name, head)`` looks at a file's name and first bytes and raises Unreadable for a file of another kind.
-    ``read(con, files, keep, careful)`` makes the view ``records``: file_no, source_row, problem and whatever the SQL needs;
+    ``read(con, files, keep)`` makes the view ``records``: file_no, source_row, problem and whatever the SQL needs;
     ``keep`` are the names of attributes to keep. Where its names are free, ``maps_dimensions`` says that its SQL asks
     dimensions.csv (``dimension_of``).
     ``withheld(files, settled)`` gives, of the files that lie there, those that do not count and why: an export that names the
@@ -58,7 +57,7 @@ class Source:
     folder: Path
     about: str
     recognise: Callable[[str, bytes], Recognised]
-    read: Callable[[duckdb.DuckDBPyConnection, Sequence[Readable], Sequence[str], bool], None]
+    read: Callable[[duckdb.DuckDBPyConnection, Sequence[Readable], Sequence[str]], None]
     keeps_attributes: bool = False
     maps_dimensions: bool = False
     withheld: Callable[[Sequence[Path], Collection[Path]], Mapping[Path, str]] | None = None
@@ -76,11 +75,10 @@ class Source:
             if (path := self.folder / f"{name}.sql").is_file()
         }
 
-    def query(self, con: duckdb.DuckDBPyConnection, shape: str, *, careful: bool) -> str:
+    def query(self, con: duckdb.DuckDBPyConnection, shape: str) -> str:
         """The SQL of a shape, its usage steps written out.
 
-        Reading every known API shape costs time, so only those that occur are written out. The quick way looks for them in the
-        first records; a record of another one then has a problem, and its file is read the careful way, which looks at all.
+        Reading every known API shape costs time, so only those that occur are written out.
         """
         text = self.queries[shape]
         marker = _USAGE_STEPS.search(text)
@@ -89,9 +87,9 @@ class Source:
         table, api, usage_object = marker["records"], marker["api"], marker["usage"]
         only = {marker["shape"]} if marker["shape"] else None
         if only is None:
-            first = f"select {api}, {usage_object} from {table}" + ("" if careful else f" limit {_FIRST_RECORDS}")
             seen = con.execute(
-                f"{text[: marker.start()]}firsts as ({first}) select distinct usage_shape({api}, {usage_object}) from firsts"
+                f"{text[: marker.start()]}seen_shapes as (select usage_shape({api}, {usage_object}) as shape from {table}) "
+                "select distinct shape from seen_shapes"
             )
             only = usage.shapes_named(name for (name,) in seen.fetchall())
         steps = usage.usage_steps(table, api=api, usage=usage_object, only=only).strip()
@@ -116,11 +114,9 @@ class RowFormat:
     required: Sequence[str]
     nullable: Sequence[str] = field(default=())
 
-    def read(
-        self, con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool
-    ) -> None:
+    def read(self, con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
         """``records`` with the fields as text, and ``further``: an object of the unknown fields that are kept by name."""
-        create_records(con, files, self.columns, self.nullable, keep, careful=careful)
+        create_records(con, files, self.columns, self.nullable, keep)
 
 
 def recognise_rows(head: bytes, rows: RowFormat, what: str) -> str:

@@ -47,7 +47,6 @@ def create_rows(
     columns: Sequence[str],
     keep: Sequence[str],
     *,
-    careful: bool,
     renamed: Mapping[str, str] | None = None,
 ) -> None:
     """The view ``bill_rows``: columns as text without blanks around, null where they say NULL or nothing.
@@ -69,7 +68,6 @@ def create_rows(
         dict.fromkeys(names, "VARCHAR"),
         (),
         keep,
-        careful=careful,
         view="bill_texts",
         repeated_columns="first",
     )

@@ -23,7 +23,7 @@ from pipelines.books import open_books
 from pipelines.engine import connect
 from pipelines.paths import DataRoot
 from pipelines.settings import Settings
-from pipelines.staging import _MACROS
+from pipelines.source_macros import MACROS
 from tests.sources.landed import SHARED, land, lines, read
 from tests.sources.together import Place, together
 
@@ -167,7 +167,7 @@ def meter(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, A
 
     def read(macro: str, *texts: str) -> dict[str, Any]:
         with connect(Settings(threads=1), tmp_path_factory.mktemp("scratch")) as con:
-            for written in _MACROS:
+            for written in MACROS:
                 con.execute(f"create or replace temp macro {written}")
             con.execute(paths.LINE_ITEMS.read_text(encoding="utf-8"))
             found = con.execute(f"select {macro}({', '.join('?' * len(texts))})", list(texts)).fetchall()[0][0]

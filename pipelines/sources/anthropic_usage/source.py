@@ -84,10 +84,10 @@ def _version_of(header: list[str]) -> str:
     raise Unreadable(f"a header of {', '.join(header)[:200]}, which is none of the known ones ({known_headers})")
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: one row a result, a row or a line, and one for each bucket without results."""
     if files[0].layout == "csv":
-        create_records(con, files, COLUMNS, list(COLUMNS), careful=careful, view="console_rows")
+        create_records(con, files, COLUMNS, list(COLUMNS), view="console_rows")
         lines = _CONSOLE
     else:
         create_pages(con, files, {"data": "JSON", "data_refreshed_at": "VARCHAR"})

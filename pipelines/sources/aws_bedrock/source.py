@@ -89,15 +89,13 @@ def _is_log(file: Readable) -> bool:
     return b'"modelId"' in head_of(file.path) and file.layout in ("jsonl", "array")
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``bill_records``: one row a line item; ``log_records``: one row an invocation; ``records``: both, without their fields."""
     logs = [file for file in files if _is_log(file)]
     bills = [file for file in files if file not in logs]
     # The older reports give each tag a column.
     tags = {key: (f"resourceTags/user:{key}", f"resource_tags_user_{key}") for key in keep}
-    create_rows(
-        con, bills, [*_COLUMNS], [name for of in tags.values() for name in of], careful=careful, renamed=_RENAMED
-    )
+    create_rows(con, bills, [*_COLUMNS], [name for of in tags.values() for name in of], renamed=_RENAMED)
     entries = []
     for key, of in tags.items():
         found = ", ".join("further ->> " + quoted(f'$."{name}"') for name in of)
@@ -108,7 +106,7 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
     )
     con.execute(f"create or replace temp view bill_records as {_BILL_RECORDS}")
     if logs:
-        create_records(con, logs, _LOG_COLUMNS, (), [], careful=careful, view="log_records")
+        create_records(con, logs, _LOG_COLUMNS, (), [], view="log_records")
     else:
         nothing = ", ".join(f'cast(null as {type_}) as "{name}"' for name, type_ in _LOG_COLUMNS.items())
         con.execute(

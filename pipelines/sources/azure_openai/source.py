@@ -75,10 +75,10 @@ def _known() -> list[str]:
     return [*names, *(name[0].lower() + name[1:] for name in names)]
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``bill_records``: one row a charge; ``log_records``: one row a log record; ``records``: both, without their fields."""
     logs = [file for file in files if file.layout in ("jsonl", "array")]
-    create_rows(con, [file for file in files if file not in logs], _COLUMNS, keep, careful=careful, renamed=_RENAMED)
+    create_rows(con, [file for file in files if file not in logs], _COLUMNS, keep, renamed=_RENAMED)
     con.execute(f"create or replace temp view bill_records as {_BILL_RECORDS}")
     nothing = ", ".join(f'cast(null as {type_}) as "{name}"' for name, type_ in _LOG_COLUMNS.items())
     selects = [
@@ -89,7 +89,7 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
     wrapped = [file for file in logs if file.layout == "array" and b'"records"' in head_of(file.path)]
     plain = [file for file in logs if file not in wrapped]
     if plain:
-        create_records(con, plain, _LOG_COLUMNS, (), [], careful=careful, view="plain_log_records")
+        create_records(con, plain, _LOG_COLUMNS, (), [], view="plain_log_records")
         selects.append(f"select {names} from plain_log_records")
     for file in wrapped:
         # Event hubs deliver {"records": [...]}.

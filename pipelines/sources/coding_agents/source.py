@@ -56,12 +56,12 @@ def _tool_of(record: dict[str, object]) -> str:
     return ""
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: one row a line. Counts of Codex go up through a session, so each line knows what the lines before it said.
 
     Of a large file each piece hands on what its lines said last, in ``agent_carried``, to the piece that begins where it ends.
     """
-    create_records(con, files, COLUMNS, (), careful=careful, view="agent_lines")
+    create_records(con, files, COLUMNS, (), view="agent_lines")
     before = files[0].lines_before if len(files) == 1 else 0
     until = before + (files[0].lines or 0) if len(files) == 1 else 0
     if before == 0:

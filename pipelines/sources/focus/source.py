@@ -60,9 +60,9 @@ def _version(found: Collection[str]) -> str:
     return next((version for version, columns in _SINCE.items() if any(column in found for column in columns)), "1.0")
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: one row a charge, its texts, its instants and the seller."""
-    create_rows(con, files, _COLUMNS, keep, careful=careful)
+    create_rows(con, files, _COLUMNS, keep)
     con.execute(f"create or replace temp view records as {_RECORDS}")
 
 

@@ -51,13 +51,13 @@ def _is_log(file: Readable) -> bool:
     return b"logging_time" in head and b"usage_start_time" not in head
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``bill_records``: one row a charge or credit; ``log_records``: one row a call; ``records``: both, without their fields."""
     logs = [file for file in files if _is_log(file)]
-    create_rows(con, [file for file in files if file not in logs], _COLUMNS, keep, careful=careful)
+    create_rows(con, [file for file in files if file not in logs], _COLUMNS, keep)
     con.execute(f"create or replace temp view bill_records as {_BILL_RECORDS}")
     if logs:
-        create_records(con, logs, _LOG_COLUMNS, (), [], careful=careful, view="log_records")
+        create_records(con, logs, _LOG_COLUMNS, (), [], view="log_records")
     else:
         nothing = ", ".join(f'cast(null as {type_}) as "{name}"' for name, type_ in _LOG_COLUMNS.items())
         con.execute(

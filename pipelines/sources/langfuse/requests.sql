@@ -1,9 +1,23 @@
 -- Observations and trace headers -> requests. Spans that are no call say whose the calls below them are. Token counts are
 -- what someone sent: whether input holds the cached part is tested row by row here (canonical: basis test), and by group in the
 -- ledger where one row does not tell.
-with told as (
+-- What a look-up in the names gives stands in a step of its own: inside of a macro it would be looked up at each use.
+with asked as (
     select
         *,
+        coalesce(
+            value_named(named, 'gen_ai.provider.name'), value_named(named, 'gen_ai.system'), value_named(named, 'ls_provider'),
+            value_named(named, 'custom_llm_provider'), value_named(named, 'ai.model.provider'), value_named(named, 'llm.provider')
+        ) as named_provider,
+        coalesce(value_named(named, 'server.address'), value_named(named, 'api_base'), value_named(named, 'gen_ai.openai.api_base'))
+            as address,
+    from records
+    where record_kind <> 'score' or problem is not null
+),
+
+told as (
+    select
+        * exclude (named_provider, address),
         'langfuse.usage_details' as usage_kind,
         case when cardinality(cast(usage_details as map(varchar, json))) > 0 then cast(
             regexp_replace(cast(usage_details as varchar), '"(\w+)\.(\w+)(\.(\w+))?"\s*:', '"\1_\2\3":', 'g') as json
@@ -11,21 +25,13 @@ with told as (
         try_cast(start_time as timestamptz) as started,
         try_cast(timestamp as timestamptz) as stamped,
         lower(value_named(named, 'gen_ai.operation.name')) as operation,
-        seller_of(
-            coalesce(
-                value_named(named, 'gen_ai.provider.name'), value_named(named, 'gen_ai.system'), value_named(named, 'ls_provider'),
-                value_named(named, 'custom_llm_provider'), value_named(named, 'ai.model.provider'), value_named(named, 'llm.provider')
-            ),
-            model,
-            coalesce(value_named(named, 'server.address'), value_named(named, 'api_base'), value_named(named, 'gen_ai.openai.api_base'))
-        ) as provider,
+        seller_of(named_provider, model, address) as provider,
         try_cast(total_cost as decimal(18, 12)) as stated_cost,
         cast(list_sum(list_transform(
             list_filter(map_entries(cast(cost_details as map(varchar, varchar))), lambda part: part.key <> 'total'),
             lambda part: try_cast(part.value as decimal(18, 12))
         )) as decimal(18, 12)) as summed_cost,
-    from records
-    where record_kind <> 'score' or problem is not null
+    from asked
 ),
 
 /* usage_steps: told, usage_kind, usage_object, langfuse.usage_details */,

@@ -105,7 +105,7 @@ def _version(fields: Collection[str]) -> str:
     raise Unreadable(f"records with the fields {', '.join(sorted(found)[:12])[:200] or 'of no name'}, {_EXPECTED}")
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: one row an observation, a trace, a score or a manifest, whatever exit it came by."""
     con.execute(_MACROS)
     known = listed(list(usage_shapes()["langfuse.usage_details"].fields))
@@ -115,7 +115,7 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
         selects = [elements_of(file, _parts_of(file), COLUMNS, ()) for file in files]
         con.execute(f"create or replace temp view rows_as_read as {' union all '.join(selects)}")
     else:
-        create_records(con, files, COLUMNS, (), careful=careful, view="rows_as_read", repeated_columns="first")
+        create_records(con, files, COLUMNS, (), view="rows_as_read", repeated_columns="first")
         for file in files:
             _refuse_strangers(con, file)
     # Two shapes read them, and their names are many: they are worked out once.

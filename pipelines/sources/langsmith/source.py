@@ -40,9 +40,9 @@ def recognise(name: str, head: bytes) -> Recognised:
     return Recognised("bulk_export_v2" if layout == "parquet" else "runs", layout)
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: one row a run. Nothing is kept of fields that no column names: they may hold a prompt."""
-    FORMAT.read(con, files, [], careful)
+    FORMAT.read(con, files, [])
 
 
 SOURCE = Source(

@@ -30,9 +30,9 @@ def recognise(name: str, head: bytes) -> Recognised:
     return recognise_versions(head, VERSIONS, "LiteLLM's log of single calls")
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: the fields of either version, as text."""
-    create_records(con, files, COLUMNS, (), careful=careful)
+    create_records(con, files, COLUMNS, ())
 
 
 def withheld(files: Sequence[Path], settled: Collection[Path]) -> Mapping[Path, str]:

@@ -113,7 +113,7 @@ def _dashboard_version(text: str) -> str:
     )
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: one row a result, and one for each bucket without results; ``batch_records``: one a line or a batch."""
     layout = files[0].layout
 
@@ -121,8 +121,8 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
         return files if layout == wanted else ()
 
     create_pages(con, of("pages"), {"data": "JSON"})
-    _create_rows(con, of("csv"), DASHBOARD_COLUMNS, careful=careful, view="dashboard_rows")
-    _create_rows(con, of("jsonl"), LINE_COLUMNS, careful=careful, view="batch_rows")
+    _create_rows(con, of("csv"), DASHBOARD_COLUMNS, view="dashboard_rows")
+    _create_rows(con, of("jsonl"), LINE_COLUMNS, view="batch_rows")
     objects = [elements_of(file, _batches_in(file), BATCH_COLUMNS, ()) for file in of("batches")]
     con.execute(
         f"create or replace temp view batch_objects as {' union all '.join(objects) or _no_rows(BATCH_COLUMNS)}"
@@ -142,11 +142,11 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
 
 
 def _create_rows(
-    con: duckdb.DuckDBPyConnection, files: Sequence[Readable], columns: dict[str, str], *, careful: bool, view: str
+    con: duckdb.DuckDBPyConnection, files: Sequence[Readable], columns: dict[str, str], *, view: str
 ) -> None:
     nullable = ("amount_value", "input_tokens", "num_model_requests") if view == "dashboard_rows" else ()
     if files:
-        create_records(con, files, columns, nullable, careful=careful, view=view)
+        create_records(con, files, columns, nullable, view=view)
     else:
         has = "".join(f", false as has_{name}" for name in nullable)
         con.execute(f"create or replace temp view {view} as select *{has} from ({_no_rows(columns)})")

@@ -75,10 +75,10 @@ def _refuse_unknown_keys(text: str) -> None:
         )
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: one row a row of the export."""
     if files[0].layout == "csv":
-        create_records(con, files, COLUMNS, ("Slug", "generation_id"), careful=careful, view="activity_rows")
+        create_records(con, files, COLUMNS, ("Slug", "generation_id"), view="activity_rows")
         lines = _TABLES
     else:
         documents = " union all ".join(

@@ -43,6 +43,12 @@ with told as (
         ) as stated_cost,
         nullif(try_cast(stated_cost as decimal(18, 12)), 0) as cost,
         instant_of(started_nano) as started,
+        -- Looked up here once: inside of a macro they would be at each use.
+        coalesce(
+            value_named(named, 'gen_ai.provider.name'), value_named(named, 'gen_ai.system'), value_named(named, 'llm.provider'),
+            value_named(named, 'llm.system'), value_named(named, 'ai.model.provider'), value_named(named, 'mlflow.llm.provider')
+        ) as named_provider,
+        coalesce(value_named(named, 'server.address'), value_named(named, 'gen_ai.openai.api_base'), value_named(named, 'url.full')) as address,
     from records
     where record_kind <> 'evaluation'
 ),
@@ -143,14 +149,7 @@ select
         later_by(started, value_named(named, 'gen_ai.server.time_to_first_token'), 1000000),
         later_by(started, value_named(named, 'ai.response.mstofirstchunk'), 1000)
     ) as first_token_at,
-    seller_of(
-        coalesce(
-            value_named(named, 'gen_ai.provider.name'), value_named(named, 'gen_ai.system'), value_named(named, 'llm.provider'),
-            value_named(named, 'llm.system'), value_named(named, 'ai.model.provider'), value_named(named, 'mlflow.llm.provider')
-        ),
-        model_served,
-        coalesce(value_named(named, 'server.address'), value_named(named, 'gen_ai.openai.api_base'), value_named(named, 'url.full'))
-    ) as provider,
+    seller_of(named_provider, model_served, address) as provider,
     model_requested,
     model_served,
     coalesce(

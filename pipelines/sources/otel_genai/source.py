@@ -41,14 +41,14 @@ def recognise(name: str, head: bytes) -> Recognised:
     return Recognised(version, "document" if layout == "json" else layout)
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: one row a span, an evaluation, or a line that has neither."""
     con.execute(_MACROS)
     if files[0].layout == "document":
         selects = [elements_of(file, array_elements(file), COLUMNS, ()) for file in files]
         con.execute(f"create or replace temp view otlp_lines as {' union all '.join(selects)}")
     else:
-        create_records(con, files, COLUMNS, (), careful=careful, view="otlp_lines")
+        create_records(con, files, COLUMNS, (), view="otlp_lines")
     # Two shapes read them, and their attributes are many: they are worked out once.
     con.execute(f"create or replace temp table otlp_records as {_RECORDS}")
     con.execute("create or replace temp view records as select * from otlp_records")

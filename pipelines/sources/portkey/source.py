@@ -61,9 +61,9 @@ def recognise(name: str, head: bytes) -> Recognised:
     return recognised
 
 
-def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str], careful: bool) -> None:
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: the known fields, as text."""
-    create_records(con, files, COLUMNS, (), careful=careful)
+    create_records(con, files, COLUMNS, ())
 
 
 def remarks(versions: Sequence[FileVersion], data_root: Path) -> list[str]:
