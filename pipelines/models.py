@@ -2,6 +2,9 @@
 
 A model is one file below ``sql/``, named like its table. It begins with a comment that holds its description
 (see ``Header``); below it stands one query. Nothing about a table is written anywhere else.
+
+What is the same for each of a list, such as a column for each token class, is written once, as Jinja. It is written out before
+anything else reads the file (``expanded``): a model's columns, checks, query and fingerprint are those of the whole text.
 """
 
 from __future__ import annotations
@@ -9,19 +12,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import yaml
 
-from pipelines import paths
+from pipelines import contract, paths
 from pipelines.contract import Column, columns_of
 from pipelines.engine import one_row
+
+if TYPE_CHECKING:
+    import jinja2
 
 GRAINS = ("day", "week", "month")
 _PREFIXES = {
@@ -35,6 +42,9 @@ _PREFIXES = {
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HEADER = re.compile(r"\A\s*/\*\n(?P<header>.*?)\n\*/\n(?P<query>.*)\Z", re.DOTALL)
 _COLUMNS = re.compile(r"^columns:\n(?P<lines>(?:[ ]{2}.*\n?)+)", re.MULTILINE)
+# What belongs to models and is none: expressions that several write, and parts of a long query.
+_INCLUDED = frozenset({"macros", "parts"})
+_JINJA = ("{%", "{{", "{#")
 _SPAN = re.compile(r"(?P<count>\d+) (?P<unit>day|week|month)s?")
 
 
@@ -149,6 +159,8 @@ def load(folder: Path) -> dict[str, Model]:
     """The models of a folder, inputs first."""
     found: dict[str, Model] = {}
     for path in sorted(folder.rglob("*.sql")):
+        if path.relative_to(folder).parts[0] in _INCLUDED:
+            continue
         model = parse(path, folder)
         if model.name in found:
             raise ModelError(
@@ -161,8 +173,7 @@ def load(folder: Path) -> dict[str, Model]:
 def parse(path: Path, folder: Path) -> Model:
     """One SQL file."""
     where = path.relative_to(folder.parent).as_posix()
-    text = path.read_text(encoding="utf-8")
-    match = _HEADER.match(text)
+    match = _HEADER.match(expanded(path, folder))
     if match is None:
         raise ModelError(
             f"{where}: a model begins with /* its description */ on lines of their own. Add it: CONTRIBUTING.md shows one."
@@ -233,6 +244,46 @@ def parse(path: Path, folder: Path) -> Model:
         question=str(header.get("question", "")).strip(),
         answer=str(header.get("answer", "")).strip(),
         notes=tuple(header.get("notes") or ()),
+    )
+
+
+def expanded(path: Path, folder: Path) -> str:
+    """The text of a SQL file with its Jinja written out.
+
+    It may loop over ``token_classes``, ``token_types`` and ``token_units`` (pipelines/contract.py), and take in files of
+    ``macros`` and ``parts``. Raises ModelError with file and line where the template is wrong.
+    """
+    text = path.read_text(encoding="utf-8")
+    if not any(mark in text for mark in _JINJA):
+        return text
+    lists = {
+        "token_classes": contract.TOKEN_CLASSES,
+        "token_types": contract.TOKEN_TYPES,
+        "token_units": contract.TOKEN_UNITS,
+    }
+    try:
+        return _templates(folder).get_template(path.relative_to(folder).as_posix()).render(lists)
+    except Exception as error:
+        # Jinja names its templates in the traceback; a fault of syntax has no frame in one but says where it is.
+        places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+        places.append((getattr(error, "filename", None) or "", getattr(error, "lineno", None)))
+        within = [(Path(name), line) for name, line in places if Path(name).is_relative_to(folder)]
+        file, line = within[-1] if within else (path, 1)
+        raise ModelError(f"{file.relative_to(folder.parent).as_posix()}, line {line}: {error}") from error
+
+
+@cache
+def _templates(folder: Path) -> jinja2.Environment:
+    # Imported where it is needed: it costs as much as all models without it.
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
 
 
