@@ -11,14 +11,19 @@
 {{ each(classes, "coalesce(" ~ alias ~ ".", ending ~ ", 0)", " + ") }}
 {%- endmacro %}
 
-{# Tokens of the classes; null where none of them is known. #}
-{% macro total_of(classes, alias) %}
+{# The sum of the classes; null where none of them is known. #}
+{% macro total_of(classes, alias, ending="_tokens") %}
 {% set classes = classes | list %}
 case
-        when coalesce({{ each(classes, alias ~ ".", "_tokens") }}) is not null
-            then {{ sum_of(classes, alias, "_tokens") }}
+        when coalesce({{ each(classes, alias ~ ".", ending) }}) is not null
+            then {{ sum_of(classes, alias, ending) }}
     end
 {%- endmacro %}
+
+{# Tokens of the classes that a unit of the price book prices, also where it stands in for another unit. #}
+{% macro tokens_priced_by(unit, alias) %}
+{% for class in token_classes if unit in class.units %}coalesce({{ alias }}.{{ class.tokens }}, 0){{ " + " if not loop.last }}{% endfor %}
+{% endmacro %}
 
 {# The tier of a call, a bucket or a line as bills tell tiers apart. #}
 {% macro rate_tier(alias) %}
