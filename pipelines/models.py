@@ -12,8 +12,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -412,3 +413,13 @@ def _in_order(found: dict[str, Model]) -> dict[str, Model]:
     for name in sorted(found):
         visit(name)
     return ordered
+
+
+def main(tables: Sequence[str]) -> None:
+    """``python -m pipelines.models TABLE ...``: print the SQL file of each table with its Jinja written out."""
+    for name in tables:
+        print(expanded(models()[name].path, paths.SQL), end="")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.contract import TOKEN_CLASS_NAMES
-from pipelines.models import ModelError, expanded, inputs, load, models, parse
+from pipelines.models import ModelError, expanded, inputs, load, main, models, parse
 
 GOOD = """/*
 about: >-
@@ -97,6 +97,15 @@ def test_a_list_is_written_once_in_the_header_and_the_query(tmp_path: Path) -> N
     assert model.columns[1].meaning == "uncached text input, and uncached input whose modality is not split"
     assert f"select {', '.join(TOKEN_CLASS_NAMES)},  * from joined," in model.query
     assert expanded(write(tmp_path, GOOD), tmp_path / "sql") == GOOD
+
+
+def test_the_text_that_runs_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["ledger_usage"])
+
+    printed = capsys.readouterr().out
+    assert models()["ledger_usage"].query in printed
+    assert "  output_image_tokens: BIGINT; generated pictures" in printed
+    assert "{%" not in printed
 
 
 def test_macros_and_parts_are_taken_in_and_are_no_models(tmp_path: Path) -> None:

@@ -62,32 +62,12 @@ notes:
   - A cost that a provider or gateway stated is booked only where the book has no price; it has no split by class.
   - Failed and repeated calls are priced by their usage, not by their status.
 */
-with account_scopes as (
-    select distinct usage_date, billing_account_scope as scope
-    from ledger_rates
-    where billing_account_scope <> ''
-),
-
-project_scopes as (
-    select distinct usage_date, project_scope as scope
-    from ledger_rates
-    where project_scope <> ''
-),
-
-feature_scopes as (
-    select distinct usage_date, feature_scope as scope
-    from ledger_rates
-    where feature_scope <> ''
-),
-
-customer_scopes as (
-    select distinct usage_date, customer_scope as scope
-    from ledger_rates
-    where customer_scope <> ''
-),
-
-asked as (
-    select
+{# What a contract may be for, and what of a call says that it is meant. #}
+{% set scopes = [
+    ("billing_account", "q.billing_account_id"), ("project", "q.attributes['project_id']"), ("feature", "q.feature"), ("customer", "q.customer_id"),
+] %}
+{# By what a call finds its rate: columns, the scopes that contracts name, and the join. #}
+{% set asked_by %}
         q.request_key,
         q.started_at,
         q.provider,
@@ -97,13 +77,59 @@ asked as (
         q.speed,
         q.region,
         q.region_class,
+        q.extra_units,
+        coalesce(q.gateway_cache_hit, false) as is_hit,
+        cast(q.started_at as date) as usage_date,
+{% for name, _ in scopes %}
+        coalesce({{ name }}.scope, '') as {{ name }}_scope,
+{% endfor %}
+        -- Sums of many calls cannot be held against a threshold of one call: the lower range, marked assumed.
+        case
+            when list_contains(q.usage_flags, 'context_tier_unknown') then 0
+            else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
+        end as ctx_tokens,
+{%- endset %}
+{% set scopes_of_calls %}
+{% for name, said in scopes %}
+    left join {{ name }}_scopes as {{ name }}
+        on {{ name }}.usage_date = cast(q.started_at as date) and {{ name }}.scope = {{ said }}
+{% endfor %}
+{%- endset %}
+{% set rate_of_call %}
+    left join ledger_rates as r
+        on r.usage_date = q.usage_date
+        and r.provider = q.provider
+        and r.model_canonical = coalesce(q.model_canonical, '')
+        and r.service_tier = coalesce(q.service_tier, '')
+        and r.is_batch = coalesce(q.is_batch, false)
+        and r.speed = coalesce(q.speed, '')
+        and r.region = coalesce(q.region, '')
+        and r.region_class = coalesce(q.region_class, '')
+{% for name, _ in scopes %}
+        and r.{{ name }}_scope = q.{{ name }}_scope
+{% endfor %}
+        and r.rate_from_at <= q.started_at
+        and r.rate_to_at > q.started_at
+        and r.ctx_min_tokens <= q.ctx_tokens
+        and r.ctx_max_tokens > q.ctx_tokens
+{%- endset %}
+with
+{% for name, _ in scopes %}
+{{ name }}_scopes as (
+    select distinct usage_date, {{ name }}_scope as scope
+    from ledger_rates
+    where {{ name }}_scope <> ''
+),
+
+{% endfor %}
+asked as (
+    select
+{{ asked_by }}
 {% for class in token_classes %}
         q.{{ class.tokens }},
 {% endfor %}
         q.total_tokens,
-        q.extra_units,
         q.cost_reported_usd,
-        coalesce(q.gateway_cache_hit, false) as is_hit,
         (q.total_tokens is null and coalesce(cardinality(q.extra_units), 0) = 0)
         or coalesce(q.usage_quality = 'missing', false)
         or coalesce(list_contains(q.usage_flags, 'negative_remainder'), false) as has_no_usage,
@@ -117,61 +143,17 @@ asked as (
             when q.cost_reported_basis = 'provider_charge' then q.cost_reported_usd
             when q.cost_reported_basis = 'gateway_list' and q.cost_reported_usd > 0 then q.cost_reported_usd
         end as stated_cost_usd,
-        cast(q.started_at as date) as usage_date,
-        coalesce(a.scope, '') as billing_account_scope,
-        coalesce(p.scope, '') as project_scope,
-        coalesce(f.scope, '') as feature_scope,
-        coalesce(c.scope, '') as customer_scope,
-        -- Sums of many calls cannot be held against a threshold of one call: the lower range, marked assumed.
-        case
-            when list_contains(q.usage_flags, 'context_tier_unknown') then 0
-            else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
-        end as ctx_tokens,
     from ledger_requests as q
-    left join account_scopes as a
-        on a.usage_date = cast(q.started_at as date) and a.scope = q.billing_account_id
-    left join project_scopes as p
-        on p.usage_date = cast(q.started_at as date) and p.scope = q.attributes['project_id']
-    left join feature_scopes as f
-        on f.usage_date = cast(q.started_at as date) and f.scope = q.feature
-    left join customer_scopes as c
-        on c.usage_date = cast(q.started_at as date) and c.scope = q.customer_id
+{{ scopes_of_calls }}
     where q.is_billable_leaf
 ),
 
 -- The few calls with units that are not tokens, with the same keys: a second pass over them is cheaper than keeping all.
 asked_units as (
     select
-        q.request_key,
-        q.started_at,
-        q.provider,
-        q.model_canonical,
-        q.service_tier,
-        q.is_batch,
-        q.speed,
-        q.region,
-        q.region_class,
-        q.extra_units,
-        coalesce(q.gateway_cache_hit, false) as is_hit,
-        cast(q.started_at as date) as usage_date,
-        coalesce(a.scope, '') as billing_account_scope,
-        coalesce(p.scope, '') as project_scope,
-        coalesce(f.scope, '') as feature_scope,
-        coalesce(c.scope, '') as customer_scope,
-        -- Sums of many calls cannot be held against a threshold of one call: the lower range, marked assumed.
-        case
-            when list_contains(q.usage_flags, 'context_tier_unknown') then 0
-            else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
-        end as ctx_tokens,
+{{ asked_by }}
     from ledger_requests as q
-    left join account_scopes as a
-        on a.usage_date = cast(q.started_at as date) and a.scope = q.billing_account_id
-    left join project_scopes as p
-        on p.usage_date = cast(q.started_at as date) and p.scope = q.attributes['project_id']
-    left join feature_scopes as f
-        on f.usage_date = cast(q.started_at as date) and f.scope = q.feature
-    left join customer_scopes as c
-        on c.usage_date = cast(q.started_at as date) and c.scope = q.customer_id
+{{ scopes_of_calls }}
     where q.is_billable_leaf and cardinality(q.extra_units) > 0
 ),
 
@@ -184,23 +166,7 @@ unit_quantities as (
         r.native_list_per_million,
         unnest(map_entries(q.extra_units)) as entry,
     from asked_units as q
-    left join ledger_rates as r
-        on r.usage_date = q.usage_date
-        and r.provider = q.provider
-        and r.model_canonical = coalesce(q.model_canonical, '')
-        and r.service_tier = coalesce(q.service_tier, '')
-        and r.is_batch = coalesce(q.is_batch, false)
-        and r.speed = coalesce(q.speed, '')
-        and r.region = coalesce(q.region, '')
-        and r.region_class = coalesce(q.region_class, '')
-        and r.billing_account_scope = q.billing_account_scope
-        and r.project_scope = q.project_scope
-        and r.feature_scope = q.feature_scope
-        and r.customer_scope = q.customer_scope
-        and r.rate_from_at <= q.started_at
-        and r.rate_to_at > q.started_at
-        and r.ctx_min_tokens <= q.ctx_tokens
-        and r.ctx_max_tokens > q.ctx_tokens
+{{ rate_of_call }}
 ),
 
 unit_amounts as (
@@ -299,23 +265,7 @@ matched as (
         end as {{ class.name }}_negotiated,
 {% endfor %}
     from asked as q
-    left join ledger_rates as r
-        on r.usage_date = q.usage_date
-        and r.provider = q.provider
-        and r.model_canonical = coalesce(q.model_canonical, '')
-        and r.service_tier = coalesce(q.service_tier, '')
-        and r.is_batch = coalesce(q.is_batch, false)
-        and r.speed = coalesce(q.speed, '')
-        and r.region = coalesce(q.region, '')
-        and r.region_class = coalesce(q.region_class, '')
-        and r.billing_account_scope = q.billing_account_scope
-        and r.project_scope = q.project_scope
-        and r.feature_scope = q.feature_scope
-        and r.customer_scope = q.customer_scope
-        and r.rate_from_at <= q.started_at
-        and r.rate_to_at > q.started_at
-        and r.ctx_min_tokens <= q.ctx_tokens
-        and r.ctx_max_tokens > q.ctx_tokens
+{{ rate_of_call }}
     left join unit_costs as u
         on u.request_key = q.request_key
 ),
