@@ -1,7 +1,7 @@
 """What leaves the books: an asset an export. They depend on every table, as a failed check anywhere holds them back."""
 
 # Dagster reads the annotations of steps and wants them whole, so no `from __future__ import annotations`.
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import dagster as dg
 
@@ -24,6 +24,9 @@ def export_key(export: MonthlyExport) -> dg.AssetKey:
 
 # Published together: what one of them says, all of them say.
 EXPORTS = (SHOWBACK, *map(export_key, MONTHLY))
+_FOLDERS = {SHOWBACK: "exports/showback/"} | {
+    export_key(export): f"exports/{export.name}/{export.version}/" for export in MONTHLY
+}
 
 
 def export_assets() -> list[dg.AssetsDefinition]:
@@ -75,17 +78,19 @@ def _exports() -> dg.AssetsDefinition:
                 + "; ".join(reasons[:_NAMED_AT_MOST]),
                 allow_retries=False,
             )
-        folders = {SHOWBACK: "exports/showback/"} | {
-            export_key(export): f"exports/{export.name}/{export.version}/" for export in MONTHLY
-        }
-        for key, folder in folders.items():
-            written = [name for name in run.report.published if name.startswith(folder)]
-            yield dg.MaterializeResult(
-                asset_key=key,
-                metadata={
-                    "files written": len(written),
-                    "written": ", ".join(written[:_NAMED_AT_MOST]) or "nothing has changed",
-                },
-            )
+        yield from export_results(run.report.published)
 
     return publish
+
+
+def export_results(published: Sequence[str]) -> Iterator[Materialized]:
+    """What was written of each export."""
+    for key, folder in _FOLDERS.items():
+        written = [name for name in published if name.startswith(folder)]
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={
+                "files written": len(written),
+                "written": ", ".join(written[:_NAMED_AT_MOST]) or "nothing has changed",
+            },
+        )

@@ -8,6 +8,7 @@ import dagster as dg
 from assets.checks import check_results, check_specs
 from assets.runs import Materialized, Run
 from assets.weeks import WEEKS, span_of
+from pipelines.books import Books
 from pipelines.contract import Column
 from pipelines.lake import Part
 from pipelines.models import Model
@@ -41,12 +42,20 @@ def table_asset(model: Model) -> dg.AssetsDefinition:
         built = run.books.build(model.name, full=run.full, window=window)
         if built.partitions or built.removed:
             run.report.built.append(built)
-        parts = [part for part in run.books.lake.parts(model.name) if _lies_in(model, part, weeks)]
-        return dg.MaterializeResult(
-            metadata=_metadata(built, parts), check_results=check_results(model, run.books.results_of(model.name))
-        )
+        return table_result(run.books, built, weeks)
 
     return build
+
+
+def table_result(books: Books, built: Built, weeks: Span = EVER) -> Materialized:
+    """What was built of a table, the rows that it has in ``weeks``, and the verdict on its checks."""
+    model = built.model
+    parts = [part for part in books.lake.parts(model.name) if _lies_in(model, part, weeks)]
+    return dg.MaterializeResult(
+        asset_key=dg.AssetKey(model.name),
+        metadata=_metadata(built, parts),
+        check_results=check_results(model, books.results_of(model.name)),
+    )
 
 
 def column_schema(columns: Iterable[Column]) -> dg.TableSchema:

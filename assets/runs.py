@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
@@ -44,19 +43,6 @@ class Run:
     report: RunReport = field(default_factory=RunReport)
 
 
-_given: ContextVar[Run | None] = ContextVar("given", default=None)
-
-
-@contextmanager
-def working_on(run: Run) -> Iterator[None]:
-    """The steps of every run within work on books that are open already, and report there."""
-    token = _given.set(run)
-    try:
-        yield
-    finally:
-        _given.reset(token)
-
-
 @dataclass(frozen=True)
 class Work:
     """What is to be done: tables with something out of date, and the Dagster partitions that cover it, oldest first."""
@@ -92,10 +78,7 @@ def data_root() -> DataRoot:
     description="The books of the data root, under its run lock.",
 )
 def books_of_a_run(context: dg.InitResourceContext) -> Iterator[Run]:
-    """The books of ``$TOKENBOOKS_DATA``, for the steps of one run; those of the command line, where it runs the job."""
-    if (given := _given.get()) is not None:
-        yield given
-        return
+    """The books of ``$TOKENBOOKS_DATA``, for the steps of one run."""
     config = context.resource_config
     first, end = (date.fromisoformat(config[name]) if name in config else None for name in ("first", "end"))
     with ExitStack() as stack:
@@ -142,7 +125,7 @@ def outstanding(books: Books, *, full: bool = False, window: Span = EVER, select
         if result.table in due and result.severity == "critical":
             due[result.table].add(_start(result.partition))
     tables = frozenset(name for name, starts in due.items() if starts)
-    return Work(tables, tuple(keys_of(window, _mondays(books.models, due, window))))
+    return Work(tables, tuple(keys_of(window, mondays(books.models, due, window))))
 
 
 def _starts(plan: Plan, window: Span) -> set[date | None]:
@@ -156,8 +139,8 @@ def _starts(plan: Plan, window: Span) -> set[date | None]:
     return found | {part.start for part in plan.gone}
 
 
-def _mondays(models: Mapping[str, Model], due: Mapping[str, Collection[date | None]], window: Span) -> set[date]:
-    """The weeks of the days that are due. Where only months are, one week will do: a step builds every month that is due."""
+def mondays(models: Mapping[str, Model], due: Mapping[str, Collection[date | None]], window: Span) -> set[date]:
+    """The weeks of the days that are due, by table. Where only months are, one week will do: a step builds every month that is due."""
     starts = {(models[name].partition, start) for name, found in due.items() for start in found if start}
     mondays = {start_of("week", start) for grain, start in starts if grain != "month"}
     if mondays or not starts:

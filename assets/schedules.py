@@ -24,9 +24,6 @@ from pipelines.periods import start_of
 from pipelines.settings import Settings, SettingsError, load
 from pipelines.sources import sources
 
-# On runs that the command line starts: it goes on to the tables by itself.
-STARTED_BY = "tokenbooks/started_by"
-COMMAND_LINE = "command line"
 # Without it Dagster writes thousands of lines a run to the console. A request for a run does not take it from its job.
 QUIET: Mapping[str, Mapping[str, object]] = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
@@ -91,8 +88,6 @@ def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipRea
     description="Asks for the tables that are out of date when an ingest has ended.",
 )
 def rebuild(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
-    if context.dagster_run.tags.get(STARTED_BY) == COMMAND_LINE:
-        return dg.SkipReason("The command line goes on to the tables by itself.")
     work = _look(data_root(), outstanding)
     return _rebuild(work, run_key=context.dagster_run.run_id) if work.tables else dg.SkipReason(_FRESH)
 

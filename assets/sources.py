@@ -1,6 +1,6 @@
 """What a run starts from: reference tables and the price book, one asset a source, one a staged shape."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 
 # Dagster reads the annotations of steps and wants them whole, so no `from __future__ import annotations`.
@@ -9,10 +9,14 @@ import dagster as dg
 from assets.models import column_schema
 from assets.runs import Materialized, Run
 from pipelines import landing
+from pipelines.books import Books
 from pipelines.contract import Shape, shapes
 from pipelines.lake import CLOSED
 from pipelines.models import models
-from pipelines.reference import REPORTING, TABLES, ReferenceTable
+from pipelines.reading import ReadReport
+from pipelines.reference import REPORTING
+from pipelines.reference.files import Problem
+from pipelines.reference.tables import TABLES, ReferenceTable
 from pipelines.sources import Source, sources
 
 FILES = dg.AssetKey(["landing", "reference"])
@@ -88,27 +92,39 @@ def _references() -> dg.AssetsDefinition:
 
     @dg.multi_asset(name="references", specs=specs, check_specs=[faultless])
     def refresh(context: dg.AssetExecutionContext, run: dg.ResourceParam[Run]) -> Iterator[Materialized]:
-        problems, notes = run.books.refresh_references()
-        run.report.problems, run.report.notes = problems, notes
-        run.report.remarks = run.books.price_remarks()
-        for remark in run.report.remarks:
+        report = run.report
+        report.problems, report.notes = run.books.refresh_references()
+        report.remarks = run.books.price_remarks()
+        for remark in report.remarks:
             context.log.warning(remark)
-        for problem in problems:
+        for problem in report.problems:
             context.log.error(str(problem))
-        verdict = dg.AssetCheckResult(
-            passed=not problems,
-            description=str(problems[0]) if problems else None,
-            metadata={"faults": "\n".join(map(str, problems[:_NAMED_AT_MOST]))},
-        )
-        yield dg.MaterializeResult(FILES, check_results=[verdict])
+        yield files_result(report.problems)
         for spec in specs[1:]:
             [table] = spec.key.path
-            metadata = _held(run, table)
-            if table in _BOOK:
-                metadata["notes"] = dg.MarkdownMetadataValue("\n".join(f"- {note}" for note in notes) or "none new")
-            yield dg.MaterializeResult(spec.key, metadata=metadata)
+            yield reference_result(run.books, table, report.notes)
 
     return refresh
+
+
+def files_result(problems: Sequence[Problem]) -> Materialized:
+    """The verdict on the files that people edit."""
+    verdict = dg.AssetCheckResult(
+        passed=not problems,
+        asset_key=FILES,
+        check_name="no_fault",
+        description=str(problems[0]) if problems else None,
+        metadata={"faults": "\n".join(map(str, problems[:_NAMED_AT_MOST]))},
+    )
+    return dg.MaterializeResult(asset_key=FILES, check_results=[verdict])
+
+
+def reference_result(books: Books, table: str, notes: Sequence[str]) -> Materialized:
+    """Rows and columns of a reference table, and what the price book has to say."""
+    metadata = _held(books, table)
+    if table in _BOOK:
+        metadata["notes"] = dg.MarkdownMetadataValue("\n".join(f"- {note}" for note in notes) or "none new")
+    return dg.MaterializeResult(asset_key=dg.AssetKey(table), metadata=metadata)
 
 
 def _source_asset(source: Source) -> dg.AssetsDefinition:
@@ -127,17 +143,24 @@ def _source_asset(source: Source) -> dg.AssetsDefinition:
                 run.report.read.warnings.append(warning)
         run.report.read.files_read += report.files_read
         run.report.read.files_listed += report.files_listed
-        return dg.MaterializeResult(
-            metadata={
-                "files in landing": report.files_listed,
-                "files read": len(report.files_read),
-                "records read": sum(version.records for version in report.files_read),
-                "records quarantined": sum(version.quarantined for version in report.files_read),
-                "read": ", ".join(version.path for version in report.files_read[:_NAMED_AT_MOST]) or "nothing new",
-            }
-        )
+        return source_result(source.name, report)
 
     return read
+
+
+def source_result(source: str, report: ReadReport) -> Materialized:
+    """What was read of the files of a source."""
+    versions = [version for version in report.files_read if version.source == source]
+    return dg.MaterializeResult(
+        asset_key=landing_key(source),
+        metadata={
+            "files in landing": report.files_listed[source],
+            "files read": len(versions),
+            "records read": sum(version.records for version in versions),
+            "records quarantined": sum(version.quarantined for version in versions),
+            "read": ", ".join(version.path for version in versions[:_NAMED_AT_MOST]) or "nothing new",
+        },
+    )
 
 
 def _shape_asset(shape: Shape, filled_by: Sequence[Source]) -> dg.AssetsDefinition:
@@ -156,13 +179,25 @@ def _staged_asset(
         kinds={"parquet"},
     )
     def stage(run: dg.ResourceParam[Run]) -> Materialized:
-        metadata = _held(run, table)
-        metadata["days"] = len({part.start for part in run.books.lake.parts(table)})
-        if schema:
-            del metadata["dagster/column_schema"]
-        return dg.MaterializeResult(metadata=metadata)
+        return staged_result(run.books, table)
 
     return stage
+
+
+def staged_result(books: Books, table: str) -> Materialized:
+    """Rows and days of a staged shape, or of the register of files, whose columns no header says."""
+    metadata = _held(books, table)
+    metadata["days"] = len({part.start for part in books.lake.parts(table)})
+    if table != landing.TABLE:
+        del metadata["dagster/column_schema"]
+    return dg.MaterializeResult(asset_key=dg.AssetKey(table), metadata=metadata)
+
+
+def tables_filled_by(names: Collection[str]) -> list[str]:
+    """The register of files and the staged shapes that some sources fill."""
+    found = [source for source in sources().values() if source.name in names]
+    filled = [shape.table for shape in shapes().values() if any(_fills(source, shape) for source in found)]
+    return [landing.TABLE, *filled]
 
 
 def _fills(source: Source, shape: Shape) -> bool:
@@ -170,11 +205,11 @@ def _fills(source: Source, shape: Shape) -> bool:
     return shape.name in source.queries or shape.name == "refusals"
 
 
-def _held(run: Run, table: str) -> dict[str, dg.MetadataValue | dg.TableSchema | int]:
+def _held(books: Books, table: str) -> dict[str, dg.MetadataValue | dg.TableSchema | int]:
     """Rows and columns of an unpartitioned table as the lake has it."""
-    types = run.books.planner.types(table, run.books.con)
+    types = books.planner.types(table, books.con)
     return {
-        "dagster/row_count": sum(part.rows for part in run.books.lake.parts(table)),
+        "dagster/row_count": sum(part.rows for part in books.lake.parts(table)),
         "dagster/column_schema": dg.TableSchema([dg.TableColumn(name, type_) for name, type_ in types.items()]),
     }
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
-from benchmarks import books, main_job, pricing, small_files, sources
+from benchmarks import books, light, pricing, small_files, sources
 
 _BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
-    "main_job": lambda given: main_job.run(given.rows),
+    "light": lambda given: light.run(given.rows, given.base, given.busy_rows),
     "pricing": lambda given: pricing.run(5 * given.rows),
     "books": lambda given: books.run(5 * given.rows),
     "small_files": lambda given: small_files.run(given.files),
@@ -23,6 +24,8 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100_000, help="files of one call each (100,000)")
     parser.add_argument("--megabytes", type=int, default=1_000, help="size of the file of each source (1,000)")
     parser.add_argument("--source", default="", help="measure the file of this source alone")
+    parser.add_argument("--base", type=Path, help="a checkout, installed in its .venv, to measure beside this one")
+    parser.add_argument("--busy-rows", type=int, default=0, help="calls of one day, such as 10,000,000 (left out)")
     parser.add_argument("--only", default="", choices=["", *_BENCHMARKS], help="run this benchmark alone")
     arguments = parser.parse_args()
     for name, benchmark in _BENCHMARKS.items():

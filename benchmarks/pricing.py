@@ -12,11 +12,11 @@ from pathlib import Path
 import duckdb
 
 from benchmarks.processes import measure_work
-from pipelines import reference
 from pipelines.contract import TOKEN_CLASS_NAMES
 from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.prices.book import build_book
+from pipelines.reference.files import current_frame
 
 MODELS = (
     ("openai", "gpt-4o-2024-08-06", "gpt-4o"),
@@ -52,7 +52,7 @@ def run(rows: int = 10_000_000, days: int = 14) -> None:
         con.execute("set enable_progress_bar = false")
         built = time.process_time()
         began = time.monotonic()
-        frames = (reference.current_frame(DataRoot(Path(folder)), name)[0] for name in ("prices", "model_aliases"))
+        frames = (current_frame(DataRoot(Path(folder)), name)[0] for name in ("prices", "model_aliases"))
         book = build_book(*frames)
         print(
             f"price book: {len(book.tables['ref_price_book']):,} rates, {time.process_time() - built:.2f} CPU s, "
@@ -105,7 +105,7 @@ def _write_requests(con: duckdb.DuckDBPyConnection, folder: Path, rows: int, day
         f"create table ledger_gpu_rates ({', '.join(f'{n} {t}' for n, t in models()['ledger_gpu_rates'].types.items())})"
     )
     for name in ("price_overrides", "fx_rates"):
-        con.register("frame", reference.current_frame(DataRoot(folder), name)[0].to_arrow())
+        con.register("frame", current_frame(DataRoot(folder), name)[0].to_arrow())
         con.execute(f"create table ref_{name} as from frame")
         con.unregister("frame")
 

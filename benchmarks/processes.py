@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -19,21 +19,19 @@ class Cost:
     peak_mib: float
 
 
-def measure(arguments: Sequence[str]) -> Cost:
-    """Run ``python arguments`` to its end.
+def measure(arguments: Sequence[str | Path]) -> Cost:
+    """Run a program to its end.
 
     Raises RuntimeError, with what it printed, where it fails.
     """
     began = time.monotonic()
-    with subprocess.Popen(
-        [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         printed = process.stdout.read()
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}:\n{printed}")
+        raise RuntimeError(f"{' '.join(map(str, arguments))} ended with {process.returncode}:\n{printed}")
     return Cost(used.ru_utime + used.ru_stime, time.monotonic() - began, used.ru_maxrss / 1024)
 
 

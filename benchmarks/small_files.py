@@ -6,6 +6,7 @@ The same calls in one file of lines are what it is measured against: what a file
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,6 @@ from benchmarks.processes import Cost, measure
 
 _FIRST = datetime(2026, 11, 1, tzinfo=UTC)
 _READ = """
-import sys
 from pathlib import Path
 from pipelines import reference
 from pipelines.books import open_books
@@ -87,9 +87,9 @@ def run(files: int) -> None:
         write_lines(one / "landing" / "litellm" / "prod" / "calls.jsonl", files)
         print(f"{files:,} calls of LiteLLM")
         costs = [
-            _print("read from one file of lines", measure(["-c", _READ, str(one)]), files),
-            _print("read from one file a call", measure(["-c", _READ, str(many)]), files),
-            _print("look again, nothing new", measure(["-c", _READ, str(many)]), files),
+            _print("read from one file of lines", measure([sys.executable, "-c", _READ, str(one)]), files),
+            _print("read from one file a call", measure([sys.executable, "-c", _READ, str(many)]), files),
+            _print("look again, nothing new", measure([sys.executable, "-c", _READ, str(many)]), files),
         ]
         fragments = len(list((many / "lake" / "staged_requests").rglob("*.parquet")))
         print(

@@ -7,6 +7,7 @@ engine reads the record's own fields as text, but for those that no source reads
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,6 @@ from pipelines import paths
 UNREAD = {"messages", "prompt", "request", "request_body"}
 PROMPT = "this text is not read"
 _BARE = """
-import sys
 import duckdb
 from pipelines.settings import Settings
 file, target, columns = sys.argv[1:]
@@ -95,8 +95,8 @@ def _run(log: Log, folder: Path, size: int, prompt_bytes: int) -> None:
         record = json.loads(opened.readline())
     fields = {name: "VARCHAR" for name in record if name not in UNREAD}
     columns = "{" + ", ".join(f"'{name}': '{type_}'" for name, type_ in fields.items()) + "}"
-    bare = measure(["-c", _BARE, str(file), str(folder / "bare.parquet"), columns])
-    ours = measure(["-c", _READ, str(folder)])
+    bare = measure([sys.executable, "-c", _BARE, str(file), str(folder / "bare.parquet"), columns])
+    ours = measure([sys.executable, "-c", _READ, str(folder)])
     print(
         f"  {log.source:14s} {records:9,} records {ours.cpu_s:8.1f} CPU s, {ours.cpu_s / bare.cpu_s:5.1f} times the bare reader "
         f"({bare.cpu_s:.1f}); peak {ours.peak_mib:6,.0f} MiB (bare {bare.peak_mib:,.0f}), {ours.wall_s:.1f} s",

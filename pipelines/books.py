@@ -21,12 +21,12 @@ from pipelines.contract import DIMENSIONS
 from pipelines.engine import connect
 from pipelines.exports import MonthlyExport
 from pipelines.lake import Lake, digest, months_closed, run_lock, sweep
-from pipelines.models import Model, models
+from pipelines.models import Model, models, remembering_inputs
 from pipelines.paths import DataRoot
 from pipelines.planner import EVER, Plan, Planner, Span
 from pipelines.prices.version import source_version
 from pipelines.reading import Reader, ReadReport, list_of_refusals
-from pipelines.reference import Problem
+from pipelines.reference.files import Problem, price_remarks
 from pipelines.report import publish as publish_pages
 from pipelines.report import source_text
 from pipelines.results import Results
@@ -122,7 +122,7 @@ class Books:
         for table in ("ref_price_book", "ref_model_names"):
             if (part := self.lake.part(table, None)) is not None:
                 providers |= set(pl.read_parquet(self.lake.absolute(part), columns=["provider"])["provider"].unique())
-        return reference.price_remarks(self.root, providers - {""})
+        return price_remarks(self.root, providers - {""})
 
     def remarks(self) -> list[str]:
         """What is worth knowing of the prices, and of the sources' files as a whole, such as a gap between them."""
@@ -336,7 +336,8 @@ def open_books(root: DataRoot, progress: Callable[[str], None] = lambda text: No
             progress(sentence)
         audit.complete(root)
         with connect(settings, root.scratch) as con:
-            books = Books(root, settings, con, progress)
+            with remembering_inputs(root.query_inputs):
+                books = Books(root, settings, con, progress)
             yield books
             # What a job was held back from publishing is judged all the same.
             books.judge()
@@ -355,15 +356,28 @@ def run(
     """The whole job in this process: references, landing, tables in order, checks, exports."""
     report = RunReport()
     with open_books(root, progress) as books:
-        report.problems, report.notes = books.refresh_references()
-        report.remarks = books.price_remarks()
-        report.read = books.read_landing(full=full, now=now)
-        for table in books.models:
-            if not select or table in select:
-                built = books.build(table, full=full, window=window)
-                if built.partitions or built.removed:
-                    report.built.append(built)
-        report.published = books.publish(report.problems)
-        report.results = books.results
-        report.is_blocked = bool(report.problems or report.failed)
+        work(books, report, full=full, window=window, select=select, now=now)
     return report
+
+
+def work(
+    books: Books,
+    report: RunReport,
+    *,
+    full: bool = False,
+    window: Span = EVER,
+    select: Sequence[str] = (),
+    now: datetime | None = None,
+) -> None:
+    """The steps of a run in their order. ``report`` is filled as they are done, so that it tells of a run that fails too."""
+    report.problems, report.notes = books.refresh_references()
+    report.remarks = books.price_remarks()
+    report.read = books.read_landing(full=full, now=now)
+    for table in books.models:
+        if not select or table in select:
+            built = books.build(table, full=full, window=window)
+            if built.partitions or built.removed:
+                report.built.append(built)
+    report.published = books.publish(report.problems)
+    report.results = books.results
+    report.is_blocked = bool(report.problems or report.failed)

@@ -15,7 +15,6 @@ from typing import Any, Literal
 import duckdb
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.engine import quoted
 from pipelines.models import Check, Model
@@ -140,9 +139,9 @@ def to_table(results: Iterable[CheckResult]) -> pa.Table:
 
 def load(path: Path) -> list[CheckResult]:
     """Results from a Parquet file of ``to_table``."""
-    # Not read_table, which would take a folder named week=2026-08-24 for a column.
-    with pq.ParquetFile(path) as file:
-        return [result_of(row) for row in file.read(columns=SCHEMA.names).to_pylist()]
+    # A folder named week=2026-08-24 is no column.
+    rows = pl.read_parquet(path, columns=SCHEMA.names, hive_partitioning=False, glob=False)
+    return [result_of(row) for row in rows.iter_rows(named=True)]
 
 
 def result_of(row: Mapping[str, Any]) -> CheckResult:

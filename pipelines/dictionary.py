@@ -20,7 +20,8 @@ import polars as pl
 from pipelines.contract import Shape, shapes
 from pipelines.models import Model, models
 from pipelines.prices.book import BOOK_SCHEMA, NAMES_SCHEMA
-from pipelines.reference import REPORTING, REPORTING_SCHEMA, TABLES, ReferenceTable
+from pipelines.reference import REPORTING, REPORTING_SCHEMA
+from pipelines.reference.tables import TABLES, ReferenceTable
 
 # How the kinds of a CSV's cells are written by people, and what they are in the lake.
 KINDS: Mapping[str, tuple[str, str]] = {

@@ -42,6 +42,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def quoted_name(name: str) -> str:
+    """The name of a column or table as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def listed(texts: Sequence[str]) -> str:
     """Texts as an SQL list of literals."""
     return "[" + ", ".join(quoted(text) for text in texts) + "]"

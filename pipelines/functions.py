@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 from duckdb.func import FunctionNullHandling, PythonUDFType
 from duckdb.sqltypes import DOUBLE
 
 
 def student_t_two_sided(t: pa.ChunkedArray, df: pa.ChunkedArray) -> pa.Array:
     """p-value of a two-sided Student t test; null where either argument is null (METHODS: shared statistics)."""
+    import pyarrow.compute as pc
     from scipy import special
 
     known = pc.and_(pc.is_valid(t), pc.is_valid(df))
@@ -20,6 +20,7 @@ def student_t_two_sided(t: pa.ChunkedArray, df: pa.ChunkedArray) -> pa.Array:
 
 def student_t_quantile(p: pa.ChunkedArray, df: pa.ChunkedArray) -> pa.Array:
     """Quantile of Student's t distribution; null where either argument is null."""
+    import pyarrow.compute as pc
     from scipy import special
 
     known = pc.and_(pc.is_valid(p), pc.is_valid(df))
@@ -28,6 +29,8 @@ def student_t_quantile(p: pa.ChunkedArray, df: pa.ChunkedArray) -> pa.Array:
 
 
 def _numbers(column: pa.ChunkedArray, instead: float):  # type: ignore[no-untyped-def]
+    import pyarrow.compute as pc
+
     return pc.fill_null(column, instead).to_numpy(zero_copy_only=False)
 
 

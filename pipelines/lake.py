@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.parquet import PeriodRows, described, write_periods, write_rows
 from pipelines.paths import DataRoot
@@ -290,6 +289,8 @@ class Lake:
     # ---- storing
     def _carried(self, table: str, parts: Sequence[Part]) -> Iterator[PeriodRows]:
         """Periods as their files hold them; in a file they stand one behind the other, oldest first."""
+        import pyarrow.parquet as pq
+
         wanted = {part.start for part in parts}
         for path in sorted({part.path for part in parts}):
             with pq.ParquetFile(self.root.path / path) as file:

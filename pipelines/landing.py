@@ -16,13 +16,14 @@ import pyarrow as pa
 
 from pipelines.lake import Lake, digest
 from pipelines.paths import DataRoot
-from pipelines.records import PIECE_BYTES
-from pipelines.sources import EXPORT_FOLDERS
+from pipelines.records.files import PIECE_BYTES
 
 TABLE = "staged_files"
 _PULLED = re.compile(r"\.pulled-(\d{8}T\d{6})Z(?=\.|\Z)")
 _DATED = re.compile(r"\d{4}(-?\d{2}){0,2}")
 _BLOCK_BYTES = 1 << 20
+# Folders that an export itself makes inside its delivery; they never name an account (BOOKS: files and time).
+_EXPORT_FOLDERS = frozenset({"observations", "observations_v2", "scores", "traces", "manifests"})
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def listing(root: DataRoot, known_sources: frozenset[str]) -> tuple[list[Found],
 
 
 def _account(inner: tuple[str, ...]) -> str:
-    if len(inner) < 2 or inner[0] in EXPORT_FOLDERS or _DATED.fullmatch(inner[0]) or "=" in inner[0]:
+    if len(inner) < 2 or inner[0] in _EXPORT_FOLDERS or _DATED.fullmatch(inner[0]) or "=" in inner[0]:
         return "default"
     return inner[0]
 

@@ -14,7 +14,8 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -27,6 +28,8 @@ import yaml
 from pipelines import contract, paths
 from pipelines.contract import Column, columns_of
 from pipelines.engine import one_row
+from pipelines.headers import LOADER
+from pipelines.lake import replace_text
 
 if TYPE_CHECKING:
     import jinja2
@@ -39,14 +42,16 @@ _PREFIXES = {
     "whatif": "whatif_",
     "exports": "focus_",
 }
-# The parser in C, where the package was built with it, is ten times as fast.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _HEADER = re.compile(r"\A\s*/\*\n(?P<header>.*?)\n\*/\n(?P<query>.*)\Z", re.DOTALL)
 _COLUMNS = re.compile(r"^columns:\n(?P<lines>(?:[ ]{2}.*\n?)+)", re.MULTILINE)
 # What belongs to models and is none: expressions that several write, and parts of a long query.
 _INCLUDED = frozenset({"macros", "parts"})
 _JINJA = ("{%", "{{", "{#")
 _SPAN = re.compile(r"(?P<count>\d+) (?P<unit>day|week|month)s?")
+# By the hash of a query, the tables that it reads; by that of all that a file with Jinja is made of, its text.
+_read_by: dict[str, list[str]] = {}
+_written_out: dict[str, str] = {}
+_key_of: dict[Path, str] = {}
 
 
 class ModelError(ValueError):
@@ -99,7 +104,7 @@ class Model:
     reads_around: timedelta = timedelta()
     reads_self: timedelta = timedelta()
     clock_stops: timedelta | None = None
-    builds_together: bool = False
+    leads: frozenset[str] = frozenset()
     order_by: tuple[str, ...] = ()
     threads: int | None = None
     question: str = ""
@@ -185,7 +190,7 @@ def parse(path: Path, folder: Path) -> Model:
         raise ModelError(f"{where}: the header has no 'columns:' with lines 'name: TYPE; meaning'.")
     try:
         columns = columns_of(lines["lines"])
-        header: dict[str, Any] = yaml.load(_COLUMNS.sub("", header_text), _LOADER) or {}
+        header: dict[str, Any] = yaml.load(_COLUMNS.sub("", header_text), LOADER) or {}
     except (ValueError, yaml.YAMLError) as error:
         raise ModelError(f"{where}: the header cannot be read: {error}") from error
 
@@ -198,7 +203,7 @@ def parse(path: Path, folder: Path) -> Model:
         "reads_around",
         "reads_self",
         "clock_stops",
-        "builds_together",
+        "leads",
     }
     known |= {"order_by", "threads", "checks", "question", "answer", "notes"}
     if unknown := sorted(set(header) - known):
@@ -222,6 +227,7 @@ def parse(path: Path, folder: Path) -> Model:
     if partition is not None and partition not in GRAINS:
         raise ModelError(f"{where}: partition is {partition!r}, expected one of {', '.join(GRAINS)}.")
 
+    read = inputs(query, where) - ({path.stem} if "reads_self" not in header else set())
     return Model(
         name=path.stem,
         path=path,
@@ -234,12 +240,12 @@ def parse(path: Path, folder: Path) -> Model:
         columns=columns,
         checks=_checks(where, header.get("checks") or [], grain, names),
         query=query,
-        inputs=inputs(query, where) - ({path.stem} if "reads_self" not in header else set()),
+        inputs=read,
         reads_back=_span(where, header.get("reads_back")),
         reads_around=_span(where, header.get("reads_around")),
         reads_self=_span(where, header.get("reads_self")),
         clock_stops=_span(where, header["clock_stops"]) if "clock_stops" in header else None,
-        builds_together=bool(header.get("builds_together", False)),
+        leads=_leads(where, header, read),
         order_by=tuple(header.get("order_by") or ()),
         threads=header.get("threads"),
         question=str(header.get("question", "")).strip(),
@@ -262,6 +268,17 @@ def expanded(path: Path, folder: Path) -> str:
         "token_types": contract.TOKEN_TYPES,
         "token_units": contract.TOKEN_UNITS,
     }
+    included = [file for name in sorted(_INCLUDED) for file in sorted((folder / name).glob("*.sql"))]
+    key = _key(
+        "\0".join([text, repr(lists), *(f"{file.name}\0{file.read_text(encoding='utf-8')}" for file in included)])
+    )
+    if key not in _written_out:
+        _written_out[key] = _render(path, folder, lists)
+    _key_of[path] = key
+    return _written_out[key]
+
+
+def _render(path: Path, folder: Path, lists: Mapping[str, object]) -> str:
     try:
         return _templates(folder).get_template(path.relative_to(folder).as_posix()).render(lists)
     except Exception as error:
@@ -275,7 +292,7 @@ def expanded(path: Path, folder: Path) -> str:
 
 @cache
 def _templates(folder: Path) -> jinja2.Environment:
-    # Imported where it is needed: it costs as much as all models without it.
+    # Imported where it is needed: a run that has the texts of an earlier one does without.
     import jinja2
 
     return jinja2.Environment(
@@ -288,8 +305,51 @@ def _templates(folder: Path) -> jinja2.Environment:
     )
 
 
+def _leads(where: str, header: Mapping[str, Any], read: frozenset[str]) -> frozenset[str]:
+    """The inputs without whose rows a period has none; all of them where the header names none."""
+    leads = frozenset(header.get("leads") or ())
+    if strange := sorted(leads - read):
+        raise ModelError(f"{where}: leads names {', '.join(strange)}, which the query does not read.")
+    return leads
+
+
+@contextmanager
+def remembering_inputs(path: Path) -> Iterator[None]:
+    """What an earlier process wrote out and parsed is not written out and parsed again: all of it takes half a second and more.
+
+    ``path``: where the texts are kept, and which tables a query reads. A file that is broken, or of another DuckDB, is made anew.
+    """
+    version = f"2 {duckdb.__version__}"
+    kept: dict[str, list[str]] = {}
+    texts: dict[str, str] = {}
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["version"] == version:
+            kept = {str(query): [str(table) for table in tables] for query, tables in content["inputs"].items()}
+            texts = {str(key): str(text) for key, text in content["texts"].items()}
+    _read_by.update(kept)
+    _written_out.update(texts)
+    yield
+    read_by = {_key(model.query): sorted(inputs(model.query)) for model in models().values()}
+    keys = {_key_of[model.path] for model in models().values() if model.path in _key_of}
+    if read_by != kept or keys != set(texts):
+        written = {key: _written_out[key] for key in sorted(keys)}
+        replace_text(path, json.dumps({"version": version, "inputs": read_by, "texts": written}, indent=0))
+
+
 def inputs(query: str, where: str = "query") -> frozenset[str]:
     """The tables that a query reads, parsed from it (common table expressions are not tables)."""
+    key = _key(query)
+    if key not in _read_by:
+        _read_by[key] = sorted(_parsed_inputs(query, where))
+    return frozenset(_read_by[key])
+
+
+def _key(query: str) -> str:
+    return hashlib.sha256(query.encode()).hexdigest()
+
+
+def _parsed_inputs(query: str, where: str) -> frozenset[str]:
     tree = json.loads(one_row(_parser(), "select json_serialize_sql(?)", [query])[0])
     if tree.get("error"):
         raise ModelError(f"{where}: not a query that DuckDB can parse: {tree.get('error_message')}")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 # Rows of a row group: what readers skip or read as one, and what a writer holds at least.
 ROW_GROUP_ROWS = 122_880
@@ -110,6 +109,8 @@ def described(path: Path, start: date | None) -> list[Period]:
 
     A file without our metadata, or a broken one, counts as one period that was built from nothing.
     """
+    import pyarrow.parquet as pq
+
     try:
         metadata = pq.read_metadata(path)
         said = {k.decode(): v.decode() for k, v in (metadata.metadata or {}).items() if k != b"ARROW:schema"}
@@ -127,6 +128,8 @@ def _beside(target: Path) -> Path:
 
 
 def _write(file: Any, tables: Iterator[pa.Table], said: Callable[[], Mapping[str, str]]) -> None:
+    import pyarrow.parquet as pq
+
     first = next(tables)
     with pq.ParquetWriter(
         file,

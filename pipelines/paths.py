@@ -92,6 +92,16 @@ class DataRoot:
         return self.lake / ".index.json"
 
     @property
+    def query_inputs(self) -> Path:
+        """Cache of which tables each query reads; any run can rebuild it."""
+        return self.lake / ".query_inputs.json"
+
+    @property
+    def views_version(self) -> Path:
+        """Cache of what the file of views was made of; any run can rebuild it."""
+        return self.lake / ".views_version.json"
+
+    @property
     def scratch(self) -> Path:
         """Files of the run under way; emptied when a run starts."""
         return self.lake / ".scratch"

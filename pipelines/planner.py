@@ -7,13 +7,13 @@ and of the reference rows that are valid in those dates.
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import accumulate
+from typing import Any, Literal
 
 import duckdb
+import numpy as np
 import polars as pl
 
 from pipelines.contract import shapes
@@ -30,7 +30,7 @@ CALLS = "staged_requests"
 BUSY_MONTH_ROWS = 500_000
 CLOCK = "ledger_clock"
 ZONE = "ref_reporting"
-_HASHES = 1 << 256
+_EPOCH = date(1970, 1, 1)
 _FINGERPRINT_LENGTH = 32
 _VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"), ("rate_date", "next_rate_date"))
 
@@ -123,7 +123,7 @@ class Planner:
         """A hash of all that decides what of a table is out of date: its query, its inputs, and its periods as they are."""
         lines = [RUNNER_VERSION, duckdb.__version__, model.version, self._lake.state(model.name, built_from=True)]
         lines += [
-            f"{table} {self._grain(table)} {self._lake.state(table, built_from=table == REGISTER)}"
+            f"{table} {self.grain(table)} {self._lake.state(table, built_from=table == REGISTER)}"
             for table in sorted(model.inputs | {ZONE})
         ]
         if keeps_calls(model):
@@ -189,7 +189,9 @@ class Planner:
 
     def _touched(self, model: Model, table: str, plan: Plan) -> set[date | None]:
         """Partitions of ``model`` that do not exist yet and that a partition to be built of an input will bring about."""
-        grain = self._grain(table)
+        grain = self.grain(table)
+        if model.leads and table not in model.leads:
+            return set()
         if model.partition is None or grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
             return set()
         found: set[date | None] = set()
@@ -320,7 +322,7 @@ class Planner:
         return {row[0]: row[1] for row in rows}
 
     def _partitions(self, model: Model) -> list[date | None]:
-        """The partitions a table should have: those that its inputs' partitions touch.
+        """The partitions a table should have: those that its inputs' partitions touch, or those of the inputs that lead.
 
         The days of a daily table come from daily inputs alone: a monthly table that it looks something up in makes no days.
         In a reporting time zone a week has also what lies around it: its first hours may be of the day before.
@@ -328,8 +330,8 @@ class Planner:
         if model.partition is None:
             return [None]
         starts: set[date] = set()
-        for table in model.inputs - {model.name}:
-            grain = self._grain(table)
+        for table in (model.leads or model.inputs) - {model.name}:
+            grain = self.grain(table)
             if grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
                 continue
             around = self._around(model, grain)
@@ -349,7 +351,8 @@ class Planner:
         """The reporting time zone as it is in the lake."""
         return str(self._only_value(ZONE, "reporting_time_zone") or "UTC")
 
-    def _grain(self, table: str) -> str | None:
+    def grain(self, table: str) -> str | None:
+        """What the rows of a table are kept by; None for a table without periods."""
         if table.startswith("staged_") and table != REGISTER:
             return "day"
         model = self._models.get(table.removeprefix(CLOSED))
@@ -358,7 +361,7 @@ class Planner:
         return model.partition if model else None
 
     def _end(self, table: str, start: date) -> date:
-        return end_of(self._grain(table) or "day", start)
+        return end_of(self.grain(table) or "day", start)
 
     def _reference(self, table: str, span: Span) -> str:
         """Hash of the rows of a reference table that are valid somewhere in a span (BOOKS: reading what is built)."""
@@ -389,23 +392,23 @@ def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
     is_clipped = validity in _VALIDITY[1:]
     # Where a row stands in which file decides ties only; its place must not wake a partition by itself.
     left_out = ["reference_row", "reference_file", *(validity if validity and is_clipped else ())]
-    texts = rows.select(pl.concat_str(pl.exclude(left_out).cast(pl.String).fill_null("\x00"), separator="\x1f"))
-    lines = texts.to_series().to_list()
+    text = pl.concat_str(pl.exclude(left_out).cast(pl.String).fill_null("\x00"), separator="\x1f")
+    lines = rows.select(text).to_series()
     if validity is None:
         whole = digest(sorted(lines))
         return lambda span: whole
-    begins, stops = rows[validity[0]].to_list(), rows[validity[1]].to_list()
-    hashes = [_hash(line) for line in lines]
-    starts = [value or date.min for value in rows[validity[0]].cast(pl.Date).to_list()]
-    ends = [_day_after(value) for value in stops]
+    begin, stop = (pl.col(name) for name in validity)
+    hashes = _hashes(lines)
+    starts, ends = rows.select(begin.cast(pl.Date).fill_null(date.min), _day_after(stop))
     # Rows in force in a span are those begun before its end without those over at its start: two looks at running sums.
     begun, over = _running_sum(starts, hashes), _running_sum(ends, hashes, including=True)
     if not is_clipped:
-        return lambda span: f"{(begun(span.end or date.max) - over(span.first or date.min)) % _HASHES:064x}"
-    from_days = [_day_after(value) if value is not None else date.min for value in begins]
-    from_hashes = [_hash(f"{line}\x1ffrom {value}") for line, value in zip(lines, begins, strict=True)]
-    to_days = [date.max if value is None else date(value.year, value.month, value.day) for value in stops]
-    to_hashes = [_hash(f"{line}\x1fto {value}") for line, value in zip(lines, stops, strict=True)]
+        return lambda span: str((begun(_edges(span)[1]) - over(_edges(span)[0])).tobytes().hex())
+    from_hashes = _hashes(lines + "\x1ffrom " + _as_text(rows, begin))
+    to_hashes = _hashes(lines + "\x1fto " + _as_text(rows, stop))
+    from_days, to_days = rows.select(
+        pl.when(begin.is_null()).then(date.min).otherwise(_day_after(begin)), stop.cast(pl.Date).fill_null(date.max)
+    )
     begun_inside, begun_earlier = (
         _running_sum(starts, from_hashes),
         _running_sum(from_days, from_hashes, including=True),
@@ -413,35 +416,49 @@ def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
     stopped, stopped_earlier = _running_sum(to_days, to_hashes), _running_sum(ends, to_hashes, including=True)
 
     def in_force(span: Span) -> str:
-        first, end = span.first or date.min, span.end or date.max
+        first, end = _edges(span)
         rows_sum = begun(end) - over(first)
         from_sum = begun_inside(end) - begun_earlier(first)
         to_sum = stopped(end) - stopped_earlier(first)
-        return f"{(rows_sum + from_sum + to_sum) % _HASHES:064x}"
+        return str((rows_sum + from_sum + to_sum).tobytes().hex())
 
     return in_force
 
 
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest())
+def _as_text(rows: pl.DataFrame, column: pl.Expr) -> pl.Series:
+    return rows.select(column.cast(pl.String).fill_null("None")).to_series()
 
 
-def _running_sum(days: Sequence[date], hashes: Sequence[int], *, including: bool = False) -> Callable[[date], int]:
+def _hashes(lines: pl.Series) -> Any:
+    """A hash of 128 bits a line as two whole numbers, whose sums may run over: shape (lines, 2)."""
+    found = b"".join([hashlib.blake2b(line.encode(), digest_size=16).digest() for line in lines])
+    return np.frombuffer(found, dtype="<u8").reshape(-1, 2)
+
+
+def _running_sum(days: pl.Series, hashes: Any, *, including: bool = False) -> Callable[[date], Any]:
     """The sum of the hashes whose day is before a day, or up to it (``including``)."""
-    ordered = sorted(zip(days, hashes, strict=True))
-    keys = [day for day, _ in ordered]
-    sums = [0, *accumulate(value for _, value in ordered)]
-    find = bisect_right if including else bisect_left
-    return lambda day: sums[find(keys, day)]
+    keys = days.to_physical().to_numpy()
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    sums = np.concatenate([np.zeros((1, 2), dtype="<u8"), np.cumsum(hashes[order], axis=0, dtype="<u8")])
+    side: Literal["left", "right"] = "right" if including else "left"
+    return lambda day: sums[np.searchsorted(keys, (day - _EPOCH).days, side)]
 
 
-def _day_after(value: date | None) -> date:
+def _day_after(value: pl.Expr) -> pl.Expr:
     """First whole day on which a row that ends at an instant or date is no longer valid."""
-    if value is None:
-        return date.max
-    at_midnight = not isinstance(value, datetime) or (value.hour, value.minute, value.second) == (0, 0, 0)
-    day = date(value.year, value.month, value.day)
-    return day if at_midnight or day == date.max else day + timedelta(days=1)
+    instant = value.cast(pl.Datetime("us"))
+    day = instant.dt.date()
+    at_midnight = instant.dt.truncate("1s").dt.time() == time()
+    # The last day that there is, is open.
+    is_last = day == date.max
+    return (
+        pl.when(value.is_null() | is_last)
+        .then(date.max)
+        .when(at_midnight)
+        .then(day)
+        .otherwise(day + pl.duration(days=1))
+    )
 
 
 def stale_weeks(plans: Iterable[Plan]) -> list[date]:

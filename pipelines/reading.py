@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -23,9 +24,9 @@ from pipelines.engine import one_row, quoted, rows_of
 from pipelines.lake import Lake, digest, replace_text
 from pipelines.landing import Contents, FileVersion, Found, Register, contents_of, listing, pulled_at_of
 from pipelines.paths import DataRoot
-from pipelines.records import Readable, compression_of, head_of
+from pipelines.records.files import Readable, Unreadable, compression_of, head_of
 from pipelines.settings import Settings
-from pipelines.sources import Source, Unreadable
+from pipelines.sources import Source
 from pipelines.staging import OUR_FAULT, Pending, Stager
 
 BATCH_BYTES = 64 << 20
@@ -47,10 +48,10 @@ _INHERITED = (
 
 @dataclass
 class ReadReport:
-    """What reading did: versions read, and sentences about what a person should look at."""
+    """What reading did: versions read, files listed by source, and sentences about what a person should look at."""
 
     files_read: list[FileVersion] = field(default_factory=list)
-    files_listed: int = 0
+    files_listed: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -120,7 +121,7 @@ class Reader:
         report = ReadReport()
         found, strangers = listing(self._root, frozenset(self._sources))
         found = [file for file in found if only in (None, file.source)]
-        report.files_listed = len(found)
+        report.files_listed = Counter(file.source for file in found)
         report.warnings += self._of_strangers(strangers)
         self.clean()
         self._stager = Stager(self._con, self._root, self._lake, self._settings, self._keep, self._dimension_keys)

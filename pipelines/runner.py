@@ -17,7 +17,6 @@ import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines import checks
 from pipelines.engine import batches_of, one_row, relation_of, typed_table
@@ -27,10 +26,11 @@ from pipelines.parquet import ROW_GROUP_ROWS, ROW_HASH, PeriodRows
 from pipelines.planner import CLOCK, Plan, Planner, Stale, keeps_calls
 from pipelines.relations import create_model_view, create_view, dated_as, rows_sql, within
 
-# Periods built by one execution of a query hold at most about this many input rows, so that memory stays bounded.
+# Periods built by one execution of a query hold at most about this many input rows, so that memory stays bounded; of a
+# table with a row a call, at most about this many values. A single period of more is sorted by the engine, on disk where
+# need be.
 ROWS_AT_ONCE = 1_000_000
-# A single period of more input rows than these is sorted by the engine, on disk where need be.
-ROWS_SORTED_IN_MEMORY = 500_000
+VALUES_AT_ONCE = 12_000_000
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -92,18 +92,22 @@ def _in_turn(lake: Lake, planner: Planner, plan: Plan) -> Iterator[list[Stale]]:
 
 
 def _batches(planner: Planner, plan: Plan) -> list[list[Stale]]:
-    """Stale periods that are built by one execution: up to ROWS_AT_ONCE input rows of their own."""
+    """Stale periods that are built by one execution: up to ``_rows_at_once`` input rows of their own."""
     batches: list[list[Stale]] = []
-    rows_so_far = 0
+    rows_so_far, at_once = 0, _rows_at_once(plan.model)
     for stale in plan.stale:
         rows = _rows_in(planner, plan.model, stale.start)
-        if batches and rows_so_far + rows <= ROWS_AT_ONCE:
+        if batches and rows_so_far + rows <= at_once:
             batches[-1].append(stale)
             rows_so_far += rows
         else:
             batches.append([stale])
             rows_so_far = rows
     return batches
+
+
+def _rows_at_once(model: Model) -> int:
+    return min(ROWS_AT_ONCE, VALUES_AT_ONCE // len(model.columns)) if keeps_calls(model) else ROWS_AT_ONCE
 
 
 def _rows_in(planner: Planner, model: Model, start: date | None) -> int:
@@ -182,13 +186,13 @@ def _run(
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
     del types[ROW_HASH]
     _compare(model, types)
-    if len(batch) == 1 and _rows_in(planner, model, batch[0].start) > ROWS_SORTED_IN_MEMORY:
+    if len(batch) == 1 and _rows_in(planner, model, batch[0].start) > 2 * _rows_at_once(model):
         order = ", ".join(f'"{name}"' for name in model.sort_columns)
         tables = batches_of(con, f"{query} order by {order}", ROW_GROUP_ROWS)
         first = next(tables)
         return _without_hash(first.schema), [(batch[0], _chained(first, tables))]
-    rows = typed_table(relation)
-    return _without_hash(rows.schema), _split(rows, model, batch)
+    held = [typed_table(relation)]
+    return _without_hash(held[0].schema), _split(held, model, batch)
 
 
 def _without_hash(schema: pa.Schema) -> pa.Schema:
@@ -200,21 +204,22 @@ def _chained(first: pa.Table, rest: Iterator[pa.Table]) -> Iterator[pa.Table]:
     yield from rest
 
 
-def _split(rows: pa.Table, model: Model, batch: Sequence[Stale]) -> list[tuple[Stale, Iterable[pa.Table]]]:
-    """The rows of each period in the order of the header, nulls last.
+def _split(held: list[pa.Table], model: Model, batch: Sequence[Stale]) -> list[tuple[Stale, Iterable[pa.Table]]]:
+    """The rows of each period in the order of the header, nulls last. The table is taken out of ``held``: only so is it let go.
 
     Only the columns that say where a row belongs go through a sort; whole rows are gathered by place, once, and not even
     that where they stand in order.
     """
-    rows = rows.combine_chunks()
-    places = pc.sort_indices(rows, [(name, "ascending") for name in model.sort_columns]).to_numpy()
+    import pyarrow.compute as pc
+
+    places = pc.sort_indices(held[0], [(name, "ascending") for name in model.sort_columns]).to_numpy()
     if model.dated is None:
-        return [(batch[0], [_taken(rows, places)])]
-    owners = _owners(rows, model.dated)[places]
+        return [(batch[0], [_taken(held, places)])]
+    owners = _owners(held[0], model.dated)[places]
     if (owners[1:] < owners[:-1]).any():
         by_owner = np.argsort(owners, kind="stable")
         places, owners = places[by_owner], owners[by_owner]
-    rows = _taken(rows, places)
+    rows = _taken(held, places)
     found: list[tuple[Stale, Iterable[pa.Table]]] = []
     for stale in batch:
         assert stale.start is not None
@@ -235,8 +240,16 @@ def _owners(rows: pa.Table, dated: Dated) -> Any:
     return days
 
 
-def _taken(rows: pa.Table, places: Any) -> pa.Table:
-    return rows if np.array_equal(places, np.arange(len(places))) else rows.take(pa.array(places))
+def _taken(held: list[pa.Table], places: Any) -> pa.Table:
+    """The rows at some places, gathered by the column: two copies of one column are held, and not of all."""
+    rows = held.pop()
+    if np.array_equal(places, np.arange(len(places))):
+        return rows
+    columns, wanted, schema = [], pa.array(places), rows.schema
+    while rows.num_columns:
+        columns.append(rows.column(0).take(wanted))
+        rows = rows.remove_column(0)
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _store(

@@ -23,7 +23,7 @@ from pipelines.lake import Lake
 from pipelines.landing import Contents, Found, last_day_allowed
 from pipelines.parquet import PeriodRows
 from pipelines.paths import DataRoot
-from pipelines.records import CUT_SHORT, Readable, Unreadable, count_lines, pieces_of
+from pipelines.records.files import CUT_SHORT, Readable, Unreadable, count_lines, pieces_of
 from pipelines.settings import Settings
 from pipelines.sources import Source
 

@@ -16,7 +16,7 @@ from pipelines.engine import named_rows, one_row
 from pipelines.lake import Lake
 from pipelines.landing import Register
 from pipelines.paths import DataRoot
-from pipelines.reference import TABLES, template
+from pipelines.reference.tables import TABLES, template
 from pipelines.views import open_views
 from pipelines.words import things
 

@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines.lake import home
 from pipelines.parquet import PeriodRows, described, write_periods
@@ -79,6 +78,8 @@ class _Rows:
         self._path = path
 
     def __iter__(self):  # type: ignore[no-untyped-def]
+        import pyarrow.parquet as pq
+
         with pq.ParquetFile(self._path) as file:
             rows: pa.Table = file.read()
         yield rows

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 
 import duckdb
 
 from pipelines.contract import shapes
 from pipelines.engine import listed, one_row, quoted
 from pipelines.exports import MONTHLY
-from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, digest
+from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, digest, replace_text
 from pipelines.models import Model
 from pipelines.paths import DataRoot
 
@@ -26,7 +26,7 @@ def refresh(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> bool:
     """Write the file of views anew where the tables or their columns have changed; a reader keeps the old one."""
     statements = list(_statements(lake, models))
     version = digest([duckdb.__version__, *statements])
-    if root.views.is_file() and _version(root.views) == version:
+    if root.views.is_file() and _version(root) == version:
         return False
     temporary = root.views.with_name(f".{root.views.name}.tmp")
     temporary.unlink(missing_ok=True)
@@ -37,6 +37,7 @@ def refresh(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> bool:
         con.execute("commit")
         con.execute(f"create macro views_version() as {quoted(version)}")
     temporary.replace(root.views)
+    _note_version(root, version)
     return True
 
 
@@ -141,9 +142,25 @@ def _closed_view(lake: Lake, table: str, types: Mapping[str, str]) -> str:
     return f"create view {table} as {rows}"
 
 
-def _version(path: Path) -> str:
+def _version(root: DataRoot) -> str:
+    """Of the file of views as it lies there. To open it takes longer than to plan a run, so it is noted beside the lake."""
+    with suppress(OSError, TypeError, ValueError):
+        version, *seen = json.loads(root.views_version.read_text(encoding="utf-8"))
+        if seen == _seen(root):
+            return str(version)
     try:
-        with duckdb.connect(str(path), read_only=True) as con:
-            return str(one_row(con, "select views_version()")[0])
+        with duckdb.connect(str(root.views), read_only=True) as con:
+            version = str(one_row(con, "select views_version()")[0])
     except duckdb.Error:
         return ""
+    _note_version(root, version)
+    return version
+
+
+def _note_version(root: DataRoot, version: str) -> None:
+    replace_text(root.views_version, json.dumps([version, *_seen(root)]))
+
+
+def _seen(root: DataRoot) -> list[int]:
+    status = root.views.stat()
+    return [status.st_size, status.st_mtime_ns]

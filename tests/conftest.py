@@ -23,6 +23,8 @@ from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.prices import book
 from pipelines.prices.book import BOOK_SCHEMA
+from pipelines.reference import files
+from pipelines.reference.tables import TABLES, ReferenceTable
 from pipelines.settings import Settings
 from tests.sources.together import Place, lay
 
@@ -86,17 +88,17 @@ def golden_books(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
 @pytest.fixture(scope="session", autouse=True)
 def _what_is_shipped_is_read_once() -> Iterator[None]:
     """Hundreds of tests make a data root of their own; the shipped rows, and the price book of the same rows, are alike in all."""
-    read, build_book = reference.read, book.build_book
-    files: dict[Any, Any] = {}
+    read, build_book = files.read, book.build_book
+    read_already: dict[Any, Any] = {}
     made: dict[Any, book.Book] = {}
 
-    def read_once(table: reference.ReferenceTable, path: Path, shown_as: str) -> Any:
+    def read_once(table: ReferenceTable, path: Path, shown_as: str) -> Any:
         if not path.is_relative_to(paths.SHIPPED_DATA):
             return read(table, path, shown_as)
         key = (table.name, path, path.stat().st_mtime_ns, shown_as)
-        if key not in files:
-            files[key] = read(table, path, shown_as)
-        rows, problems = files[key]
+        if key not in read_already:
+            read_already[key] = read(table, path, shown_as)
+        rows, problems = read_already[key]
         return [dict(row) for row in rows], list(problems)
 
     def build_once(*frames: Any, **more: Any) -> book.Book:
@@ -108,7 +110,7 @@ def _what_is_shipped_is_read_once() -> Iterator[None]:
         return made[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reference, "read", read_once)
+        patch.setattr(files, "read", read_once)
         patch.setattr(book, "build_book", build_once)
         yield
 
@@ -159,7 +161,7 @@ def _types(table: str) -> dict[str, str]:
     if table == "ref_price_book":
         book = duckdb.from_arrow(pl.DataFrame(schema=BOOK_SCHEMA).to_arrow())
         return dict(zip(book.columns, map(str, book.types), strict=True))
-    found = reference.TABLES.get(table.removeprefix("ref_"))
+    found = TABLES.get(table.removeprefix("ref_"))
     if found is None:
         return {}
     kinds = {

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from pipelines.reference import TABLES
+from pipelines.reference.tables import TABLES
 
 Rows = list[dict[str, Any]]
 Run = Callable[..., Rows]

@@ -574,7 +574,8 @@ def test_great_expectations_is_imported_late_quietly_and_without_network(model, 
     """In a new process without sockets, every warning an error: nothing printed, nothing left behind."""
     table = model("- rule: requests > 0")
     script = f"""
-        import os, socket, sys
+        # ssl makes a class of what is taken away below.
+        import os, socket, ssl, sys
         from pathlib import Path
         import polars as pl
         from pipelines.judge import judge

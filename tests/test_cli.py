@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipelines.cli import _broken, _correction
+from pipelines.cli.reports import broken_checks, corrections_in_words
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -124,11 +124,12 @@ def test_a_second_run_says_that_nothing_is_new(walked: Path) -> None:
     assert "Nothing new: every table is up to date." in done.stdout
 
 
-def test_a_run_without_work_imports_neither_dagster_nor_great_expectations(walked: Path) -> None:
+def test_a_run_without_work_imports_nothing_that_is_heavy_and_not_needed(walked: Path) -> None:
     code = (
         "import sys\nfrom pipelines import cli\nsys.argv = ['tokenbooks', 'run']\n"
         "try:\n    cli.main()\nexcept SystemExit:\n    pass\n"
-        "print('heavy:', sorted({'dagster', 'great_expectations', 'pandas', 'scipy'} & set(sys.modules)))"
+        "heavy = {'dagster', 'great_expectations', 'jinja2', 'pandas', 'pyarrow.parquet', 'pydantic', 'rich', 'scipy'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))"
     )
     environment = {**os.environ, "TOKENBOOKS_DATA": str(walked), "PYTHONPATH": str(CHECKOUT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -382,19 +383,19 @@ def test_a_check_that_failed_is_told_as_what_is_not_so() -> None:
     one = {"table": "t", "check": "c", "text": "no day has more", "violations": 1, "message": ""}
     results = [one | {"partition": f"2026-11-0{day}"} for day in range(1, 6)]
 
-    assert _broken(results[:1]) == ["t (2026-11-01): not so in 1 partition: no day has more (1 row)"]
-    assert _broken(results) == [
+    assert broken_checks(results[:1]) == ["t (2026-11-01): not so in 1 partition: no day has more (1 row)"]
+    assert broken_checks(results) == [
         "t (2026-11-01, 2026-11-02, 2026-11-03 and 2 more): not so in 5 partitions: no day has more (5 rows)"
     ]
-    assert _broken([results[0] | {"violations": None, "message": "no such column"}]) == [
+    assert broken_checks([results[0] | {"violations": None, "message": "no such column"}]) == [
         "t (2026-11-01): no such column"
     ]
 
 
 def test_dollars_of_corrections_that_are_unknown_are_not_counted_as_0() -> None:
-    assert _correction(1, Decimal(3), 0) == "1 correction of closed months, +$3.00"
-    assert _correction(3, Decimal("-1.5"), 1) == "3 corrections of closed months, -$1.50, 1 of unknown dollars"
-    assert _correction(1, None, 1) == "1 correction of closed months, 1 of unknown dollars"
+    assert corrections_in_words(1, Decimal(3), 0) == "1 correction of closed months, +$3.00"
+    assert corrections_in_words(3, Decimal("-1.5"), 1) == "3 corrections of closed months, -$1.50, 1 of unknown dollars"
+    assert corrections_in_words(1, None, 1) == "1 correction of closed months, 1 of unknown dollars"
 
 
 def test_every_command_has_help(tmp_path: Path) -> None:

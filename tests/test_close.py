@@ -276,7 +276,7 @@ def test_a_close_changes_no_table_of_the_live_lake_but_those_that_look_at_closed
         "ledger_changed_bills",
     }
     # The results of their checks say what these were built from.
-    assert changed <= looking_back | {".index.json", "check_results"}
+    assert changed <= looking_back | {".index.json", ".views_version.json", "check_results"}
 
 
 def test_a_set_holds_every_partition_of_the_month_read_only_with_its_hash(story: Story) -> None:

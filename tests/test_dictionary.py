@@ -15,7 +15,7 @@ import pytest
 from pipelines.contract import shapes
 from pipelines.dictionary import REFERENCE_EXTRAS, dictionary, main, table_types
 from pipelines.models import models
-from pipelines.reference import TABLES
+from pipelines.reference.tables import TABLES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE = CHECKOUT / "docs" / "data_dictionary.md"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.contract import TOKEN_CLASS_NAMES
-from pipelines.models import ModelError, expanded, inputs, load, main, models, parse
+from pipelines import contract, paths
+from pipelines.contract import TOKEN_CLASS_NAMES, TOKEN_CLASSES
+from pipelines.models import ModelError, expanded, inputs, load, main, models, parse, remembering_inputs
 
 GOOD = """/*
 about: >-
@@ -169,3 +170,52 @@ def test_every_model_stands_behind_its_inputs() -> None:
         for table in model.inputs
         if table in models() and table != name
     )
+
+
+def test_a_query_that_an_earlier_process_parsed_is_not_parsed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("parsed again")
+
+    kept = tmp_path / "query_inputs.json"
+    with remembering_inputs(kept):
+        pass
+    monkeypatch.setattr("pipelines.models._read_by", {})
+    monkeypatch.setattr("pipelines.models._written_out", {})
+    monkeypatch.setattr("pipelines.models._parsed_inputs", refuse)
+    monkeypatch.setattr("pipelines.models._render", refuse)
+
+    with remembering_inputs(kept):
+        for model in models().values():
+            assert inputs(model.query) - {model.name} == model.inputs - {model.name}
+            assert model.query in expanded(model.path, paths.SQL)
+
+
+def test_a_kept_text_does_not_outlive_what_it_was_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed macro and another list give another text."""
+    text = GOOD.replace("select * from joined,", '{% include "parts/columns.sql" %} from joined,')
+    path, folder = write(tmp_path, text), tmp_path / "sql"
+    write(tmp_path, "select {{ token_classes | length }}", "parts/columns.sql")
+    count = len(TOKEN_CLASSES)
+    assert f"select {count} from joined" in expanded(path, folder)
+
+    monkeypatch.setattr(contract, "TOKEN_CLASSES", TOKEN_CLASSES[1:])
+    assert f"select {count - 1} from joined" in expanded(path, folder)
+
+    write(tmp_path, "select all {{ token_classes | length }}", "parts/columns.sql")
+    assert f"select all {count - 1} from joined" in expanded(path, folder)
+
+
+@pytest.mark.parametrize("broken", ["{ torn", "{}", "[1]", '{"version": "1 0.1.0", "inputs": {}}'])
+def test_what_was_kept_of_queries_is_made_anew_where_it_cannot_be_used(tmp_path: Path, broken: str) -> None:
+    kept = tmp_path / "query_inputs.json"
+    with remembering_inputs(kept):
+        pass
+    written = kept.read_text(encoding="utf-8")
+    kept.write_text(broken, encoding="utf-8")
+
+    with remembering_inputs(kept):
+        pass
+
+    assert kept.read_text(encoding="utf-8") == written

@@ -21,11 +21,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_bad_input import DAY, FATES_OF_RECORDS, NOW, bucket, call, cost, lines, page, used, zstd
 
-from pipelines import landing, records, reference
+from pipelines import landing, reference
 from pipelines.books import Books, open_books
 from pipelines.landing import Register
 from pipelines.paths import DataRoot
 from pipelines.reading import ReadReport
+from pipelines.records import files
 from pipelines.runner import build
 from tests.sources.landed import rows
 
@@ -127,8 +128,8 @@ def test_a_file_in_pieces_gives_the_rows_and_line_numbers_of_one_piece(tmp_path,
     land(pieces, "calls.jsonl", content)
 
     _, fates_of_whole = read(whole)
-    monkeypatch.setattr(records, "PIECE_BYTES", 8_000)
-    monkeypatch.setattr(records, "_BLOCK_BYTES", 700)
+    monkeypatch.setattr(files, "PIECE_BYTES", 8_000)
+    monkeypatch.setattr(files, "_BLOCK_BYTES", 700)
     monkeypatch.setattr(landing, "PIECE_BYTES", 8_000)
     monkeypatch.setattr(landing, "_BLOCK_BYTES", 700)
     _, fates_of_pieces = read(pieces)
@@ -141,8 +142,8 @@ def test_a_file_in_pieces_gives_the_rows_and_line_numbers_of_one_piece(tmp_path,
 
 
 def test_a_file_that_is_cut_in_its_last_piece_keeps_the_pieces_before(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "PIECE_BYTES", 20_000)
-    monkeypatch.setattr(records, "_BLOCK_BYTES", 10_000)
+    monkeypatch.setattr(files, "PIECE_BYTES", 20_000)
+    monkeypatch.setattr(files, "_BLOCK_BYTES", 10_000)
     packed = gzip.compress(lines(*(call(number, task_id=os.urandom(20).hex()) for number in range(1_000))).encode())
     root = DataRoot(tmp_path / "books")
     land(root, "calls.gz", packed[: len(packed) * 9 // 10])

@@ -16,8 +16,10 @@ from pipelines import paths, reference
 from pipelines.engine import connect
 from pipelines.lake import Lake
 from pipelines.paths import DataRoot
-from pipelines.prices.package import UNITS
-from pipelines.reference import TABLES, Problem, template
+from pipelines.prices.package_periods import UNITS
+from pipelines.reference import files, tables
+from pipelines.reference.files import Problem, price_remarks
+from pipelines.reference.tables import TABLES, template
 from pipelines.settings import TEMPLATE, Settings, SettingsError, load
 
 PRICES = "provider,model_id,unit,per_units,unit_price,currency\n"
@@ -52,7 +54,7 @@ def rows(root: DataRoot, table: str) -> list[dict[str, Any]]:
 
 def read(root: DataRoot, name: str, content: str | bytes) -> tuple[list[dict[str, object]], list[str]]:
     path = write(root, f"{name}.csv", content)
-    found, problems = reference.read(TABLES[name], path, f"reference/{name}.csv")
+    found, problems = files.read(TABLES[name], path, f"reference/{name}.csv")
     return found, [str(problem) for problem in problems]
 
 
@@ -273,7 +275,7 @@ def test_a_contract_with_nobody_and_two_prices_of_one_thing_are_remarked_by_line
     )
 
     assert refresh(root) == []
-    assert reference.price_remarks(root, {"acme", "openai"}) == [
+    assert price_remarks(root, {"acme", "openai"}) == [
         "reference/prices.csv, line 4, column unit_price: 2 where line 2 says 1 for the same; the later line is taken.",
         "reference/price_overrides.csv, line 2, column provider: no price or model of provider 'opeani' is known, so the row "
         "changes nothing; nearest: openai.",
@@ -281,11 +283,11 @@ def test_a_contract_with_nobody_and_two_prices_of_one_thing_are_remarked_by_line
 
 
 def test_every_unit_of_the_package_and_of_our_rows_is_known():
-    ours, problems = reference.read(TABLES["prices"], paths.SHIPPED_DATA / "prices.csv", "prices.csv")
+    ours, problems = files.read(TABLES["prices"], paths.SHIPPED_DATA / "prices.csv", "prices.csv")
 
     assert problems == []
-    assert {unit for unit, _ in UNITS.values()} <= set(reference.UNITS)
-    assert {row["unit"] for row in ours} <= set(reference.UNITS)
+    assert {unit for unit, _ in UNITS.values()} <= set(tables.UNITS)
+    assert {row["unit"] for row in ours} <= set(tables.UNITS)
 
 
 def test_every_fault_of_a_file_is_named_at_once(root):
@@ -413,7 +415,7 @@ def test_other_files_beside_the_tables_are_left_alone(root):
 def test_the_template_of_a_table_is_an_empty_table(root, name):
     write(root, f"{name}.csv", template(TABLES[name]))
 
-    found, problems = reference.read(TABLES[name], root.reference / f"{name}.csv", name)
+    found, problems = files.read(TABLES[name], root.reference / f"{name}.csv", name)
 
     assert (found, problems) == ([], [])
 

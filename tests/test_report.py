@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from pipelines import books
 from pipelines.paths import DataRoot
-from pipelines.reference import TABLES, read, template
+from pipelines.reference.files import read
+from pipelines.reference.tables import TABLES, template
 from pipelines.report import _DRIVERS, _summed, _teams, cents, change, count, share, usd
 from pipelines.summary import summarise
 from tests.conftest import upstream

@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import reference
 from pipelines.paths import DataRoot
-from pipelines.sample import SampleReport, company, reference_tables, write
+from pipelines.reference.tables import TABLES, template
+from pipelines.sample import SampleReport, company, reference_tables, workloads, write
 from pipelines.sample.calls import make_calls
 from pipelines.sample.chance import Chance, Grid
+from pipelines.sample.workloads import DRIFT_DATE, GEMINI_TRIAL, LAUNCH_DATE, MODELS, WORKLOADS
 
 Sample = tuple[DataRoot, SampleReport]
 TokensByDay = dict[tuple[date, str], dict[str, int]]
@@ -60,7 +61,7 @@ def calls() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def quiet() -> pl.DataFrame:
-    return make_calls(14, 50_000, workloads=company.quiet(company.WORKLOADS))
+    return make_calls(14, 50_000, workloads=workloads.quiet(WORKLOADS))
 
 
 def content(root: DataRoot) -> dict[str, tuple[bytes, int]]:
@@ -190,9 +191,9 @@ def test_a_used_data_root_is_refused(sample: Sample, tmp_path: Path) -> None:
 def test_empty_templates_are_filled(tmp_path: Path) -> None:
     root = DataRoot(tmp_path)
     root.reference.mkdir()
-    for reference_table in reference.TABLES.values():
+    for reference_table in TABLES.values():
         path = root.reference / f"{reference_table.name}.csv"
-        path.write_text(reference.template(reference_table), encoding="utf-8")
+        path.write_text(template(reference_table), encoding="utf-8")
 
     write(root, weeks=1, requests=10)
 
@@ -209,7 +210,7 @@ def test_sizes_that_make_no_company_are_refused(tmp_path: Path, weeks: int, requ
 def test_one_tool_can_see_all_features(tmp_path: Path, source: company.Source) -> None:
     """The calls are the same: 400 in all, whichever tool writes them down."""
     root = DataRoot(tmp_path)
-    names = [workload.name for workload in company.WORKLOADS]
+    names = [workload.name for workload in WORKLOADS]
     seen = [name for name in names if name in FEATURES] if source == "langfuse" else []
 
     report = write(root, weeks=2, requests=400, sources=dict.fromkeys(seen, "langfuse"))
@@ -244,7 +245,7 @@ def test_the_bill_is_the_calls_and_a_share_of_them_more(sample: Sample) -> None:
             "input_cached_tokens": counts["input_cached_tokens"],
             "output_tokens": counts["output_tokens"],
         }
-        low, high = company.MODELS[key[1]].untraced_per_mille
+        low, high = MODELS[key[1]].untraced_per_mille
         shares = [
             per_mille
             for per_mille in range(low, high + 1)
@@ -515,9 +516,7 @@ def test_no_call_is_in_two_tools(sample: Sample) -> None:
 
 def test_six_features_of_three_teams_call_five_models_of_three_providers(calls: pl.DataFrame) -> None:
     """Beside them a model on trial that no price book knows, and scripts that no feature owns."""
-    owners = {
-        workload.name: (workload.team, company.SOURCES.get(workload.name, "app_log")) for workload in company.WORKLOADS
-    }
+    owners = {workload.name: (workload.team, company.SOURCES.get(workload.name, "app_log")) for workload in WORKLOADS}
     on = pl.col("task_ms") // 86_400_000
     tiers = [
         {"customer_id": customer.customer_id, "since": (since - date(1970, 1, 1)).days, "tier": tier}
@@ -534,7 +533,7 @@ def test_six_features_of_three_teams_call_five_models_of_three_providers(calls: 
 
     assert owners == FEATURES | {"scripts": ("", "app_log")}
     assert set(calls["workload"]) == {*FEATURES, "scripts"}
-    assert set(calls["model"]) == {*PRICES, company.GEMINI_TRIAL.served}
+    assert set(calls["model"]) == {*PRICES, GEMINI_TRIAL.served}
     assert set(calls["provider"]) == {"openai", "anthropic", "google"}
     assert set(tiered["tier"].drop_nulls()) == {"free", "pro", "enterprise"}
     assert dict(calls.group_by("workload").agg(pl.col("source").unique().first()).iter_rows()) == {
@@ -593,7 +592,7 @@ def test_lengths_follow_the_public_traces(quiet: pl.DataFrame, step: str, what: 
 
     A constant prompt on top of the traced input is taken off.
     """
-    [found] = [one for workload in company.WORKLOADS for one in workload.steps if one.name == step]
+    [found] = [one for workload in WORKLOADS for one in workload.steps if one.name == step]
     rows = quiet.filter(pl.col("step") == step, attempt=1)
     on_top = 0 if found.has_prompt_inside else found.static_prompt_tokens
     drawn = rows["input_tokens"] - on_top if what == "input" else rows["output_tokens"] - rows["reasoning_tokens"]
@@ -654,7 +653,7 @@ def blended(rows: pl.DataFrame) -> float:
 def test_every_answer_grows_by_two_fifths_while_the_blend_falls(calls: pl.DataFrame) -> None:
     """Each kind of answer is about 40 % longer, the ratio of the feature falls by about a tenth."""
     answers = calls.filter(pl.col("workload") == "support-chat", "has_usage")
-    is_later = pl.col("started_at").dt.date() >= company.DRIFT_DATE
+    is_later = pl.col("started_at").dt.date() >= DRIFT_DATE
     before, after = answers.filter(~is_later), answers.filter(is_later)
 
     for step in ("answer-how-to", "answer-order-status", "answer-complaint"):
@@ -668,7 +667,7 @@ def test_every_answer_grows_by_two_fifths_while_the_blend_falls(calls: pl.DataFr
 def test_one_feature_is_launched(calls: pl.DataFrame) -> None:
     first = dict(calls.group_by("workload").agg(pl.col("started_at").dt.date().min()).iter_rows())
 
-    assert first.pop("report-writer") == company.LAUNCH_DATE == date(2026, 10, 20)
+    assert first.pop("report-writer") == LAUNCH_DATE == date(2026, 10, 20)
     assert set(first.values()) == {date(2026, 8, 10)}
 
 
@@ -699,7 +698,7 @@ def test_sessions_of_one_customer_run_away(calls: pl.DataFrame) -> None:
 
 def test_one_paying_customer_is_served_at_a_loss(calls: pl.DataFrame) -> None:
     """In October, at list prices; revenue goes with the size of the sample."""
-    tables = dict(reference_tables.files(14, 50_000, company.WORKLOADS, company.SOURCES))
+    tables = dict(reference_tables.files(14, 50_000, WORKLOADS, company.SOURCES))
     revenue = pl.read_csv(io.StringIO(tables["revenue"])).filter(pl.col("period_start_date").str.starts_with("2026-10"))
     prices = pl.DataFrame(
         [[model, *map(float, usd)] for model, usd in PRICES.items()], ["model", "i", "o", "r", "w"], orient="row"
@@ -722,7 +721,7 @@ def test_one_paying_customer_is_served_at_a_loss(calls: pl.DataFrame) -> None:
 
 def test_nothing_happens_in_the_quiet_company(quiet: pl.DataFrame) -> None:
     answers = quiet.filter(workload="support-chat")
-    is_later = pl.col("started_at").dt.date() >= company.DRIFT_DATE
+    is_later = pl.col("started_at").dt.date() >= DRIFT_DATE
 
     assert not quiet["is_looping"].any()
     assert quiet.filter(workload="report-writer")["started_at"].min().date() < date(2026, 8, 20)

@@ -18,6 +18,7 @@ from pipelines.books import RunReport
 from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.sample import SampleReport, company, write
+from pipelines.sample.workloads import DRIFT_DATE, GEMINI_TRIAL, LAUNCH_DATE, LOOP, WORKLOADS
 from pipelines.sources import sources
 from pipelines.views import open_views, questions
 
@@ -92,8 +93,8 @@ def test_the_document_tells_sizes_and_dates_as_they_are(booked: Booked) -> None:
     assert f"hold {report.requests:,} calls" in text
     assert (report.first_date, report.end_date) == (date(2026, 8, 10), date(2026, 11, 16))
     assert report.untraced_share == pytest.approx(Decimal("0.04"), abs=Decimal("0.001"))
-    assert (date(2026, 11, 3), date(2026, 10, 20)) == (company.DRIFT_DATE, company.LAUNCH_DATE)
-    assert (company.LOOP.from_date, company.LOOP.to_date) == (date(2026, 10, 28), date(2026, 10, 31))
+    assert (date(2026, 11, 3), date(2026, 10, 20)) == (DRIFT_DATE, LAUNCH_DATE)
+    assert (LOOP.from_date, LOOP.to_date) == (date(2026, 10, 28), date(2026, 10, 31))
 
 
 # ---- the books
@@ -118,7 +119,7 @@ def test_every_call_is_booked_once(booked: Booked) -> None:
 
 def test_owners_tiers_models_and_providers_are_those_of_the_company(booked: Booked) -> None:
     calls = table(booked, "ledger_requests").filter("is_billable_leaf")
-    owners = {workload.name: workload.team for workload in company.WORKLOADS if workload.team}
+    owners = {workload.name: workload.team for workload in WORKLOADS if workload.team}
 
     found = calls.filter(pl.col("feature") != "unattributed").select("feature", "team").unique()
     assert dict(found.iter_rows()) == owners
@@ -171,7 +172,7 @@ def test_more_than_nine_tenths_are_priced_and_attributed(booked: Booked) -> None
 
     assert Decimal(owned["effective_cost_usd"].sum()) > Decimal("0.9") * spent
     assert used.filter(pl.col("effective_cost_usd").is_not_null()).height > 0.99 * used.height
-    assert set(used.filter(pl.col("effective_cost_usd").is_null())["model_served"]) == {company.GEMINI_TRIAL.served}
+    assert set(used.filter(pl.col("effective_cost_usd").is_null())["model_served"]) == {GEMINI_TRIAL.served}
 
 
 def test_outcomes_reach_the_tasks_of_every_feature(booked: Booked) -> None:
@@ -179,7 +180,7 @@ def test_outcomes_reach_the_tasks_of_every_feature(booked: Booked) -> None:
     known = tasks.group_by("feature").agg((pl.col("outcome").is_not_null().mean()).alias("share"))
 
     assert {name: share > 0.65 for name, share in known.iter_rows()} == {
-        workload.name: True for workload in company.WORKLOADS if workload.team
+        workload.name: True for workload in WORKLOADS if workload.team
     }
 
 

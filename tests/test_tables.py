@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from pipelines.books import RunReport
-from pipelines.cli import _print_report, _print_table
+from pipelines.cli.printing import print_table
+from pipelines.cli.reports import print_report
 from pipelines.paths import DataRoot
-from pipelines.reference import Problem
+from pipelines.reference.files import Problem
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -32,7 +33,7 @@ ROWS: list[dict[str, Any]] = [
 
 def printed(width: int, rows: list[dict[str, Any]] = ROWS) -> list[str]:
     console = Console(width=width, file=io.StringIO(), highlight=False, markup=False, soft_wrap=True)
-    _print_table(console, rows, "")
+    print_table(rows, "", console)
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined, no-any-return]
 
 
@@ -78,6 +79,6 @@ def test_a_fault_of_a_reference_file_is_a_sentence_before_what_follows_from_it(
 ) -> None:
     report = RunReport(problems=[Problem("reference/a.csv", 3, "b", "'soon', expected a date")])
 
-    _print_report(DataRoot(tmp_path), {**report.as_dict(), "summary": None})
+    print_report(DataRoot(tmp_path), {**report.as_dict(), "summary": None})
 
     assert "reference/a.csv, line 3, column b: 'soon', expected a date. The table keeps" in capsys.readouterr().out

@@ -13,12 +13,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import polars as pl
 
 from pipelines.prices.checks import doubts, name_of, overlaps
-from pipelines.prices.package import AMBIGUOUS_NAMES, Name, read_package
+from pipelines.prices.package import read_package
+from pipelines.prices.package_names import AMBIGUOUS_NAMES, Name
 from pipelines.prices.rates import (
     BEGINNING,
     CONTEXT_END,
@@ -83,8 +85,14 @@ class Book:
     """
 
     tables: dict[str, pl.DataFrame]
-    version: str
     problems: tuple[str, ...]
+
+    @cached_property
+    def version(self) -> str:
+        said = hashlib.sha256()
+        for table in self.tables.values():
+            said.update(table.write_csv().encode())
+        return said.hexdigest()
 
 
 def build_book(
@@ -117,7 +125,6 @@ def build_book(
     names_table = _names_table(package.names, rates, pooled, _in_order(model_aliases), problems)
     return Book(
         tables={"ref_price_book": prices_table, "ref_model_names": names_table},
-        version=_content_hash(prices_table, names_table),
         problems=tuple(problems),
     )
 
@@ -255,10 +262,18 @@ def _by_precedence(rows: Sequence[tuple[str, Rate]]) -> list[tuple[str, Rate]]:
 
 def price_table(rates: Sequence[Rate]) -> pl.DataFrame:
     """Rates as the table of the book."""
-    columns: dict[str, list[Any]] = {name: [] for name in BOOK_SCHEMA}
-    for name, values in columns.items():
-        values += [rate.price_id for rate in rates] if name == "price_id" else [getattr(rate, name) for rate in rates]
-    return pl.DataFrame(columns, schema=BOOK_SCHEMA)
+    values = dict(zip(Rate._fields, zip(*rates, strict=True) if rates else [()] * len(Rate._fields), strict=True))
+    values["price_id"] = tuple(rate.price_id for rate in rates)
+    return pl.DataFrame([_column(name, values[name], type_) for name, type_ in BOOK_SCHEMA.items()])
+
+
+def _column(name: str, values: Sequence[Any], type_: Any) -> pl.Series:
+    if type_ != _UTC:
+        return pl.Series(name, values, type_)
+    # Of thousands of rates there are a few hundred instants, and each costs as much as a row.
+    instants = list(dict.fromkeys(values))
+    places = dict(zip(instants, range(len(instants)), strict=True))
+    return pl.Series(name, instants, type_).gather([places[value] for value in values])
 
 
 def _names_table(
@@ -319,10 +334,3 @@ def _names_table(
         )
     )
     return pl.DataFrame(names, schema=NAMES_SCHEMA, orient="row")
-
-
-def _content_hash(*tables: pl.DataFrame) -> str:
-    said = hashlib.sha256()
-    for table in tables:
-        said.update(table.write_csv().encode())
-    return said.hexdigest()

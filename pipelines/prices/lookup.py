@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pipelines import reference
 from pipelines.contract import shapes
 from pipelines.engine import connect
 from pipelines.lake import Lake
 from pipelines.models import models
 from pipelines.prices.book import Book, build_book
 from pipelines.prices.rates import CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END
+from pipelines.reference.files import Problem, current_frame
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 TOKEN_UNITS = 1_000_000
 
 
-def current_book(root: DataRoot) -> tuple[Book, list[reference.Problem]]:
+def current_book(root: DataRoot) -> tuple[Book, list[Problem]]:
     """The book as the files of a data root say it now, also before the first run, with the faults of these files."""
-    prices, wrong = reference.current_frame(root, "prices")
-    names, wrong_names = reference.current_frame(root, "model_aliases")
-    pools, wrong_pools = reference.current_frame(root, "gpu_pools")
+    prices, wrong = current_frame(root, "prices")
+    names, wrong_names = current_frame(root, "model_aliases")
+    pools, wrong_pools = current_frame(root, "gpu_pools")
     return build_book(prices, names, pools), [*wrong, *wrong_names, *wrong_pools]
 
 
 def first_fx_dates(root: DataRoot) -> dict[str, date]:
     """The day from which on each currency has a rate to USD."""
-    rates, _ = reference.current_frame(root, "fx_rates")
+    rates, _ = current_frame(root, "fx_rates")
     return dict(rates.group_by("currency").agg(pl.col("rate_date").min()).rows())
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from pipelines import reference
 from pipelines.engine import connect, named_rows
 from pipelines.lake import Lake
 from pipelines.models import models
@@ -22,6 +21,8 @@ from pipelines.periods import end_of
 from pipelines.planner import EVER, Planner, Span
 from pipelines.prices.book import build_book
 from pipelines.prices.rates import OPEN_END
+from pipelines.reference.files import current_frame, frame_of_rows, read
+from pipelines.reference.tables import TABLES
 from pipelines.relations import create_view, dated_as
 from pipelines.runner import ROWS_AT_ONCE
 from pipelines.settings import load
@@ -66,8 +67,8 @@ def book_as_of(root: DataRoot, known_at: datetime | None, rate_card: Path | None
 
     Raises ValueError, with the place, where the file has a fault.
     """
-    prices, _ = reference.current_frame(root, "prices")
-    names, _ = reference.current_frame(root, "model_aliases")
+    prices, _ = current_frame(root, "prices")
+    names, _ = current_frame(root, "model_aliases")
     if rate_card is not None:
         prices = pl.concat([prices, _card(rate_card, first_row=len(prices) + 1)])
     table = build_book(prices, names).tables["ref_price_book"]
@@ -79,12 +80,12 @@ def book_as_of(root: DataRoot, known_at: datetime | None, rate_card: Path | None
 
 def _card(path: Path, first_row: int) -> pl.DataFrame:
     """A price file, each row known from now on, so that it supersedes what is known."""
-    table = reference.TABLES["prices"]
-    rows, problems = reference.read(table, path, path.name)
+    table = TABLES["prices"]
+    rows, problems = read(table, path, path.name)
     if problems:
         raise ValueError("\n".join(str(problem) for problem in problems))
     now = datetime.now(UTC)
-    return reference.frame_of_rows(table, [{**row, "known_at": row.get("known_at") or now} for row in rows], first_row)
+    return frame_of_rows(table, [{**row, "known_at": row.get("known_at") or now} for row in rows], first_row)
 
 
 def reprice(

@@ -22,11 +22,11 @@ from typing import NamedTuple
 
 import polars as pl
 
-from pipelines import reference
 from pipelines.prices.checks import JUMP_RATIO
 from pipelines.prices.package import read_package
 from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Key, Rate, common, without
 from pipelines.prices.witness import read_map
+from pipelines.reference.tables import TABLES, template
 
 # What a change may be, most serious first. Of these, rows of ours keep the first three as they were.
 KINDS = ("suspicious", "history", "gone", "changed", "new")
@@ -171,13 +171,13 @@ def keep(root_prices: Path, kept: Iterable[Change]) -> int:
     rows = [_csv_row(change.before) for change in kept if change.kind in KEPT and change.before is not None]
     if not rows:
         return 0
-    template = reference.template(reference.TABLES["prices"]).strip().split(",")
+    ours = template(TABLES["prices"]).strip().split(",")
     if root_prices.is_file():
         with root_prices.open(encoding="utf-8-sig", newline="") as file:
-            header = next((row for row in csv.reader(file) if row and not row[0].lstrip().startswith("#")), template)
+            header = next((row for row in csv.reader(file) if row and not row[0].lstrip().startswith("#")), ours)
         text = root_prices.read_text(encoding="utf-8-sig")
     else:
-        header, text = template, ""
+        header, text = ours, ""
     temporary = root_prices.with_name(f".{root_prices.name}.tmp")
     root_prices.parent.mkdir(parents=True, exist_ok=True)
     with temporary.open("w", encoding="utf-8", newline="") as file:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import jinja2
 
 from pipelines import published
 from pipelines.checks import CheckResult
@@ -170,6 +169,8 @@ def source_text() -> str:
 
 def render(content: Mapping[str, Any]) -> str:
     """The page as HTML: no script, nothing from anywhere else."""
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,

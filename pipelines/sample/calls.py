@@ -10,7 +10,9 @@ import polars as pl
 
 from pipelines.sample import company
 from pipelines.sample.chance import Chance, Flags, Whole
-from pipelines.sample.company import SEED, Customer, Loop, Source, Step, TaskKind, Workload
+from pipelines.sample.company import SEED, Source
+from pipelines.sample.forms import Customer, Loop, Step, TaskKind, Workload
+from pipelines.sample.workloads import MODELS, WORKLOADS
 
 DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1)
@@ -28,7 +30,7 @@ def make_calls(
     requests: int,
     *,
     seed: int = SEED,
-    workloads: Sequence[Workload] = company.WORKLOADS,
+    workloads: Sequence[Workload] = WORKLOADS,
     sources: Mapping[str, Source] = company.SOURCES,
 ) -> pl.DataFrame:
     """``requests`` calls of the ``weeks`` before ``company.END``, ordered by time.
@@ -235,7 +237,7 @@ def _step_calls(tasks: pl.DataFrame, workload: Workload, place: int, step: Step,
         counts = np.where(tasks["is_looping"].to_numpy(), chance.quantities(len(tasks), loop.calls), counts)
     owner = np.repeat(np.arange(len(tasks), dtype=np.int64), counts)
     size, repeat = len(owner), _places(counts)
-    models = [company.MODELS[name] for name in step.models]
+    models = [MODELS[name] for name in step.models]
     model = chance.pick(size, list(step.models.values()))
     tools = chance.pick(size, list(step.tools.values())) if step.tools else np.zeros(size, dtype=np.int64)
     names = _named(list(step.tools) or [step.name], tools)

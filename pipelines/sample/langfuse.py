@@ -22,6 +22,7 @@ from pipelines.sample import company
 from pipelines.sample.app_log import RESPONSE_IDS, json_lines, packed
 from pipelines.sample.calls import first_date
 from pipelines.sample.chance import Chance, Grid
+from pipelines.sample.workloads import WORKLOADS
 
 # An export runs once its window is 20 minutes past.
 _LATER = timedelta(minutes=20, seconds=41)
@@ -135,7 +136,7 @@ def _manifest(start: date, end: date, written_at: datetime, files: Sequence[Mapp
 def _observations(calls: pl.DataFrame, prices: Mapping[str, Mapping[str, Decimal]]) -> pl.DataFrame:
     """A generation for each call. Where a task is more than one step, a span of its own is the root of the trace."""
     has_root = pl.col("workload").replace_strict(
-        {one.name: len(one.kinds[0].steps) > 1 for one in company.WORKLOADS}, return_dtype=pl.Boolean
+        {one.name: len(one.kinds[0].steps) > 1 for one in WORKLOADS}, return_dtype=pl.Boolean
     )
     calls = calls.with_columns(has_root=has_root, root_id=pl.col("trace_id").str.slice(16))
     generations = calls.select(

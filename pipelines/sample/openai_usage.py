@@ -15,12 +15,15 @@ from functools import cache
 
 import polars as pl
 
-from pipelines import paths, reference
+from pipelines import paths
 from pipelines.prices.book import Book, build_book
 from pipelines.prices.lookup import rates_at
+from pipelines.reference.files import read
+from pipelines.reference.tables import TABLES
 from pipelines.sample import company
 from pipelines.sample.calls import first_date
 from pipelines.sample.chance import Chance
+from pipelines.sample.workloads import MODELS
 
 # Token classes of the book, and how line items name them.
 _LINE_ITEMS: Mapping[str, str] = {"input": "input", "cache_read": "cached input", "output": "output"}
@@ -46,7 +49,7 @@ def shipped_book() -> Book:
     frames = []
     for name in ("prices", "model_aliases"):
         path = paths.SHIPPED_DATA / f"{name}.csv"
-        rows, problems = reference.read(reference.TABLES[name], path, f"data/shipped/{name}.csv")
+        rows, problems = read(TABLES[name], path, f"data/shipped/{name}.csv")
         if problems:
             raise ValueError(str(problems[0]))
         frames.append(pl.DataFrame(rows, infer_schema_length=None))
@@ -68,12 +71,12 @@ def count_model_days(calls: pl.DataFrame, weeks: int, book: Book, seed: int) -> 
     )
     first, days = first_date(weeks), weeks * 7
     untraced = {}
-    for model in company.MODELS.values():
+    for model in MODELS.values():
         low, high = model.untraced_per_mille
         drawn_days = Chance(seed, "untraced", model.served).below(days, high - low + 1)
         for number, drawn in enumerate(drawn_days.tolist()):
             untraced[first + timedelta(days=number), model.served] = low + drawn
-    names = {name for model in company.MODELS.values() for name in (model.served, model.requested)}
+    names = {name for model in MODELS.values() for name in (model.served, model.requested)}
     book = _about(book, names)
     found = []
     for row in counted.iter_rows(named=True):

@@ -13,13 +13,14 @@ import polars as pl
 from pipelines.sample import company
 from pipelines.sample.app_log import json_lines
 from pipelines.sample.chance import Chance, Grid
+from pipelines.sample.workloads import WORKLOADS
 
 _MINUTES_LATER = Grid((2, 5, 12, 20, 90, 400, 1_300, 2_600, 3_300, 4_200, 5_600))
 
 
 def month_files(calls: pl.DataFrame, seed: int) -> Iterator[tuple[date, bytes]]:
     """The text of each month's file. What is told later than the pull is not known yet."""
-    units = {workload.name: workload.outcomes.unit for workload in company.WORKLOADS}
+    units = {workload.name: workload.outcomes.unit for workload in WORKLOADS}
     told = calls.filter(pl.col("is_last"), pl.col("outcome").is_not_null(), told_by="system")
     told = told.with_columns(
         pl.col("workload").replace_strict(units).alias("unit"),

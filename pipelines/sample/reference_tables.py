@@ -8,15 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
-from pipelines import reference
+from pipelines.reference.tables import TABLES
 from pipelines.sample import company
 from pipelines.sample.calls import first_date
+from pipelines.sample.forms import BEGINNING, Workload
 
 Row = Mapping[str, object]
 
 
 def files(
-    weeks: int, requests: int, workloads: Sequence[company.Workload], sources: Mapping[str, company.Source]
+    weeks: int, requests: int, workloads: Sequence[Workload], sources: Mapping[str, company.Source]
 ) -> Iterator[tuple[str, str]]:
     """Name and text of each table that has rows."""
     tables: Mapping[str, Sequence[Row]] = {
@@ -40,14 +41,14 @@ def files(
         if not rows:
             continue
         text = io.StringIO()
-        columns = [field.name for field in reference.TABLES[name].fields]
+        columns = [field.name for field in TABLES[name].fields]
         table = csv.DictWriter(text, [*columns, "why"], lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
         yield name, text.getvalue()
 
 
-def _features(workloads: Sequence[company.Workload]) -> list[Row]:
+def _features(workloads: Sequence[Workload]) -> list[Row]:
     return [
         {
             "feature": workload.name,
@@ -57,7 +58,7 @@ def _features(workloads: Sequence[company.Workload]) -> list[Row]:
             "workload": workload.workload,
             "max_output_tokens": max(step.max_output_tokens for step in workload.steps),
             "unit_of_value": workload.outcomes.unit,
-            "valid_from_date": "" if workload.launched == company.BEGINNING else workload.launched,
+            "valid_from_date": "" if workload.launched == BEGINNING else workload.launched,
         }
         for workload in workloads
         if workload.tagged_by != "nothing"
@@ -109,7 +110,7 @@ def _revenue(weeks: int, requests: int) -> list[Row]:
     return rows
 
 
-def _attribution_rules(workloads: Sequence[company.Workload]) -> list[Row]:
+def _attribution_rules(workloads: Sequence[Workload]) -> list[Row]:
     return [
         {
             "priority": 10,

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import polars as pl
 
-from pipelines import reference
 from pipelines.paths import DataRoot
 from pipelines.prices.book import Book
 from pipelines.prices.lookup import rates_at
+from pipelines.reference.tables import TABLES, template
 from pipelines.sample import app_log, company, langfuse, openai_usage, outcomes, reference_tables
 from pipelines.sample.calls import first_date, make_calls
+from pipelines.sample.forms import BEGINNING
+from pipelines.sample.workloads import WORKLOADS, quiet
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,14 @@ def write(
 
     Without a story nothing happens in the company: no launch, no loop, no drift. ``sources`` says which tool sees a feature's calls; a
     feature that it does not name is in the application's log. Reference tables that hold a header only are filled. Raises ValueError
-    for fewer than one week or request and for weeks before ``company.BEGINNING``, FileExistsError where a landing file or a filled
+    for fewer than one week or request and for weeks before ``BEGINNING``, FileExistsError where a landing file or a filled
     reference table is there already; nothing is written then.
     """
     if weeks < 1 or requests < 1:
         raise ValueError(f"weeks {weeks} and requests {requests}: expected at least one of each")
-    if first_date(weeks) < company.BEGINNING:
-        raise ValueError(f"weeks {weeks}: {first_date(weeks)} is before the company's first day, {company.BEGINNING}")
-    workloads = company.WORKLOADS if has_story else company.quiet(company.WORKLOADS)
+    if first_date(weeks) < BEGINNING:
+        raise ValueError(f"weeks {weeks}: {first_date(weeks)} is before the company's first day, {BEGINNING}")
+    workloads = WORKLOADS if has_story else quiet(WORKLOADS)
     tables = {
         root.reference / f"{name}.csv": text
         for name, text in reference_tables.files(weeks, requests, workloads, sources)
@@ -109,7 +111,7 @@ def _refuse_if_used(root: DataRoot, tables: Iterable[Path]) -> None:
         if path.is_file() and not path.name.startswith("."):
             raise FileExistsError(f"{path} is there already; the sample needs a data root where nothing has landed")
     for path in tables:
-        empty = reference.template(reference.TABLES[path.stem])
+        empty = template(TABLES[path.stem])
         if path.is_file() and path.read_text(encoding="utf-8").strip() != empty.strip():
             raise FileExistsError(
                 f"{path} is filled in already; the sample needs a data root without tables of its own"

@@ -18,25 +18,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines import paths, usage
 from pipelines.contract import CONTRACT_VERSION, shapes
-from pipelines.records import Readable, Unreadable, create_records, layout_of
-
-if TYPE_CHECKING:
-    from pipelines.landing import FileVersion
+from pipelines.landing import FileVersion
+from pipelines.records import create_records
+from pipelines.records.files import Readable, Unreadable, layout_of
 
 _FIRST_RECORDS = 2_000
 _NAME = re.compile(r'"(\w+)"\s*:')
 _USAGE_STEPS = re.compile(r"/\* usage_steps: (?P<records>\w+), (?P<api>\w+), (?P<usage>\w+)(, (?P<shape>[\w.]+))? \*/")
-
-# Folders that an export itself makes inside its delivery; they never name an account (BOOKS: files and time).
-EXPORT_FOLDERS = frozenset({"observations", "observations_v2", "scores", "traces", "manifests"})
 
 
 @dataclass(frozen=True)
@@ -166,6 +160,8 @@ def recognise_rows(head: bytes, rows: RowFormat, what: str) -> str:
 def first_fields(head: bytes, layout: str) -> list[set[str]]:
     """The fields of the first records of a file of rows, or of its header; of records longer than ``head`` all names in it."""
     if layout == "parquet":
+        import pyarrow.parquet as pq
+
         try:
             # The bytes that end a Parquet file: the length of what names its columns, and its mark.
             names = pq.read_schema(pa.BufferReader(head + struct.pack("<I", len(head) - 4) + b"PAR1")).names
@@ -230,17 +226,3 @@ def sources() -> Mapping[str, Source]:
             source: Source = importlib.import_module(f"pipelines.sources.{folder.name}.source").SOURCE
             found[source.name] = source
     return found
-
-
-__all__ = [
-    "EXPORT_FOLDERS",
-    "Readable",
-    "Recognised",
-    "RowFormat",
-    "Source",
-    "Unreadable",
-    "first_fields",
-    "recognise_rows",
-    "recognise_versions",
-    "sources",
-]

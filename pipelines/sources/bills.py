@@ -10,7 +10,8 @@ from contextlib import suppress
 
 import duckdb
 
-from pipelines.records import Readable, create_records, layout_of
+from pipelines.records import create_records
+from pipelines.records.files import Readable, layout_of
 
 
 def columns_in(head: bytes, known: Iterable[str]) -> set[str]:

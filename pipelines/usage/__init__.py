@@ -31,30 +31,15 @@ parts of an expression within a step, not within a macro's lambda, where the sam
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import duckdb
-import yaml
 
 from pipelines.contract import TOKEN_CLASS_NAMES
+from pipelines.usage.problems import COUNT_PROBLEM, problem_of
+from pipelines.usage.shapes import PARTS, UsageShape, UsageShapeError, lines_of, literal, shape_macro, usage_shapes
 
-# Parts of a shape's expression that are not token classes, with their types.
-OTHER_PARTS = {
-    "context_test_tokens": "DOUBLE",
-    "provider_total_tokens": "DOUBLE",
-    "extra_units": "MAP(VARCHAR, DECIMAL(38,9))",
-    "service_tier": "VARCHAR",
-    "speed": "VARCHAR",
-    "inference_geo": "VARCHAR",
-    "flags": "VARCHAR[]",
-    "is_partial": "BOOLEAN",
-    "is_disjoint": "BOOLEAN",
-}
-_PARTS = {**dict.fromkeys(TOKEN_CLASS_NAMES, "DOUBLE"), **OTHER_PARTS}
 # What the struct ``classed`` holds, in this order.
 CLASSES_TYPES = {
     **dict.fromkeys(TOKEN_CLASS_NAMES, "BIGINT"),
@@ -69,51 +54,7 @@ CLASSES_TYPES = {
     "inference_geo": "VARCHAR",
     "problem": "VARCHAR",
 }
-# A DOUBLE above this does not hold every whole number.
-LARGEST_COUNT = 2**53
 _SMALL_SHAPE = "voyage.embeddings"
-_FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n\*/\n(?P<expression>\{.*\})\s*\Z", re.DOTALL)
-_NAMED_PART = re.compile(r"^    '(\w+)':", re.MULTILINE)
-_HEADER_KEYS = {"about", "apis", "recognised_by", "basis", "fields", "define", "on_request"}
-
-
-class UsageShapeError(ValueError):
-    """A shape file is not of the form that this module describes; the message names the file."""
-
-
-@dataclass(frozen=True)
-class UsageShape:
-    """One API shape: everything its SQL file says."""
-
-    name: str
-    about: str
-    apis: tuple[str, ...]
-    recognised_by: Mapping[str, tuple[str, ...]]
-    basis: str
-    fields: Mapping[str, Any]
-    define: Mapping[str, str]
-    expression: str
-    on_request: bool = False
-
-
-@cache
-def usage_shapes() -> dict[str, UsageShape]:
-    """Every shape by name, in the order of their names.
-
-    Raises UsageShapeError where a file is not of the form, or two files claim one API.
-    """
-    shapes = {}
-    claimed: dict[str, str] = {}
-    for path in sorted(Path(__file__).parent.glob("*.sql")):
-        shape = _read_shape(path)
-        for api in shape.apis:
-            if api in claimed:
-                raise UsageShapeError(
-                    f"{path.name}: api {api!r} is already read by {claimed[api]}: name it in one file only"
-                )
-            claimed[api] = path.name
-        shapes[shape.name] = shape
-    return shapes
 
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
@@ -122,13 +63,13 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
     They are temporary: they live and die with the connection, whatever database it is on.
     """
     macros = (
-        _COUNT_PROBLEM,
+        COUNT_PROBLEM,
         _MODALITY_TOKENS,
         _TOKENS_OF_MODALITY,
         _LIFETIME_TOKENS,
         _CACHED_LEFT_OUT,
         _THOUGHT_LEFT_OUT,
-        _shape_macro(),
+        shape_macro(),
     )
     for statement in macros:
         connection.execute(statement)
@@ -161,7 +102,7 @@ usage_shaped as (
     from usage_named
 ),
 usage_parsed as (
-    select *, from_json(usage_text, {_literal(_structure(fields))}) as usage_texts
+    select *, from_json(usage_text, {literal(_structure(fields))}) as usage_texts
     from usage_shaped
 ),
 usage_counted as (
@@ -169,7 +110,7 @@ usage_counted as (
     from usage_parsed
 ),
 usage_found as (
-    select *, {_parts(shapes)} as usage_parts, {_problem(shapes)} as usage_problem
+    select *, {_parts(shapes)} as usage_parts, {problem_of(shapes)} as usage_problem
     from usage_counted
 ),
 usage_classed as (
@@ -208,38 +149,6 @@ def classes(api: str | None, usage_json: str | None) -> dict[str, Any]:
     return {"usage_shape": row[0], **row[1]}
 
 
-def _read_shape(path: Path) -> UsageShape:
-    """The shape that a file describes."""
-    match = _FILE.match(path.read_text(encoding="utf-8"))
-    if match is None:
-        raise UsageShapeError(f"{path.name}: expected a comment with the header and below it one expression in {{ }}")
-    header = yaml.safe_load(match["header"])
-    if unknown := set(header) - _HEADER_KEYS:
-        raise UsageShapeError(f"{path.name}: header has {sorted(unknown)}, known are {sorted(_HEADER_KEYS)}")
-    if header.get("basis") not in ("inclusive", "disjoint"):
-        raise UsageShapeError(f"{path.name}: basis is {header.get('basis')!r}, expected inclusive or disjoint")
-    if unknown := set(_NAMED_PART.findall(match["expression"])) - set(_PARTS):
-        raise UsageShapeError(f"{path.name}: {sorted(unknown)} is neither a token class nor one of {list(OTHER_PARTS)}")
-    return UsageShape(
-        name=path.name.removesuffix(".sql"),
-        about=header["about"],
-        apis=tuple(header["apis"]),
-        recognised_by={how: tuple(keys) for how, keys in header.get("recognised_by", {}).items()},
-        basis=header["basis"],
-        fields=header["fields"],
-        define=header.get("define", {}),
-        expression=match["expression"],
-        on_request=bool(header.get("on_request", False)),
-    )
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
-# --- what is parsed ---------------------------------------------------------------------------------------------------
-
-
 def _structure(fields: Any) -> str:
     """The structure that ``from_json`` reads, from the fields of a header."""
     if isinstance(fields, Mapping):
@@ -258,22 +167,6 @@ def _columns(fields: Any) -> str:
     return {"count": "DOUBLE", "text": "VARCHAR"}[fields]
 
 
-# --- what can be wrong with it ----------------------------------------------------------------------------------------
-
-# One value that stands where a count is expected: NULL where it is one, or JSON null.
-_COUNT_PROBLEM = f"""
-create or replace temp macro usage_count_problem(place, found) as case
-    when found is null or json_type(found) = 'NULL' then null
-    when json_type(found) in ('BOOLEAN', 'OBJECT', 'ARRAY')
-        or not coalesce(isfinite(try_cast(found ->> '$' as double)), false)
-        or try_cast(found ->> '$' as double) <> floor(try_cast(found ->> '$' as double))
-        then place || ' is ' || left(cast(found as varchar), 40) || ', expected a whole number'
-    when try_cast(found ->> '$' as double) < 0
-        then place || ' is ' || left(cast(found as varchar), 40) || ', expected a count of 0 or more'
-    when try_cast(found ->> '$' as double) > {LARGEST_COUNT}
-        then place || ' is ' || left(cast(found as varchar), 40) || ', expected a count of at most {LARGEST_COUNT}'
-end
-"""
 _MODALITY_TOKENS = """
 create or replace temp macro modality_tokens(details, modalities) as
     list_sum(
@@ -322,89 +215,6 @@ create or replace temp macro thought_left_out(input, output, cached, thought, to
     false
 )
 """
-_NOT_AN_OBJECT = (
-    "case when json_type(usage_text) not in ('OBJECT', 'NULL') "
-    "then 'usage is ' || left(cast(usage_text as varchar), 40) || ', expected an object' end"
-)
-
-
-def _is_sound(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[str]:
-    """Conditions that all hold where each value is surely what it must be.
-
-    A value that is no number is there as text and not as number. An object or a list of which nothing could be read
-    leaves a doubt, as it may be something else.
-    """
-    for name, of in fields.items():
-        number = ".".join(("usage_numbers", *above, name))
-        text = ".".join(("usage_texts", *above, name))
-        if isinstance(of, Mapping):
-            anything = " or ".join(f"{text}.{inner} is not null" for inner in of)
-            yield f"({text} is null or {anything})"
-            yield from _is_sound(of, (*above, name))
-        elif isinstance(of, list):
-            counts = [part for part, kind in of[0].items() if kind == "count"]
-            wrong = " or ".join(f"not {_is_count(f'usage_element.{count}')}" for count in counts)
-            doubtful = f"list_filter({number}, lambda usage_element: coalesce({wrong}, true))"
-            yield f"coalesce(len({doubtful}) = 0, {text} is null)"
-        elif of == "count":
-            yield f"({number} is null) = ({text} is null)"
-            yield f"coalesce({number} = floor({number}), true)"
-
-
-def _is_count(number: str) -> str:
-    return f"({number} between 0 and {LARGEST_COUNT} and {number} = floor({number}))"
-
-
-def _counts(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for name, of in fields.items():
-        if isinstance(of, Mapping):
-            yield from _counts(of, (*above, name))
-        elif of == "count":
-            yield (*above, name)
-
-
-def _problems(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[str]:
-    """For each place what is wrong there, read from the text again, as JSON; NULL where nothing is."""
-    for name, of in fields.items():
-        place = ".".join(("usage", *above, name))
-        json_path = ".".join(("$", *above, name))
-        found = f"json_extract(usage_text, {_literal(json_path)})"
-        if of == "count":
-            yield f"usage_count_problem({_literal(place)}, {found})"
-        elif of != "text":
-            kind, expected = ("OBJECT", "an object") if isinstance(of, Mapping) else ("ARRAY", "a list")
-            yield (
-                f"case when json_type({found}) not in ('{kind}', 'NULL') "
-                f"then '{place} is ' || left(cast({found} as varchar), 40) || ', expected {expected}' end"
-            )
-        if isinstance(of, Mapping):
-            yield from _problems(of, (*above, name))
-        elif isinstance(of, list):
-            for count in (part for part, kind in of[0].items() if kind == "count"):
-                each = f"json_extract(usage_text, {_literal(f'{json_path}[*].{count}')})"
-                problem = f"usage_count_problem({_literal(f'{place}[].{count}')}, usage_element)"
-                yield (
-                    f"list_filter(list_transform({each}, lambda usage_element: {problem}), "
-                    f"lambda usage_element: usage_element is not null)[1]"
-                )
-
-
-def _problem(shapes: Collection[UsageShape]) -> str:
-    """A sentence for quarantine, or NULL. The text is read again only where the parsed values leave a doubt."""
-    branches = []
-    for shape in shapes:
-        anything = " or ".join(f"usage_texts.{name} is not null" for name in shape.fields)
-        numbers = ", ".join(".".join(("usage_numbers", *keys)) for keys in _counts(shape.fields))
-        in_range = f"coalesce(least({numbers}) >= 0 and greatest({numbers}) <= {LARGEST_COUNT}, true)"
-        sound = " and ".join([f"({anything})", in_range, *_is_sound(shape.fields)])
-        found = f"coalesce({_NOT_AN_OBJECT}, {', '.join(_problems(shape.fields))})"
-        branches.append(f"when {_literal(shape.name)} then case when {sound} then null else {found} end")
-    left_out = [name for name in usage_shapes() if name not in {shape.name for shape in shapes}]
-    branches += [f"when {_literal(name)} then 'usage is of shape {name}, which was not asked for'" for name in left_out]
-    return f"case usage_shape {_lines(branches)} else {_NOT_AN_OBJECT} end"
-
-
-# --- what comes out ---------------------------------------------------------------------------------------------------
 
 
 def _all_fields(shapes: Collection[UsageShape]) -> dict[str, Any]:
@@ -428,15 +238,15 @@ def _merge(into: dict[str, Any], fields: Mapping[str, Any], name: str) -> None:
 
 def _parts(shapes: Collection[UsageShape]) -> str:
     """The shape's own struct, widened to all parts that there are."""
-    widened = "STRUCT(" + ", ".join(f"{name} {of}" for name, of in _PARTS.items()) + ")"
+    widened = "STRUCT(" + ", ".join(f"{name} {of}" for name, of in PARTS.items()) + ")"
     branches = [f"when '' then cast(null as {widened})"]
     for shape in shapes:
         expression = _over_columns(shape.expression)
         for name, text in shape.define.items():
             defined = f"({_over_columns(text)})".replace("\\", "\\\\")
             expression = re.sub(rf"\bdefined\.{name}\b", defined, expression)
-        branches.append(f"when {_literal(shape.name)} then cast({expression} as {widened})")
-    return f"case usage_shape {_lines(branches)} end"
+        branches.append(f"when {literal(shape.name)} then cast({expression} as {widened})")
+    return f"case usage_shape {lines_of(branches)} end"
 
 
 def _over_columns(expression: str) -> str:
@@ -469,7 +279,7 @@ def _classed() -> str:
                 case when {nothing} then 'missing_usage' end
             ]), lambda usage_flag: usage_flag is not null)))
         end""",
-        "usage_basis": f"case when usage_parts.is_disjoint then 'disjoint' else case usage_shape {_lines(_basis_branches())} end end",
+        "usage_basis": f"case when usage_parts.is_disjoint then 'disjoint' else case usage_shape {lines_of(_basis_branches())} end end",
         "usage_quality": f"""case
             when usage_shape in ('ambiguous', 'unknown') then 'partial'
             when {nothing} then 'missing'
@@ -487,36 +297,4 @@ def _classed() -> str:
 def _basis_branches() -> list[str]:
     bases = {shape.name: shape.basis for shape in usage_shapes().values()}
     bases |= {"ambiguous": "ambiguous", "unknown": "ambiguous"}
-    return [f"when {_literal(name)} then {_literal(basis)}" for name, basis in bases.items()]
-
-
-def _lines(branches: list[str]) -> str:
-    return "\n".join(branches)
-
-
-def _fits(shape: UsageShape) -> str:
-    functions = {"all": "list_has_all", "any": "list_has_any", "none": "not list_has_any"}
-    return " and ".join(
-        f"{functions[how]}(usage_keys, [{', '.join(map(_literal, keys))}])" for how, keys in shape.recognised_by.items()
-    )
-
-
-def _shape_macro() -> str:
-    shapes = usage_shapes().values()
-    by_api = _lines([f"when {_literal(api)} then {_literal(shape.name)}" for shape in shapes for api in shape.apis])
-    fitting = ", ".join(
-        f"case when {_fits(shape)} then {_literal(shape.name)} end" for shape in shapes if shape.recognised_by
-    )
-    return f"""
-create or replace temp macro usage_shape(api_name, usage_json) as case
-    when usage_json is null or cast(usage_json as varchar) = 'null' then null
-    when api_name is null then list_transform(
-        list_transform(
-            [json_keys(usage_json)],
-            lambda usage_keys: list_filter([{fitting}], lambda usage_fit: usage_fit is not null)
-        ),
-        lambda usage_fits: case when len(usage_fits) = 1 then usage_fits[1] else 'ambiguous' end
-    )[1]
-    else case api_name {by_api} else 'unknown' end
-end
-"""
+    return [f"when {literal(name)} then {literal(basis)}" for name, basis in bases.items()]

@@ -5,6 +5,7 @@ about: >-
 grain: [InvoiceIssuerName, BillingPeriodStart]
 partition: month
 partition_column: BillingPeriodStart
+leads: [focus_cost_and_usage, focus_invoice_detail]
 columns:
   BillingPeriodCreated: TIMESTAMP WITH TIME ZONE; earliest pull of its lines; end of the billing month where no file holds any
   BillingPeriodEnd: TIMESTAMP WITH TIME ZONE; end of the billing month, exclusive, UTC

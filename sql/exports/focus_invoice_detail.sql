@@ -5,6 +5,7 @@ about: >-
 grain: [InvoiceId, InvoiceDetailId]
 partition: month
 partition_column: BillingPeriodStart
+leads: [focus_origin_charges]
 columns:
   BilledCost: DECIMAL(38,10); billed amount of the line
   BillingAccountId: VARCHAR; account that is billed, 'unattributed' where it cannot be told

@@ -6,6 +6,7 @@ grain: [origin_id]
 order_by: [usage_date, provider, billing_account_id, origin_id]
 partition: month
 partition_column: month_start_date
+leads: [ledger_bill_days]
 columns:
   origin_id: VARCHAR; md5 of all that FOCUS shows of the charge
   invoice_detail_id: VARCHAR; md5 of the same without the day: the line of the invoice that the charge is part of

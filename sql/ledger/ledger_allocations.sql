@@ -6,6 +6,7 @@ about: >-
 grain: [month_start_date, week_start_date, cost_centre, team, feature, customer_tier, environment, provider, billing_account_id, model_canonical, model_tier, component, pool_id, allocation_method]
 partition: month
 partition_column: month_start_date
+leads: [ledger_bill_days, ledger_showback_days]
 columns:
   month_start_date: DATE; first day of the billing month, UTC
   week_start_date: DATE; Monday of the ISO week, UTC

@@ -4,7 +4,7 @@ about: >-
   row per day, dimension, origin of the value and caller.
 grain: [usage_date, dimension, value_source, source, source_account, api_key_name, provider, model_canonical, environment]
 partition: day
-builds_together: true
+leads: [ledger_requests]
 columns:
   usage_date: DATE; UTC day of the calls
   dimension: VARCHAR; which of the dimensions that a cost is told by: feature, team, cost_centre, customer_tier, environment, customer_id, user_id ..., or model_tier

@@ -6,6 +6,7 @@ about: >-
 grain: [cost_key, usage_date]
 partition: month
 partition_column: month_start_date
+leads: [ledger_bill_days]
 columns:
   cost_key: VARCHAR; key of the bill line, or 'period_charge|' and the charge's id
   month_start_date: DATE; first day of the billing month, UTC

@@ -4,6 +4,7 @@ about: >-
   of the bill. One row per day, account, model, class of tokens that has a price of its own, and tier.
 grain: [month_start_date, usage_date, provider, billing_account_id, model_canonical, token_type, token_class, rate_tier]
 partition: month
+leads: [ledger_bill_days, ledger_usage]
 columns:
   month_start_date: DATE; first day of the month of the usage, or of the line that is spread over days
   usage_date: DATE; UTC day

@@ -6,6 +6,7 @@ grain: [cost_key]
 order_by: [charge_start_at, cost_key]
 partition: month
 partition_column: month_start_date
+leads: [staged_bills]
 columns:
   cost_key: VARCHAR; md5 of source, account, charge window, dimensions and line item; of equal lines in the ledger with their ordinal
   source: VARCHAR; folder of landing/ that the record came from

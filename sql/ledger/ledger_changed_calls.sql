@@ -4,7 +4,6 @@ about: >-
   and what caused it. Days of open months are empty. One row per day, account, model, reason and cause.
 grain: [usage_date, provider, billing_account_id, model_canonical, reason, caused_by]
 partition: day
-builds_together: true
 columns:
   usage_date: DATE; UTC day of the calls
   provider: VARCHAR; the seller

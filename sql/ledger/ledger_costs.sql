@@ -5,8 +5,8 @@ about: >-
 grain: [request_key]
 partition: day
 partition_column: started_at
-builds_together: true
 order_by: [started_at, request_key]
+leads: [ledger_requests]
 columns:
   request_key: VARCHAR; the call in ledger_requests
   started_at: TIMESTAMP WITH TIME ZONE; start of the call, the clock of its price

@@ -6,7 +6,6 @@ about: >-
 grain: [hour_from_at, provider, model_canonical, unit]
 partition: day
 partition_column: hour_from_at
-builds_together: true
 columns:
   hour_from_at: TIMESTAMP WITH TIME ZONE; start of the hour
   hour_to_at: TIMESTAMP WITH TIME ZONE; its end, exclusive

@@ -4,7 +4,6 @@ about: >-
   once. One row per day, seller and name as it was written.
 grain: [usage_date, provider, model_raw]
 partition: day
-builds_together: true
 columns:
   usage_date: DATE; UTC day on which the name appeared
   provider: VARCHAR; the seller whose names apply

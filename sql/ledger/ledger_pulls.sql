@@ -7,7 +7,6 @@ about: >-
 grain: [source, source_account, endpoint, source_file_sha256, window_start_at]
 partition: day
 partition_column: window_start_at
-builds_together: true
 columns:
   source: VARCHAR; folder of landing/ that the record came from
   source_account: VARCHAR; first folder below the source, else 'default'

@@ -7,7 +7,7 @@ grain:
   [usage_date, provider, model_canonical, service_tier, is_batch, speed, region, region_class, billing_account_scope,
    project_scope, feature_scope, customer_scope, rate_from_at, ctx_min_tokens]
 partition: day
-builds_together: true
+leads: [ledger_requests]
 columns:
   usage_date: DATE; UTC day of the calls
   provider: VARCHAR; the seller

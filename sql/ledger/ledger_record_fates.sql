@@ -4,7 +4,6 @@ about: >-
   staged shape, fate and reason.
 grain: [usage_date, source, source_account, source_file_sha256, shape, fate, reason]
 partition: day
-builds_together: true
 columns:
   usage_date: DATE; UTC day of the records; for a refused one without an instant the day of its file's first record or pull
   source: VARCHAR; folder of landing/ that the record came from

@@ -5,7 +5,7 @@ grain: [request_key]
 order_by: [started_at, request_key]
 partition: day
 partition_column: started_at
-builds_together: true
+leads: [staged_requests]
 columns:
   request_key: VARCHAR; md5 of source, account and the source's row id
   source: VARCHAR; folder of landing/ that the record came from

@@ -4,7 +4,7 @@ about: >-
   account, model and token type that two pulls of the same form cover.
 grain: [usage_date, source, provider, billing_account_id, model_canonical, token_type]
 partition: day
-builds_together: true
+leads: [staged_bills]
 columns:
   usage_date: DATE; first UTC day of the lines
   source: VARCHAR; folder of landing/ that the pulls came from

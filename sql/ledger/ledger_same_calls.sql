@@ -9,7 +9,6 @@ order_by: [started_at, request_key]
 partition: day
 partition_column: started_at
 reads_around: 1 day
-builds_together: true
 columns:
   request_key: VARCHAR; the call in staged_requests
   started_at: TIMESTAMP WITH TIME ZONE; start of the call

@@ -5,7 +5,7 @@ grain: [score_key]
 order_by: [scored_at, score_key]
 partition: day
 partition_column: scored_at
-builds_together: true
+leads: [staged_scores]
 columns:
   score_key: VARCHAR; md5 of source, account and score id
   source: VARCHAR; folder of landing/ that the record came from

@@ -4,7 +4,7 @@ about: >-
   showback allocates invoices over. One row per day and key.
 grain: [usage_date, cost_centre, team, feature, customer_tier, environment, provider, billing_account_id, model_canonical, model_tier]
 partition: day
-builds_together: true
+leads: [ledger_requests]
 columns:
   usage_date: DATE; UTC day of the calls
   cost_centre: VARCHAR; cost centre that bears the cost, 'unattributed' where none is known

@@ -8,7 +8,7 @@ order_by: [started_at, request_key]
 partition: day
 partition_column: started_at
 reads_around: 7 days
-builds_together: true
+leads: [staged_requests]
 columns:
   request_key: VARCHAR; the call in staged_requests
   started_at: TIMESTAMP WITH TIME ZONE; start of the call

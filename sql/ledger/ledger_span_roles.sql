@@ -10,7 +10,6 @@ order_by: [started_at, request_key]
 partition: day
 partition_column: started_at
 reads_around: 7 days
-builds_together: true
 columns:
   request_key: VARCHAR; the span in staged_requests
   started_at: TIMESTAMP WITH TIME ZONE; start of the span

@@ -6,7 +6,6 @@ grain: [source, source_account, source_file_sha256, source_row]
 partition: day
 partition_column: usage_date
 reads_around: 7 days
-builds_together: true
 columns:
   usage_date: DATE; UTC day of the score that does not count
   source: VARCHAR; folder of landing/ that the record came from

@@ -7,7 +7,7 @@ order_by: [started_at, source_account, task_id]
 partition: day
 partition_column: started_at
 reads_around: 7 days
-builds_together: true
+leads: [ledger_requests]
 columns:
   source_account: VARCHAR; first folder below the source, else 'default'
   task_id: VARCHAR; the task as its source names it

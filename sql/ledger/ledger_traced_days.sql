@@ -4,7 +4,7 @@ about: >-
   of tokens that has a price of its own, and tier; what a call cost beside its tokens has a row without a class.
 grain: [usage_date, provider, billing_account_id, model_canonical, token_class, rate_tier]
 partition: day
-builds_together: true
+leads: [ledger_requests]
 columns:
   usage_date: DATE; UTC day of the calls
   provider: VARCHAR; the seller

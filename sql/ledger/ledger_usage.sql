@@ -6,7 +6,7 @@ grain: [usage_key]
 order_by: [bucket_start_at, usage_key]
 partition: day
 partition_column: bucket_start_at
-builds_together: true
+leads: [staged_usage]
 columns:
   usage_key: VARCHAR; md5 of source, account, endpoint, bucket, dimensions and duplicate ordinal
   source: VARCHAR; folder of landing/ that the record came from

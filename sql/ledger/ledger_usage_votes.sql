@@ -5,6 +5,7 @@ about: >-
   cached rows of which none is certain make it inclusive. One row per month and group of rows with cached tokens.
 grain: [month_start_date, source, source_account, usage_group, provider]
 partition: month
+leads: [staged_requests]
 columns:
   month_start_date: DATE; first day of the month of the calls, UTC
   source: VARCHAR; folder of landing/ that the record came from

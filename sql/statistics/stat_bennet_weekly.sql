@@ -5,7 +5,6 @@ about: >-
 grain: [week_start_date, measure, feature, workflow_step, prompt_name]
 partition: week
 reads_back: 4 weeks
-builds_together: true
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone
   measure: VARCHAR; which ratio: output_ratio (output over input tokens of answered calls)

@@ -5,7 +5,6 @@ about: >-
 grain: [week_start_date, statistic, time_window, cut]
 partition: week
 reads_back: 3 weeks
-builds_together: true
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   statistic: VARCHAR; top20_share: share of the dearest fifth of the types in the cost

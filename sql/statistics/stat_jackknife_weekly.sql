@@ -5,7 +5,6 @@ about: >-
 grain: [week_start_date, statistic, feature]
 partition: week
 reads_back: 4 weeks
-builds_together: true
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone
   statistic: VARCHAR; output_ratio_change (of output over input tokens), or output_ratio_mix (the part of it that is mix of request types)

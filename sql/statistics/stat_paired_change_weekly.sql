@@ -6,7 +6,7 @@ grain: [week_start_date, measure, baseline, feature]
 partition: week
 reads_back: 8 weeks
 clock_stops: 1 day
-builds_together: true
+leads: [stat_usage_cells_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone
   measure: VARCHAR; what is compared: output_ratio (output over input tokens), output or input (tokens alone)

@@ -5,7 +5,6 @@ about: >-
 grain: [week_start_date, input_size_log2, cost_step]
 partition: week
 reads_around: 1 day
-builds_together: true
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   input_size_log2: BIGINT; input tokens as a power of two, rounded down (13 is 8,192 to 16,383); null without input

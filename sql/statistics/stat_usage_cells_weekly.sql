@@ -5,7 +5,6 @@ about: >-
 grain: [week_start_date, feature, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id]
 partition: week
 reads_around: 1 day
-builds_together: true
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   feature: VARCHAR; product feature, 'unattributed' where none is known

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 import sqlalchemy
 
-from assets.__main__ import environment
+from assets.instance import environment
 from pipelines.paths import DataRoot
 
 # 2026-11-18: files of the company were written then, so that no path and no clock of a test enters a table.

@@ -15,7 +15,7 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 
-from assets.__main__ import environment
+from assets.instance import environment
 from pipelines import books
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of

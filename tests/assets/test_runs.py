@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,15 +14,16 @@ import duckdb
 import polars as pl
 import pytest
 
-from assets import runs
-from assets.__main__ import BLOCKED, DONE, FAILED, WRONG_USAGE, main
+from assets import reported, runs
+from assets.checks import BLOCKING, WARNING
 from assets.definitions import defs
-from assets.exports import SHOWBACK
-from assets.runs import outstanding, reading_books
+from assets.exports import EXPORTS, SHOWBACK
+from assets.runs import Work, outstanding, reading_books
 from pipelines import books
 from pipelines.lake import Lake, LakeError, run_lock
-from pipelines.models import models
+from pipelines.models import ModelError, models
 from pipelines.paths import DataRoot
+from pipelines.planner import Span
 from tests.assets.conftest import call, land_calls, land_company
 
 # Columns that say when a machine looked, by table; the tables of all others are compared byte by byte.
@@ -33,11 +33,32 @@ CLOCKS = {
 }
 
 
-def run(root: DataRoot, *more: str) -> tuple[int, dict[str, Any]]:
-    report = root.path / "report.json"
-    report.unlink(missing_ok=True)
-    code = main(["run", "--root", str(root.path), "--report", str(report), *more])
-    return code, json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+def run(root: DataRoot, **asked: Any) -> dict[str, Any]:
+    """What ``tokenbooks run`` does, and what it reports."""
+    return reported.run(root, **asked).as_dict()
+
+
+def run_jobs(root: DataRoot) -> dict[str, dg.ExecuteInProcessResult]:
+    """What the sensors ask for one after the other: ``ingest``, then ``tables`` over the weeks that are out of date."""
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    with dg.DagsterInstance.get() as instance:
+        ingest = defs.resolve_job_def("ingest").execute_in_process(
+            run_config=quiet, instance=instance, raise_on_error=False
+        )
+        work = due(root)
+        tables = defs.resolve_job_def("tables").execute_in_process(
+            run_config=quiet,
+            instance=instance,
+            raise_on_error=False,
+            asset_selection=[*work.keys, *EXPORTS],
+            tags=work.tags,
+        )
+    return {"ingest": ingest, "tables": tables}
+
+
+def due(root: DataRoot) -> Work:
+    with reading_books(root) as opened:
+        return outstanding(opened)
 
 
 def hashes(root: DataRoot) -> dict[str, str]:
@@ -60,14 +81,19 @@ def rows_without_clock(root: DataRoot, table: str) -> list[tuple[Any, ...]]:
 def company(
     tmp_path_factory: pytest.TempPathFactory, books_of: Callable[[DataRoot], DataRoot]
 ) -> tuple[DataRoot, dict[str, Any]]:
-    """The company after its first run through Dagster, and what that run reported. Read only."""
+    """The company after its first run, and what that run reported. Read only."""
     root = DataRoot(tmp_path_factory.mktemp("company"))
     land_company(root)
-    with pytest.MonkeyPatch.context():
-        books_of(root)
-        code, report = run(root)
-    assert code == DONE
-    return root, report
+    return root, run(books_of(root))
+
+
+@pytest.fixture(scope="module")
+def by_jobs(tmp_path_factory: pytest.TempPathFactory, books_of: Callable[[DataRoot], DataRoot]) -> DataRoot:
+    """The same company after both jobs. Read only."""
+    root = DataRoot(tmp_path_factory.mktemp("jobs"))
+    land_company(root)
+    assert all(result.success for result in run_jobs(books_of(root)).values())
+    return root
 
 
 @pytest.fixture
@@ -95,32 +121,62 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataRoot, dict[str
     return root, books.run(root).as_dict()
 
 
-def test_dagster_and_direct_give_the_same_bytes(company, direct):
+def test_a_run_its_jobs_and_a_run_without_dagster_give_the_same_bytes(company, by_jobs, direct):
     (root, _), (direct, _) = company, direct
 
-    assert hashes(root) == hashes(direct)
-    assert "exports/showback/v1/week=2026-10-12/showback.parquet" in hashes(root)
-    for table in CLOCKS:
-        assert rows_without_clock(root, table) == rows_without_clock(direct, table)
+    assert "exports/showback/v1/week=2026-10-12/showback.parquet" in hashes(direct)
+    for other in (root, by_jobs):
+        assert hashes(other) == hashes(direct)
+        for table in CLOCKS:
+            assert rows_without_clock(other, table) == rows_without_clock(direct, table)
 
 
-def test_the_report_is_that_of_a_direct_run_and_names_the_runs(company, direct):
+def test_the_report_is_that_of_a_direct_run(company, direct):
     (_, report), (_, expected) = company, direct
 
-    assert {key: report[key] for key in expected if key != "published"} == {
-        key: value for key, value in expected.items() if key != "published"
-    }
-    assert sorted(report["published"]) == sorted(expected["published"])
-    assert [(one["job"], one["status"]) for one in report["runs"]] == [("ingest", "success"), ("tables", "success")]
+    assert report == expected
 
 
-def test_both_runs_are_in_the_list_of_runs(company, kept):
-    _, report = company
-    found = {record.dagster_run.run_id: record.dagster_run for record in kept.get_run_records()}
+def events(root: DataRoot, books_of: Callable[[DataRoot], DataRoot]) -> dict[str, dict[str, Any]]:
+    """What Dagster's pages have of each table: partitions, rows and columns, and the verdict on its checks."""
+    books_of(root)
+    found = {}
+    with dg.DagsterInstance.get() as instance:
+        for key in instance.all_asset_keys():
+            event = instance.get_latest_materialization_event(key)
+            if event is None or event.asset_materialization is None:
+                continue
+            metadata = {name: value.value for name, value in event.asset_materialization.metadata.items()}
+            verdicts = {}
+            for name in (BLOCKING, WARNING, "no_fault"):
+                [verdict] = instance.event_log_storage.get_asset_check_execution_history(
+                    dg.AssetCheckKey(key, name), limit=1
+                ) or [None]
+                if verdict and verdict.event:
+                    evaluation = verdict.event.dagster_event.asset_check_evaluation_data
+                    values = {name: value.value for name, value in evaluation.metadata.items()}
+                    verdicts[name] = (evaluation.passed, evaluation.severity, evaluation.description, values)
+            found[key.to_user_string()] = {
+                "weeks": instance.get_materialized_partitions(key),
+                "rows": metadata.get("dagster/row_count"),
+                "metadata": metadata,
+                "verdicts": verdicts,
+            }
+    return found
 
-    assert {one["run_id"] for one in report["runs"]} == set(found)
-    assert {one.job_name for one in found.values()} == {"ingest", "tables"}
-    assert all(one.status == dg.DagsterRunStatus.SUCCESS for one in found.values())
+
+def test_dagster_is_told_what_its_jobs_would_have_said(company, by_jobs, books_of):
+    """A job tells of every asset, a run of those that it did something to."""
+    told, said = events(company[0], books_of), events(by_jobs, books_of)
+
+    assert {name for name, of in said.items() if of["rows"] or name.startswith("exports/")} <= set(told) <= set(said)
+    assert sum(len(of["weeks"]) for of in told.values()) > 60
+    for name, of in told.items():
+        assert of == said[name], name
+
+
+def test_a_run_is_not_in_the_list_of_runs(company, kept):
+    assert kept.get_run_records() == []
 
 
 def test_every_table_that_has_rows_is_materialised_in_every_week_of_the_range(company, kept):
@@ -128,9 +184,7 @@ def test_every_table_that_has_rows_is_materialised_in_every_week_of_the_range(co
     root, _ = company
     for name, model in models().items():
         if not root.table(name).is_dir():
-            # What its inputs will hold is not known when the run is planned: a step may find that there is nothing to build.
-            event = kept.get_latest_materialization_event(dg.AssetKey(name))
-            assert event is None or event.asset_materialization.metadata["dagster/row_count"].value == 0
+            assert kept.get_latest_materialization_event(dg.AssetKey(name)) is None
         elif model.partition is None:
             assert kept.get_latest_materialization_event(dg.AssetKey(name)) is not None
         else:
@@ -158,13 +212,18 @@ def test_after_a_run_nothing_is_outstanding(company):
         assert outstanding(opened).tables == frozenset()
 
 
+def test_a_run_with_nothing_new_tells_nothing(again):
+    run(again)
+
+    assert list(again.dagster.iterdir()) == []
+
+
 def test_a_new_call_costs_its_own_week_and_publishes_it(again):
     """The week of the other calls is not among the run's."""
     land_calls(again, "c.jsonl", call(5, "2026-10-14T10:00:00Z"))
 
-    code, report = run(again)
+    report = run(again)
 
-    assert code == DONE
     assert {path for path in report["published"] if "2026-10-12" not in path and "month=2026-10" not in path} == set()
     assert len([path for path in report["published"] if "2026-10-12" in path]) == 4
     with dg.DagsterInstance.get() as instance:
@@ -174,9 +233,9 @@ def test_a_new_call_costs_its_own_week_and_publishes_it(again):
 def test_full_reads_and_builds_everything_again_to_the_same_bytes(again):
     before = hashes(again)
 
-    code, report = run(again, "--full")
+    report = run(again, full=True)
 
-    assert (code, report["files_read"], report["changed"]) == (DONE, 2, 0)
+    assert (report["files_read"], report["changed"]) == (2, 0)
     assert report["tables"] == len([model for model in models().values() if again.table(model.name).is_dir()])
     assert hashes(again) == before
 
@@ -185,11 +244,8 @@ def test_a_window_and_a_selection_limit_what_is_built(root, books_of):
     books_of(root)
     land_company(root)
 
-    code, _ = run(
-        root, "--from", "2026-10-13", "--to", "2026-10-14", "--select", "ledger_pulls", "--select", "ledger_models"
-    )
+    run(root, window=Span(date(2026, 10, 13), date(2026, 10, 14)), select=["ledger_pulls", "ledger_models"])
 
-    assert code == DONE
     assert [str(part.start) for part in Lake(root).parts("ledger_models")] == ["2026-10-13"]
     assert not root.table("ledger_costs").exists()
 
@@ -206,16 +262,39 @@ def fail_a_check(monkeypatch: pytest.MonkeyPatch, table: str) -> None:
     monkeypatch.setattr(books, "count_checks", count_checks)
 
 
-def test_a_failed_check_holds_back_what_depends_on_it_and_leaves_the_last_good_exports(again, monkeypatch):
+def test_a_failed_check_leaves_the_last_good_exports_and_dagster_names_it(again, monkeypatch):
+    exports_before = {name: value for name, value in hashes(again).items() if name.startswith("exports/")}
+    land_calls(again, "c.jsonl", call(5, "2026-10-14T10:00:00Z"))
+    fail_a_check(monkeypatch, "ledger_costs")
+
+    report = run(again)
+
+    assert (report["is_blocked"], report["published"]) == (True, [])
+    assert {result["table"] for result in report["failed"]} == {"ledger_costs"}
+    assert {name: value for name, value in hashes(again).items() if name.startswith("exports/")} == exports_before
+    with dg.DagsterInstance.get() as instance:
+        [verdict] = instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(dg.AssetKey("ledger_costs"), BLOCKING), limit=1
+        )
+        evaluation = verdict.event.dagster_event.asset_check_evaluation_data
+        assert not evaluation.passed
+        assert {name: value.value for name, value in evaluation.metadata.items() if name.startswith("check_")} == {
+            check.id: f"{check.text}: fails in 2026-10-14"
+            for check in models()["ledger_costs"].checks
+            if check.severity == "critical"
+        }
+        assert instance.get_latest_materialization_event(SHOWBACK) is None
+
+
+def test_in_a_job_a_failed_check_holds_back_what_depends_on_it(again, monkeypatch):
     """ledger_costs is written and fails; showback waits; ledger_record_fates, which does not read it, goes on."""
     exports_before = {name: value for name, value in hashes(again).items() if name.startswith("exports/")}
     land_calls(again, "c.jsonl", call(5, "2026-10-14T10:00:00Z"))
     fail_a_check(monkeypatch, "ledger_costs")
 
-    code, report = run(again)
+    ended = run_jobs(again)
 
-    assert (code, report["is_blocked"], report["published"]) == (BLOCKED, True, [])
-    assert {result["table"] for result in report["failed"]} == {"ledger_costs"}
+    assert (ended["ingest"].success, ended["tables"].success) == (True, False)
     assert {name: value for name, value in hashes(again).items() if name.startswith("exports/")} == exports_before
     assert Lake(again).part("ledger_costs", date(2026, 10, 14)) is not None
     assert Lake(again).part("ledger_record_fates", date(2026, 10, 14)) is not None
@@ -225,8 +304,8 @@ def test_a_failed_check_holds_back_what_depends_on_it_and_leaves_the_last_good_e
         assert instance.get_latest_materialization_event(SHOWBACK) is None
 
     # It stays failed, and what depends on it stays held back, until it is mended.
-    code, report = run(again)
-    assert (code, report["is_blocked"]) == (BLOCKED, True)
+    assert "ledger_costs" in due(again).tables
+    assert not run_jobs(again)["tables"].success
     assert Lake(again).part("ledger_showback_days", date(2026, 10, 14)) is None
 
 
@@ -236,34 +315,30 @@ def test_a_fault_in_a_reference_file_publishes_nothing(again):
     faulty = again.reference / "budgets.csv"
     faulty.write_text("scope_kind,scope_value,month,budget_usd\nteam,core,,plenty\n", encoding="utf-8")
 
-    code, report = run(again)
+    report = run(again)
 
-    assert (code, report["published"]) == (BLOCKED, [])
+    assert (report["is_blocked"], report["published"]) == (True, [])
     assert report["problems"][0].startswith("reference/budgets.csv, line 2, column budget_usd")
     assert again.views.is_file()
 
     faulty.unlink()
-    code, report = run(again)
-    assert code == DONE
+    report = run(again)
+    assert not report["is_blocked"]
     assert report["published"] != []
 
 
-def test_a_query_that_fails_ends_in_a_sentence_and_exit_code_1(again, monkeypatch, capsys):
+def test_of_a_run_that_fails_dagster_is_told_what_was_done_before(again, monkeypatch):
+    land_calls(again, "c.jsonl", call(5, "2026-10-14T10:00:00Z"))
     broken = dict(models())
-    broken["ledger_clock"] = replace(broken["ledger_clock"], query="select 1 as clock")
+    broken["ledger_showback_days"] = replace(broken["ledger_showback_days"], query="select 1 as clock")
     monkeypatch.setattr(books, "models", lambda: broken)
 
-    code, report = run(again)
+    with pytest.raises(ModelError, match=r"ledger_showback_days.sql: the query and its header disagree."):
+        run(again)
 
-    assert (code, report) == (FAILED, {})
-    said = capsys.readouterr().err
-    assert "sql/ledger/ledger_clock.sql: the query and its header disagree." in said
-    assert "Traceback" not in said
-
-
-def test_a_table_that_does_not_exist_is_wrong_usage(root, capsys):
-    assert run(root, "--select", "ledger_cost") == (WRONG_USAGE, {})
-    assert "No table ledger_cost." in capsys.readouterr().err
+    with dg.DagsterInstance.get() as instance:
+        assert instance.get_materialized_partitions(dg.AssetKey("ledger_costs")) == {"2026-10-12"}
+        assert instance.get_latest_materialization_event(dg.AssetKey("ledger_showback_days")) is None
 
 
 def test_a_run_of_the_daemon_works_on_the_data_root_of_its_environment(root, instance):

@@ -20,7 +20,7 @@ from pipelines.prices.book import Book, build_book
 from pipelines.prices.rates import OPEN_END
 from pipelines.prices.sync import changes, keep, rates_of, witness_changes
 from pipelines.prices.witness import read_map
-from pipelines.reference import current_frame
+from pipelines.reference.files import current_frame
 from tests.prices.pricing import REPOSITORY, at
 
 GOLDEN = REPOSITORY / "tests" / "golden" / "books"

@@ -259,7 +259,7 @@ def test_a_session_in_pieces_counts_as_a_whole(root, monkeypatch, size, calls, f
     made = [META, turn("gpt-5.4"), *events[: calls * 2 // 3]]
     made += ['{"type": "event_msg", "payload": {'] if fault else []
     made += events[calls * 2 // 3 :]
-    for module in ("pipelines.landing", "pipelines.records"):
+    for module in ("pipelines.landing", "pipelines.records.files"):
         monkeypatch.setattr(f"{module}.PIECE_BYTES", size)
         monkeypatch.setattr(f"{module}._BLOCK_BYTES", size)
     landed.land(root, "coding_agents/ada/r.jsonl", landed.lines(*made))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pipelines import usage
 from pipelines.contract import INPUT_CLASSES, OUTPUT_CLASSES, TOKEN_CLASS_NAMES
+from pipelines.usage.shapes import usage_shapes
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "books"
 
@@ -725,10 +726,10 @@ def test_a_shape_that_was_not_asked_for_is_a_problem() -> None:
 
 
 def test_every_api_is_read_by_one_shape() -> None:
-    apis = [api for shape in usage.usage_shapes().values() for api in shape.apis]
+    apis = [api for shape in usage_shapes().values() for api in shape.apis]
 
     assert len(apis) == len(set(apis))
-    assert all(name in shape.apis for name, shape in usage.usage_shapes().items())
+    assert all(name in shape.apis for name, shape in usage_shapes().items())
 
 
 COUNT = st.one_of(st.none(), st.integers(0, 2**40))

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable, create_pages, create_records, layout_of
-from pipelines.sources import Recognised, Source, Unreadable
+from pipelines.records import create_records
+from pipelines.records.documents import create_pages
+from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.sources import Recognised, Source
 
 _FOLDER = Path(__file__).parent
 _PAGES = (_FOLDER / "pages.sql").read_text(encoding="utf-8")

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable, array_elements, create_records, elements_of, head_of, layout_of
-from pipelines.sources import Recognised, Source, Unreadable
+from pipelines.records import create_records
+from pipelines.records.documents import array_elements, elements_of
+from pipelines.records.files import Readable, Unreadable, head_of, layout_of
+from pipelines.sources import Recognised, Source
 from pipelines.sources.bills import columns_in, create_rows, short_list
 
 _FOLDER = Path(__file__).parent

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable, create_records, layout_of
-from pipelines.sources import Recognised, Source, Unreadable
+from pipelines.records import create_records
+from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.sources import Recognised, Source
 
 _FOLDER = Path(__file__).parent
 _RECORDS = (_FOLDER / "records.sql").read_text(encoding="utf-8")

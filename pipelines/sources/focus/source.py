@@ -7,8 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable, layout_of
-from pipelines.sources import Recognised, Source, Unreadable
+from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.sources import Recognised, Source
 from pipelines.sources.bills import columns_in, create_rows, short_list
 
 _RECORDS = (Path(__file__).parent / "records.sql").read_text(encoding="utf-8")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipelines.records import Readable, create_records
+from pipelines.records import create_records
+from pipelines.records.files import Readable
 from pipelines.sources import Recognised, Source, recognise_versions
 
 if TYPE_CHECKING:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from pipelines.engine import listed
-from pipelines.records import Readable, array_elements, create_records, elements_of, head_of, layout_of
-from pipelines.sources import Recognised, Source, Unreadable
-from pipelines.usage import usage_shapes
+from pipelines.records import create_records
+from pipelines.records.documents import array_elements, elements_of
+from pipelines.records.files import Readable, Unreadable, head_of, layout_of
+from pipelines.sources import Recognised, Source
+from pipelines.usage.shapes import usage_shapes
 
 if TYPE_CHECKING:
     from pipelines.landing import FileVersion

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable
-from pipelines.sources import Recognised, RowFormat, Source, Unreadable, recognise_rows
+from pipelines.records.files import Readable, Unreadable
+from pipelines.sources import Recognised, RowFormat, Source, recognise_rows
 
 # Of outputs the response's id alone is taken, of extra names and models; inputs, events and messages are not read.
 _TEXT = """

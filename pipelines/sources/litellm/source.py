@@ -7,7 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable, create_records
+from pipelines.records import create_records
+from pipelines.records.files import Readable
 from pipelines.sources import Recognised, Source, recognise_versions
 
 # What is read of either. Messages, responses and the request as it came are not among them.

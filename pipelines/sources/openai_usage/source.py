@@ -12,8 +12,10 @@ from pathlib import Path
 import duckdb
 
 from pipelines.engine import quoted
-from pipelines.records import Readable, array_elements, create_pages, create_records, elements_of, layout_of
-from pipelines.sources import Recognised, Source, Unreadable
+from pipelines.records import create_records
+from pipelines.records.documents import array_elements, create_pages, elements_of
+from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.sources import Recognised, Source
 
 _ENDPOINT = re.compile(r"organization\.(usage\.[a-z_]+|costs)\.result")
 _FOLDER = Path(__file__).parent

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records import Readable, array_elements, create_records, layout_of
-from pipelines.sources import Recognised, Source, Unreadable
+from pipelines.records import create_records
+from pipelines.records.documents import array_elements
+from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.sources import Recognised, Source
 
 _FOLDER = Path(__file__).parent
 _PAGES = (_FOLDER / "pages.sql").read_text(encoding="utf-8")

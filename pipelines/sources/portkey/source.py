@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from pipelines.records import Readable, create_records
-from pipelines.sources import Recognised, Source, Unreadable, first_fields, recognise_versions
+from pipelines.records import create_records
+from pipelines.records.files import Readable, Unreadable
+from pipelines.sources import Recognised, Source, first_fields, recognise_versions
 
 if TYPE_CHECKING:
     from pipelines.landing import FileVersion

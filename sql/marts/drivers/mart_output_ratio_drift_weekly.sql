@@ -7,7 +7,7 @@ grain: [week_start_date, feature]
 partition: week
 reads_back: 4 weeks
 clock_stops: 1 day
-builds_together: true
+leads: [stat_usage_cells_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone
   feature: VARCHAR; product feature, 'unattributed' where none is known

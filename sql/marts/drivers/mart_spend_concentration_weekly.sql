@@ -6,7 +6,7 @@ grain: [week_start_date, time_window, cut]
 partition: week
 reads_back: 4 weeks
 clock_stops: 1 day
-builds_together: true
+leads: [stat_usage_cells_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   time_window: VARCHAR; 1w (the week) or 4w (the week and the three before; only once the week is over)

@@ -8,6 +8,7 @@ partition: week
 reads_back: 3 weeks
 reads_self: 4 weeks
 clock_stops: 1 day
+leads: [stat_usage_cells_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   time_window: VARCHAR; 1w (the week) or 4w (the week and the three before; only once the week is over)

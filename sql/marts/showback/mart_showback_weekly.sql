@@ -5,6 +5,7 @@ about: >-
 grain: [week_start_date, billing_month, cost_centre, team, feature, customer_tier, environment, provider, billing_account_id, model_canonical, model_tier]
 partition: month
 partition_column: month_start_date
+leads: [ledger_allocations]
 columns:
   week_start_date: DATE; Monday of the ISO week, UTC
   billing_month: VARCHAR; month of the invoice as YYYY-MM; a week over two months has rows for each

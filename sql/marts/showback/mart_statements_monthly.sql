@@ -6,6 +6,7 @@ about: >-
 grain: [month_start_date, cost_centre, provider, billing_account_id, billing_currency]
 partition: month
 reads_back: 1 month
+leads: [mart_showback_weekly]
 columns:
   month_start_date: DATE; first day of the billing month, UTC
   billing_month: VARCHAR; month of the invoice as YYYY-MM

@@ -6,6 +6,7 @@ about: >-
 grain: [week_start_date, billing_month, dimension]
 partition: month
 partition_column: month_start_date
+leads: [ledger_attribution_days, mart_showback_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week, UTC
   billing_month: VARCHAR; month of the invoice as YYYY-MM; a week over two months has rows for each

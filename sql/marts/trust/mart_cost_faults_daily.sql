@@ -5,7 +5,6 @@ about: >-
   the other way round. One row per UTC day, source, seller, model as served and fault.
 grain: [usage_date, source, provider, model_served, fault]
 partition: day
-builds_together: true
 columns:
   usage_date: DATE; UTC day of the calls
   source: VARCHAR; folder of landing/ that stated the costs

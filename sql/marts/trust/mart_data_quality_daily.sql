@@ -4,7 +4,7 @@ about: >-
   and source.
 grain: [usage_date, source]
 partition: day
-builds_together: true
+leads: [ledger_record_fates]
 columns:
   usage_date: DATE; UTC day of the records; for a refused one without an instant the day of its file's first record or pull
   source: VARCHAR; folder of landing/ that the records came from

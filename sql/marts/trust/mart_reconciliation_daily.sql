@@ -6,6 +6,7 @@ about: >-
 grain: [month_start_date, usage_date, provider, billing_account_id, billing_currency, model_canonical, token_type]
 partition: month
 clock_stops: 1 month
+leads: [ledger_bill_days]
 columns:
   month_start_date: DATE; first day of the billing month, UTC
   usage_date: DATE; UTC day of the calls, or of this part of a line that is spread over days

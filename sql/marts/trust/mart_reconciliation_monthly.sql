@@ -4,6 +4,7 @@ about: >-
   one word on whether the two agree. One row per month, account and currency; a month with calls and no bill has a row too.
 grain: [month_start_date, provider, billing_account_id, billing_currency]
 partition: month
+leads: [mart_reconciliation_daily, ledger_traced_days]
 columns:
   month_start_date: DATE; first day of the billing month, UTC
   provider: VARCHAR; the seller

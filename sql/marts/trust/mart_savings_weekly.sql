@@ -5,7 +5,6 @@ about: >-
 grain: [week_start_date, provider, billing_account_id, model_canonical]
 partition: week
 reads_around: 1 day
-builds_together: true
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   provider: VARCHAR; the seller

@@ -1,17 +1,15 @@
-"""The main job on an application's log: from lines of JSON to a priced, checked ledger, against DuckDB reading the same lines.
+"""An application's log of any length, and DuckDB reading its lines.
 
-The bare engine reads the same columns with the same types out of the same file and writes them to Parquet once. Ours reads,
-takes the usage apart, stages, books, prices, sums tasks, allocates, checks and publishes.
+The bare engine reads the same columns with the same types out of the same file and writes them to Parquet once.
 """
 
 from __future__ import annotations
 
-import tempfile
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
-from benchmarks.processes import Cost, measure
 from pipelines.sources.app_log.source import FORMAT
 
 # Types that a reader would give the columns that are not text.
@@ -70,6 +68,14 @@ def write_lines(path: Path, rows: int, days: int = 14) -> None:
         con.execute(_LINES.format(rows=rows, days=days, path=path)).fetchall()
 
 
+def write_late(path: Path, rows: int, day: date) -> None:
+    """A file of further calls of one day, as a logger that was held up sends it."""
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        text = _LINES.format(rows=rows, days=1, path=path)
+        con.execute(text.replace("2026-09-01", f"{day}").replace("'call-'", "'late-'")).fetchall()
+
+
 def bare_engine(lines: Path, target: Path) -> str:
     """Python that does what the bare engine does."""
     columns = ", ".join(f"'{name}': '{TYPES.get(name, type_)}'" for name, type_ in FORMAT.columns.items())
@@ -78,26 +84,3 @@ def bare_engine(lines: Path, target: Path) -> str:
         f"to '{target}' (format parquet, compression zstd)"
     )
     return f"import duckdb\ncon = duckdb.connect()\ncon.execute(\"set TimeZone = 'UTC'\")\ncon.execute({query!r}).fetchall()"
-
-
-def run(rows: int) -> None:
-    """Measure and print."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "books"
-        lines = root / "landing" / "app_log" / "calls.jsonl"
-        write_lines(lines, rows)
-        bare = measure(["-c", bare_engine(lines, Path(folder) / "bare.parquet")])
-        job = measure(["-m", "pipelines.cli", "run", "--direct", "--root", str(root)])
-        again = measure(["-m", "pipelines.cli", "run", "--root", str(root)])
-        print(f"{rows:,} app_log lines, {lines.stat().st_size / 1e6:,.0f} MB")
-        _print("bare engine: read_json to Parquet", bare, rows)
-        _print("whole job, first run", job, rows)
-        _print("whole job, nothing new", again, rows)
-        print(f"processor time: {job.cpu_s / bare.cpu_s:.1f} times the bare engine")
-
-
-def _print(what: str, cost: Cost, rows: int) -> None:
-    per_row = cost.cpu_s / rows * 1e6
-    print(
-        f"  {what:36s} {cost.cpu_s:8.1f} CPU s ({per_row:5.1f} us a line) {cost.wall_s:8.1f} s {cost.peak_mib:8,.0f} MiB"
-    )

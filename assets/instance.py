@@ -1,0 +1,123 @@
+"""Dagster's instance of a data root, and how it is told of what was done without a run of its own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.lake import replace_text
+from pipelines.paths import DataRoot
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from assets.runs import Materialized
+
+_INSTANCE = """\
+# Written by tokenbooks. What Dagster keeps lies beside this file.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
+# Rows of one INSERT: SQLite takes 32,766 values in a statement, and an event is 7.
+_AT_ONCE = 500
+
+
+def environment(root: DataRoot) -> Mapping[str, str]:
+    """The variables that a process of Dagster needs to work on a data root; what it writes stays below that."""
+    root.dagster.mkdir(parents=True, exist_ok=True)
+    home = Path(__file__).resolve().parent.parent
+    if not (home / "dagster.yaml").is_file():
+        # Installed without the checkout.
+        home = root.dagster
+        if not (home / "dagster.yaml").is_file():
+            replace_text(home / "dagster.yaml", _INSTANCE)
+    return {
+        "TOKENBOOKS_DATA": str(root.path),
+        "TOKENBOOKS_DAGSTER": str(root.dagster),
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+    }
+
+
+def tell(root: DataRoot, results: Iterable[tuple[Materialized, Sequence[str]]]) -> None:
+    """Keep results of steps in the instance of a data root, each in its Dagster partitions (none: it has no partitions)."""
+    os.environ.update(environment(root))
+    # Dagster reads the environment when it is imported.
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        earlier: list[dg.AssetMaterialization] = []
+        last: list[dg.AssetMaterialization] = []
+        verdicts: list[dg.AssetCheckEvaluation] = []
+        for result, weeks in results:
+            key = dg.AssetKey.from_coercible(result.asset_key or [])
+            events = [
+                dg.AssetMaterialization(key, metadata=result.metadata, partition=week) for week in weeks or (None,)
+            ]
+            earlier += events[:-1]
+            last.append(events[-1])
+            verdicts += [_evaluation(key, verdict) for verdict in result.check_results or ()]
+        _keep_earlier(instance, earlier)
+        for event in last:
+            instance.report_runless_asset_event(event)
+        for evaluation in verdicts:
+            instance.report_runless_asset_event(evaluation)
+
+
+def _evaluation(key: dg.AssetKey, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    import dagster as dg
+
+    return dg.AssetCheckEvaluation(
+        asset_key=key,
+        check_name=str(result.check_name),
+        passed=result.passed,
+        metadata=result.metadata,
+        severity=result.severity,
+        description=result.description,
+    )
+
+
+def _keep_earlier(instance: dg.DagsterInstance, events: Sequence[dg.AssetMaterialization]) -> None:
+    """Keep events that a later one of the same asset follows, many at once.
+
+    One by one each would be three connections to SQLite, 8 ms; what the instance keeps of an asset besides its events is
+    that of the last one alone.
+    """
+    from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
+    from dagster._core.events.log import EventLogEntry
+    from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
+    from dagster._core.storage.event_log import SqlEventLogStorage
+
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        for event in events:
+            instance.report_runless_asset_event(event)
+        return
+    entries = [
+        EventLogEntry(  # type: ignore[no-untyped-call]
+            error_info=None,
+            level="INFO",
+            user_message="",
+            run_id=RUNLESS_RUN_ID,
+            timestamp=time.time(),
+            job_name=RUNLESS_JOB_NAME,
+            dagster_event=DagsterEvent(
+                DagsterEventType.ASSET_MATERIALIZATION.value,
+                RUNLESS_JOB_NAME,
+                event_specific_data=StepMaterializationData(event),
+            ),
+        )
+        for event in events
+    ]
+    for start in range(0, len(entries), _AT_ONCE):
+        insert = storage.prepare_insert_event_batch(entries[start : start + _AT_ONCE])
+        with storage.run_connection(RUNLESS_RUN_ID) as connection:
+            connection.execute(insert)
+        if storage.is_run_sharded:
+            with storage.index_connection() as connection:
+                connection.execute(insert)

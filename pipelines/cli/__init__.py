@@ -1,0 +1,72 @@
+"""The command ``tokenbooks``. Each command is a thin layer over one function; heavy imports stand inside the commands."""
+
+from __future__ import annotations
+
+import gc
+from typing import Annotated
+
+import typer
+
+from pipelines import __version__
+from pipelines.cli import explain, export, months, prices, quarantine, query, run, status
+from pipelines.cli.arguments import EXIT_FAILED, Group
+from pipelines.cli.printing import complain
+
+app = typer.Typer(
+    cls=Group,
+    name="tokenbooks",
+    help="Keeps the books of LLM spend: reads bills and traces, prices them, and says who spent what, to the cent.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Help and errors as plain text: with its frames, rich takes longer to import than all else that --help needs.
+    rich_markup_mode=None,
+)
+for command in (
+    run.init,
+    run.demo,
+    run.run,
+    status.status,
+    query.sql,
+    explain.explain,
+    months.close,
+    months.corrections,
+):
+    app.command()(command)
+app.add_typer(prices.app, name="prices")
+app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(export.app, name="export")
+
+
+def main() -> None:
+    """Entry point: errors that a person can act on are one message, not a traceback."""
+    # What imports make is no garbage: to look for some after every 700 objects takes a tenth of a start.
+    gc.set_threshold(50_000)
+    try:
+        app()
+    except Exception as error:
+        # Not above: most commands end well, and --help needs none of what these import.
+        from pipelines.lake import LakeError
+        from pipelines.models import ModelError
+        from pipelines.settings import SettingsError
+
+        for_people = (LakeError, ModelError, SettingsError, FileNotFoundError, FileExistsError, PermissionError)
+        if not isinstance(error, for_people):
+            raise
+        complain(f"tokenbooks: {error}")
+        raise SystemExit(EXIT_FAILED) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"tokenbooks {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,125 @@
+"""What a run and ``status`` say of the books: the figures, the checks that did not pass, the corrections."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from pipelines.cli.printing import money, percent
+from pipelines.paths import DataRoot
+from pipelines.words import things
+
+if TYPE_CHECKING:
+    pass
+
+
+def print_report(data: DataRoot, report: dict[str, Any]) -> None:
+    from pipelines.summary import Summary
+
+    for warning in report["warnings"]:
+        print(warning)
+    for problem in report["problems"]:
+        print(
+            f"{problem}{'.' * (not problem.endswith('.'))} The table keeps what it last held. Mend the file, then run again."
+        )
+    files = report["files_read"]
+    print(
+        f"Read {files} new or changed file{'s' * (files != 1)}, rebuilt {report['partitions']} partitions of {report['tables']} tables."
+        if files or report["partitions"]
+        else "Nothing new: every table is up to date."
+    )
+    if report["summary"]:
+        print_summary(Summary(**report["summary"]))
+    if report["checks"]:
+        warned, failed = len(report["warned"]), len(report["failed"])
+        print(
+            f"Checks       {report['checks'] - warned - failed:,} passed, {things(warned, 'warning')}, {failed} failed"
+        )
+    for line in broken_checks(report["warned"]):
+        print(f"Warning {line}")
+    for result in report["failed"]:
+        print(
+            f"FAILED {result['table']} ({result['partition']}): {result['text']}"
+            + (
+                f": {things(result['violations'], 'row')} break{'s' * (result['violations'] == 1)} it"
+                if result["violations"]
+                else f": {result['message']}"
+            )
+        )
+    if report["is_blocked"]:
+        print("Nothing was published: the exports are those of the last good run. Exit code 3.")
+    elif report["published"]:
+        print(f"Published {len(report['published'])} files below {data.exports}.")
+
+
+def print_summary(summary: Any) -> None:
+    if summary.refused_records:
+        print(
+            f"Refused      {things(summary.refused_records, 'record')} of {things(summary.refused_files, 'file')}: "
+            "see 'tokenbooks quarantine list'"
+        )
+    if not summary.requests and summary.invoiced_cost_usd is None:
+        print("No calls and no bills yet: put files into landing/<source>/.")
+        return
+    if summary.requests:
+        print(f"Calls        {summary.requests:,} from {summary.first_date} to {summary.last_date} (UTC)")
+    print(f"Spend        {money(summary.effective_cost_usd)} by price book (list {money(summary.list_cost_usd)})")
+    print(
+        f"Invoiced     {money(summary.invoiced_cost_usd)}, and {money(summary.accrued_cost_usd)} accrued where no bill is in"
+    )
+    if summary.corrections:
+        print(
+            f"Corrections  {corrections_in_words(summary.corrections, summary.corrected_usd, summary.unknown_corrections)}: "
+            "see 'tokenbooks corrections'"
+        )
+    print(
+        f"Priced       {percent(summary.priced_share)} of tokens ({things(summary.unpriced_requests, 'call')} without a price, "
+        f"{summary.no_usage_requests:,} of them because their provider sent no usage)"
+    )
+    print(
+        f"Attributed   {percent(summary.attributed_share)} of the invoiced usage is tied to a feature by a traced call"
+    )
+    print(
+        "Untraced     unknown: no invoice yet"
+        if summary.untraced_usd is None
+        else f"Untraced     {money(summary.untraced_usd)} of the invoices has no call behind it"
+    )
+    if summary.drivers:
+        print(f"Drivers      {summary.drivers}")
+    if summary.drift:
+        verdicts = Counter(row["verdict"] for row in summary.drift)
+        words = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
+        print(f"Answers      week of {summary.drift[0]['week_start_date']}: {words}")
+        for row in summary.drift:
+            if row["verdict"] in ("drift", "one_user", "mix_shift"):
+                print(f"  {row['verdict']:<10} {row['feature']}: {row['sentence']}")
+    if summary.to_add:
+        print("To add to reference/, the dearest first:")
+        for row in summary.to_add:
+            about = "about " * (row["is_estimate"] and row["cost_usd"] is not None)
+            print(f"  {row['table']}: {row['row']}   ({row['why']}, {about}{money(row['cost_usd'])})")
+
+
+def corrections_in_words(number: int, usd: Decimal | None, unknown: int) -> str:
+    """Corrections of closed months in words; dollars that are not known are said, not counted as 0."""
+    known = "" if usd is None else f", {'-' if usd < 0 else '+'}${abs(usd):,.2f}"
+    return f"{things(number, 'correction')} of closed months{known}" + f", {unknown:,} of unknown dollars" * bool(
+        unknown
+    )
+
+
+def broken_checks(results: Sequence[dict[str, Any]]) -> list[str]:
+    """Checks that did not pass, a line each with the partitions; the text of a check says what should be so."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for result in results:
+        found.setdefault((result["table"], result["check"]), []).append(result)
+    lines = []
+    for (table, _), broken in found.items():
+        labels = [result["partition"] for result in broken]
+        where = ", ".join(labels[:3]) + f" and {len(labels) - 3:,} more" * (len(labels) > 3)
+        rows = sum(result["violations"] or 0 for result in broken)
+        said = f"not so in {things(len(labels), 'partition')}: {broken[0]['text']} ({things(rows, 'row')})"
+        lines.append(f"{table} ({where}): {said if rows else broken[0]['message']}")
+    return lines

@@ -1,0 +1,158 @@
+"""``init``, ``demo`` and ``run``."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.cli.arguments import EXIT_CHECK_FAILED, AsJson, Root, data_root, day_of
+from pipelines.cli.printing import print_json, progress
+from pipelines.cli.reports import print_report
+from pipelines.paths import DataRoot
+
+if TYPE_CHECKING:
+    from pipelines.planner import Span
+
+
+def init(folder: Annotated[Path, typer.Argument(help="The data root to make.")]) -> None:
+    """Make a data root: folders, settings and empty reference tables to fill in."""
+    from pipelines import settings
+    from pipelines.reference.tables import TABLES, template
+    from pipelines.sources import sources
+
+    root = DataRoot(folder.expanduser().resolve())
+    for name in sources():
+        (root.landing / name).mkdir(parents=True, exist_ok=True)
+    root.reference.mkdir(parents=True, exist_ok=True)
+    made = []
+    key_file = root.path / "pseudonym.key"
+    texts = {
+        root.settings: settings.TEMPLATE.replace("# pseudonym_key_file", "pseudonym_key_file"),
+        key_file: secrets.token_hex(32) + "\n",
+    }
+    for table in TABLES.values():
+        texts[root.reference / f"{table.name}.csv"] = template(table)
+    for path, text in texts.items():
+        if not path.exists():
+            path.write_text(text, encoding="utf-8")
+            if path == key_file:
+                path.chmod(0o600)
+            made.append(path)
+    print(f"{root.path}: {len(made)} files made, {len(texts) - len(made)} were there already.")
+    print(f"Put files into {root.landing}/<source>/, then: tokenbooks run --root {root.path}")
+
+
+def demo(
+    root: Root = None, direct: Annotated[bool, typer.Option("--direct", help="Run without Dagster.")] = False
+) -> None:
+    """Build the sample company's books and say what they show."""
+    data = data_root(root, may_be_made=True)
+    if data.landing.is_dir() and any(
+        path.is_file() and not path.name.startswith(".") for path in data.landing.rglob("*")
+    ):
+        print(f"{data.landing} holds files already; the demo goes on with them.")
+    else:
+        from pipelines import sample
+
+        with progress() as say:
+            say("writing the sample company")
+            sample.write(data)
+    code = run_books(data, direct=direct)
+    if code:
+        raise typer.Exit(code)
+    _print_outputs(data)
+
+
+def run(
+    root: Root = None,
+    from_: Annotated[str | None, typer.Option("--from", help="Only partitions from this day on.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Only partitions before this day.")] = None,
+    select: Annotated[
+        list[str] | None, typer.Option("--select", help="Only these tables (repeat it for several).")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Read every file again and rebuild every table.")] = False,
+    direct: Annotated[bool, typer.Option("--direct", help="Run without Dagster: same functions, same bytes.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read what landed, rebuild what is out of date, check, publish."""
+    from pipelines.models import models
+    from pipelines.planner import Span
+
+    data = data_root(root)
+    window = Span(day_of(from_, "--from"), day_of(to, "--to"))
+    if select and (unknown := sorted(set(select) - set(models()))):
+        raise typer.BadParameter(
+            f"no such table: {', '.join(unknown)}. Known are {', '.join(models())}.", param_hint="--select"
+        )
+    code = run_books(data, full=full, window=window, select=select or (), direct=direct, as_json=as_json)
+    if code:
+        raise typer.Exit(code)
+
+
+def run_books(
+    data: DataRoot,
+    *,
+    full: bool = False,
+    window: Span | None = None,
+    select: Sequence[str] = (),
+    direct: bool = False,
+    as_json: bool = False,
+) -> int:
+    from pipelines import books
+    from pipelines.planner import EVER
+    from pipelines.summary import summarise
+
+    window = window or EVER
+    limited = full or bool(select) or window != EVER
+    with progress() as say:
+        if not limited and data.views.is_file() and (report := _nothing_to_do(data)) is not None:
+            pass
+        elif direct:
+            report = books.run(data, full=full, window=window, select=select, progress=say).as_dict()
+        else:
+            from assets import reported
+
+            report = reported.run(data, full=full, window=window, select=select, progress=say).as_dict()
+    report["summary"] = summarise(data).as_dict() if data.views.is_file() else None
+    if as_json:
+        print_json(report)
+    else:
+        print_report(data, report)
+    return EXIT_CHECK_FAILED if report["is_blocked"] else 0
+
+
+def _nothing_to_do(data: DataRoot) -> dict[str, Any] | None:
+    """The report of a run without work, or None where there is work. A failed check stays failed until it is mended."""
+    from pipelines import books
+    from pipelines.books import RunReport
+
+    with books.open_books(data) as opened:
+        look = opened.look()
+        if (
+            opened.stale_references()
+            or look.news()
+            or any(plan.stale or plan.gone for plan in opened.outlook().values())
+        ):
+            return None
+        report = RunReport(results=opened.results)
+        report.read.warnings = look.strangers()
+        report.published = opened.publish([])
+        report.is_blocked = bool(report.failed)
+        return report.as_dict()
+
+
+def _print_outputs(data: DataRoot) -> None:
+    if pages := sorted(data.report(date.min).parent.glob("*.html")):
+        print(f"Report       {pages[-1]} (a page a week)")
+    print(f"Showback     {data.exports / 'showback' / 'v1'} (Parquet and CSV, a folder a week)")
+    print(f"FOCUS        {data.exports / 'focus'} (1.4 and 1.2, a folder a month)")
+    print(f"Statements   {data.exports / 'statements' / 'v1'} (cost centres and their postings, a folder a month)")
+    command = sys.argv[0] if Path(sys.argv[0]).name == "tokenbooks" else "tokenbooks"
+    print(f'Ad hoc       {command} sql "from mart_showback_weekly" --root {data.path}')
+    print("Dagster      make dev")
