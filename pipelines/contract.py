@@ -44,24 +44,93 @@ class Shape:
         return {column.name: column.type for column in self.columns}
 
 
-TOKEN_CLASSES = """
-input_uncached_tokens: BIGINT; uncached text input, and uncached input whose modality is not split
-input_audio_tokens: BIGINT; uncached audio input
-input_image_tokens: BIGINT; uncached image input
-input_other_tokens: BIGINT; uncached input of any other kind (video, document, tool-use prompt)
-cache_read_tokens: BIGINT; input read from the provider's prompt cache, text or unsplit
-cache_read_audio_tokens: BIGINT; cached audio input, where split
-cache_read_image_tokens: BIGINT; cached image input, where split
-cache_write_5m_tokens: BIGINT; input written to the cache for 5 minutes
-cache_write_30m_tokens: BIGINT; input written to the cache for 30 minutes
-cache_write_1h_tokens: BIGINT; input written to the cache for 1 hour
-cache_write_12h_tokens: BIGINT; input written to the cache for 12 hours
-cache_write_tokens: BIGINT; cache writes whose lifetime is not stated, not the sum of the others
-output_text_tokens: BIGINT; text output, reasoning included where output_reasoning_tokens is null
-output_reasoning_tokens: BIGINT; reasoning output; null where not split, 0 where none
-output_audio_tokens: BIGINT; generated speech
-output_image_tokens: BIGINT; generated pictures
-"""
+@dataclass(frozen=True)
+class TokenClass:
+    """A class of tokens; no token is in two of them. ``<name>_tokens`` counts it in every table.
+
+    type: input, cache_read, cache_write or output, as bills tell tokens apart; the name begins with it. units: what prices it
+    in the price book, the first that has a price.
+    """
+
+    name: str
+    type: str
+    units: tuple[str, ...]
+    meaning: str
+
+    @property
+    def tokens(self) -> str:
+        """The column that counts it."""
+        return f"{self.name}_tokens"
+
+    @property
+    def words(self) -> str:
+        """As a sentence names it."""
+        return self.name.replace("_", " ")
+
+    @property
+    def billed_as(self) -> str:
+        """The class that bills and usage reports count it in: they hold text and reasoning as one."""
+        return "output" if self.name in ("output_text", "output_reasoning") else self.name
+
+
+TOKEN_TYPES = ("input", "cache_read", "cache_write", "output")
+
+
+def token_classes_of(text: str) -> tuple[TokenClass, ...]:
+    """Token classes written one a line as ``name: unit, unit that stands in for it; meaning``.
+
+    Raises ValueError with the line where it is not of that form, or its name does not begin with a token type.
+    """
+    found = []
+    for column in columns_of(text):
+        type_ = next((word for word in TOKEN_TYPES if f"{column.name}_".startswith(f"{word}_")), None)
+        if type_ is None:
+            raise ValueError(f"the name of a token class begins with {' or '.join(TOKEN_TYPES)}: {column.name!r}")
+        found.append(TokenClass(column.name, type_, tuple(column.type.split(", ")), column.meaning))
+    return tuple(found)
+
+
+def columns_of(text: str) -> tuple[Column, ...]:
+    """Columns written one a line as ``name: TYPE; meaning``.
+
+    Raises ValueError with the line where it is not of that form.
+    """
+    found = []
+    for line in text.splitlines():
+        if line.strip():
+            name, colon, rest = line.strip().partition(": ")
+            type_, semicolon, meaning = rest.partition("; ")
+            if not (colon and semicolon and name.isidentifier() and meaning.strip()):
+                raise ValueError(f"not of the form 'name: TYPE; meaning': {line.strip()!r}")
+            found.append(Column(name, type_.strip(), meaning.strip()))
+    return tuple(found)
+
+
+# The only list of them: shapes, models and checks are written from it. A new class is a line here and a price of its unit.
+TOKEN_CLASSES = token_classes_of("""
+input_uncached: input; uncached text input, and uncached input whose modality is not split
+input_audio: audio_in; uncached audio input
+input_image: image_in, input; uncached image input
+input_other: input_other, input; uncached input of any other kind (video, document, tool-use prompt)
+cache_read: cache_read; input read from the provider's prompt cache, text or unsplit
+cache_read_audio: audio_cache_read; cached audio input, where split
+cache_read_image: image_cache_read, cache_read; cached image input, where split
+cache_write_5m: cache_write_5m; input written to the cache for 5 minutes
+cache_write_30m: cache_write_30m, cache_write_5m; input written to the cache for 30 minutes
+cache_write_1h: cache_write_1h; input written to the cache for 1 hour
+cache_write_12h: cache_write_12h, cache_write_5m; input written to the cache for 12 hours
+cache_write: cache_write, cache_write_5m; cache writes whose lifetime is not stated, not the sum of the others
+output_text: output; text output, reasoning included where output_reasoning_tokens is null
+output_reasoning: output_reasoning, output; reasoning output; null where not split, 0 where none
+output_audio: audio_out; generated speech
+output_image: image_out; generated pictures
+""")
+TOKEN_UNITS = tuple(sorted({unit for token_class in TOKEN_CLASSES for unit in token_class.units}))
+TOKEN_CLASS_NAMES = tuple(token_class.tokens for token_class in TOKEN_CLASSES)
+INPUT_CLASSES = tuple(token_class.tokens for token_class in TOKEN_CLASSES if token_class.type != "output")
+OUTPUT_CLASSES = tuple(token_class.tokens for token_class in TOKEN_CLASSES if token_class.type == "output")
+
+_TOKENS = "\n".join(f"{token_class.tokens}: BIGINT; {token_class.meaning}" for token_class in TOKEN_CLASSES)
 
 LINEAGE = """
 source: VARCHAR; folder of landing/ that the record came from
@@ -101,7 +170,7 @@ model_served: VARCHAR; model as the response names it, verbatim
 region: VARCHAR; region or endpoint, as the source names it
 service_tier: VARCHAR; tier that served the call, as the source names it
 api_base: VARCHAR; address of the API that was called
-{TOKEN_CLASSES}
+{_TOKENS}
 extra_units: MAP(VARCHAR, DECIMAL(38,9)); quantities that are not tokens, by unit (web_search, images, seconds)
 is_batch: BOOLEAN; true for a call of a batch
 speed: VARCHAR; speed mode (fast), as the source names it
@@ -186,7 +255,7 @@ speed: VARCHAR; speed mode, as the source names it
 modality: VARCHAR; modality, as the source names it
 variant: VARCHAR; image size, source or search context level
 requests: BIGINT; calls in the bucket; null where unknown
-{TOKEN_CLASSES}
+{_TOKENS}
 quantity: DECIMAL(38,9); meter that is not tokens
 quantity_unit: VARCHAR; what is counted (1000_tokens, images, seconds ...), as the source names it
 raw: JSON; the record as received
@@ -281,22 +350,6 @@ reason: VARCHAR; what was found and what was expected, without the record's text
 """
 
 
-def columns_of(text: str) -> tuple[Column, ...]:
-    """Columns written one a line as ``name: TYPE; meaning``.
-
-    Raises ValueError with the line where it is not of that form.
-    """
-    found = []
-    for line in text.splitlines():
-        if line.strip():
-            name, colon, rest = line.strip().partition(": ")
-            type_, semicolon, meaning = rest.partition("; ")
-            if not (colon and semicolon and name.isidentifier() and meaning.strip()):
-                raise ValueError(f"not of the form 'name: TYPE; meaning': {line.strip()!r}")
-            found.append(Column(name, type_.strip(), meaning.strip()))
-    return tuple(found)
-
-
 @cache
 def shapes() -> dict[str, Shape]:
     """Every shape by name."""
@@ -345,7 +398,4 @@ DIMENSIONS = (
     "prompt_version",
     "api_key_name",
 )
-TOKEN_CLASS_NAMES = tuple(column.name for column in columns_of(TOKEN_CLASSES))
 LINEAGE_NAMES = tuple(column.name for column in columns_of(LINEAGE))
-INPUT_CLASSES = tuple(n for n in TOKEN_CLASS_NAMES if not n.startswith("output_"))
-OUTPUT_CLASSES = tuple(n for n in TOKEN_CLASS_NAMES if n.startswith("output_"))

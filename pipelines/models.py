@@ -2,6 +2,9 @@
 
 A model is one file below ``sql/``, named like its table. It begins with a comment that holds its description
 (see ``Header``); below it stands one query. Nothing about a table is written anywhere else.
+
+What is the same for each of a list, such as a column for each token class, is written once, as Jinja. It is written out before
+anything else reads the file (``expanded``): a model's columns, checks, query and fingerprint are those of the whole text.
 """
 
 from __future__ import annotations
@@ -9,22 +12,27 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import yaml
 
-from pipelines import paths
+from pipelines import contract, paths
 from pipelines.contract import Column, columns_of
 from pipelines.engine import one_row
 from pipelines.headers import LOADER
 from pipelines.lake import replace_text
+
+if TYPE_CHECKING:
+    import jinja2
 
 GRAINS = ("day", "week", "month")
 _PREFIXES = {
@@ -36,9 +44,14 @@ _PREFIXES = {
 }
 _HEADER = re.compile(r"\A\s*/\*\n(?P<header>.*?)\n\*/\n(?P<query>.*)\Z", re.DOTALL)
 _COLUMNS = re.compile(r"^columns:\n(?P<lines>(?:[ ]{2}.*\n?)+)", re.MULTILINE)
+# What belongs to models and is none: expressions that several write, and parts of a long query.
+_INCLUDED = frozenset({"macros", "parts"})
+_JINJA = ("{%", "{{", "{#")
 _SPAN = re.compile(r"(?P<count>\d+) (?P<unit>day|week|month)s?")
-# By the hash of a query, the tables that it reads.
+# By the hash of a query, the tables that it reads; by that of all that a file with Jinja is made of, its text.
 _read_by: dict[str, list[str]] = {}
+_written_out: dict[str, str] = {}
+_key_of: dict[Path, str] = {}
 
 
 class ModelError(ValueError):
@@ -152,6 +165,8 @@ def load(folder: Path) -> dict[str, Model]:
     """The models of a folder, inputs first."""
     found: dict[str, Model] = {}
     for path in sorted(folder.rglob("*.sql")):
+        if path.relative_to(folder).parts[0] in _INCLUDED:
+            continue
         model = parse(path, folder)
         if model.name in found:
             raise ModelError(
@@ -164,8 +179,7 @@ def load(folder: Path) -> dict[str, Model]:
 def parse(path: Path, folder: Path) -> Model:
     """One SQL file."""
     where = path.relative_to(folder.parent).as_posix()
-    text = path.read_text(encoding="utf-8")
-    match = _HEADER.match(text)
+    match = _HEADER.match(expanded(path, folder))
     if match is None:
         raise ModelError(
             f"{where}: a model begins with /* its description */ on lines of their own. Add it: CONTRIBUTING.md shows one."
@@ -240,6 +254,57 @@ def parse(path: Path, folder: Path) -> Model:
     )
 
 
+def expanded(path: Path, folder: Path) -> str:
+    """The text of a SQL file with its Jinja written out.
+
+    It may loop over ``token_classes``, ``token_types`` and ``token_units`` (pipelines/contract.py), and take in files of
+    ``macros`` and ``parts``. Raises ModelError with file and line where the template is wrong.
+    """
+    text = path.read_text(encoding="utf-8")
+    if not any(mark in text for mark in _JINJA):
+        return text
+    lists = {
+        "token_classes": contract.TOKEN_CLASSES,
+        "token_types": contract.TOKEN_TYPES,
+        "token_units": contract.TOKEN_UNITS,
+    }
+    included = [file for name in sorted(_INCLUDED) for file in sorted((folder / name).glob("*.sql"))]
+    key = _key(
+        "\0".join([text, repr(lists), *(f"{file.name}\0{file.read_text(encoding='utf-8')}" for file in included)])
+    )
+    if key not in _written_out:
+        _written_out[key] = _render(path, folder, lists)
+    _key_of[path] = key
+    return _written_out[key]
+
+
+def _render(path: Path, folder: Path, lists: Mapping[str, object]) -> str:
+    try:
+        return _templates(folder).get_template(path.relative_to(folder).as_posix()).render(lists)
+    except Exception as error:
+        # Jinja names its templates in the traceback; a fault of syntax has no frame in one but says where it is.
+        places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+        places.append((getattr(error, "filename", None) or "", getattr(error, "lineno", None)))
+        within = [(Path(name), line) for name, line in places if Path(name).is_relative_to(folder)]
+        file, line = within[-1] if within else (path, 1)
+        raise ModelError(f"{file.relative_to(folder.parent).as_posix()}, line {line}: {error}") from error
+
+
+@cache
+def _templates(folder: Path) -> jinja2.Environment:
+    # Imported where it is needed: a run that has the texts of an earlier one does without.
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
 def _leads(where: str, header: Mapping[str, Any], read: frozenset[str]) -> frozenset[str]:
     """The inputs without whose rows a period has none; all of them where the header names none."""
     leads = frozenset(header.get("leads") or ())
@@ -250,21 +315,26 @@ def _leads(where: str, header: Mapping[str, Any], read: frozenset[str]) -> froze
 
 @contextmanager
 def remembering_inputs(path: Path) -> Iterator[None]:
-    """Queries that were parsed in an earlier process are not parsed again: all of them take half a second.
+    """What an earlier process wrote out and parsed is not written out and parsed again: all of it takes half a second and more.
 
-    ``path``: where it is kept which tables a query reads. A file that is broken, or of another DuckDB, is made anew.
+    ``path``: where the texts are kept, and which tables a query reads. A file that is broken, or of another DuckDB, is made anew.
     """
-    version = f"1 {duckdb.__version__}"
+    version = f"2 {duckdb.__version__}"
     kept: dict[str, list[str]] = {}
+    texts: dict[str, str] = {}
     with suppress(OSError, ValueError, KeyError, TypeError):
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["version"] == version:
             kept = {str(query): [str(table) for table in tables] for query, tables in content["inputs"].items()}
+            texts = {str(key): str(text) for key, text in content["texts"].items()}
     _read_by.update(kept)
+    _written_out.update(texts)
     yield
     read_by = {_key(model.query): sorted(inputs(model.query)) for model in models().values()}
-    if read_by != kept:
-        replace_text(path, json.dumps({"version": version, "inputs": read_by}, indent=0))
+    keys = {_key_of[model.path] for model in models().values() if model.path in _key_of}
+    if read_by != kept or keys != set(texts):
+        written = {key: _written_out[key] for key in sorted(keys)}
+        replace_text(path, json.dumps({"version": version, "inputs": read_by, "texts": written}, indent=0))
 
 
 def inputs(query: str, where: str = "query") -> frozenset[str]:
@@ -403,3 +473,13 @@ def _in_order(found: dict[str, Model]) -> dict[str, Model]:
     for name in sorted(found):
         visit(name)
     return ordered
+
+
+def main(tables: Sequence[str]) -> None:
+    """``python -m pipelines.models TABLE ...``: print the SQL file of each table with its Jinja written out."""
+    for name in tables:
+        print(expanded(models()[name].path, paths.SQL), end="")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

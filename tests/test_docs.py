@@ -221,7 +221,10 @@ def test_the_recipe_for_a_table_is_a_model_that_runs(tmp_path):
     assert (feature, share) == ("search", pytest.approx(1 / 3))
 
 
-@pytest.mark.parametrize(("file", "holding"), [("prices.csv", "cohere"), ("thresholds.csv", "unpriced_warn_share")])
+@pytest.mark.parametrize(
+    ("file", "holding"),
+    [("prices.csv", "cohere"), ("prices.csv", "video_in"), ("thresholds.csv", "unpriced_warn_share")],
+)
 def test_the_row_of_a_recipe_fits_its_file(file, holding):
     """As many cells as the header of the shipped file has."""
     header = text_of(f"data/shipped/{file}").splitlines()[0].split(",")

@@ -345,7 +345,7 @@ def code_of(table: str) -> str:
 
 @pytest.mark.parametrize("table", MODELS)
 def test_a_model_is_written_in_the_house_style(table):
-    code, text = code_of(table), models()[table].path.read_text(encoding="utf-8")
+    code = code_of(table)
 
     assert re.findall(r"\b[A-Z]{2,}\b", code) == [], "keywords are lower case"
     assert re.findall(r"\bread_(?:parquet|csv|json\w*)\b|\bcopy\b", code) == [], "a model names tables, not files"
@@ -353,9 +353,17 @@ def test_a_model_is_written_in_the_house_style(table):
     allowed = {"as", "where", "group", "order", "on", "using", "qualify", "limit", "union", "select"}
     allowed |= {"inner", "left", "right", "full", "cross", "anti", "semi", "asof", "join"}
     assert [word for word in aliased if word not in allowed] == [], "an alias is given with 'as'"
+
+
+@pytest.mark.parametrize("path", sorted(paths.SQL.rglob("*.sql")), ids=lambda path: path.stem)
+def test_a_sql_file_is_tidy_and_short(path):
+    """At most 500 lines: what is longer does several things."""
+    text = path.read_text(encoding="utf-8")
+
     assert "\t" not in text
     assert not re.search(r"[ ]+$", text, re.MULTILINE), "blanks at the end of a line"
     assert text.endswith("\n")
+    assert text.count("\n") <= 500
 
 
 @pytest.mark.parametrize("table", MODELS)

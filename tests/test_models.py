@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.models import ModelError, inputs, load, models, parse, remembering_inputs
+from pipelines import contract, paths
+from pipelines.contract import TOKEN_CLASS_NAMES, TOKEN_CLASSES
+from pipelines.models import ModelError, expanded, inputs, load, main, models, parse, remembering_inputs
 
 GOOD = """/*
 about: >-
@@ -81,6 +83,69 @@ def test_a_header_that_is_wrong_is_named_with_what_is_wrong(
         parse(write(tmp_path, GOOD.replace(before, after, 1)), tmp_path / "sql")
 
 
+def test_a_list_is_written_once_in_the_header_and_the_query(tmp_path: Path) -> None:
+    """A class gives a column, a check and a sum; what has no Jinja is taken as it is."""
+    loop = "{% for class in token_classes %}"
+    text = GOOD.replace(
+        "  spent_usd: DEC",
+        f"{loop}\n  {{{{ class.tokens }}}}: BIGINT; {{{{ class.meaning }}}}\n{{% endfor %}}\n  spent_usd: DEC",
+    )
+    text = text.replace("select * from joined,", f"select {loop}{{{{ class.tokens }}}}, {{% endfor %}} * from joined,")
+
+    model = parse(write(tmp_path, text), tmp_path / "sql")
+
+    assert [column.name for column in model.columns] == ["week_start_date", *TOKEN_CLASS_NAMES, "spent_usd"]
+    assert model.columns[1].meaning == "uncached text input, and uncached input whose modality is not split"
+    assert f"select {', '.join(TOKEN_CLASS_NAMES)},  * from joined," in model.query
+    assert expanded(write(tmp_path, GOOD), tmp_path / "sql") == GOOD
+
+
+def test_the_text_that_runs_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["ledger_usage"])
+
+    printed = capsys.readouterr().out
+    assert models()["ledger_usage"].query in printed
+    assert "  output_image_tokens: BIGINT; generated pictures" in printed
+    assert "{%" not in printed
+
+
+def test_macros_and_parts_are_taken_in_and_are_no_models(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "*/\nwith ", '*/\n{% from "macros/sums.sql" import twice %}\nwith\n{% include "parts/none.sql" %}\n\n'
+    )
+    text = text.replace("select * from joined,", 'select {{ twice("spent_usd") }} from joined,')
+    write(tmp_path, "{% macro twice(name) %}{{ name }} + {{ name }}{% endmacro %}\n", "macros/sums.sql")
+    write(tmp_path, "{# Nothing. #}\nnone as (select * from ledger_none),\n", "parts/none.sql")
+    write(tmp_path, text)
+
+    [model] = load(tmp_path / "sql").values()
+
+    assert model.query.startswith("with\nnone as (select * from ledger_none),\n\nweeks as (")
+    assert "select spent_usd + spent_usd from joined" in model.query
+    assert "ledger_none" in model.inputs
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("{{ token_clases }}", "mart_spend_weekly.sql, line 18: 'token_clases' is undefined"),
+        ("{{ token_classes[0].price }}", "mart_spend_weekly.sql, line 18: .* has no attribute 'price'"),
+        ("{{ 1 / 0 }}", "mart_spend_weekly.sql, line 18: division by zero"),
+        ("{% for class in %}", "mart_spend_weekly.sql, line 18: Expected an expression"),
+        ('{% include "parts/gone.sql" %}', "mart_spend_weekly.sql, line 18: 'parts/gone.sql' not found"),
+        ('{% include "parts/broken.sql" %}', "sql/parts/broken.sql, line 2: 'account' is undefined"),
+        ('{% include "parts/open.sql" %}', "sql/parts/open.sql, line 3: Unexpected end of template"),
+    ],
+)
+def test_a_fault_in_a_template_is_named_with_its_file_and_line(tmp_path: Path, wrong: str, message: str) -> None:
+    write(tmp_path, "-- Two lines.\n{{ account }}\n", "parts/broken.sql")
+    write(tmp_path, "-- Three lines.\n{% for class in token_classes %}\nnever ended", "parts/open.sql")
+    path = write(tmp_path, GOOD.replace("select * from joined,", f"{wrong} select * from joined,"))
+
+    with pytest.raises(ModelError, match=message):
+        parse(path, tmp_path / "sql")
+
+
 def test_a_table_is_named_for_its_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="tables of sql/ledger are named ledger_<noun>"):
         parse(write(tmp_path, GOOD, "ledger/mart_spend_weekly.sql"), tmp_path / "sql")
@@ -117,11 +182,29 @@ def test_a_query_that_an_earlier_process_parsed_is_not_parsed_again(
     with remembering_inputs(kept):
         pass
     monkeypatch.setattr("pipelines.models._read_by", {})
+    monkeypatch.setattr("pipelines.models._written_out", {})
     monkeypatch.setattr("pipelines.models._parsed_inputs", refuse)
+    monkeypatch.setattr("pipelines.models._render", refuse)
 
     with remembering_inputs(kept):
         for model in models().values():
             assert inputs(model.query) - {model.name} == model.inputs - {model.name}
+            assert model.query in expanded(model.path, paths.SQL)
+
+
+def test_a_kept_text_does_not_outlive_what_it_was_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A changed macro and another list give another text."""
+    text = GOOD.replace("select * from joined,", '{% include "parts/columns.sql" %} from joined,')
+    path, folder = write(tmp_path, text), tmp_path / "sql"
+    write(tmp_path, "select {{ token_classes | length }}", "parts/columns.sql")
+    count = len(TOKEN_CLASSES)
+    assert f"select {count} from joined" in expanded(path, folder)
+
+    monkeypatch.setattr(contract, "TOKEN_CLASSES", TOKEN_CLASSES[1:])
+    assert f"select {count - 1} from joined" in expanded(path, folder)
+
+    write(tmp_path, "select all {{ token_classes | length }}", "parts/columns.sql")
+    assert f"select all {count - 1} from joined" in expanded(path, folder)
 
 
 @pytest.mark.parametrize("broken", ["{ torn", "{}", "[1]", '{"version": "1 0.1.0", "inputs": {}}'])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipelines import contract
+
 
 @dataclass(frozen=True)
 class Field:
@@ -200,11 +202,8 @@ TABLES: Mapping[str, ReferenceTable] = {
         ("scenarios", "What-ifs.", "scenario! lever! parameter! setting! unit", "scenario lever parameter"),
     )
 }
-# What tokens are priced by. Other units have any name: a call's ``extra_units`` say how many there were.
-TOKEN_UNITS = (
-    "audio_cache_read audio_in audio_out cache_read cache_write cache_write_12h cache_write_1h cache_write_30m cache_write_5m "
-    "citation_out image_cache_read image_in image_out input input_other output output_reasoning video_in video_out"
-).split()
+# What tokens are priced by, those of no class of ours too. Other units have any name: a call's ``extra_units`` say how many there were.
+TOKEN_UNITS = sorted({*contract.TOKEN_UNITS, "citation_out", "video_in", "video_out"})
 UNITS = (
     *TOKEN_UNITS,
     *"annotated_page audio_hour character file_search page request text_message web_search web_search_preview".split(),

@@ -145,179 +145,13 @@ notes:
   - Calls without a price and without a bill have no row, as FOCUS knows no unknown cost; unpriced_requests of the showback counts them.
   - Corrections of closed months (mart_corrections_weekly) stand in the billing period that is open, without an invoice.
 */
-with pours as (
-    select
-        month_start_date,
-        week_start_date,
-        cost_centre,
-        team,
-        feature,
-        customer_tier,
-        environment,
-        provider,
-        billing_account_id,
-        model_canonical as row_model,
-        model_tier as row_model_tier,
-        pool_id,
-        cast(sum(allocated_amount) * 10000000000::hugeint as hugeint) as units,
-    from ledger_allocations
-    where component <> 'key' and pool_id <> 'accrual'
-    group by
-        month_start_date, week_start_date, cost_centre, team, feature, customer_tier, environment, provider, billing_account_id,
-        model_canonical, model_tier, pool_id
-),
-
--- Where a rule takes what no call explains, that part of each pool of usage follows the rule.
-ruled as (
-    select *, sum(units) over (partition by month_start_date, week_start_date, provider, billing_account_id) as ruled_units
-    from pours
-    where pool_id = 'untraced'
-),
-
-pool_sums as (
-    select month_start_date, week_start_date, provider, billing_account_id, pool_id, cast(sum(list_amount) * 10000000000::hugeint as hugeint) as list_units
-    from focus_origin_charges
-    where pool_id like 'usage%'
-    group by month_start_date, week_start_date, provider, billing_account_id, pool_id
-),
-
-explained_sums as (
-    select month_start_date, week_start_date, provider, billing_account_id, pool_id, sum(units) as units
-    from pours
-    group by month_start_date, week_start_date, provider, billing_account_id, pool_id
-),
-
-all_pours as (
-    select month_start_date, week_start_date, provider, billing_account_id, cost_centre, team, feature, customer_tier, environment, row_model, row_model_tier, pool_id, units
-    from pours
-    where pool_id <> 'untraced'
-    union all
-    select r.month_start_date, r.week_start_date, r.provider, r.billing_account_id, r.cost_centre, r.team, r.feature, r.customer_tier, r.environment, r.row_model, r.row_model_tier, s.pool_id, (s.list_units - coalesce(e.units, 0)) * r.units // r.ruled_units as units
-    from ruled as r
-    inner join pool_sums as s
-        on r.month_start_date = s.month_start_date
-        and r.week_start_date = s.week_start_date
-        and r.provider = s.provider
-        and r.billing_account_id = s.billing_account_id
-    left join explained_sums as e
-        on s.month_start_date = e.month_start_date
-        and s.week_start_date = e.week_start_date
-        and s.provider = e.provider
-        and s.billing_account_id = e.billing_account_id
-        and s.pool_id = e.pool_id
-    where r.ruled_units <> 0
-),
-
-weights as (
-    select month_start_date, week_start_date, provider, billing_account_id, cost_centre, team, feature, customer_tier, environment, row_model, row_model_tier, pool_id, cast(abs(sum(units)) as hugeint) as weight
-    from all_pours
-    group by month_start_date, week_start_date, provider, billing_account_id, cost_centre, team, feature, customer_tier, environment, row_model, row_model_tier, pool_id
-    having sum(units) <> 0
-),
-
--- Ratios of twelve decimals that sum to 1: what truncation leaves over goes to the largest.
-floors as (
-    select
-        *,
-        weight * 1000000000000 // sum(weight) over (partition by month_start_date, week_start_date, provider, billing_account_id, pool_id) as floor_ratio,
-        row_number() over (
-            partition by month_start_date, week_start_date, provider, billing_account_id, pool_id
-            order by weight desc, cost_centre, team, feature, customer_tier, environment, row_model, row_model_tier
-        ) as place,
-    from weights
-),
-
-shares as (
-    select
-        *,
-        floor_ratio + case when place = 1 then 1000000000000 - sum(floor_ratio) over (partition by month_start_date, week_start_date, provider, billing_account_id, pool_id) else 0 end as ratio,
-    from floors
-),
-
-charges as (
-    select
-        *,
-        cast(billed_amount * 10000000000::hugeint as hugeint) as billed_units,
-        cast(list_amount * 10000000000::hugeint as hugeint) as list_units,
-    from focus_origin_charges
-),
-
--- Each charge by its pool, and what it was discounted by, by the pool of that. A charge without a pool stays unattributed.
-halves as (
-    select
-        c.origin_id,
-        coalesce(s.cost_centre, 'unattributed') as cost_centre,
-        coalesce(s.team, 'unattributed') as team,
-        coalesce(s.feature, 'unattributed') as feature,
-        coalesce(s.customer_tier, 'unattributed') as customer_tier,
-        coalesce(s.environment, 'unattributed') as environment,
-        coalesce(s.row_model, 'unattributed') as row_model,
-        coalesce(s.row_model_tier, 'unattributed') as row_model_tier,
-        coalesce(s.weight, 0) as weight,
-        coalesce(s.ratio, 1000000000000) as ratio,
-        cast(0 as hugeint) as discount_ratio,
-        coalesce(s.place, 1) as place,
-    from charges as c
-    left join shares as s
-        on c.month_start_date = s.month_start_date
-        and c.week_start_date = s.week_start_date
-        and c.provider = s.provider
-        and c.billing_account_id = s.billing_account_id
-        and c.pool_id = s.pool_id
-    union all
-    select
-        c.origin_id,
-        coalesce(s.cost_centre, 'unattributed') as cost_centre,
-        coalesce(s.team, 'unattributed') as team,
-        coalesce(s.feature, 'unattributed') as feature,
-        coalesce(s.customer_tier, 'unattributed') as customer_tier,
-        coalesce(s.environment, 'unattributed') as environment,
-        coalesce(s.row_model, 'unattributed') as row_model,
-        coalesce(s.row_model_tier, 'unattributed') as row_model_tier,
-        cast(0 as hugeint) as weight,
-        cast(0 as hugeint) as ratio,
-        coalesce(s.ratio, 1000000000000) as discount_ratio,
-        0 as place,
-    from charges as c
-    left join shares as s
-        on c.month_start_date = s.month_start_date
-        and c.week_start_date = s.week_start_date
-        and c.provider = s.provider
-        and c.billing_account_id = s.billing_account_id
-        and c.discount_pool_id = s.pool_id
-    where c.billed_units <> c.list_units
-),
-
-joined as (
-    select
-        origin_id, cost_centre, team, feature, customer_tier, environment, row_model, row_model_tier, max(weight) as weight, sum(ratio) as ratio, sum(discount_ratio) as discount_ratio, max(place) = 1 as is_first,
-    from halves
-    group by origin_id, cost_centre, team, feature, customer_tier, environment, row_model, row_model_tier
-),
-
-priced as (
-    select
-        j.*,
-        c.billed_units as origin_units,
-        case
-            when c.discount_pool_id is null then c.billed_units * j.ratio
-            else c.list_units * j.ratio + (c.billed_units - c.list_units) * j.discount_ratio
-        end as product,
-    from joined as j
-    inner join charges as c on j.origin_id = c.origin_id
-),
-
-rounded as (
-    select *, cast(sign(product) * ((abs(product) + 500000000000) // 1000000000000) as hugeint) as near_units
-    from priced
-),
-
-split as (
-    select
-        origin_id, cost_centre, team, feature, customer_tier, environment, row_model, row_model_tier, weight, cast(ratio as hugeint) as ratio,
-        near_units + case when is_first then origin_units - sum(near_units) over (partition by origin_id) else 0 end as billed_units,
-    from rounded
-),
+{% from "macros/tokens.sql" import tokens_of_type with context %}
+{# Whose part of the bills a row is, and who bears it. #}
+{% set account = ["month_start_date", "week_start_date", "provider", "billing_account_id"] %}
+{% set owners = ["cost_centre", "team", "feature", "customer_tier", "environment"] %}
+{% set bearer = owners + ["row_model", "row_model_tier"] %}
+with
+{% include "parts/split_charges.sql" %}
 
 invoice_ids as (
     select
@@ -334,59 +168,7 @@ invoice_ids as (
     group by month_start_date, provider, billing_account_id, billing_currency
 ),
 
--- What no bill covers: calls of accounts without one, by day and class, as they cost.
-days as (
-    select
-        d.*,
-        cast(date_trunc('month', d.usage_date) as date) as month_start_date,
-        cast(date_trunc('week', d.usage_date) as date) as week_start_date,
-    from ledger_showback_days as d
-    anti join ledger_invoices as i
-        on cast(date_trunc('month', d.usage_date) as date) = i.month_start_date
-        and d.provider = i.provider
-        and (d.billing_account_id = i.billing_account_id or d.billing_account_id = 'unattributed')
-    where d.requests > d.unpriced_requests
-),
-
-classes as (
-    select *, 'input' as token_type, input_total_tokens - cache_read_total_tokens - cache_write_total_tokens as class_tokens,
-        input_cost_usd as class_cost_usd, input_list_cost_usd as class_list_cost_usd from days
-    union all
-    select *, 'cache_read' as token_type, cache_read_total_tokens as class_tokens, cache_read_cost_usd as class_cost_usd,
-        cache_read_list_cost_usd as class_list_cost_usd from days
-    union all
-    select *, 'cache_write' as token_type, cache_write_total_tokens as class_tokens, cache_write_cost_usd as class_cost_usd,
-        cache_write_list_cost_usd as class_list_cost_usd from days
-    union all
-    select *, 'output' as token_type, output_total_tokens as class_tokens, output_cost_usd as class_cost_usd,
-        output_list_cost_usd as class_list_cost_usd from days
-    union all
-    select *, 'other' as token_type, 0 as class_tokens,
-        effective_cost_usd - input_cost_usd - cache_read_cost_usd - cache_write_cost_usd - output_cost_usd as class_cost_usd,
-        list_cost_usd - input_list_cost_usd - cache_read_list_cost_usd - cache_write_list_cost_usd - output_list_cost_usd as class_list_cost_usd
-    from days
-),
-
-accrued as (
-    select
-        *,
-        cast(class_cost_usd * 10000000000::hugeint as hugeint) as billed_units,
-        cast(class_list_cost_usd * 10000000000::hugeint as hugeint) as list_units,
-        class_tokens > 0 as is_quantity_known,
-    from classes
-    where class_tokens <> 0 or class_cost_usd <> 0 or class_list_cost_usd <> 0
-),
-
-accruals as (
-    select
-        *,
-        case
-            when is_quantity_known then cast(class_tokens as hugeint) * 1000000000
-            when list_units <> 0 then list_units * 100000
-            else billed_units * 100000
-        end as quantity_units,
-    from accrued
-),
+{% include "parts/accrued_use.sql" %}
 
 rows_of_charges as (
     select
@@ -397,7 +179,7 @@ rows_of_charges as (
         c.provider,
         c.billing_account_id,
         c.billing_currency,
-        s.cost_centre, s.team, s.feature, s.customer_tier, s.environment, s.row_model, s.row_model_tier,
+        s.{{ bearer | join(", s.") }},
         'invoice' as allocation_basis,
         c.origin_id,
         c.invoice_detail_id,
@@ -493,211 +275,47 @@ rows_of_charges as (
     from accruals
 ),
 
-billed_sums as (
-    select month_start_date, week_start_date, provider, billing_account_id, cost_centre, team, feature, customer_tier, environment, row_model, row_model_tier, sum(billed_units) as billed_units
-    from rows_of_charges
-    group by month_start_date, week_start_date, provider, billing_account_id, cost_centre, team, feature, customer_tier, environment, row_model, row_model_tier
-),
-
--- The cents of the showback less what was split: rounding, and discounts and lines of other pools as the showback shares them.
-nets as (
-    select
-        month_start_date,
-        week_start_date,
-        provider,
-        billing_account_id,
-        coalesce(billing_currency, 'USD') as billing_currency,
-        cost_centre,
-        team,
-        feature,
-        customer_tier,
-        environment,
-        model_canonical as row_model,
-        model_tier as row_model_tier,
-        state,
-        cast(coalesce(invoiced_cost_billing_currency, invoiced_cost_usd, 0) * 10000000000::hugeint as hugeint) as net_units,
-    from mart_showback_weekly
-),
-
-states as (
-    select month_start_date, provider, billing_account_id, min(state) as least_state, max(state) as most_state
-    from nets
-    group by month_start_date, provider, billing_account_id
-),
-
--- An invoice in a second currency is no part of the showback: it is rounded as a whole.
-unsplit as (
-    select
-        i.month_start_date,
-        i.provider,
-        i.billing_account_id,
-        i.billing_currency,
-        cast(i.invoiced_cost_billing_currency * 10000000000::hugeint as hugeint) - cast(i.billed_amount * 10000000000::hugeint as hugeint) as billed_units,
-    from ledger_invoices as i
-    anti join nets as n
-        on i.month_start_date = n.month_start_date
-        and i.provider = n.provider
-        and i.billing_account_id = n.billing_account_id
-        and i.billing_currency = n.billing_currency
-),
-
-roundings as (
-    select
-        n.month_start_date, n.week_start_date, n.provider, n.billing_account_id,
-        n.billing_currency,
-        n.cost_centre, n.team, n.feature, n.customer_tier, n.environment, n.row_model, n.row_model_tier,
-        greatest(n.week_start_date, n.month_start_date) as first_date,
-        least(cast(n.week_start_date + 7 as date), cast(n.month_start_date + interval 1 month as date)) as end_date,
-        n.net_units - coalesce(b.billed_units, 0) as billed_units,
-    from nets as n
-    left join billed_sums as b
-        on n.month_start_date = b.month_start_date
-        and n.week_start_date = b.week_start_date
-        and n.provider = b.provider
-        and n.billing_account_id = b.billing_account_id
-        and n.cost_centre = b.cost_centre
-        and n.team = b.team
-        and n.feature = b.feature
-        and n.customer_tier = b.customer_tier
-        and n.environment = b.environment
-        and n.row_model = b.row_model
-        and n.row_model_tier = b.row_model_tier
-    union all
-    select
-        month_start_date,
-        cast(date_trunc('week', month_start_date) as date) as week_start_date,
-        provider,
-        billing_account_id,
-        billing_currency,
-        'unattributed' as cost_centre,
-        'unattributed' as team,
-        'unattributed' as feature,
-        'unattributed' as customer_tier,
-        'unattributed' as environment,
-        'unattributed' as row_model,
-        'unattributed' as row_model_tier,
-        month_start_date as first_date,
-        cast(month_start_date + interval 1 month as date) as end_date,
-        billed_units,
-    from unsplit
-),
-
--- What became known of closed months stands in the month that is open, in the period that it is about.
-corrections as (
-    select
-        cast(booked_month || '-01' as date) as month_start_date,
-        week_start_date,
-        greatest(week_start_date, month_start_date) as first_date,
-        least(cast(week_start_date + 7 as date), cast(month_start_date + interval 1 month as date)) as end_date,
-        provider,
-        billing_account_id,
-        coalesce(billing_currency, 'USD') as billing_currency,
-        cost_centre,
-        team,
-        feature,
-        customer_tier,
-        environment,
-        model_canonical as row_model,
-        model_tier as row_model_tier,
-        billing_month,
-        reason,
-        cast(coalesce(delta_billing_currency, delta_usd) * 10000000000::hugeint as hugeint) as billed_units,
-    from mart_corrections_weekly
-    where coalesce(delta_billing_currency, delta_usd) <> 0
-),
+{% include "parts/bill_adjustments.sql" %}
 
 all_rows as (
     select * from rows_of_charges
     union all
     select
-        r.month_start_date, r.week_start_date,
-        r.first_date,
-        r.end_date,
-        r.provider,
-        r.billing_account_id,
-        r.billing_currency,
-        r.cost_centre, r.team, r.feature, r.customer_tier, r.environment, r.row_model, r.row_model_tier,
-        'rounding' as allocation_basis,
+        month_start_date,
+        week_start_date,
+        first_date,
+        end_date,
+        provider,
+        billing_account_id,
+        billing_currency,
+        {{ bearer | join(", ") }},
+        allocation_basis,
         cast(null as varchar) as origin_id,
-        case when i.invoice_id is not null
-            then md5(concat_ws(chr(31), 'rounding', r.provider, r.billing_account_id, cast(r.month_start_date as varchar), r.billing_currency))
-        end as invoice_detail_id,
-        i.invoice_id,
+        invoice_detail_id,
+        invoice_id,
         cast(null as varchar) as stated_invoice_id,
-        i.invoice_issuer,
+        invoice_issuer,
         cast(null as varchar) as sub_account_id,
         cast(null as varchar) as sub_account_name,
         'Adjustment' as charge_category,
-        false as is_correction,
+        is_correction,
         false as is_recurring,
-        'Rounding to whole cents' as charge_text,
-        cast(null as varchar) as product_name,
-        cast(null as varchar) as model_canonical,
-        cast(null as varchar) as token_type,
-        cast(null as varchar) as service_tier,
+        charge_text,
+{% for name in ("product_name", "model_canonical", "token_type", "service_tier") %}
+        cast(null as varchar) as {{ name }},
+{% endfor %}
         false as is_batch,
-        cast(null as varchar) as context_tier,
-        cast(null as varchar) as cache_ttl,
-        cast(null as varchar) as modality,
-        cast(null as varchar) as region_scope,
-        cast(null as varchar) as tags_text,
+{% for name in ("context_tier", "cache_ttl", "modality", "region_scope", "tags_text") %}
+        cast(null as varchar) as {{ name }},
+{% endfor %}
         cast(null as boolean) as is_quantity_known,
-        r.billed_units,
-        cast(null as hugeint) as weight,
-        cast(null as hugeint) as ratio,
-        cast(null as hugeint) as list_product,
-        cast(null as hugeint) as contracted_product,
-        cast(null as hugeint) as quantity_product,
+        billed_units,
+{% for name in ("weight", "ratio", "list_product", "contracted_product", "quantity_product") %}
+        cast(null as hugeint) as {{ name }},
+{% endfor %}
         cast(null as decimal(38, 12)) as list_unit_price,
         cast(null as decimal(38, 12)) as contracted_unit_price,
-    from roundings as r
-    left join invoice_ids as i
-        on r.month_start_date = i.month_start_date
-        and r.provider = i.provider
-        and r.billing_account_id = i.billing_account_id
-        and r.billing_currency = i.billing_currency
-    where r.billed_units <> 0
-    union all
-    select
-        r.month_start_date, r.week_start_date,
-        r.first_date,
-        r.end_date,
-        r.provider,
-        r.billing_account_id,
-        r.billing_currency,
-        r.cost_centre, r.team, r.feature, r.customer_tier, r.environment, r.row_model, r.row_model_tier,
-        'correction' as allocation_basis,
-        cast(null as varchar) as origin_id,
-        cast(null as varchar) as invoice_detail_id,
-        cast(null as varchar) as invoice_id,
-        cast(null as varchar) as stated_invoice_id,
-        cast(null as varchar) as invoice_issuer,
-        cast(null as varchar) as sub_account_id,
-        cast(null as varchar) as sub_account_name,
-        'Adjustment' as charge_category,
-        true as is_correction,
-        false as is_recurring,
-        concat_ws(' ', 'Correction of', r.billing_month, '(' || replace(r.reason, '_', ' ') || ')') as charge_text,
-        cast(null as varchar) as product_name,
-        cast(null as varchar) as model_canonical,
-        cast(null as varchar) as token_type,
-        cast(null as varchar) as service_tier,
-        false as is_batch,
-        cast(null as varchar) as context_tier,
-        cast(null as varchar) as cache_ttl,
-        cast(null as varchar) as modality,
-        cast(null as varchar) as region_scope,
-        cast(null as varchar) as tags_text,
-        cast(null as boolean) as is_quantity_known,
-        r.billed_units,
-        cast(null as hugeint) as weight,
-        cast(null as hugeint) as ratio,
-        cast(null as hugeint) as list_product,
-        cast(null as hugeint) as contracted_product,
-        cast(null as hugeint) as quantity_product,
-        cast(null as decimal(38, 12)) as list_unit_price,
-        cast(null as decimal(38, 12)) as contracted_unit_price,
-    from corrections as r
+    from adjustments
 ),
 
 account_names as (
@@ -717,14 +335,9 @@ worded as (
         case when r.charge_category = 'Usage' then coalesce(r.token_type, 'other') else lower(r.charge_category) end as sku_word,
         r.charge_category in ('Usage', 'Purchase') as has_price,
         case when s.least_state = 'final' and s.most_state = 'final' then 'final' else 'provisional' end as state,
-        replace(replace(regexp_replace(r.cost_centre, '[\x00-\x1f]', ' ', 'g'), '\', '\\'), '"', '\"') as cost_centre_json,
-        replace(replace(regexp_replace(r.team, '[\x00-\x1f]', ' ', 'g'), '\', '\\'), '"', '\"') as team_json,
-        replace(replace(regexp_replace(r.feature, '[\x00-\x1f]', ' ', 'g'), '\', '\\'), '"', '\"') as feature_json,
-        replace(replace(regexp_replace(r.customer_tier, '[\x00-\x1f]', ' ', 'g'), '\', '\\'), '"', '\"') as customer_tier_json,
-        replace(replace(regexp_replace(r.environment, '[\x00-\x1f]', ' ', 'g'), '\', '\\'), '"', '\"') as environment_json,
-        replace(replace(regexp_replace(r.model_canonical, '[\x00-\x1f]', ' ', 'g'), '\', '\\'), '"', '\"') as model_canonical_json,
-        replace(replace(regexp_replace(r.service_tier, '[\x00-\x1f]', ' ', 'g'), '\', '\\'), '"', '\"') as service_tier_json,
-        replace(replace(regexp_replace(r.context_tier, '[\x00-\x1f]', ' ', 'g'), '\', '\\'), '"', '\"') as context_tier_json,
+{% for name in owners + ["model_canonical", "service_tier", "context_tier"] %}
+        replace(replace(regexp_replace(r.{{ name }}, '[\x00-\x1f]', ' ', 'g'), '\', '\\'), '"', '\"') as {{ name }}_json,
+{% endfor %}
         nullif(coalesce(nullif(nullif(r.feature, 'unattributed'), ''), nullif(r.team, 'unattributed'), nullif(r.cost_centre, 'unattributed')), '') as bearer,
     from all_rows as r
     left join ref_sellers as n on r.provider = n.provider
@@ -739,11 +352,9 @@ described as (
         nullif(
             concat_ws(
                 ', ',
-                case when cost_centre <> 'unattributed' then '"cost_centre": "' || cost_centre_json || '"' end,
-                case when team <> 'unattributed' then '"team": "' || team_json || '"' end,
-                case when feature <> 'unattributed' then '"feature": "' || feature_json || '"' end,
-                case when customer_tier <> 'unattributed' then '"customer_tier": "' || customer_tier_json || '"' end,
-                case when environment <> 'unattributed' then '"environment": "' || environment_json || '"' end
+{% for name in owners %}
+                case when {{ name }} <> 'unattributed' then '"{{ name }}": "' || {{ name }}_json || '"' end{{ "," if not loop.last }}
+{% endfor %}
             ),
             ''
         ) as owner_words,

@@ -27,379 +27,20 @@ columns:
 checks:
   - one_of: [component, key, direct, untraced, discount, credit, tax_fee]
 */
-with calls as (
-    select
-        cast(date_trunc('month', d.usage_date) as date) as month_start_date,
-        cast(date_trunc('week', d.usage_date) as date) as week_start_date,
-        d.*,
-    from ledger_showback_days as d
-),
+{% from "macros/tokens.sql" import tokens_of_type with context %}
+{# The columns that say whose money it is, and what each row of them has. #}
+{% set owners = ["cost_centre", "team", "feature", "customer_tier", "environment"] %}
+{% set key = owners + ["provider", "billing_account_id", "model_canonical", "model_tier"] %}
+{% set targets = owners + ["model_canonical", "model_tier"] %}
+{% set counts = [
+    "requests", "tasks", "successes", "unpriced_requests", "unpriced_tokens", "input_total_tokens", "output_total_tokens",
+    "cache_read_total_tokens", "cache_write_total_tokens", "output_reasoning_tokens",
+] %}
+{% set costs = ["list", "effective"] + token_types | list %}
+with
+{% include "parts/allocation_keys.sql" %}
 
-traced as (
-    select
-        month_start_date,
-        week_start_date,
-        cost_centre,
-        team,
-        feature,
-        customer_tier,
-        environment,
-        provider,
-        billing_account_id,
-        model_canonical,
-        model_tier,
-        cast(sum(requests) as bigint) as requests,
-        cast(sum(tasks) as bigint) as tasks,
-        cast(sum(successes) as bigint) as successes,
-        cast(sum(unpriced_requests) as bigint) as unpriced_requests,
-        cast(sum(unpriced_tokens) as bigint) as unpriced_tokens,
-        cast(sum(input_total_tokens) as bigint) as input_total_tokens,
-        cast(sum(output_total_tokens) as bigint) as output_total_tokens,
-        cast(sum(cache_read_total_tokens) as bigint) as cache_read_total_tokens,
-        cast(sum(cache_write_total_tokens) as bigint) as cache_write_total_tokens,
-        cast(sum(output_reasoning_tokens) as bigint) as output_reasoning_tokens,
-        cast(sum(list_cost_usd) * 10000000000::hugeint as hugeint) as list_units,
-        cast(sum(effective_cost_usd) * 10000000000::hugeint as hugeint) as effective_units,
-        cast(sum(input_cost_usd) * 10000000000::hugeint as hugeint) as input_units,
-        cast(sum(cache_read_cost_usd) * 10000000000::hugeint as hugeint) as cache_read_units,
-        cast(sum(cache_write_cost_usd) * 10000000000::hugeint as hugeint) as cache_write_units,
-        cast(sum(output_cost_usd) * 10000000000::hugeint as hugeint) as output_units,
-    from calls
-    group by
-        month_start_date, week_start_date, cost_centre, team, feature, customer_tier, environment, provider, billing_account_id,
-        model_canonical, model_tier
-),
-
-bill_days as (
-    select
-        b.*,
-        cast(date_trunc('week', b.usage_date) as date) as week_start_date,
-        p.line_level,
-        p.component,
-        p.rule_field as field,
-        p.rule_value as field_value,
-        p.pool_id,
-        p.discount_pool_id,
-    from ledger_bill_days as b
-    inner join ledger_bill_pools as p
-        on b.month_start_date = p.month_start_date and b.cost_key = p.cost_key and b.usage_date = p.usage_date
-),
-
--- Every amount twice: in USD and in the billing currency. The same weights split both.
-bill_units as (
-    select
-        *,
-        'usd' as kind,
-        cast(billed_usd * 10000000000::hugeint as hugeint) as billed_units,
-        cast(list_usd * 10000000000::hugeint as hugeint) as list_units,
-    from bill_days
-    where billed_usd is not null
-    union all
-    select
-        *,
-        'native' as kind,
-        cast(billed_amount * 10000000000::hugeint as hugeint) as billed_units,
-        cast(list_amount * 10000000000::hugeint as hugeint) as list_units,
-    from bill_days
-),
-
-parts as (
-    select distinct month_start_date, week_start_date, provider, billing_account_id from traced
-    union
-    select distinct month_start_date, week_start_date, provider, billing_account_id from bill_days
-),
-
-read_lines as (
-    select
-        *,
-        concat_ws(chr(31), cast(month_start_date as varchar), cast(week_start_date as varchar), provider, billing_account_id) as part,
-        concat_ws(chr(31), cast(month_start_date as varchar), provider, billing_account_id) as account_month,
-    from bill_units
-),
-
-judged_charges as (
-    select * from read_lines where line_level in ('charge', 'unmapped')
-),
-
-rules as (
-    select
-        charge_match_field as field,
-        charge_match_value as field_value,
-        method,
-        coalesce(basis, 'list_cost_usd') as basis,
-        coalesce(target_kind, '') as target_kind,
-        coalesce(target_value, '') as target_value,
-        share,
-        coalesce(valid_from_date, date '0001-01-01') as valid_from_date,
-        coalesce(valid_to_date, date '9999-12-31') as valid_to_date,
-        reference_row,
-    from ref_allocation_rules
-),
-
--- Whoever a rule names bears its share, with or without a call in that part of the month.
-named_targets as (
-    select distinct c.month_start_date, c.week_start_date, c.provider, c.billing_account_id, r.target_kind, r.target_value
-    from judged_charges as c
-    inner join rules as r
-        on c.field = r.field
-        and c.field_value = r.field_value
-        and c.charge_start_date >= r.valid_from_date
-        and c.charge_start_date < r.valid_to_date
-    where r.method in ('fixed', 'even') and r.target_kind <> '' and r.target_value <> ''
-    union
-    select distinct l.month_start_date, l.week_start_date, l.provider, l.billing_account_id, r.target_kind, r.target_value
-    from read_lines as l
-    inner join rules as r
-        on r.field = 'component'
-        and r.field_value = 'untraced'
-        and l.month_start_date >= r.valid_from_date
-        and l.month_start_date < r.valid_to_date
-    where l.line_level in ('class', 'model', 'account') and r.method in ('fixed', 'even') and r.target_kind <> '' and r.target_value <> ''
-),
-
-keys as (
-    select
-        month_start_date, week_start_date, cost_centre, team, feature, customer_tier, environment, provider, billing_account_id,
-        model_canonical, model_tier, requests, tasks, successes, unpriced_requests, unpriced_tokens, input_total_tokens,
-        output_total_tokens, cache_read_total_tokens, cache_write_total_tokens, output_reasoning_tokens, list_units, effective_units,
-        input_units, cache_read_units, cache_write_units, output_units, false as is_lost, false as is_named,
-    from traced
-    union all
-    select
-        month_start_date, week_start_date, 'unattributed' as cost_centre, 'unattributed' as team, 'unattributed' as feature,
-        'unattributed' as customer_tier, 'unattributed' as environment, provider, billing_account_id, 'unattributed' as model_canonical,
-        'unattributed' as model_tier, 0 as requests, 0 as tasks, 0 as successes, 0 as unpriced_requests, 0 as unpriced_tokens,
-        0 as input_total_tokens, 0 as output_total_tokens, 0 as cache_read_total_tokens, 0 as cache_write_total_tokens,
-        0 as output_reasoning_tokens, 0 as list_units, 0 as effective_units, 0 as input_units, 0 as cache_read_units,
-        0 as cache_write_units, 0 as output_units, true as is_lost, false as is_named,
-    from parts
-    union all
-    select
-        n.month_start_date,
-        n.week_start_date,
-        case n.target_kind when 'cost_centre' then n.target_value else 'unattributed' end as cost_centre,
-        case n.target_kind when 'team' then n.target_value else 'unattributed' end as team,
-        case n.target_kind when 'feature' then n.target_value else 'unattributed' end as feature,
-        case n.target_kind when 'customer_tier' then n.target_value else 'unattributed' end as customer_tier,
-        case n.target_kind when 'environment' then n.target_value else 'unattributed' end as environment,
-        n.provider,
-        n.billing_account_id,
-        case n.target_kind when 'model_canonical' then n.target_value else 'unattributed' end as model_canonical,
-        case n.target_kind when 'model_tier' then n.target_value else 'unattributed' end as model_tier,
-        0 as requests, 0 as tasks, 0 as successes, 0 as unpriced_requests, 0 as unpriced_tokens, 0 as input_total_tokens,
-        0 as output_total_tokens, 0 as cache_read_total_tokens, 0 as cache_write_total_tokens, 0 as output_reasoning_tokens,
-        0 as list_units, 0 as effective_units, 0 as input_units, 0 as cache_read_units, 0 as cache_write_units, 0 as output_units,
-        false as is_lost, true as is_named,
-    from named_targets as n
-    left join traced as t
-        on n.month_start_date = t.month_start_date
-        and n.week_start_date = t.week_start_date
-        and n.provider = t.provider
-        and n.billing_account_id = t.billing_account_id
-        and n.target_value = case n.target_kind
-            when 'cost_centre' then t.cost_centre
-            when 'team' then t.team
-            when 'feature' then t.feature
-            when 'customer_tier' then t.customer_tier
-            when 'environment' then t.environment
-            when 'model_canonical' then t.model_canonical
-            when 'model_tier' then t.model_tier
-        end
-    where t.provider is null and n.target_value <> 'unattributed'
-),
-
--- Text order of row_key is the order of the key's columns: it decides ties.
-rows_keyed as (
-    select
-        *,
-        concat_ws(
-            chr(31), cast(week_start_date as varchar), cast(month_start_date as varchar), cost_centre, team, feature, customer_tier,
-            environment, provider, billing_account_id, model_canonical, model_tier
-        ) as row_key,
-        concat_ws(
-            chr(31), cast(month_start_date as varchar), cast(week_start_date as varchar), provider, billing_account_id
-        ) as part,
-        concat_ws(chr(31), cast(month_start_date as varchar), provider, billing_account_id) as account_month,
-    from keys
-),
-
-classes as (
-    select row_key, part, account_month, model_canonical, 'input' as token_type, input_units as class_units,
-        input_total_tokens - cache_read_total_tokens - cache_write_total_tokens as traced_tokens from rows_keyed
-    union all
-    select row_key, part, account_month, model_canonical, 'cache_read' as token_type, cache_read_units as class_units,
-        cache_read_total_tokens as traced_tokens from rows_keyed
-    union all
-    select row_key, part, account_month, model_canonical, 'cache_write' as token_type, cache_write_units as class_units,
-        cache_write_total_tokens as traced_tokens from rows_keyed
-    union all
-    select row_key, part, account_month, model_canonical, 'output' as token_type, output_units as class_units,
-        output_total_tokens as traced_tokens from rows_keyed
-),
-
-billed_tokens as (
-    select
-        concat_ws(
-            chr(31), cast(month_start_date as varchar), cast(date_trunc('week', usage_date) as date), provider, billing_account_id
-        ) as part,
-        concat_ws(chr(31), cast(month_start_date as varchar), provider, billing_account_id) as account_month,
-        model_canonical,
-        token_type,
-        cast(sum(billed_tokens) as hugeint) as billed_tokens,
-    from ledger_billed_tokens
-    where model_canonical is not null
-    group by part, account_month, model_canonical, token_type
-),
-
--- A model that is traced below spread_min_coverage keeps its untraced money on the unattributed line.
-model_coverage as (
-    select
-        coalesce(t.account_month, b.account_month) as account_month,
-        coalesce(t.model_canonical, b.model_canonical) as model_canonical,
-        coalesce(t.traced_tokens, 0) as traced_tokens,
-        coalesce(b.billed_tokens, 0) as billed_tokens,
-    from (
-        select account_month, model_canonical, cast(sum(traced_tokens) as hugeint) as traced_tokens
-        from classes group by account_month, model_canonical
-    ) as t
-    full join (
-        select account_month, model_canonical, cast(sum(billed_tokens) as hugeint) as billed_tokens
-        from billed_tokens group by account_month, model_canonical
-    ) as b
-        on t.account_month = b.account_month and t.model_canonical = b.model_canonical
-),
-
-limits as (
-    select
-        m.month_start_date,
-        coalesce(max(l.threshold_number), cast(0 as decimal(18, 9))) as spread_min_coverage,
-    from (select distinct month_start_date from parts) as m
-    left join ref_limits as l
-        on l.limit_name = 'spread_min_coverage'
-        and l.scope_kind = ''
-        and m.month_start_date >= l.valid_from_date
-        and m.month_start_date < l.valid_to_date
-    group by m.month_start_date
-),
-
-cells as (
-    select
-        kind,
-        part,
-        account_month,
-        month_start_date,
-        model_canonical,
-        case when line_level = 'class' then token_type else '' end as token_type,
-        min(pool_id) as pool_id,
-        min(discount_pool_id) as discount_pool_id,
-        cast(sum(list_units) as hugeint) as list_units,
-        cast(sum(billed_units - list_units) as hugeint) as discount_units,
-    from read_lines
-    where line_level in ('class', 'model')
-    group by kind, part, account_month, month_start_date, model_canonical, case when line_level = 'class' then token_type else '' end
-),
-
-traced_cells as (
-    select part, model_canonical, token_type, cast(sum(traced_tokens) as hugeint) as traced_tokens
-    from classes
-    group by part, model_canonical, token_type
-    union all
-    select part, model_canonical, '' as token_type, cast(sum(traced_tokens) as hugeint) as traced_tokens
-    from classes
-    group by part, model_canonical
-),
-
-billed_token_cells as (
-    select part, model_canonical, token_type, billed_tokens
-    from billed_tokens
-    union all
-    select part, model_canonical, '' as token_type, cast(sum(billed_tokens) as hugeint) as billed_tokens
-    from billed_tokens
-    group by part, model_canonical
-),
-
--- Where the provider counts no token of a model, list cost takes the place of tokens; in USD for both currencies.
-list_sums as (
-    select b.part, b.model_canonical, coalesce(t.list_units, 0) as traced_units, b.list_units as billed_units
-    from (
-        select part, model_canonical, cast(sum(list_units) as hugeint) as list_units
-        from cells where kind = 'usd' group by part, model_canonical
-    ) as b
-    left join (
-        select part, model_canonical, cast(sum(list_units) as hugeint) as list_units
-        from rows_keyed group by part, model_canonical
-    ) as t
-        on b.part = t.part and b.model_canonical = t.model_canonical
-),
-
-explained_shares as (
-    select
-        c.*,
-        case when coalesce(m.billed_tokens, 0) > 0 then coalesce(t.traced_tokens, 0) else coalesce(l.traced_units, 0) end as explained_part,
-        case when coalesce(m.billed_tokens, 0) > 0 then coalesce(b.billed_tokens, 0) else coalesce(l.billed_units, 0) end as whole_part,
-        m.billed_tokens > 0 and m.traced_tokens < m.billed_tokens * x.spread_min_coverage as is_kept_back,
-    from cells as c
-    inner join limits as x on c.month_start_date = x.month_start_date
-    left join billed_token_cells as b on c.part = b.part and c.model_canonical = b.model_canonical and c.token_type = b.token_type
-    left join traced_cells as t on c.part = t.part and c.model_canonical = t.model_canonical and c.token_type = t.token_type
-    left join model_coverage as m on c.account_month = m.account_month and c.model_canonical = m.model_canonical
-    left join list_sums as l on c.part = l.part and c.model_canonical = l.model_canonical
-),
-
-matched as (
-    select
-        *,
-        case
-            when whole_part > 0
-                then cast(sign(list_units) * (abs(list_units) * least(explained_part, whole_part) // whole_part) as hugeint)
-            else cast(0 as hugeint)
-        end as direct_units,
-    from explained_shares
-),
-
-whole_sums as (
-    select
-        kind,
-        part,
-        account_month,
-        month_start_date,
-        min(pool_id) as pool_id,
-        min(discount_pool_id) as discount_pool_id,
-        cast(sum(list_units) as hugeint) as list_units,
-        cast(sum(billed_units - list_units) as hugeint) as discount_units,
-    from read_lines
-    where line_level = 'account'
-    group by kind, part, account_month, month_start_date
-),
-
-whole_accounts as (
-    select
-        w.kind,
-        w.part,
-        w.month_start_date,
-        w.pool_id,
-        w.discount_pool_id,
-        w.list_units,
-        w.discount_units,
-        case
-            when u.list_units > 0
-                then cast(sign(w.list_units) * (abs(w.list_units) * least(coalesce(t.list_units, 0), u.list_units) // u.list_units) as hugeint)
-            else cast(0 as hugeint)
-        end as direct_units,
-    from whole_sums as w
-    left join whole_sums as u on w.part = u.part and u.kind = 'usd'
-    left join (select part, cast(sum(list_units) as hugeint) as list_units from rows_keyed group by part) as t on w.part = t.part
-),
-
-untraced as (
-    select
-        kind, part, month_start_date, case when is_kept_back then '' else 'model' end as weight, model_canonical as model,
-        token_type as word, pool_id, list_units - direct_units as pool_units,
-    from matched
-    union all
-    select kind, part, month_start_date, 'account' as weight, '' as model, '' as word, pool_id, list_units - direct_units as pool_units
-    from whole_accounts
-),
+{% include "parts/explained_bills.sql" %}
 
 untraced_rules as (
     select distinct month_start_date
@@ -460,20 +101,10 @@ applied as (
 ),
 
 row_values as (
-    select part, row_key, 'cost_centre' as target_kind, cost_centre as target_value from rows_keyed where not is_lost
+{% for name in targets %}
+    select part, row_key, '{{ name }}' as target_kind, {{ name }} as target_value from rows_keyed where not is_lost
     union all
-    select part, row_key, 'team' as target_kind, team as target_value from rows_keyed where not is_lost
-    union all
-    select part, row_key, 'feature' as target_kind, feature as target_value from rows_keyed where not is_lost
-    union all
-    select part, row_key, 'customer_tier' as target_kind, customer_tier as target_value from rows_keyed where not is_lost
-    union all
-    select part, row_key, 'environment' as target_kind, environment as target_value from rows_keyed where not is_lost
-    union all
-    select part, row_key, 'model_canonical' as target_kind, model_canonical as target_value from rows_keyed where not is_lost
-    union all
-    select part, row_key, 'model_tier' as target_kind, model_tier as target_value from rows_keyed where not is_lost
-    union all
+{% endfor %}
     select part, row_key, '' as target_kind, '' as target_value from rows_keyed where not is_lost
 ),
 
@@ -630,16 +261,10 @@ row_bases as (
     union all
     select part, row_key, 'effective_cost_usd' as basis, effective_units as u from rows_keyed
     union all
-    select part, row_key, 'requests' as basis, requests as u from rows_keyed
+{% for name in ("requests", "tasks", "successes", "input_total_tokens", "output_total_tokens") %}
+    select part, row_key, '{{ name }}' as basis, {{ name }} as u from rows_keyed
     union all
-    select part, row_key, 'tasks' as basis, tasks as u from rows_keyed
-    union all
-    select part, row_key, 'successes' as basis, successes as u from rows_keyed
-    union all
-    select part, row_key, 'input_total_tokens' as basis, input_total_tokens as u from rows_keyed
-    union all
-    select part, row_key, 'output_total_tokens' as basis, output_total_tokens as u from rows_keyed
-    union all
+{% endfor %}
     select part, row_key, 'total_tokens' as basis, input_total_tokens + output_total_tokens as u from rows_keyed
 ),
 
@@ -836,15 +461,9 @@ by_currency as (
 select
     r.month_start_date,
     r.week_start_date,
-    r.cost_centre,
-    r.team,
-    r.feature,
-    r.customer_tier,
-    r.environment,
-    r.provider,
-    r.billing_account_id,
-    r.model_canonical,
-    r.model_tier,
+{% for name in key %}
+    r.{{ name }},
+{% endfor %}
     b.component,
     b.pool_id,
     b.allocation_method,

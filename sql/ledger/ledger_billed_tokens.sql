@@ -19,6 +19,7 @@ columns:
 checks:
   - one_of: [counted_by, usage, bill]
 */
+{% from "macros/tokens.sql" import rate_tier, sum_of with context %}
 with usage_days as (
     select
         cast(date_trunc('month', bucket_start_at) as date) as month_start_date,
@@ -29,28 +30,11 @@ with usage_days as (
         provider,
         billing_account_id,
         model_canonical,
-        case
-            when is_batch or lower(service_tier) = 'batch' then 'batch'
-            when lower(service_tier) like '%flex%' then 'flex'
-            when lower(service_tier) like '%priority%' then 'priority'
-            else 'standard'
-        end as rate_tier,
-        sum(coalesce(input_uncached_tokens, 0)) as input_uncached_tokens,
-        sum(coalesce(input_audio_tokens, 0)) as input_audio_tokens,
-        sum(coalesce(input_image_tokens, 0)) as input_image_tokens,
-        sum(coalesce(input_other_tokens, 0)) as input_other_tokens,
-        sum(coalesce(cache_read_tokens, 0)) as cache_read_tokens,
-        sum(coalesce(cache_read_audio_tokens, 0)) as cache_read_audio_tokens,
-        sum(coalesce(cache_read_image_tokens, 0)) as cache_read_image_tokens,
-        sum(coalesce(cache_write_5m_tokens, 0)) as cache_write_5m_tokens,
-        sum(coalesce(cache_write_30m_tokens, 0)) as cache_write_30m_tokens,
-        sum(coalesce(cache_write_1h_tokens, 0)) as cache_write_1h_tokens,
-        sum(coalesce(cache_write_12h_tokens, 0)) as cache_write_12h_tokens,
-        sum(coalesce(cache_write_tokens, 0)) as cache_write_tokens,
-        sum(coalesce(output_text_tokens, 0) + coalesce(output_reasoning_tokens, 0)) as output_tokens,
-        sum(coalesce(output_audio_tokens, 0)) as output_audio_tokens,
-        sum(coalesce(output_image_tokens, 0)) as output_image_tokens,
-    from ledger_usage
+        {{ rate_tier("u") }} as rate_tier,
+{% for billed_as, classes in token_classes | groupby("billed_as") %}
+        sum({{ sum_of(classes, "u", "_tokens") }}) as {{ billed_as }}_tokens,
+{% endfor %}
+    from ledger_usage as u
     group by
         cast(date_trunc('month', bucket_start_at) as date), cast(bucket_start_at as date), source, source_account, endpoint, provider,
         billing_account_id, model_canonical, rate_tier
@@ -117,50 +101,16 @@ covered as (
 ),
 
 by_class as (
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'input_uncached' as token_class,
-        input_uncached_tokens as billed_tokens from reported where input_uncached_tokens > 0
+{% for billed_as, classes in token_classes | groupby("billed_as") %}
+    {% if not loop.first %}
     union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'input_audio' as token_class,
-        input_audio_tokens as billed_tokens from reported where input_audio_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'input_image' as token_class,
-        input_image_tokens as billed_tokens from reported where input_image_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'input_other' as token_class,
-        input_other_tokens as billed_tokens from reported where input_other_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'cache_read' as token_class,
-        cache_read_tokens as billed_tokens from reported where cache_read_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'cache_read_audio' as token_class,
-        cache_read_audio_tokens as billed_tokens from reported where cache_read_audio_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'cache_read_image' as token_class,
-        cache_read_image_tokens as billed_tokens from reported where cache_read_image_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'cache_write_5m' as token_class,
-        cache_write_5m_tokens as billed_tokens from reported where cache_write_5m_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'cache_write_30m' as token_class,
-        cache_write_30m_tokens as billed_tokens from reported where cache_write_30m_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'cache_write_1h' as token_class,
-        cache_write_1h_tokens as billed_tokens from reported where cache_write_1h_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'cache_write_12h' as token_class,
-        cache_write_12h_tokens as billed_tokens from reported where cache_write_12h_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'cache_write' as token_class,
-        cache_write_tokens as billed_tokens from reported where cache_write_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'output' as token_class,
-        output_tokens as billed_tokens from reported where output_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'output_audio' as token_class,
-        output_audio_tokens as billed_tokens from reported where output_audio_tokens > 0
-    union all
-    select month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, 'output_image' as token_class,
-        output_image_tokens as billed_tokens from reported where output_image_tokens > 0
+    {% endif %}
+    select
+        month_start_date, usage_date, provider, billing_account_id, model_canonical, rate_tier, '{{ classes[0].type }}' as token_type,
+        '{{ billed_as }}' as token_class, {{ billed_as }}_tokens as billed_tokens,
+    from reported
+    where {{ billed_as }}_tokens > 0
+{% endfor %}
 ),
 
 metered as (
@@ -177,12 +127,7 @@ metered as (
             when b.token_type in ('input', 'cache_read', 'output')
                 then concat_ws('_', b.token_type, case when b.modality in ('audio', 'image') then b.modality end)
         end as token_class,
-        case
-            when b.is_batch or lower(b.service_tier) = 'batch' then 'batch'
-            when lower(b.service_tier) like '%flex%' then 'flex'
-            when lower(b.service_tier) like '%priority%' then 'priority'
-            else 'standard'
-        end as rate_tier,
+        {{ rate_tier("b") }} as rate_tier,
         b.metered_tokens,
     from ledger_bill_days as b
     -- A charge may go on into the next month: its days are held against the reports of its own.
@@ -201,18 +146,13 @@ select
     provider,
     billing_account_id,
     model_canonical,
-    case
-        when token_class like 'input%' then 'input'
-        when token_class like 'cache_read%' then 'cache_read'
-        when token_class like 'cache_write%' then 'cache_write'
-        when token_class like 'output%' then 'output'
-    end as token_type,
+    token_type,
     token_class,
     rate_tier,
     cast(sum(billed_tokens) as bigint) as billed_tokens,
     'usage' as counted_by,
 from by_class
-group by month_start_date, usage_date, provider, billing_account_id, model_canonical, token_class, rate_tier
+group by month_start_date, usage_date, provider, billing_account_id, model_canonical, token_type, token_class, rate_tier
 union all
 select
     month_start_date,

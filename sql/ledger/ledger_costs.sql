@@ -15,39 +15,13 @@ columns:
   list_cost_usd: DECIMAL(38,15); cost at list prices; null, never 0, where it is not known
   contracted_cost_usd: DECIMAL(38,15); cost at negotiated prices and multipliers; null as the list cost
   effective_cost_usd: DECIMAL(38,15); contracted cost, or 0 where provisioned throughput paid for the call; null as the list cost
-  input_uncached_list_cost_usd: DECIMAL(38,15); input uncached tokens at list price; null where not split out or not priced, 0 where there are none
-  input_audio_list_cost_usd: DECIMAL(38,15); input audio tokens at list price; null where not split out or not priced, 0 where there are none
-  input_image_list_cost_usd: DECIMAL(38,15); input image tokens at list price; null where not split out or not priced, 0 where there are none
-  input_other_list_cost_usd: DECIMAL(38,15); input other tokens at list price; null where not split out or not priced, 0 where there are none
-  cache_read_list_cost_usd: DECIMAL(38,15); cache read tokens at list price; null where not split out or not priced, 0 where there are none
-  cache_read_audio_list_cost_usd: DECIMAL(38,15); cache read audio tokens at list price; null where not split out or not priced, 0 where there are none
-  cache_read_image_list_cost_usd: DECIMAL(38,15); cache read image tokens at list price; null where not split out or not priced, 0 where there are none
-  cache_write_5m_list_cost_usd: DECIMAL(38,15); cache write 5m tokens at list price; null where not split out or not priced, 0 where there are none
-  cache_write_30m_list_cost_usd: DECIMAL(38,15); cache write 30m tokens at list price; null where not split out or not priced, 0 where there are none
-  cache_write_1h_list_cost_usd: DECIMAL(38,15); cache write 1h tokens at list price; null where not split out or not priced, 0 where there are none
-  cache_write_12h_list_cost_usd: DECIMAL(38,15); cache write 12h tokens at list price; null where not split out or not priced, 0 where there are none
-  cache_write_list_cost_usd: DECIMAL(38,15); cache write tokens at list price; null where not split out or not priced, 0 where there are none
-  output_text_list_cost_usd: DECIMAL(38,15); output text tokens at list price; null where not split out or not priced, 0 where there are none
-  output_reasoning_list_cost_usd: DECIMAL(38,15); output reasoning tokens at list price; null where not split out or not priced, 0 where there are none
-  output_audio_list_cost_usd: DECIMAL(38,15); output audio tokens at list price; null where not split out or not priced, 0 where there are none
-  output_image_list_cost_usd: DECIMAL(38,15); output image tokens at list price; null where not split out or not priced, 0 where there are none
+{% for class in token_classes %}
+  {{ class.name }}_list_cost_usd: DECIMAL(38,15); {{ class.words }} tokens at list price; null where not split out or not priced, 0 where there are none
+{% endfor %}
   units_list_cost_usd: DECIMAL(38,15); units that are not tokens (web searches ...) at list price; null where the call has none
-  input_uncached_cost_usd: DECIMAL(38,15); input uncached tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  input_audio_cost_usd: DECIMAL(38,15); input audio tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  input_image_cost_usd: DECIMAL(38,15); input image tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  input_other_cost_usd: DECIMAL(38,15); input other tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  cache_read_cost_usd: DECIMAL(38,15); cache read tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  cache_read_audio_cost_usd: DECIMAL(38,15); cache read audio tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  cache_read_image_cost_usd: DECIMAL(38,15); cache read image tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  cache_write_5m_cost_usd: DECIMAL(38,15); cache write 5m tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  cache_write_30m_cost_usd: DECIMAL(38,15); cache write 30m tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  cache_write_1h_cost_usd: DECIMAL(38,15); cache write 1h tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  cache_write_12h_cost_usd: DECIMAL(38,15); cache write 12h tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  cache_write_cost_usd: DECIMAL(38,15); cache write tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  output_text_cost_usd: DECIMAL(38,15); output text tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  output_reasoning_cost_usd: DECIMAL(38,15); output reasoning tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  output_audio_cost_usd: DECIMAL(38,15); output audio tokens as owed: contracted price, 0 under provisioned throughput; null as above
-  output_image_cost_usd: DECIMAL(38,15); output image tokens as owed: contracted price, 0 under provisioned throughput; null as above
+{% for class in token_classes %}
+  {{ class.name }}_cost_usd: DECIMAL(38,15); {{ class.words }} tokens as owed: contracted price, 0 under provisioned throughput; null as above
+{% endfor %}
   units_cost_usd: DECIMAL(38,15); units that are not tokens, as owed; null as above
   cost_estimate_usd: DECIMAL(38,15); where the cost is null: standard price of an unknown tier, or the part that has a price; never in a total
   price_ids: VARCHAR[]; rows of the price book that apply to the call; empty where no price was used
@@ -67,42 +41,18 @@ checks:
   - rule: cost_status <> 'free' or effective_cost_usd = 0
     text: what is free costs exactly 0
   - rule: >-
-      list_cost_usd is null or cost_reason is not distinct from 'provider_stated' or list_cost_usd = coalesce(input_uncached_list_cost_usd, 0)
-      + coalesce(input_audio_list_cost_usd, 0)
-      + coalesce(input_image_list_cost_usd, 0)
-      + coalesce(input_other_list_cost_usd, 0)
-      + coalesce(cache_read_list_cost_usd, 0)
-      + coalesce(cache_read_audio_list_cost_usd, 0)
-      + coalesce(cache_read_image_list_cost_usd, 0)
-      + coalesce(cache_write_5m_list_cost_usd, 0)
-      + coalesce(cache_write_30m_list_cost_usd, 0)
-      + coalesce(cache_write_1h_list_cost_usd, 0)
-      + coalesce(cache_write_12h_list_cost_usd, 0)
-      + coalesce(cache_write_list_cost_usd, 0)
-      + coalesce(output_text_list_cost_usd, 0)
-      + coalesce(output_reasoning_list_cost_usd, 0)
-      + coalesce(output_audio_list_cost_usd, 0)
-      + coalesce(output_image_list_cost_usd, 0)
-      + coalesce(units_list_cost_usd, 0)
+      list_cost_usd is null or cost_reason is not distinct from 'provider_stated' or list_cost_usd =
+{% for class in token_classes %}
+      coalesce({{ class.name }}_list_cost_usd, 0) +
+{% endfor %}
+      coalesce(units_list_cost_usd, 0)
     text: the list costs of the classes add up to the call's list cost
   - rule: >-
-      effective_cost_usd is null or cost_reason is not distinct from 'provider_stated' or effective_cost_usd = coalesce(input_uncached_cost_usd, 0)
-      + coalesce(input_audio_cost_usd, 0)
-      + coalesce(input_image_cost_usd, 0)
-      + coalesce(input_other_cost_usd, 0)
-      + coalesce(cache_read_cost_usd, 0)
-      + coalesce(cache_read_audio_cost_usd, 0)
-      + coalesce(cache_read_image_cost_usd, 0)
-      + coalesce(cache_write_5m_cost_usd, 0)
-      + coalesce(cache_write_30m_cost_usd, 0)
-      + coalesce(cache_write_1h_cost_usd, 0)
-      + coalesce(cache_write_12h_cost_usd, 0)
-      + coalesce(cache_write_cost_usd, 0)
-      + coalesce(output_text_cost_usd, 0)
-      + coalesce(output_reasoning_cost_usd, 0)
-      + coalesce(output_audio_cost_usd, 0)
-      + coalesce(output_image_cost_usd, 0)
-      + coalesce(units_cost_usd, 0)
+      effective_cost_usd is null or cost_reason is not distinct from 'provider_stated' or effective_cost_usd =
+{% for class in token_classes %}
+      coalesce({{ class.name }}_cost_usd, 0) +
+{% endfor %}
+      coalesce(units_cost_usd, 0)
     text: the costs of the classes add up to the call's effective cost
   - no_rows: >-
       select r.request_key from ledger_requests as r left join ledger_costs as c on c.request_key = r.request_key
@@ -112,32 +62,12 @@ notes:
   - A cost that a provider or gateway stated is booked only where the book has no price; it has no split by class.
   - Failed and repeated calls are priced by their usage, not by their status.
 */
-with account_scopes as (
-    select distinct usage_date, billing_account_scope as scope
-    from ledger_rates
-    where billing_account_scope <> ''
-),
-
-project_scopes as (
-    select distinct usage_date, project_scope as scope
-    from ledger_rates
-    where project_scope <> ''
-),
-
-feature_scopes as (
-    select distinct usage_date, feature_scope as scope
-    from ledger_rates
-    where feature_scope <> ''
-),
-
-customer_scopes as (
-    select distinct usage_date, customer_scope as scope
-    from ledger_rates
-    where customer_scope <> ''
-),
-
-asked as (
-    select
+{# What a contract may be for, and what of a call says that it is meant. #}
+{% set scopes = [
+    ("billing_account", "q.billing_account_id"), ("project", "q.attributes['project_id']"), ("feature", "q.feature"), ("customer", "q.customer_id"),
+] %}
+{# By what a call finds its rate: columns, the scopes that contracts name, and the join. #}
+{% set asked_by %}
         q.request_key,
         q.started_at,
         q.provider,
@@ -147,26 +77,59 @@ asked as (
         q.speed,
         q.region,
         q.region_class,
-        q.input_uncached_tokens,
-        q.input_audio_tokens,
-        q.input_image_tokens,
-        q.input_other_tokens,
-        q.cache_read_tokens,
-        q.cache_read_audio_tokens,
-        q.cache_read_image_tokens,
-        q.cache_write_5m_tokens,
-        q.cache_write_30m_tokens,
-        q.cache_write_1h_tokens,
-        q.cache_write_12h_tokens,
-        q.cache_write_tokens,
-        q.output_text_tokens,
-        q.output_reasoning_tokens,
-        q.output_audio_tokens,
-        q.output_image_tokens,
-        q.total_tokens,
         q.extra_units,
-        q.cost_reported_usd,
         coalesce(q.gateway_cache_hit, false) as is_hit,
+        cast(q.started_at as date) as usage_date,
+{% for name, _ in scopes %}
+        coalesce({{ name }}.scope, '') as {{ name }}_scope,
+{% endfor %}
+        -- Sums of many calls cannot be held against a threshold of one call: the lower range, marked assumed.
+        case
+            when list_contains(q.usage_flags, 'context_tier_unknown') then 0
+            else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
+        end as ctx_tokens,
+{%- endset %}
+{% set scopes_of_calls %}
+{% for name, said in scopes %}
+    left join {{ name }}_scopes as {{ name }}
+        on {{ name }}.usage_date = cast(q.started_at as date) and {{ name }}.scope = {{ said }}
+{% endfor %}
+{%- endset %}
+{% set rate_of_call %}
+    left join ledger_rates as r
+        on r.usage_date = q.usage_date
+        and r.provider = q.provider
+        and r.model_canonical = coalesce(q.model_canonical, '')
+        and r.service_tier = coalesce(q.service_tier, '')
+        and r.is_batch = coalesce(q.is_batch, false)
+        and r.speed = coalesce(q.speed, '')
+        and r.region = coalesce(q.region, '')
+        and r.region_class = coalesce(q.region_class, '')
+{% for name, _ in scopes %}
+        and r.{{ name }}_scope = q.{{ name }}_scope
+{% endfor %}
+        and r.rate_from_at <= q.started_at
+        and r.rate_to_at > q.started_at
+        and r.ctx_min_tokens <= q.ctx_tokens
+        and r.ctx_max_tokens > q.ctx_tokens
+{%- endset %}
+with
+{% for name, _ in scopes %}
+{{ name }}_scopes as (
+    select distinct usage_date, {{ name }}_scope as scope
+    from ledger_rates
+    where {{ name }}_scope <> ''
+),
+
+{% endfor %}
+asked as (
+    select
+{{ asked_by }}
+{% for class in token_classes %}
+        q.{{ class.tokens }},
+{% endfor %}
+        q.total_tokens,
+        q.cost_reported_usd,
         (q.total_tokens is null and coalesce(cardinality(q.extra_units), 0) = 0)
         or coalesce(q.usage_quality = 'missing', false)
         or coalesce(list_contains(q.usage_flags, 'negative_remainder'), false) as has_no_usage,
@@ -180,61 +143,17 @@ asked as (
             when q.cost_reported_basis = 'provider_charge' then q.cost_reported_usd
             when q.cost_reported_basis = 'gateway_list' and q.cost_reported_usd > 0 then q.cost_reported_usd
         end as stated_cost_usd,
-        cast(q.started_at as date) as usage_date,
-        coalesce(a.scope, '') as billing_account_scope,
-        coalesce(p.scope, '') as project_scope,
-        coalesce(f.scope, '') as feature_scope,
-        coalesce(c.scope, '') as customer_scope,
-        -- Sums of many calls cannot be held against a threshold of one call: the lower range, marked assumed.
-        case
-            when list_contains(q.usage_flags, 'context_tier_unknown') then 0
-            else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
-        end as ctx_tokens,
     from ledger_requests as q
-    left join account_scopes as a
-        on a.usage_date = cast(q.started_at as date) and a.scope = q.billing_account_id
-    left join project_scopes as p
-        on p.usage_date = cast(q.started_at as date) and p.scope = q.attributes['project_id']
-    left join feature_scopes as f
-        on f.usage_date = cast(q.started_at as date) and f.scope = q.feature
-    left join customer_scopes as c
-        on c.usage_date = cast(q.started_at as date) and c.scope = q.customer_id
+{{ scopes_of_calls }}
     where q.is_billable_leaf
 ),
 
 -- The few calls with units that are not tokens, with the same keys: a second pass over them is cheaper than keeping all.
 asked_units as (
     select
-        q.request_key,
-        q.started_at,
-        q.provider,
-        q.model_canonical,
-        q.service_tier,
-        q.is_batch,
-        q.speed,
-        q.region,
-        q.region_class,
-        q.extra_units,
-        coalesce(q.gateway_cache_hit, false) as is_hit,
-        cast(q.started_at as date) as usage_date,
-        coalesce(a.scope, '') as billing_account_scope,
-        coalesce(p.scope, '') as project_scope,
-        coalesce(f.scope, '') as feature_scope,
-        coalesce(c.scope, '') as customer_scope,
-        -- Sums of many calls cannot be held against a threshold of one call: the lower range, marked assumed.
-        case
-            when list_contains(q.usage_flags, 'context_tier_unknown') then 0
-            else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
-        end as ctx_tokens,
+{{ asked_by }}
     from ledger_requests as q
-    left join account_scopes as a
-        on a.usage_date = cast(q.started_at as date) and a.scope = q.billing_account_id
-    left join project_scopes as p
-        on p.usage_date = cast(q.started_at as date) and p.scope = q.attributes['project_id']
-    left join feature_scopes as f
-        on f.usage_date = cast(q.started_at as date) and f.scope = q.feature
-    left join customer_scopes as c
-        on c.usage_date = cast(q.started_at as date) and c.scope = q.customer_id
+{{ scopes_of_calls }}
     where q.is_billable_leaf and cardinality(q.extra_units) > 0
 ),
 
@@ -247,23 +166,7 @@ unit_quantities as (
         r.native_list_per_million,
         unnest(map_entries(q.extra_units)) as entry,
     from asked_units as q
-    left join ledger_rates as r
-        on r.usage_date = q.usage_date
-        and r.provider = q.provider
-        and r.model_canonical = coalesce(q.model_canonical, '')
-        and r.service_tier = coalesce(q.service_tier, '')
-        and r.is_batch = coalesce(q.is_batch, false)
-        and r.speed = coalesce(q.speed, '')
-        and r.region = coalesce(q.region, '')
-        and r.region_class = coalesce(q.region_class, '')
-        and r.billing_account_scope = q.billing_account_scope
-        and r.project_scope = q.project_scope
-        and r.feature_scope = q.feature_scope
-        and r.customer_scope = q.customer_scope
-        and r.rate_from_at <= q.started_at
-        and r.rate_to_at > q.started_at
-        and r.ctx_min_tokens <= q.ctx_tokens
-        and r.ctx_max_tokens > q.ctx_tokens
+{{ rate_of_call }}
 ),
 
 unit_amounts as (
@@ -331,22 +234,13 @@ matched as (
         case
             when r.native_list_per_million is not null and not q.is_hit then cast(
                 coalesce(u.units_native, 0) + 0.000001 * (
-                    coalesce(q.input_uncached_tokens * cast(r.native_list_per_million['input'] as decimal(18, 9)), 0)
-                    + coalesce(q.input_audio_tokens * cast(r.native_list_per_million['audio_in'] as decimal(18, 9)), 0)
-                    + coalesce(q.input_image_tokens * cast(coalesce(r.native_list_per_million['image_in'], r.native_list_per_million['input']) as decimal(18, 9)), 0)
-                    + coalesce(q.input_other_tokens * cast(coalesce(r.native_list_per_million['input_other'], r.native_list_per_million['input']) as decimal(18, 9)), 0)
-                    + coalesce(q.cache_read_tokens * cast(r.native_list_per_million['cache_read'] as decimal(18, 9)), 0)
-                    + coalesce(q.cache_read_audio_tokens * cast(r.native_list_per_million['audio_cache_read'] as decimal(18, 9)), 0)
-                    + coalesce(q.cache_read_image_tokens * cast(coalesce(r.native_list_per_million['image_cache_read'], r.native_list_per_million['cache_read']) as decimal(18, 9)), 0)
-                    + coalesce(q.cache_write_5m_tokens * cast(r.native_list_per_million['cache_write_5m'] as decimal(18, 9)), 0)
-                    + coalesce(q.cache_write_30m_tokens * cast(coalesce(r.native_list_per_million['cache_write_30m'], r.native_list_per_million['cache_write_5m']) as decimal(18, 9)), 0)
-                    + coalesce(q.cache_write_1h_tokens * cast(r.native_list_per_million['cache_write_1h'] as decimal(18, 9)), 0)
-                    + coalesce(q.cache_write_12h_tokens * cast(coalesce(r.native_list_per_million['cache_write_12h'], r.native_list_per_million['cache_write_5m']) as decimal(18, 9)), 0)
-                    + coalesce(q.cache_write_tokens * cast(coalesce(r.native_list_per_million['cache_write'], r.native_list_per_million['cache_write_5m']) as decimal(18, 9)), 0)
-                    + coalesce(q.output_text_tokens * cast(r.native_list_per_million['output'] as decimal(18, 9)), 0)
-                    + coalesce(q.output_reasoning_tokens * cast(coalesce(r.native_list_per_million['output_reasoning'], r.native_list_per_million['output']) as decimal(18, 9)), 0)
-                    + coalesce(q.output_audio_tokens * cast(r.native_list_per_million['audio_out'] as decimal(18, 9)), 0)
-                    + coalesce(q.output_image_tokens * cast(r.native_list_per_million['image_out'] as decimal(18, 9)), 0)
+{% for class in token_classes %}
+                    {{ "+ " if not loop.first }}coalesce(q.{{ class.tokens }} * cast(coalesce(
+    {% for unit in class.units %}
+                        r.native_list_per_million['{{ unit }}']{{ "," if not loop.last }}
+    {% endfor %}
+                    ) as decimal(18, 9)), 0)
+{% endfor %}
                 ) as decimal(38, 15)
             )
         end as native_sum,
@@ -355,170 +249,23 @@ matched as (
         coalesce(u.lacks_version, false) as lacks_version,
         coalesce(q.total_tokens, 0) > 0 or u.request_key is not null as has_quantity,
         (
-            (q.input_uncached_tokens > 0 and r.input_uncached_list_usd_per_mtok is null)
-            or (q.input_audio_tokens > 0 and r.input_audio_list_usd_per_mtok is null)
-            or (q.input_image_tokens > 0 and r.input_image_list_usd_per_mtok is null)
-            or (q.input_other_tokens > 0 and r.input_other_list_usd_per_mtok is null)
-            or (q.cache_read_tokens > 0 and r.cache_read_list_usd_per_mtok is null)
-            or (q.cache_read_audio_tokens > 0 and r.cache_read_audio_list_usd_per_mtok is null)
-            or (q.cache_read_image_tokens > 0 and r.cache_read_image_list_usd_per_mtok is null)
-            or (q.cache_write_5m_tokens > 0 and r.cache_write_5m_list_usd_per_mtok is null)
-            or (q.cache_write_30m_tokens > 0 and r.cache_write_30m_list_usd_per_mtok is null)
-            or (q.cache_write_1h_tokens > 0 and r.cache_write_1h_list_usd_per_mtok is null)
-            or (q.cache_write_12h_tokens > 0 and r.cache_write_12h_list_usd_per_mtok is null)
-            or (q.cache_write_tokens > 0 and r.cache_write_list_usd_per_mtok is null)
-            or (q.output_text_tokens > 0 and r.output_text_list_usd_per_mtok is null)
-            or (q.output_reasoning_tokens > 0 and r.output_reasoning_list_usd_per_mtok is null)
-            or (q.output_audio_tokens > 0 and r.output_audio_list_usd_per_mtok is null)
-            or (q.output_image_tokens > 0 and r.output_image_list_usd_per_mtok is null)
-            or coalesce(u.lacks_rate, false)
+            coalesce(u.lacks_rate, false)
+{% for class in token_classes %}
+            or (q.{{ class.tokens }} > 0 and r.{{ class.name }}_list_usd_per_mtok is null)
+{% endfor %}
         ) as lacks_rate,
+{% for class in token_classes %}
         case
-            when q.input_uncached_tokens = 0 or (q.is_hit and q.input_uncached_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.input_uncached_tokens * r.input_uncached_list_usd_per_mtok * 0.000001
-        end as input_uncached_list,
+            when q.{{ class.tokens }} = 0 or (q.is_hit and q.{{ class.tokens }} is not null) then cast(0 as decimal(38, 15))
+            else q.{{ class.tokens }} * r.{{ class.name }}_list_usd_per_mtok * 0.000001
+        end as {{ class.name }}_list,
         case
-            when q.input_audio_tokens = 0 or (q.is_hit and q.input_audio_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.input_audio_tokens * r.input_audio_list_usd_per_mtok * 0.000001
-        end as input_audio_list,
-        case
-            when q.input_image_tokens = 0 or (q.is_hit and q.input_image_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.input_image_tokens * r.input_image_list_usd_per_mtok * 0.000001
-        end as input_image_list,
-        case
-            when q.input_other_tokens = 0 or (q.is_hit and q.input_other_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.input_other_tokens * r.input_other_list_usd_per_mtok * 0.000001
-        end as input_other_list,
-        case
-            when q.cache_read_tokens = 0 or (q.is_hit and q.cache_read_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.cache_read_tokens * r.cache_read_list_usd_per_mtok * 0.000001
-        end as cache_read_list,
-        case
-            when q.cache_read_audio_tokens = 0 or (q.is_hit and q.cache_read_audio_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.cache_read_audio_tokens * r.cache_read_audio_list_usd_per_mtok * 0.000001
-        end as cache_read_audio_list,
-        case
-            when q.cache_read_image_tokens = 0 or (q.is_hit and q.cache_read_image_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.cache_read_image_tokens * r.cache_read_image_list_usd_per_mtok * 0.000001
-        end as cache_read_image_list,
-        case
-            when q.cache_write_5m_tokens = 0 or (q.is_hit and q.cache_write_5m_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.cache_write_5m_tokens * r.cache_write_5m_list_usd_per_mtok * 0.000001
-        end as cache_write_5m_list,
-        case
-            when q.cache_write_30m_tokens = 0 or (q.is_hit and q.cache_write_30m_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.cache_write_30m_tokens * r.cache_write_30m_list_usd_per_mtok * 0.000001
-        end as cache_write_30m_list,
-        case
-            when q.cache_write_1h_tokens = 0 or (q.is_hit and q.cache_write_1h_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.cache_write_1h_tokens * r.cache_write_1h_list_usd_per_mtok * 0.000001
-        end as cache_write_1h_list,
-        case
-            when q.cache_write_12h_tokens = 0 or (q.is_hit and q.cache_write_12h_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.cache_write_12h_tokens * r.cache_write_12h_list_usd_per_mtok * 0.000001
-        end as cache_write_12h_list,
-        case
-            when q.cache_write_tokens = 0 or (q.is_hit and q.cache_write_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.cache_write_tokens * r.cache_write_list_usd_per_mtok * 0.000001
-        end as cache_write_list,
-        case
-            when q.output_text_tokens = 0 or (q.is_hit and q.output_text_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.output_text_tokens * r.output_text_list_usd_per_mtok * 0.000001
-        end as output_text_list,
-        case
-            when q.output_reasoning_tokens = 0 or (q.is_hit and q.output_reasoning_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.output_reasoning_tokens * r.output_reasoning_list_usd_per_mtok * 0.000001
-        end as output_reasoning_list,
-        case
-            when q.output_audio_tokens = 0 or (q.is_hit and q.output_audio_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.output_audio_tokens * r.output_audio_list_usd_per_mtok * 0.000001
-        end as output_audio_list,
-        case
-            when q.output_image_tokens = 0 or (q.is_hit and q.output_image_tokens is not null) then cast(0 as decimal(38, 15))
-            else q.output_image_tokens * r.output_image_list_usd_per_mtok * 0.000001
-        end as output_image_list,
-        case
-            when r.is_list_price or q.is_hit or q.input_uncached_tokens = 0 then null
-            else q.input_uncached_tokens * r.input_uncached_usd_per_mtok * 0.000001
-        end as input_uncached_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.input_audio_tokens = 0 then null
-            else q.input_audio_tokens * r.input_audio_usd_per_mtok * 0.000001
-        end as input_audio_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.input_image_tokens = 0 then null
-            else q.input_image_tokens * r.input_image_usd_per_mtok * 0.000001
-        end as input_image_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.input_other_tokens = 0 then null
-            else q.input_other_tokens * r.input_other_usd_per_mtok * 0.000001
-        end as input_other_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.cache_read_tokens = 0 then null
-            else q.cache_read_tokens * r.cache_read_usd_per_mtok * 0.000001
-        end as cache_read_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.cache_read_audio_tokens = 0 then null
-            else q.cache_read_audio_tokens * r.cache_read_audio_usd_per_mtok * 0.000001
-        end as cache_read_audio_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.cache_read_image_tokens = 0 then null
-            else q.cache_read_image_tokens * r.cache_read_image_usd_per_mtok * 0.000001
-        end as cache_read_image_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.cache_write_5m_tokens = 0 then null
-            else q.cache_write_5m_tokens * r.cache_write_5m_usd_per_mtok * 0.000001
-        end as cache_write_5m_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.cache_write_30m_tokens = 0 then null
-            else q.cache_write_30m_tokens * r.cache_write_30m_usd_per_mtok * 0.000001
-        end as cache_write_30m_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.cache_write_1h_tokens = 0 then null
-            else q.cache_write_1h_tokens * r.cache_write_1h_usd_per_mtok * 0.000001
-        end as cache_write_1h_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.cache_write_12h_tokens = 0 then null
-            else q.cache_write_12h_tokens * r.cache_write_12h_usd_per_mtok * 0.000001
-        end as cache_write_12h_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.cache_write_tokens = 0 then null
-            else q.cache_write_tokens * r.cache_write_usd_per_mtok * 0.000001
-        end as cache_write_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.output_text_tokens = 0 then null
-            else q.output_text_tokens * r.output_text_usd_per_mtok * 0.000001
-        end as output_text_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.output_reasoning_tokens = 0 then null
-            else q.output_reasoning_tokens * r.output_reasoning_usd_per_mtok * 0.000001
-        end as output_reasoning_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.output_audio_tokens = 0 then null
-            else q.output_audio_tokens * r.output_audio_usd_per_mtok * 0.000001
-        end as output_audio_negotiated,
-        case
-            when r.is_list_price or q.is_hit or q.output_image_tokens = 0 then null
-            else q.output_image_tokens * r.output_image_usd_per_mtok * 0.000001
-        end as output_image_negotiated,
+            when r.is_list_price or q.is_hit or q.{{ class.tokens }} = 0 then null
+            else q.{{ class.tokens }} * r.{{ class.name }}_usd_per_mtok * 0.000001
+        end as {{ class.name }}_negotiated,
+{% endfor %}
     from asked as q
-    left join ledger_rates as r
-        on r.usage_date = q.usage_date
-        and r.provider = q.provider
-        and r.model_canonical = coalesce(q.model_canonical, '')
-        and r.service_tier = coalesce(q.service_tier, '')
-        and r.is_batch = coalesce(q.is_batch, false)
-        and r.speed = coalesce(q.speed, '')
-        and r.region = coalesce(q.region, '')
-        and r.region_class = coalesce(q.region_class, '')
-        and r.billing_account_scope = q.billing_account_scope
-        and r.project_scope = q.project_scope
-        and r.feature_scope = q.feature_scope
-        and r.customer_scope = q.customer_scope
-        and r.rate_from_at <= q.started_at
-        and r.rate_to_at > q.started_at
-        and r.ctx_min_tokens <= q.ctx_tokens
-        and r.ctx_max_tokens > q.ctx_tokens
+{{ rate_of_call }}
     left join unit_costs as u
         on u.request_key = q.request_key
 ),
@@ -528,42 +275,16 @@ summed as (
         *,
         cast(
             coalesce(units_list, 0)
-            + coalesce(input_uncached_list, 0)
-            + coalesce(input_audio_list, 0)
-            + coalesce(input_image_list, 0)
-            + coalesce(input_other_list, 0)
-            + coalesce(cache_read_list, 0)
-            + coalesce(cache_read_audio_list, 0)
-            + coalesce(cache_read_image_list, 0)
-            + coalesce(cache_write_5m_list, 0)
-            + coalesce(cache_write_30m_list, 0)
-            + coalesce(cache_write_1h_list, 0)
-            + coalesce(cache_write_12h_list, 0)
-            + coalesce(cache_write_list, 0)
-            + coalesce(output_text_list, 0)
-            + coalesce(output_reasoning_list, 0)
-            + coalesce(output_audio_list, 0)
-            + coalesce(output_image_list, 0)
+{% for class in token_classes %}
+            + coalesce({{ class.name }}_list, 0)
+{% endfor %}
             as decimal(38, 15)
         ) as list_sum,
         cast(
             coalesce(units_negotiated, units_list, 0)
-            + coalesce(input_uncached_negotiated, input_uncached_list, 0)
-            + coalesce(input_audio_negotiated, input_audio_list, 0)
-            + coalesce(input_image_negotiated, input_image_list, 0)
-            + coalesce(input_other_negotiated, input_other_list, 0)
-            + coalesce(cache_read_negotiated, cache_read_list, 0)
-            + coalesce(cache_read_audio_negotiated, cache_read_audio_list, 0)
-            + coalesce(cache_read_image_negotiated, cache_read_image_list, 0)
-            + coalesce(cache_write_5m_negotiated, cache_write_5m_list, 0)
-            + coalesce(cache_write_30m_negotiated, cache_write_30m_list, 0)
-            + coalesce(cache_write_1h_negotiated, cache_write_1h_list, 0)
-            + coalesce(cache_write_12h_negotiated, cache_write_12h_list, 0)
-            + coalesce(cache_write_negotiated, cache_write_list, 0)
-            + coalesce(output_text_negotiated, output_text_list, 0)
-            + coalesce(output_reasoning_negotiated, output_reasoning_list, 0)
-            + coalesce(output_audio_negotiated, output_audio_list, 0)
-            + coalesce(output_image_negotiated, output_image_list, 0)
+{% for class in token_classes %}
+            + coalesce({{ class.name }}_negotiated, {{ class.name }}_list, 0)
+{% endfor %}
             as decimal(38, 15)
         ) as contracted_sum,
         rate_status = 'ok' and not coalesce(lacks_rate, false) and not has_no_usage as has_price,
@@ -620,87 +341,16 @@ select
         when is_split then contracted_sum
         when cost_reason = 'provider_stated' then cast(stated_cost_usd as decimal(38, 15))
     end as effective_cost_usd,
-    case when is_split then input_uncached_list end as input_uncached_list_cost_usd,
-    case when is_split then input_audio_list end as input_audio_list_cost_usd,
-    case when is_split then input_image_list end as input_image_list_cost_usd,
-    case when is_split then input_other_list end as input_other_list_cost_usd,
-    case when is_split then cache_read_list end as cache_read_list_cost_usd,
-    case when is_split then cache_read_audio_list end as cache_read_audio_list_cost_usd,
-    case when is_split then cache_read_image_list end as cache_read_image_list_cost_usd,
-    case when is_split then cache_write_5m_list end as cache_write_5m_list_cost_usd,
-    case when is_split then cache_write_30m_list end as cache_write_30m_list_cost_usd,
-    case when is_split then cache_write_1h_list end as cache_write_1h_list_cost_usd,
-    case when is_split then cache_write_12h_list end as cache_write_12h_list_cost_usd,
-    case when is_split then cache_write_list end as cache_write_list_cost_usd,
-    case when is_split then output_text_list end as output_text_list_cost_usd,
-    case when is_split then output_reasoning_list end as output_reasoning_list_cost_usd,
-    case when is_split then output_audio_list end as output_audio_list_cost_usd,
-    case when is_split then output_image_list end as output_image_list_cost_usd,
+{% for class in token_classes %}
+    case when is_split then {{ class.name }}_list end as {{ class.name }}_list_cost_usd,
+{% endfor %}
     case when is_split then units_list end as units_list_cost_usd,
+{% for class in token_classes %}
     case
-        when is_split and is_charged_by_usage then coalesce(input_uncached_negotiated, input_uncached_list)
-        when is_split and input_uncached_list is not null then cast(0 as decimal(38, 15))
-    end as input_uncached_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(input_audio_negotiated, input_audio_list)
-        when is_split and input_audio_list is not null then cast(0 as decimal(38, 15))
-    end as input_audio_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(input_image_negotiated, input_image_list)
-        when is_split and input_image_list is not null then cast(0 as decimal(38, 15))
-    end as input_image_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(input_other_negotiated, input_other_list)
-        when is_split and input_other_list is not null then cast(0 as decimal(38, 15))
-    end as input_other_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(cache_read_negotiated, cache_read_list)
-        when is_split and cache_read_list is not null then cast(0 as decimal(38, 15))
-    end as cache_read_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(cache_read_audio_negotiated, cache_read_audio_list)
-        when is_split and cache_read_audio_list is not null then cast(0 as decimal(38, 15))
-    end as cache_read_audio_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(cache_read_image_negotiated, cache_read_image_list)
-        when is_split and cache_read_image_list is not null then cast(0 as decimal(38, 15))
-    end as cache_read_image_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(cache_write_5m_negotiated, cache_write_5m_list)
-        when is_split and cache_write_5m_list is not null then cast(0 as decimal(38, 15))
-    end as cache_write_5m_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(cache_write_30m_negotiated, cache_write_30m_list)
-        when is_split and cache_write_30m_list is not null then cast(0 as decimal(38, 15))
-    end as cache_write_30m_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(cache_write_1h_negotiated, cache_write_1h_list)
-        when is_split and cache_write_1h_list is not null then cast(0 as decimal(38, 15))
-    end as cache_write_1h_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(cache_write_12h_negotiated, cache_write_12h_list)
-        when is_split and cache_write_12h_list is not null then cast(0 as decimal(38, 15))
-    end as cache_write_12h_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(cache_write_negotiated, cache_write_list)
-        when is_split and cache_write_list is not null then cast(0 as decimal(38, 15))
-    end as cache_write_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(output_text_negotiated, output_text_list)
-        when is_split and output_text_list is not null then cast(0 as decimal(38, 15))
-    end as output_text_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(output_reasoning_negotiated, output_reasoning_list)
-        when is_split and output_reasoning_list is not null then cast(0 as decimal(38, 15))
-    end as output_reasoning_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(output_audio_negotiated, output_audio_list)
-        when is_split and output_audio_list is not null then cast(0 as decimal(38, 15))
-    end as output_audio_cost_usd,
-    case
-        when is_split and is_charged_by_usage then coalesce(output_image_negotiated, output_image_list)
-        when is_split and output_image_list is not null then cast(0 as decimal(38, 15))
-    end as output_image_cost_usd,
+        when is_split and is_charged_by_usage then coalesce({{ class.name }}_negotiated, {{ class.name }}_list)
+        when is_split and {{ class.name }}_list is not null then cast(0 as decimal(38, 15))
+    end as {{ class.name }}_cost_usd,
+{% endfor %}
     case
         when is_split and is_charged_by_usage then coalesce(units_negotiated, units_list)
         when is_split and units_list is not null then cast(0 as decimal(38, 15))

@@ -35,6 +35,7 @@ answer: >-
   select model_canonical, unit, sum(full_cost_usd) as full_cost_usd, sum(marginal_cost_usd) as marginal_cost_usd,
   sum(full_cost_usd) / sum(served_tokens) * 1000000 as full_usd_per_mtok from ledger_gpu_rates group by all order by all
 */
+{% from "macros/tokens.sql" import tokens_priced_by with context %}
 with days as (
     select distinct cast(started_at as date) as usage_date
     from ledger_requests
@@ -113,11 +114,9 @@ traffic as (
         date_trunc('hour', q.started_at) as hour_from_at,
         q.provider,
         q.model_canonical,
-        cast(
-            sum(coalesce(q.input_uncached_tokens, 0) + coalesce(q.input_image_tokens, 0) + coalesce(q.input_other_tokens, 0)) as bigint
-        ) as input_tokens,
-        cast(sum(coalesce(q.cache_read_tokens, 0) + coalesce(q.cache_read_image_tokens, 0)) as bigint) as cache_read_tokens,
-        cast(sum(coalesce(q.output_text_tokens, 0) + coalesce(q.output_reasoning_tokens, 0)) as bigint) as output_tokens,
+        cast(sum({{ tokens_priced_by("input", "q") }}) as bigint) as input_tokens,
+        cast(sum({{ tokens_priced_by("cache_read", "q") }}) as bigint) as cache_read_tokens,
+        cast(sum({{ tokens_priced_by("output", "q") }}) as bigint) as output_tokens,
     from ledger_requests as q
     inner join (select distinct provider, model_canonical from model_days) as m
         on m.provider = q.provider and m.model_canonical = q.model_canonical

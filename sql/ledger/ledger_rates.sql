@@ -41,38 +41,12 @@ columns:
   is_fx_rate_missing: BOOLEAN; true where fx_rates.csv has no rate for a price of the box, which then counts as unknown
   book_version: VARCHAR; hash of the prices and contracted rates that apply, so it changes only where they do
   override_steps: BIGINT; largest number of multipliers and uplifts on one price, at most 6 are applied
-  input_uncached_list_usd_per_mtok: DECIMAL(18,9); list price of input uncached tokens, USD per million; null where the book has none
-  input_audio_list_usd_per_mtok: DECIMAL(18,9); list price of input audio tokens, USD per million; null where the book has none
-  input_image_list_usd_per_mtok: DECIMAL(18,9); list price of input image tokens, USD per million; null where the book has none
-  input_other_list_usd_per_mtok: DECIMAL(18,9); list price of input other tokens, USD per million; null where the book has none
-  cache_read_list_usd_per_mtok: DECIMAL(18,9); list price of cache read tokens, USD per million; null where the book has none
-  cache_read_audio_list_usd_per_mtok: DECIMAL(18,9); list price of cache read audio tokens, USD per million; null where the book has none
-  cache_read_image_list_usd_per_mtok: DECIMAL(18,9); list price of cache read image tokens, USD per million; null where the book has none
-  cache_write_5m_list_usd_per_mtok: DECIMAL(18,9); list price of cache write 5m tokens, USD per million; null where the book has none
-  cache_write_30m_list_usd_per_mtok: DECIMAL(18,9); list price of cache write 30m tokens, USD per million; null where the book has none
-  cache_write_1h_list_usd_per_mtok: DECIMAL(18,9); list price of cache write 1h tokens, USD per million; null where the book has none
-  cache_write_12h_list_usd_per_mtok: DECIMAL(18,9); list price of cache write 12h tokens, USD per million; null where the book has none
-  cache_write_list_usd_per_mtok: DECIMAL(18,9); list price of cache write tokens, USD per million; null where the book has none
-  output_text_list_usd_per_mtok: DECIMAL(18,9); list price of output text tokens, USD per million; null where the book has none
-  output_reasoning_list_usd_per_mtok: DECIMAL(18,9); list price of output reasoning tokens, USD per million; null where the book has none
-  output_audio_list_usd_per_mtok: DECIMAL(18,9); list price of output audio tokens, USD per million; null where the book has none
-  output_image_list_usd_per_mtok: DECIMAL(18,9); list price of output image tokens, USD per million; null where the book has none
-  input_uncached_usd_per_mtok: DECIMAL(18,9); contracted price of input uncached tokens, USD per million; null where there is none
-  input_audio_usd_per_mtok: DECIMAL(18,9); contracted price of input audio tokens, USD per million; null where there is none
-  input_image_usd_per_mtok: DECIMAL(18,9); contracted price of input image tokens, USD per million; null where there is none
-  input_other_usd_per_mtok: DECIMAL(18,9); contracted price of input other tokens, USD per million; null where there is none
-  cache_read_usd_per_mtok: DECIMAL(18,9); contracted price of cache read tokens, USD per million; null where there is none
-  cache_read_audio_usd_per_mtok: DECIMAL(18,9); contracted price of cache read audio tokens, USD per million; null where there is none
-  cache_read_image_usd_per_mtok: DECIMAL(18,9); contracted price of cache read image tokens, USD per million; null where there is none
-  cache_write_5m_usd_per_mtok: DECIMAL(18,9); contracted price of cache write 5m tokens, USD per million; null where there is none
-  cache_write_30m_usd_per_mtok: DECIMAL(18,9); contracted price of cache write 30m tokens, USD per million; null where there is none
-  cache_write_1h_usd_per_mtok: DECIMAL(18,9); contracted price of cache write 1h tokens, USD per million; null where there is none
-  cache_write_12h_usd_per_mtok: DECIMAL(18,9); contracted price of cache write 12h tokens, USD per million; null where there is none
-  cache_write_usd_per_mtok: DECIMAL(18,9); contracted price of cache write tokens, USD per million; null where there is none
-  output_text_usd_per_mtok: DECIMAL(18,9); contracted price of output text tokens, USD per million; null where there is none
-  output_reasoning_usd_per_mtok: DECIMAL(18,9); contracted price of output reasoning tokens, USD per million; null where there is none
-  output_audio_usd_per_mtok: DECIMAL(18,9); contracted price of output audio tokens, USD per million; null where there is none
-  output_image_usd_per_mtok: DECIMAL(18,9); contracted price of output image tokens, USD per million; null where there is none
+{% for class in token_classes %}
+  {{ class.name }}_list_usd_per_mtok: DECIMAL(18,9); list price of {{ class.words }} tokens, USD per million; null where the book has none
+{% endfor %}
+{% for class in token_classes %}
+  {{ class.name }}_usd_per_mtok: DECIMAL(18,9); contracted price of {{ class.words }} tokens, USD per million; null where there is none
+{% endfor %}
   unit_list_usd_per_million: MAP(VARCHAR, DECIMAL(28,9)); list price of other units by unit, USD per million
   unit_usd_per_million: MAP(VARCHAR, DECIMAL(28,9)); contracted price of other units by unit, USD per million
   native_list_per_million: MAP(VARCHAR, DECIMAL(28,9)); list prices by the book's units as stated, in price_currency; null for USD and for several
@@ -86,297 +60,11 @@ notes:
   - A price in another currency becomes USD by the rate of fx_rates.csv in force on the day, rounded once, to nine places.
   - A model of gpu_pools.csv that has no price in the book takes the rates of its hours from ledger_gpu_rates.
 */
-with scopes as (
-    select distinct
-        split_part(scope, '=', 1) as scope_kind,
-        substr(scope, length(split_part(scope, '=', 1)) + 2) as scope_value,
-    from ref_price_overrides
-    where scope is not null and scope <> ''
-),
+{% set units_of_tokens = "'" ~ token_units | join("', '") ~ "'" %}
+with
+{% include "parts/rate_conditions.sql" %}
 
-keys as (
-    select distinct
-        cast(q.started_at as date) as usage_date,
-        q.provider,
-        coalesce(q.model_canonical, '') as model_canonical,
-        coalesce(q.service_tier, '') as service_tier,
-        coalesce(q.is_batch, false) as is_batch,
-        coalesce(q.speed, '') as speed,
-        coalesce(q.region, '') as region,
-        coalesce(q.region_class, '') as region_class,
-        coalesce(a.scope_value, '') as billing_account_scope,
-        coalesce(p.scope_value, '') as project_scope,
-        coalesce(f.scope_value, '') as feature_scope,
-        coalesce(c.scope_value, '') as customer_scope,
-    from ledger_requests as q
-    left join scopes as a
-        on a.scope_kind = 'billing_account_id' and a.scope_value = q.billing_account_id
-    left join scopes as p
-        on p.scope_kind = 'project_id' and p.scope_value = q.attributes['project_id']
-    left join scopes as f
-        on f.scope_kind = 'feature' and f.scope_value = q.feature
-    left join scopes as c
-        on c.scope_kind = 'customer_id' and c.scope_value = q.customer_id
-    where q.is_billable_leaf
-),
-
-book as (
-    select
-        *,
-        -- Prices of tokens and of other units alike for a million of them.
-        cast(
-            cast(unit_price as decimal(28, 9)) * cast(1000000 // per_units as bigint) as decimal(28, 9)
-        ) as native_rate,
-    from ref_price_book
-    where superseded_at = timestamptz '9999-12-31 00:00:00+00'
-),
-
--- A rate to USD holds until the currency's next one.
-currency_rates as (
-    select
-        currency,
-        cast(fx_rate_to_usd as decimal(18, 9)) as fx_rate_to_usd,
-        rate_date,
-        coalesce(lead(rate_date) over (partition by currency order by rate_date), date '9999-12-31') as next_rate_date,
-    from ref_fx_rates
-    where currency <> 'USD'
-),
-
-book_conditions as (
-    select distinct provider, model_id, service_tier, processing, region_class
-    from book
-),
-
-read_keys as (
-    select
-        *,
-        cast(usage_date as varchar) || ' 00:00:00+00' as day_text,
-        lower(service_tier) as tier_word,
-        lower(region) as region_word,
-        -- Bit 0 is Monday, as in the book; 1900-01-01 was one.
-        cast(power(2, date_diff('day', date '1900-01-01', usage_date) % 7) as smallint) as weekday_bit,
-        row_number() over (
-            order by
-                usage_date, provider, model_canonical, service_tier, is_batch, speed, region, region_class,
-                billing_account_scope, project_scope, feature_scope, customer_scope
-        ) as key_number,
-    from keys
-),
-
-conditioned as (
-    select
-        k.*,
-        cast(k.day_text as timestamp with time zone) as day_from_at,
-        cast(k.day_text as timestamp with time zone) + interval 1 day as day_to_at,
-        case when k.is_batch or k.tier_word = 'batch' then 'batch' else 'sync' end as price_processing,
-        -- Words of OpenAI, Anthropic, the Gemini API and Vertex AI's traffic types.
-        case
-            when lower(k.speed) = 'fast' then 'fast'
-            when k.tier_word in (
-                '', 'default', 'standard', 'auto', 'standard_only', 'on_demand', 'unspecified', 'batch', 'traffic_type_unspecified',
-                'service_tier_unspecified'
-            ) then 'standard'
-            when k.tier_word in ('flex', 'on_demand_flex', 'flex_discount') then 'flex'
-            when k.tier_word in ('priority', 'on_demand_priority', 'priority_on_demand') then 'priority'
-            when k.tier_word in ('provisioned', 'provisioned_throughput', 'ptu', 'reserved') then 'provisioned'
-            else k.tier_word
-        end as price_tier,
-        case
-            when k.region_class <> '' then k.region_class
-            when r.region_class is not null then r.region_class
-            when k.provider = 'bedrock' and starts_with(k.region_word, 'us-gov') then 'gov'
-            when k.provider = 'bedrock' then 'regional'
-            when k.provider = 'vertex' and k.region_word not in ('', 'global') then 'regional'
-            -- Data residency of the makers' own APIs; any other text is where the caller sits.
-            when k.provider in ('openai', 'anthropic')
-                and k.region_word in ('us', 'eu', 'uk', 'apac', 'jp', 'au', 'ca', 'in', 'sg', 'kr', 'ae', 'ch')
-                then k.region_word
-            else 'global'
-        end as price_region_class,
-    from read_keys as k
-    left join (select distinct provider, model_id, region_class from book_conditions) as r
-        on r.provider = k.provider and r.model_id = k.model_canonical and r.region_class = k.region_word
-),
-
--- Rates of the combination itself (preference 0), and standard prices for an estimate where it has none.
-stated as (
-    select
-        k.key_number,
-        k.usage_date,
-        0 as preference,
-        b.price_id,
-        b.unit,
-        b.per_units,
-        b.currency,
-        b.native_rate,
-        b.confidence,
-        b.ctx_min_tokens,
-        b.ctx_max_tokens,
-        greatest(k.day_from_at, b.effective_from, k.day_from_at + b.window_from_s * interval 1 second) as rate_from_at,
-        least(k.day_to_at, b.effective_to, k.day_from_at + b.window_to_s * interval 1 second) as rate_to_at,
-    from conditioned as k
-    inner join book as b
-        on b.provider = k.provider
-        and b.model_id = k.model_canonical
-        -- Provisioned throughput keeps the on-demand price as its list price: the basis of allocation.
-        and b.service_tier = case when k.price_tier = 'provisioned' then 'standard' else k.price_tier end
-        and b.processing = k.price_processing
-        and b.region_class = k.price_region_class
-        and b.effective_from < k.day_to_at
-        and b.effective_to > k.day_from_at
-        and (b.weekday_mask & k.weekday_bit) <> 0
-    union all
-    select
-        k.key_number,
-        k.usage_date,
-        case when b.region_class = k.price_region_class then 1 else 2 end as preference,
-        b.price_id,
-        b.unit,
-        b.per_units,
-        b.currency,
-        b.native_rate,
-        b.confidence,
-        b.ctx_min_tokens,
-        b.ctx_max_tokens,
-        greatest(k.day_from_at, b.effective_from, k.day_from_at + b.window_from_s * interval 1 second) as rate_from_at,
-        least(k.day_to_at, b.effective_to, k.day_from_at + b.window_to_s * interval 1 second) as rate_to_at,
-    from conditioned as k
-    inner join book as b
-        on b.provider = k.provider
-        and b.model_id = k.model_canonical
-        and b.service_tier = 'standard'
-        and b.processing = 'sync'
-        and (b.region_class = k.price_region_class or b.region_class = 'global')
-        and b.effective_from < k.day_to_at
-        and b.effective_to > k.day_from_at
-        and (b.weekday_mask & k.weekday_bit) <> 0
-    where not (k.price_tier in ('standard', 'provisioned') and k.price_processing = 'sync' and k.price_region_class = 'global')
-),
-
--- Derived prices of own GPUs hold for every tier: the hour costs what it costs. A price in the book goes before them.
-self_hosted as (
-    select
-        k.key_number,
-        g.price_id,
-        g.unit,
-        g.full_usd_per_mtok,
-        g.rate_reason,
-        g.hour_from_at,
-        g.hour_to_at,
-    from conditioned as k
-    inner join ledger_gpu_rates as g
-        on g.provider = k.provider
-        and g.model_canonical = k.model_canonical
-        and g.hour_from_at >= k.day_from_at
-        and g.hour_from_at < k.day_to_at
-    where not exists (
-        select 1
-        from book as b
-        where b.provider = g.provider
-            and b.model_id = g.model_canonical
-            and b.effective_from < g.hour_to_at
-            and b.effective_to > g.hour_from_at
-    )
-),
-
-pieces as (
-    select
-        s.key_number,
-        s.preference,
-        s.price_id,
-        s.unit,
-        s.per_units,
-        s.currency,
-        x.fx_rate_to_usd,
-        x.rate_date as fx_rate_date,
-        s.native_rate,
-        case
-            when s.currency = 'USD' then s.native_rate
-            else cast(cast(s.native_rate as decimal(20, 9)) * x.fx_rate_to_usd as decimal(28, 9))
-        end as list_rate,
-        s.confidence,
-        s.ctx_min_tokens,
-        s.ctx_max_tokens,
-        s.rate_from_at,
-        s.rate_to_at,
-    from stated as s
-    left join currency_rates as x
-        on x.currency = s.currency and s.usage_date >= x.rate_date and s.usage_date < x.next_rate_date
-    union all
-    select
-        key_number,
-        0 as preference,
-        price_id,
-        unit,
-        cast(1000000 as bigint) as per_units,
-        'USD' as currency,
-        cast(null as decimal(18, 9)) as fx_rate_to_usd,
-        cast(null as date) as fx_rate_date,
-        cast(full_usd_per_mtok as decimal(28, 9)) as native_rate,
-        cast(full_usd_per_mtok as decimal(28, 9)) as list_rate,
-        'derived' as confidence,
-        cast(0 as bigint) as ctx_min_tokens,
-        cast(4611686018427387904 as bigint) as ctx_max_tokens,
-        hour_from_at as rate_from_at,
-        hour_to_at as rate_to_at,
-    from self_hosted
-    where full_usd_per_mtok is not null
-),
-
-rated as (
-    select *
-    from pieces
-    where rate_from_at < rate_to_at
-),
-
-overrides as (
-    select
-        k.key_number,
-        o.kind,
-        o.unit,
-        -- A negotiated price in a currency without a rate is unknown; multipliers have no currency.
-        case
-            when coalesce(o.currency, 'USD') = 'USD' or o.kind <> 'absolute' then cast(o.value as decimal(18, 9))
-            else cast(cast(o.value as decimal(18, 9)) * x.fx_rate_to_usd as decimal(18, 9))
-        end as override_value,
-        o.sequence,
-        o.reference_row,
-        coalesce(o.ctx_min_tokens, 0) as ctx_min_tokens,
-        coalesce(o.ctx_max_tokens, 4611686018427387904) as ctx_max_tokens,
-        greatest(
-            k.day_from_at, coalesce(o.effective_from, k.day_from_at), k.day_from_at + coalesce(o.window_from_s, 0) * interval 1 second
-        ) as rate_from_at,
-        least(
-            k.day_to_at, coalesce(o.effective_to, k.day_to_at), k.day_from_at + coalesce(o.window_to_s, 86400) * interval 1 second
-        ) as rate_to_at,
-    from conditioned as k
-    inner join ref_price_overrides as o
-        on (o.provider is null or o.provider = k.provider)
-        and (o.model_id is null or o.model_id = k.model_canonical)
-        and (o.service_tier is null or o.service_tier = k.price_tier)
-        and (o.processing is null or o.processing = k.price_processing)
-        and (o.region_class is null or o.region_class = k.price_region_class)
-        and (
-            o.scope is null
-            or o.scope = ''
-            or o.scope = 'billing_account_id=' || k.billing_account_scope
-            or o.scope = 'project_id=' || k.project_scope
-            or o.scope = 'feature=' || k.feature_scope
-            or o.scope = 'customer_id=' || k.customer_scope
-        )
-        and (o.effective_from is null or o.effective_from < k.day_to_at)
-        and (o.effective_to is null or o.effective_to > k.day_from_at)
-        and (o.weekday_mask is null or (o.weekday_mask & k.weekday_bit) <> 0)
-    left join currency_rates as x
-        on x.currency = o.currency and k.usage_date >= x.rate_date and k.usage_date < x.next_rate_date
-    where k.model_canonical <> ''
-),
-
-in_day_overrides as (
-    select *
-    from overrides
-    where rate_from_at < rate_to_at
-),
+{% include "parts/rate_prices.sql" %}
 
 instants as (
     select key_number, rate_from_at as instant_at from rated
@@ -453,12 +141,7 @@ covering as (
         p.confidence,
         -- A list that has but other units for a box (a web search) says nothing about its tokens.
         coalesce(
-            min(case when p.unit in (
-                'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
-                'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
-                'image_in', 'image_out', 'input', 'input_other', 'output',
-                'output_reasoning'
-            ) then p.preference end) over (
+            min(case when p.unit in ({{ units_of_tokens }}) then p.preference end) over (
                 partition by x.key_number, x.rate_from_at, x.ctx_min_tokens
             ),
             min(p.preference) over (partition by x.key_number, x.rate_from_at, x.ctx_min_tokens)
@@ -508,6 +191,13 @@ negotiated as (
 ),
 
 -- List and negotiated price of every unit of a box. A negotiated price stands in for a list price that the book lacks.
+{% set negotiated %}
+cast(
+                    n.override_value * cast(
+                        coalesce(1000000 // p.per_units, case when n.unit in ({{ units_of_tokens }}) then 1 else 1000000 end) as bigint
+                    ) as decimal(28, 9)
+                )
+{%- endset %}
 unit_prices as (
     select
         coalesce(p.key_number, n.key_number) as key_number,
@@ -523,21 +213,11 @@ unit_prices as (
         p.confidence,
         case
             when n.unit is null or n.override_value is not null
-                then coalesce(p.list_rate, cast(n.override_value * cast(coalesce(1000000 // p.per_units, case when n.unit in (
-                'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
-                'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
-                'image_in', 'image_out', 'input', 'input_other', 'output',
-                'output_reasoning'
-            ) then 1 else 1000000 end) as bigint) as decimal(28, 9)))
+                then coalesce(p.list_rate, {{ negotiated }})
         end as list_rate,
         case
             when n.unit is null or n.override_value is not null
-                then coalesce(cast(n.override_value * cast(coalesce(1000000 // p.per_units, case when n.unit in (
-                'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
-                'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
-                'image_in', 'image_out', 'input', 'input_other', 'output',
-                'output_reasoning'
-            ) then 1 else 1000000 end) as bigint) as decimal(28, 9)), p.list_rate)
+                then coalesce({{ negotiated }}, p.list_rate)
         end as negotiated_rate,
     from listed as p
     full outer join negotiated as n
@@ -574,12 +254,9 @@ unit_factors as (
         ctx_min_tokens,
         unit,
         count(*) as steps,
-        coalesce(max(case when step = 1 then factor end), 1) as factor_1,
-        coalesce(max(case when step = 2 then factor end), 1) as factor_2,
-        coalesce(max(case when step = 3 then factor end), 1) as factor_3,
-        coalesce(max(case when step = 4 then factor end), 1) as factor_4,
-        coalesce(max(case when step = 5 then factor end), 1) as factor_5,
-        coalesce(max(case when step = 6 then factor end), 1) as factor_6,
+{% for step in range(1, 7) %}
+        coalesce(max(case when step = {{ step }} then factor end), 1) as factor_{{ step }},
+{% endfor %}
     from factors
     group by key_number, rate_from_at, ctx_min_tokens, unit
 ),
@@ -603,19 +280,11 @@ contracted as (
         case
             when f.steps is null then p.negotiated_rate
             else cast(
-                cast(
-                    cast(
-                    cast(
-                    cast(
-                    cast(
-                    cast(
-                    cast(p.negotiated_rate as decimal(38, 22)) * f.factor_1 as decimal(38, 22)
-                ) * f.factor_2 as decimal(38, 22)
-                ) * f.factor_3 as decimal(38, 22)
-                ) * f.factor_4 as decimal(38, 22)
-                ) * f.factor_5 as decimal(38, 22)
-                ) * f.factor_6 as decimal(38, 22)
-                ) as decimal(28, 9)
+                {{ "cast(" * 6 }}cast(p.negotiated_rate as decimal(38, 22))
+{% for step in range(1, 7) %}
+                * f.factor_{{ step }} as decimal(38, 22))
+{% endfor %}
+                as decimal(28, 9)
             )
         end as contracted_rate,
     from unit_prices as p
@@ -628,34 +297,21 @@ contracted as (
 
 -- What a request calls its units, beside the book's own word.
 unit_words as (
-    select 'web_search' as unit, 'web_searches' as word
+{% for word, unit in (
+    ("web_searches", "web_search"), ("web_search_requests", "web_search"), ("web_search_queries", "web_search"), ("grounding", "web_search"),
+    ("grounding_queries", "web_search"), ("file_searches", "file_search"), ("requests", "request"), ("pages", "page"), ("characters", "character"),
+) %}
+    {% if not loop.first %}
     union all
-    select 'web_search' as unit, 'web_search_requests' as word
-    union all
-    select 'web_search' as unit, 'web_search_queries' as word
-    union all
-    select 'web_search' as unit, 'grounding' as word
-    union all
-    select 'web_search' as unit, 'grounding_queries' as word
-    union all
-    select 'file_search' as unit, 'file_searches' as word
-    union all
-    select 'request' as unit, 'requests' as word
-    union all
-    select 'page' as unit, 'pages' as word
-    union all
-    select 'character' as unit, 'characters' as word
+    {% endif %}
+    select '{{ unit }}' as unit, '{{ word }}' as word
+{% endfor %}
 ),
 
 other_units as (
     select key_number, rate_from_at, ctx_min_tokens, unit as word, list_rate, contracted_rate
     from contracted
-    where unit not in (
-                'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
-                'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
-                'image_in', 'image_out', 'input', 'input_other', 'output',
-                'output_reasoning'
-            )
+    where unit not in ({{ units_of_tokens }})
     union all
     select p.key_number, p.rate_from_at, p.ctx_min_tokens, s.word, p.list_rate, p.contracted_rate
     from contracted as p
@@ -688,12 +344,7 @@ box_rates as (
         rate_from_at,
         ctx_min_tokens,
         min(preference) as preference,
-        coalesce(bool_or(confidence = 'assumed' and unit in (
-                'audio_cache_read', 'audio_in', 'audio_out', 'cache_read', 'cache_write',
-                'cache_write_12h', 'cache_write_1h', 'cache_write_30m', 'cache_write_5m', 'image_cache_read',
-                'image_in', 'image_out', 'input', 'input_other', 'output',
-                'output_reasoning'
-            )), false) as is_assumed,
+        coalesce(bool_or(confidence = 'assumed' and unit in ({{ units_of_tokens }})), false) as is_assumed,
         bool_and(list_rate = contracted_rate) as is_list_price,
         max(steps) as override_steps,
         bool_or(list_rate is null) as is_fx_rate_missing,
@@ -708,108 +359,15 @@ box_rates as (
         end as native_list_per_million,
         list_sort(list(distinct price_id) filter (where price_id is not null)) as price_ids,
         string_agg(unit || ' ' || cast(contracted_rate as varchar), ',' order by unit) as contracted_text,
-        cast(max(case when unit = 'input' then list_rate end) as decimal(18, 9)) as input_uncached_list_usd_per_mtok,
-        cast(max(case when unit = 'audio_in' then list_rate end) as decimal(18, 9)) as input_audio_list_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'image_in' then list_rate end),
-                max(case when unit = 'input' then list_rate end)
-            ) as decimal(18, 9)
-        ) as input_image_list_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'input_other' then list_rate end),
-                max(case when unit = 'input' then list_rate end)
-            ) as decimal(18, 9)
-        ) as input_other_list_usd_per_mtok,
-        cast(max(case when unit = 'cache_read' then list_rate end) as decimal(18, 9)) as cache_read_list_usd_per_mtok,
-        cast(max(case when unit = 'audio_cache_read' then list_rate end) as decimal(18, 9)) as cache_read_audio_list_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'image_cache_read' then list_rate end),
-                max(case when unit = 'cache_read' then list_rate end)
-            ) as decimal(18, 9)
-        ) as cache_read_image_list_usd_per_mtok,
-        cast(max(case when unit = 'cache_write_5m' then list_rate end) as decimal(18, 9)) as cache_write_5m_list_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'cache_write_30m' then list_rate end),
-                max(case when unit = 'cache_write_5m' then list_rate end)
-            ) as decimal(18, 9)
-        ) as cache_write_30m_list_usd_per_mtok,
-        cast(max(case when unit = 'cache_write_1h' then list_rate end) as decimal(18, 9)) as cache_write_1h_list_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'cache_write_12h' then list_rate end),
-                max(case when unit = 'cache_write_5m' then list_rate end)
-            ) as decimal(18, 9)
-        ) as cache_write_12h_list_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'cache_write' then list_rate end),
-                max(case when unit = 'cache_write_5m' then list_rate end)
-            ) as decimal(18, 9)
-        ) as cache_write_list_usd_per_mtok,
-        cast(max(case when unit = 'output' then list_rate end) as decimal(18, 9)) as output_text_list_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'output_reasoning' then list_rate end),
-                max(case when unit = 'output' then list_rate end)
-            ) as decimal(18, 9)
-        ) as output_reasoning_list_usd_per_mtok,
-        cast(max(case when unit = 'audio_out' then list_rate end) as decimal(18, 9)) as output_audio_list_usd_per_mtok,
-        cast(max(case when unit = 'image_out' then list_rate end) as decimal(18, 9)) as output_image_list_usd_per_mtok,
-        cast(max(case when unit = 'input' then contracted_rate end) as decimal(18, 9)) as input_uncached_usd_per_mtok,
-        cast(max(case when unit = 'audio_in' then contracted_rate end) as decimal(18, 9)) as input_audio_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'image_in' then contracted_rate end),
-                max(case when unit = 'input' then contracted_rate end)
-            ) as decimal(18, 9)
-        ) as input_image_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'input_other' then contracted_rate end),
-                max(case when unit = 'input' then contracted_rate end)
-            ) as decimal(18, 9)
-        ) as input_other_usd_per_mtok,
-        cast(max(case when unit = 'cache_read' then contracted_rate end) as decimal(18, 9)) as cache_read_usd_per_mtok,
-        cast(max(case when unit = 'audio_cache_read' then contracted_rate end) as decimal(18, 9)) as cache_read_audio_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'image_cache_read' then contracted_rate end),
-                max(case when unit = 'cache_read' then contracted_rate end)
-            ) as decimal(18, 9)
-        ) as cache_read_image_usd_per_mtok,
-        cast(max(case when unit = 'cache_write_5m' then contracted_rate end) as decimal(18, 9)) as cache_write_5m_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'cache_write_30m' then contracted_rate end),
-                max(case when unit = 'cache_write_5m' then contracted_rate end)
-            ) as decimal(18, 9)
-        ) as cache_write_30m_usd_per_mtok,
-        cast(max(case when unit = 'cache_write_1h' then contracted_rate end) as decimal(18, 9)) as cache_write_1h_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'cache_write_12h' then contracted_rate end),
-                max(case when unit = 'cache_write_5m' then contracted_rate end)
-            ) as decimal(18, 9)
-        ) as cache_write_12h_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'cache_write' then contracted_rate end),
-                max(case when unit = 'cache_write_5m' then contracted_rate end)
-            ) as decimal(18, 9)
-        ) as cache_write_usd_per_mtok,
-        cast(max(case when unit = 'output' then contracted_rate end) as decimal(18, 9)) as output_text_usd_per_mtok,
-        cast(
-            coalesce(
-                max(case when unit = 'output_reasoning' then contracted_rate end),
-                max(case when unit = 'output' then contracted_rate end)
-            ) as decimal(18, 9)
-        ) as output_reasoning_usd_per_mtok,
-        cast(max(case when unit = 'audio_out' then contracted_rate end) as decimal(18, 9)) as output_audio_usd_per_mtok,
-        cast(max(case when unit = 'image_out' then contracted_rate end) as decimal(18, 9)) as output_image_usd_per_mtok,
+{% for rate, ending in (("list_rate", "_list_usd_per_mtok"), ("contracted_rate", "_usd_per_mtok")) %}
+    {% for class in token_classes %}
+        cast(coalesce(
+        {% for unit in class.units %}
+            max(case when unit = '{{ unit }}' then {{ rate }} end){{ "," if not loop.last }}
+        {% endfor %}
+        ) as decimal(18, 9)) as {{ class.name }}{{ ending }},
+    {% endfor %}
+{% endfor %}
     from contracted
     group by key_number, rate_from_at, ctx_min_tokens
 ),
@@ -908,38 +466,11 @@ select
             then substr(sha256(coalesce(array_to_string(r.price_ids, ','), '') || '|' || r.contracted_text), 1, 12)
     end as book_version,
     cast(coalesce(r.override_steps, 0) as bigint) as override_steps,
-    r.input_uncached_list_usd_per_mtok,
-    r.input_audio_list_usd_per_mtok,
-    r.input_image_list_usd_per_mtok,
-    r.input_other_list_usd_per_mtok,
-    r.cache_read_list_usd_per_mtok,
-    r.cache_read_audio_list_usd_per_mtok,
-    r.cache_read_image_list_usd_per_mtok,
-    r.cache_write_5m_list_usd_per_mtok,
-    r.cache_write_30m_list_usd_per_mtok,
-    r.cache_write_1h_list_usd_per_mtok,
-    r.cache_write_12h_list_usd_per_mtok,
-    r.cache_write_list_usd_per_mtok,
-    r.output_text_list_usd_per_mtok,
-    r.output_reasoning_list_usd_per_mtok,
-    r.output_audio_list_usd_per_mtok,
-    r.output_image_list_usd_per_mtok,
-    r.input_uncached_usd_per_mtok,
-    r.input_audio_usd_per_mtok,
-    r.input_image_usd_per_mtok,
-    r.input_other_usd_per_mtok,
-    r.cache_read_usd_per_mtok,
-    r.cache_read_audio_usd_per_mtok,
-    r.cache_read_image_usd_per_mtok,
-    r.cache_write_5m_usd_per_mtok,
-    r.cache_write_30m_usd_per_mtok,
-    r.cache_write_1h_usd_per_mtok,
-    r.cache_write_12h_usd_per_mtok,
-    r.cache_write_usd_per_mtok,
-    r.output_text_usd_per_mtok,
-    r.output_reasoning_usd_per_mtok,
-    r.output_audio_usd_per_mtok,
-    r.output_image_usd_per_mtok,
+{% for ending in ("_list_usd_per_mtok", "_usd_per_mtok") %}
+    {% for class in token_classes %}
+    r.{{ class.name }}{{ ending }},
+    {% endfor %}
+{% endfor %}
     u.unit_list_usd_per_million,
     u.unit_usd_per_million,
     r.native_list_per_million,

@@ -38,22 +38,9 @@ columns:
   region: VARCHAR; region or endpoint, as the source names it
   service_tier: VARCHAR; tier that served the call, as the source names it
   api_base: VARCHAR; address of the API that was called
-  input_uncached_tokens: BIGINT; uncached text input, and uncached input whose modality is not split
-  input_audio_tokens: BIGINT; uncached audio input
-  input_image_tokens: BIGINT; uncached image input
-  input_other_tokens: BIGINT; uncached input of any other kind (video, document, tool-use prompt)
-  cache_read_tokens: BIGINT; input read from the provider's prompt cache, text or unsplit
-  cache_read_audio_tokens: BIGINT; cached audio input, where split
-  cache_read_image_tokens: BIGINT; cached image input, where split
-  cache_write_5m_tokens: BIGINT; input written to the cache for 5 minutes
-  cache_write_30m_tokens: BIGINT; input written to the cache for 30 minutes
-  cache_write_1h_tokens: BIGINT; input written to the cache for 1 hour
-  cache_write_12h_tokens: BIGINT; input written to the cache for 12 hours
-  cache_write_tokens: BIGINT; cache writes whose lifetime is not stated, not the sum of the others
-  output_text_tokens: BIGINT; text output, reasoning included where output_reasoning_tokens is null
-  output_reasoning_tokens: BIGINT; reasoning output; null where not split, 0 where none
-  output_audio_tokens: BIGINT; generated speech
-  output_image_tokens: BIGINT; generated pictures
+{% for class in token_classes %}
+  {{ class.tokens }}: BIGINT; {{ class.meaning }}
+{% endfor %}
   cache_read_total_tokens: BIGINT; all input read from the prompt cache; null where no class of it is known
   cache_write_total_tokens: BIGINT; all input written to the prompt cache; null where no class of it is known
   input_total_tokens: BIGINT; all input, cached included; null where no class of it is known
@@ -104,7 +91,7 @@ checks:
   - not_null: [source, source_account, source_row_id, entity_key, started_at, provider, row_kind, is_billable_leaf, status]
   - not_null: [feature, team, cost_centre, customer_tier, environment]
   - rule: >-
-      least(input_uncached_tokens, input_audio_tokens, input_image_tokens, input_other_tokens, cache_read_tokens, cache_read_audio_tokens, cache_read_image_tokens, cache_write_5m_tokens, cache_write_30m_tokens, cache_write_1h_tokens, cache_write_12h_tokens, cache_write_tokens, output_text_tokens, output_reasoning_tokens, output_audio_tokens, output_image_tokens) >= 0
+      least({{ token_classes | map(attribute="tokens") | join(", ") }}) >= 0
     null_passes: true
     text: no token class is negative
   - rule: total_tokens = coalesce(input_total_tokens, 0) + coalesce(output_total_tokens, 0)
@@ -122,22 +109,22 @@ answer: >-
   select feature, count(*) as requests, count(*) filter (where status <> 'ok') as failed_requests
   from ledger_requests where is_billable_leaf group by feature order by requests desc
 */
+{% from "macros/tokens.sql" import cached_classes, input_classes, output_classes, sum_of, total_of with context %}
+{# What a rule may look at. #}
+{% set rule_fields = [
+    "source_account", "provider", "api_key_name", "model_served", "environment", "workflow", "step", "prompt_name", "release", "region",
+    "customer_id", "user_id", "feature", "team",
+] %}
+{# What a call takes from the spans above it, and what of that other tools know too. #}
+{% set traced = [
+    "environment", "release", "feature", "fallback_feature", "team", "cost_centre", "customer_id", "customer_tier", "user_id", "session_id",
+    "task_id", "workflow", "prompt_name", "prompt_version",
+] %}
 with rule_fields as (
     select
-        coalesce(bool_or(match_field = 'source_account'), false) as uses_source_account,
-        coalesce(bool_or(match_field = 'provider'), false) as uses_provider,
-        coalesce(bool_or(match_field = 'api_key_name'), false) as uses_api_key_name,
-        coalesce(bool_or(match_field = 'model_served'), false) as uses_model_served,
-        coalesce(bool_or(match_field = 'environment'), false) as uses_environment,
-        coalesce(bool_or(match_field = 'workflow'), false) as uses_workflow,
-        coalesce(bool_or(match_field = 'step'), false) as uses_step,
-        coalesce(bool_or(match_field = 'prompt_name'), false) as uses_prompt_name,
-        coalesce(bool_or(match_field = 'release'), false) as uses_release,
-        coalesce(bool_or(match_field = 'region'), false) as uses_region,
-        coalesce(bool_or(match_field = 'customer_id'), false) as uses_customer_id,
-        coalesce(bool_or(match_field = 'user_id'), false) as uses_user_id,
-        coalesce(bool_or(match_field = 'feature'), false) as uses_feature,
-        coalesce(bool_or(match_field = 'team'), false) as uses_team,
+{% for field in rule_fields %}
+        coalesce(bool_or(match_field = '{{ field }}'), false) as uses_{{ field }},
+{% endfor %}
         count(*) > 0 as has_rules,
     from ref_attribution_rules
 ),
@@ -149,20 +136,9 @@ booked as (
         l.row_kind as span_kind,
         l.is_billable_leaf as is_billable_span,
         l.leaf_rule,
-        coalesce(m.environment, o.environment) as traced_environment,
-        coalesce(m.release, o.release) as traced_release,
-        coalesce(m.feature, o.feature) as traced_feature,
-        coalesce(m.fallback_feature, o.fallback_feature) as traced_fallback_feature,
-        coalesce(m.team, o.team) as traced_team,
-        coalesce(m.cost_centre, o.cost_centre) as traced_cost_centre,
-        coalesce(m.customer_id, o.customer_id) as traced_customer_id,
-        coalesce(m.customer_tier, o.customer_tier) as traced_customer_tier,
-        coalesce(m.user_id, o.user_id) as traced_user_id,
-        coalesce(m.session_id, o.session_id) as traced_session_id,
-        coalesce(m.task_id, o.task_id) as traced_task_id,
-        coalesce(m.workflow, o.workflow) as traced_workflow,
-        coalesce(m.prompt_name, o.prompt_name) as traced_prompt_name,
-        coalesce(m.prompt_version, o.prompt_version) as traced_prompt_version,
+{% for name in traced %}
+        coalesce(m.{{ name }}, o.{{ name }}) as traced_{{ name }},
+{% endfor %}
         m.fallback_task_id as best_fallback_task_id,
         m.trace_id as best_trace_id,
         m.step as best_step,
@@ -178,20 +154,13 @@ booked as (
                     '|',
                     cast(cast(s.started_at as date) as varchar),
                     s.source,
-                    case when u.uses_source_account then coalesce(s.source_account, '') end,
-                    case when u.uses_provider then coalesce(s.provider, '') end,
-                    case when u.uses_api_key_name then coalesce(s.api_key_name, '') end,
-                    case when u.uses_model_served then coalesce(s.model_served, '') end,
-                    case when u.uses_environment then coalesce(m.environment, s.environment, o.environment, '') end,
-                    case when u.uses_workflow then coalesce(m.workflow, s.workflow, o.workflow, '') end,
-                    case when u.uses_step then coalesce(s.step, '') end,
-                    case when u.uses_prompt_name then coalesce(m.prompt_name, s.prompt_name, o.prompt_name, '') end,
-                    case when u.uses_release then coalesce(m.release, s.release, o.release, '') end,
-                    case when u.uses_region then coalesce(s.region, '') end,
-                    case when u.uses_customer_id then coalesce(m.customer_id, s.customer_id, o.customer_id, '') end,
-                    case when u.uses_user_id then coalesce(m.user_id, s.user_id, o.user_id, '') end,
-                    case when u.uses_feature then coalesce(m.feature, s.feature, o.feature, '') end,
-                    case when u.uses_team then coalesce(m.team, s.team, o.team, '') end
+{% for field in rule_fields %}
+    {% if field in traced %}
+                    case when u.uses_{{ field }} then coalesce(m.{{ field }}, s.{{ field }}, o.{{ field }}, '') end{{ "," if not loop.last }}
+    {% else %}
+                    case when u.uses_{{ field }} then coalesce(s.{{ field }}, '') end{{ "," if not loop.last }}
+    {% endif %}
+{% endfor %}
                 )
         end as caller,
     from staged_requests as s
@@ -215,92 +184,7 @@ booked as (
     where s.row_kind <> 'context' and coalesce(m.is_counted, true)
 ),
 
-callers as (
-    select
-        caller,
-        any_value(usage_date) as usage_date,
-        any_value(source) as source,
-        any_value(source_account) as source_account,
-        any_value(provider) as provider,
-        any_value(api_key_name) as api_key_name,
-        any_value(model_served) as model_served,
-        any_value(coalesce(case when not is_merged then environment end, traced_environment)) as environment,
-        any_value(coalesce(case when not is_merged then workflow end, traced_workflow)) as workflow,
-        any_value(step) as step,
-        any_value(coalesce(case when not is_merged then prompt_name end, traced_prompt_name)) as prompt_name,
-        any_value(coalesce(case when not is_merged then release end, traced_release)) as release,
-        any_value(region) as region,
-        any_value(coalesce(case when not is_merged then customer_id end, traced_customer_id)) as customer_id,
-        any_value(coalesce(case when not is_merged then user_id end, traced_user_id)) as user_id,
-        any_value(coalesce(case when not is_merged then feature end, traced_feature)) as feature,
-        any_value(coalesce(case when not is_merged then team end, traced_team)) as team,
-    from booked
-    where caller is not null
-    group by caller
-),
-
-asked as (
-    select
-        c.caller,
-        c.usage_date,
-        r.priority,
-        r.reference_row,
-        r.match_kind,
-        r.match_value,
-        r.dimension,
-        r.dimension_value,
-        case r.match_field
-            when 'source_account' then c.source_account
-            when 'provider' then c.provider
-            when 'api_key_name' then c.api_key_name
-            when 'model_served' then c.model_served
-            when 'environment' then c.environment
-            when 'workflow' then c.workflow
-            when 'step' then c.step
-            when 'prompt_name' then c.prompt_name
-            when 'release' then c.release
-            when 'region' then c.region
-            when 'customer_id' then c.customer_id
-            when 'user_id' then c.user_id
-            when 'feature' then c.feature
-            when 'team' then c.team
-        end as found,
-    from callers as c
-    inner join ref_attribution_rules as r
-        on (r.source is null or r.source = c.source)
-        and (r.valid_from_date is null or c.usage_date >= r.valid_from_date)
-        and (r.valid_to_date is null or c.usage_date < r.valid_to_date)
-),
-
-candidates as (
-    select
-        caller,
-        dimension,
-        dimension_value,
-        row_number() over (partition by caller, dimension order by priority, reference_row) as place,
-    from asked
-    where case match_kind
-        when 'exact' then found = match_value
-        when 'prefix' then starts_with(found, match_value)
-        when 'regex' then regexp_matches(found, match_value)
-        when 'glob' then found like replace(replace(match_value, '*', '%'), '?', '_')
-    end
-),
-
-ruled as (
-    select
-        caller,
-        max(case when dimension = 'billing_account_id' then dimension_value end) as billing_account_id,
-        max(case when dimension = 'cost_centre' then dimension_value end) as cost_centre,
-        max(case when dimension = 'customer_id' then dimension_value end) as customer_id,
-        max(case when dimension = 'customer_tier' then dimension_value end) as customer_tier,
-        max(case when dimension = 'environment' then dimension_value end) as environment,
-        max(case when dimension = 'feature' then dimension_value end) as feature,
-        max(case when dimension = 'team' then dimension_value end) as team,
-    from candidates
-    where place = 1
-    group by caller
-),
+{% include "parts/attribution_rules.sql" %}
 
 -- An account goes by its id or its name (BOOKS: who and where).
 account_names as (
@@ -359,40 +243,28 @@ owned as (
         p.service_tier,
         p.api_base,
         -- Rows of its group told that the stated input and output hold the cached and the reasoning tokens.
+{% for class in token_classes %}
+    {% if class.name == "input_uncached" %}
         case
-            when p.usage_verdict = 'inclusive'
-                then p.input_uncached_tokens - (coalesce(p.cache_read_tokens, 0) + coalesce(p.cache_read_audio_tokens, 0) + coalesce(p.cache_read_image_tokens, 0)
-                    + coalesce(p.cache_write_5m_tokens, 0) + coalesce(p.cache_write_30m_tokens, 0) + coalesce(p.cache_write_1h_tokens, 0)
-                    + coalesce(p.cache_write_12h_tokens, 0) + coalesce(p.cache_write_tokens, 0))
+            when p.usage_verdict = 'inclusive' then p.input_uncached_tokens - ({{ sum_of(cached_classes, "p", "_tokens") }})
             else p.input_uncached_tokens
         end as input_uncached_tokens,
-        p.input_audio_tokens,
-        p.input_image_tokens,
-        p.input_other_tokens,
-        p.cache_read_tokens,
-        p.cache_read_audio_tokens,
-        p.cache_read_image_tokens,
-        p.cache_write_5m_tokens,
-        p.cache_write_30m_tokens,
-        p.cache_write_1h_tokens,
-        p.cache_write_12h_tokens,
-        p.cache_write_tokens,
+    {% elif class.name == "output_text" %}
         case
             when p.usage_verdict = 'inclusive' and p.output_text_tokens >= p.output_reasoning_tokens
                 then p.output_text_tokens - p.output_reasoning_tokens
             else p.output_text_tokens
         end as output_text_tokens,
-        p.output_reasoning_tokens,
-        p.output_audio_tokens,
-        p.output_image_tokens,
+    {% else %}
+        p.{{ class.tokens }},
+    {% endif %}
+{% endfor %}
         p.extra_units,
         p.is_batch,
         p.speed,
         case
             when p.usage_verdict = 'inclusive'
-                then p.context_test_tokens - (coalesce(p.cache_read_tokens, 0) + coalesce(p.cache_read_audio_tokens, 0) + coalesce(p.cache_read_image_tokens, 0)
-                    + coalesce(p.cache_write_5m_tokens, 0) + coalesce(p.cache_write_30m_tokens, 0) + coalesce(p.cache_write_1h_tokens, 0)
-                    + coalesce(p.cache_write_12h_tokens, 0) + coalesce(p.cache_write_tokens, 0))
+                then p.context_test_tokens - ({{ sum_of(cached_classes, "p", "_tokens") }})
             else p.context_test_tokens
         end as context_test_tokens,
         p.provider_total_tokens,
@@ -433,16 +305,16 @@ owned as (
         p.attributes,
         p.usage_date,
         p.inherited,
-        case when p.feature is not null and not p.is_merged then 'own' when p.traced_feature is not null then 'inherited' when r.feature is not null then 'rule' when coalesce(p.fallback_feature, p.traced_fallback_feature) is not null then 'trace' end
-            as feature_source,
-        case when p.team is not null and not p.is_merged then 'own' when p.traced_team is not null then 'inherited' when r.team is not null then 'rule' end
-            as team_source,
-        case when p.cost_centre is not null and not p.is_merged then 'own' when p.traced_cost_centre is not null then 'inherited' when r.cost_centre is not null then 'rule' end
-            as cost_centre_source,
-        case when p.customer_tier is not null and not p.is_merged then 'own' when p.traced_customer_tier is not null then 'inherited' when r.customer_tier is not null then 'rule' end
-            as customer_tier_source,
-        case when p.environment is not null and not p.is_merged then 'own' when p.traced_environment is not null then 'inherited' when r.environment is not null then 'rule' end
-            as environment_source,
+{% for name in ("feature", "team", "cost_centre", "customer_tier", "environment") %}
+        case
+            when p.{{ name }} is not null and not p.is_merged then 'own'
+            when p.traced_{{ name }} is not null then 'inherited'
+            when r.{{ name }} is not null then 'rule'
+    {% if name == "feature" %}
+            when coalesce(p.fallback_feature, p.traced_fallback_feature) is not null then 'trace'
+    {% endif %}
+        end as {{ name }}_source,
+{% endfor %}
         case
             when p.billing_account_id is not null then 'own'
             when r.billing_account_id is not null then 'rule'
@@ -498,12 +370,9 @@ combinations as (
         map_from_entries(list_sort(list_concat(
             list_filter(
                 [
-                    {'dimension': 'billing_account_id', 'source': nullif(split_part(sources, '|', 1), '')},
-                    {'dimension': 'cost_centre', 'source': nullif(split_part(sources, '|', 2), '')},
-                    {'dimension': 'customer_tier', 'source': nullif(split_part(sources, '|', 3), '')},
-                    {'dimension': 'environment', 'source': nullif(split_part(sources, '|', 4), '')},
-                    {'dimension': 'feature', 'source': nullif(split_part(sources, '|', 5), '')},
-                    {'dimension': 'team', 'source': nullif(split_part(sources, '|', 6), '')}
+{% for dimension in ("billing_account_id", "cost_centre", "customer_tier", "environment", "feature", "team") %}
+                    {'dimension': '{{ dimension }}', 'source': nullif(split_part(sources, '|', {{ loop.index }}), '')}{{ "," if not loop.last }}
+{% endfor %}
                 ],
                 lambda entry: entry.source <> 'inherited'
             ),
@@ -547,42 +416,14 @@ select
     s.region,
     s.service_tier,
     s.api_base,
-    s.input_uncached_tokens,
-    s.input_audio_tokens,
-    s.input_image_tokens,
-    s.input_other_tokens,
-    s.cache_read_tokens,
-    s.cache_read_audio_tokens,
-    s.cache_read_image_tokens,
-    s.cache_write_5m_tokens,
-    s.cache_write_30m_tokens,
-    s.cache_write_1h_tokens,
-    s.cache_write_12h_tokens,
-    s.cache_write_tokens,
-    s.output_text_tokens,
-    s.output_reasoning_tokens,
-    s.output_audio_tokens,
-    s.output_image_tokens,
-    case
-        when coalesce(s.cache_read_tokens, s.cache_read_audio_tokens, s.cache_read_image_tokens) is not null
-            then coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0) + coalesce(s.cache_read_image_tokens, 0)
-    end as cache_read_total_tokens,
-    case
-        when coalesce(s.cache_write_5m_tokens, s.cache_write_30m_tokens, s.cache_write_1h_tokens, s.cache_write_12h_tokens, s.cache_write_tokens) is not null
-            then coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0) + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
-    end as cache_write_total_tokens,
-    case
-        when coalesce(s.input_uncached_tokens, s.input_audio_tokens, s.input_image_tokens, s.input_other_tokens, s.cache_read_tokens, s.cache_read_audio_tokens, s.cache_read_image_tokens, s.cache_write_5m_tokens, s.cache_write_30m_tokens, s.cache_write_1h_tokens, s.cache_write_12h_tokens, s.cache_write_tokens) is not null
-            then coalesce(s.input_uncached_tokens, 0) + coalesce(s.input_audio_tokens, 0) + coalesce(s.input_image_tokens, 0) + coalesce(s.input_other_tokens, 0) + coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0) + coalesce(s.cache_read_image_tokens, 0) + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0) + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
-    end as input_total_tokens,
-    case
-        when coalesce(s.output_text_tokens, s.output_reasoning_tokens, s.output_audio_tokens, s.output_image_tokens) is not null
-            then coalesce(s.output_text_tokens, 0) + coalesce(s.output_reasoning_tokens, 0) + coalesce(s.output_audio_tokens, 0) + coalesce(s.output_image_tokens, 0)
-    end as output_total_tokens,
-    case
-        when coalesce(s.input_uncached_tokens, s.input_audio_tokens, s.input_image_tokens, s.input_other_tokens, s.cache_read_tokens, s.cache_read_audio_tokens, s.cache_read_image_tokens, s.cache_write_5m_tokens, s.cache_write_30m_tokens, s.cache_write_1h_tokens, s.cache_write_12h_tokens, s.cache_write_tokens, s.output_text_tokens, s.output_reasoning_tokens, s.output_audio_tokens, s.output_image_tokens) is not null
-            then coalesce(s.input_uncached_tokens, 0) + coalesce(s.input_audio_tokens, 0) + coalesce(s.input_image_tokens, 0) + coalesce(s.input_other_tokens, 0) + coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0) + coalesce(s.cache_read_image_tokens, 0) + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0) + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0) + coalesce(s.output_text_tokens, 0) + coalesce(s.output_reasoning_tokens, 0) + coalesce(s.output_audio_tokens, 0) + coalesce(s.output_image_tokens, 0)
-    end as total_tokens,
+{% for class in token_classes %}
+    s.{{ class.tokens }},
+{% endfor %}
+    {{ total_of(cached_classes | selectattr("type", "eq", "cache_read"), "s") }} as cache_read_total_tokens,
+    {{ total_of(cached_classes | selectattr("type", "eq", "cache_write"), "s") }} as cache_write_total_tokens,
+    {{ total_of(input_classes, "s") }} as input_total_tokens,
+    {{ total_of(output_classes, "s") }} as output_total_tokens,
+    {{ total_of(token_classes, "s") }} as total_tokens,
     s.extra_units,
     s.is_batch,
     s.speed,

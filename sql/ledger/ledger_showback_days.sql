@@ -39,6 +39,7 @@ columns:
 checks:
   - rule: requests >= unpriced_requests
 */
+{% from "macros/tokens.sql" import sum_of with context %}
 with calls as (
     select
         cast(r.started_at as date) as usage_date,
@@ -60,22 +61,11 @@ with calls as (
         coalesce(r.output_reasoning_tokens, 0) as output_reasoning_tokens,
         c.list_cost_usd,
         c.effective_cost_usd,
-        coalesce(c.input_uncached_cost_usd, 0) + coalesce(c.input_audio_cost_usd, 0) + coalesce(c.input_image_cost_usd, 0)
-            + coalesce(c.input_other_cost_usd, 0) as input_cost_usd,
-        coalesce(c.cache_read_cost_usd, 0) + coalesce(c.cache_read_audio_cost_usd, 0)
-            + coalesce(c.cache_read_image_cost_usd, 0) as cache_read_cost_usd,
-        coalesce(c.cache_write_cost_usd, 0) + coalesce(c.cache_write_5m_cost_usd, 0) + coalesce(c.cache_write_30m_cost_usd, 0)
-            + coalesce(c.cache_write_1h_cost_usd, 0) + coalesce(c.cache_write_12h_cost_usd, 0) as cache_write_cost_usd,
-        coalesce(c.output_text_cost_usd, 0) + coalesce(c.output_reasoning_cost_usd, 0) + coalesce(c.output_audio_cost_usd, 0)
-            + coalesce(c.output_image_cost_usd, 0) as output_cost_usd,
-        coalesce(c.input_uncached_list_cost_usd, 0) + coalesce(c.input_audio_list_cost_usd, 0) + coalesce(c.input_image_list_cost_usd, 0)
-            + coalesce(c.input_other_list_cost_usd, 0) as input_list_cost_usd,
-        coalesce(c.cache_read_list_cost_usd, 0) + coalesce(c.cache_read_audio_list_cost_usd, 0)
-            + coalesce(c.cache_read_image_list_cost_usd, 0) as cache_read_list_cost_usd,
-        coalesce(c.cache_write_list_cost_usd, 0) + coalesce(c.cache_write_5m_list_cost_usd, 0) + coalesce(c.cache_write_30m_list_cost_usd, 0)
-            + coalesce(c.cache_write_1h_list_cost_usd, 0) + coalesce(c.cache_write_12h_list_cost_usd, 0) as cache_write_list_cost_usd,
-        coalesce(c.output_text_list_cost_usd, 0) + coalesce(c.output_reasoning_list_cost_usd, 0) + coalesce(c.output_audio_list_cost_usd, 0)
-            + coalesce(c.output_image_list_cost_usd, 0) as output_list_cost_usd,
+{% for type in token_types %}
+    {% for ending in ("_cost_usd", "_list_cost_usd") %}
+        {{ sum_of(token_classes | selectattr("type", "eq", type), "c", ending) }} as {{ type }}{{ ending }},
+    {% endfor %}
+{% endfor %}
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     where r.is_billable_leaf
@@ -104,14 +94,11 @@ summed as (
         cast(sum(c.output_reasoning_tokens) as bigint) as output_reasoning_tokens,
         cast(coalesce(sum(c.list_cost_usd), 0) as decimal(38, 15)) as list_cost_usd,
         cast(coalesce(sum(c.effective_cost_usd), 0) as decimal(38, 15)) as effective_cost_usd,
-        cast(sum(case when c.effective_cost_usd is not null then c.input_cost_usd else 0 end) as decimal(38, 15)) as input_cost_usd,
-        cast(sum(case when c.effective_cost_usd is not null then c.cache_read_cost_usd else 0 end) as decimal(38, 15)) as cache_read_cost_usd,
-        cast(sum(case when c.effective_cost_usd is not null then c.cache_write_cost_usd else 0 end) as decimal(38, 15)) as cache_write_cost_usd,
-        cast(sum(case when c.effective_cost_usd is not null then c.output_cost_usd else 0 end) as decimal(38, 15)) as output_cost_usd,
-        cast(sum(case when c.effective_cost_usd is not null then c.input_list_cost_usd else 0 end) as decimal(38, 15)) as input_list_cost_usd,
-        cast(sum(case when c.effective_cost_usd is not null then c.cache_read_list_cost_usd else 0 end) as decimal(38, 15)) as cache_read_list_cost_usd,
-        cast(sum(case when c.effective_cost_usd is not null then c.cache_write_list_cost_usd else 0 end) as decimal(38, 15)) as cache_write_list_cost_usd,
-        cast(sum(case when c.effective_cost_usd is not null then c.output_list_cost_usd else 0 end) as decimal(38, 15)) as output_list_cost_usd,
+{% for type in token_types %}
+    {% for ending in ("_cost_usd", "_list_cost_usd") %}
+        cast(sum(case when c.effective_cost_usd is not null then c.{{ type }}{{ ending }} else 0 end) as decimal(38, 15)) as {{ type }}{{ ending }},
+    {% endfor %}
+{% endfor %}
     from calls as c
     left join ledger_tasks as t on c.request_key = t.first_request_key and c.started_at = t.started_at
     group by

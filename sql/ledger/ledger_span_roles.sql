@@ -25,6 +25,7 @@ question: Which spans were left out of the money, and why?
 answer: >-
   select leaf_rule, row_kind, count(*) as spans from ledger_span_roles group by leaf_rule, row_kind order by spans desc
 */
+{% from "macros/tokens.sql" import sum_of with context %}
 with recursive families as (
     select distinct
         source,
@@ -84,12 +85,7 @@ spans as (
         s.row_kind,
         s.is_billable_leaf,
         s.step,
-        coalesce(s.input_uncached_tokens, 0) + coalesce(s.input_audio_tokens, 0) + coalesce(s.input_image_tokens, 0)
-            + coalesce(s.input_other_tokens, 0) + coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0)
-            + coalesce(s.cache_read_image_tokens, 0) + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0)
-            + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
-            + coalesce(s.output_text_tokens, 0) + coalesce(s.output_reasoning_tokens, 0) + coalesce(s.output_audio_tokens, 0)
-            + coalesce(s.output_image_tokens, 0) as tokens_stated,
+        {{ sum_of(token_classes, "s", "_tokens") }} as tokens_stated,
         coalesce(cardinality(s.extra_units) > 0, false) or coalesce(s.cost_reported_usd > 0, false) as has_more,
     from staged_requests as s
     inner join traces as t

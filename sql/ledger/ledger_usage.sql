@@ -42,22 +42,9 @@ columns:
   modality: VARCHAR; modality, as the source names it
   variant: VARCHAR; image size, source or search context level
   requests: BIGINT; calls in the bucket; null where unknown
-  input_uncached_tokens: BIGINT; uncached text input, and uncached input whose modality is not split
-  input_audio_tokens: BIGINT; uncached audio input
-  input_image_tokens: BIGINT; uncached image input
-  input_other_tokens: BIGINT; uncached input of any other kind (video, document, tool-use prompt)
-  cache_read_tokens: BIGINT; input read from the provider's prompt cache, text or unsplit
-  cache_read_audio_tokens: BIGINT; cached audio input, where split
-  cache_read_image_tokens: BIGINT; cached image input, where split
-  cache_write_5m_tokens: BIGINT; input written to the cache for 5 minutes
-  cache_write_30m_tokens: BIGINT; input written to the cache for 30 minutes
-  cache_write_1h_tokens: BIGINT; input written to the cache for 1 hour
-  cache_write_12h_tokens: BIGINT; input written to the cache for 12 hours
-  cache_write_tokens: BIGINT; cache writes whose lifetime is not stated, not the sum of the others
-  output_text_tokens: BIGINT; text output, reasoning included where output_reasoning_tokens is null
-  output_reasoning_tokens: BIGINT; reasoning output; null where not split, 0 where none
-  output_audio_tokens: BIGINT; generated speech
-  output_image_tokens: BIGINT; generated pictures
+{% for class in token_classes %}
+  {{ class.tokens }}: BIGINT; {{ class.meaning }}
+{% endfor %}
   input_total_tokens: BIGINT; all input, cached included; null where no class of it is known
   output_total_tokens: BIGINT; all output; null where no class of it is known
   quantity: DECIMAL(38,9); meter that is not tokens
@@ -72,6 +59,7 @@ answer: >-
   sum(input_total_tokens) as input_tokens, sum(output_total_tokens) as output_tokens
   from ledger_usage group by usage_date, provider, model order by usage_date, input_tokens desc
 */
+{% from "macros/tokens.sql" import input_classes, output_classes, total_of with context %}
 select
     u.usage_key,
     u.source,
@@ -107,30 +95,11 @@ select
     u.modality,
     u.variant,
     u.requests,
-    u.input_uncached_tokens,
-    u.input_audio_tokens,
-    u.input_image_tokens,
-    u.input_other_tokens,
-    u.cache_read_tokens,
-    u.cache_read_audio_tokens,
-    u.cache_read_image_tokens,
-    u.cache_write_5m_tokens,
-    u.cache_write_30m_tokens,
-    u.cache_write_1h_tokens,
-    u.cache_write_12h_tokens,
-    u.cache_write_tokens,
-    u.output_text_tokens,
-    u.output_reasoning_tokens,
-    u.output_audio_tokens,
-    u.output_image_tokens,
-    case
-        when coalesce(u.input_uncached_tokens, u.input_audio_tokens, u.input_image_tokens, u.input_other_tokens, u.cache_read_tokens, u.cache_read_audio_tokens, u.cache_read_image_tokens, u.cache_write_5m_tokens, u.cache_write_30m_tokens, u.cache_write_1h_tokens, u.cache_write_12h_tokens, u.cache_write_tokens) is not null
-            then coalesce(u.input_uncached_tokens, 0) + coalesce(u.input_audio_tokens, 0) + coalesce(u.input_image_tokens, 0) + coalesce(u.input_other_tokens, 0) + coalesce(u.cache_read_tokens, 0) + coalesce(u.cache_read_audio_tokens, 0) + coalesce(u.cache_read_image_tokens, 0) + coalesce(u.cache_write_5m_tokens, 0) + coalesce(u.cache_write_30m_tokens, 0) + coalesce(u.cache_write_1h_tokens, 0) + coalesce(u.cache_write_12h_tokens, 0) + coalesce(u.cache_write_tokens, 0)
-    end as input_total_tokens,
-    case
-        when coalesce(u.output_text_tokens, u.output_reasoning_tokens, u.output_audio_tokens, u.output_image_tokens) is not null
-            then coalesce(u.output_text_tokens, 0) + coalesce(u.output_reasoning_tokens, 0) + coalesce(u.output_audio_tokens, 0) + coalesce(u.output_image_tokens, 0)
-    end as output_total_tokens,
+{% for class in token_classes %}
+    u.{{ class.tokens }},
+{% endfor %}
+    {{ total_of(input_classes, "u") }} as input_total_tokens,
+    {{ total_of(output_classes, "u") }} as output_total_tokens,
     u.quantity,
     u.quantity_unit,
     u.raw,

@@ -32,6 +32,7 @@ answer: >-
   select month_start_date, source_account, usage_group, cached_requests, undecided_requests, usage_basis, decided_by
   from ledger_usage_votes order by undecided_requests desc
 */
+{% from "macros/tokens.sql" import cached_classes, input_classes, sum_of with context %}
 with cached as (
     select
         cast(date_trunc('month', s.started_at) as date) as month_start_date,
@@ -41,9 +42,7 @@ with cached as (
         s.provider,
         s.model_served,
         s.usage_basis,
-        coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0) + coalesce(s.cache_read_image_tokens, 0)
-            + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0) + coalesce(s.cache_write_1h_tokens, 0)
-            + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0) as cached_tokens,
+        {{ sum_of(cached_classes, "s", "_tokens") }} as cached_tokens,
     from staged_requests as s
     anti join ledger_superseded_requests as d
         on s.source_file_sha256 = d.source_file_sha256
@@ -80,16 +79,10 @@ traced as (
         cast(s.started_at as date) as usage_date,
         s.provider,
         m.model_canonical,
+        sum({{ sum_of(input_classes, "s", "_tokens") }}) as input_tokens,
         sum(
-            coalesce(s.input_uncached_tokens, 0) + coalesce(s.input_audio_tokens, 0) + coalesce(s.input_image_tokens, 0)
-            + coalesce(s.input_other_tokens, 0) + coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0)
-            + coalesce(s.cache_read_image_tokens, 0) + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0)
-            + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
-        ) as input_tokens,
-        sum(case when s.usage_basis = 'ambiguous' then coalesce(s.cache_read_tokens, 0) + coalesce(s.cache_read_audio_tokens, 0)
-            + coalesce(s.cache_read_image_tokens, 0) + coalesce(s.cache_write_5m_tokens, 0) + coalesce(s.cache_write_30m_tokens, 0)
-            + coalesce(s.cache_write_1h_tokens, 0) + coalesce(s.cache_write_12h_tokens, 0) + coalesce(s.cache_write_tokens, 0)
-            else 0 end) as doubtful_tokens,
+            case when s.usage_basis = 'ambiguous' then {{ sum_of(cached_classes, "s", "_tokens") }} else 0 end
+        ) as doubtful_tokens,
     from staged_requests as s
     inner join doubtful_models as q
         on cast(date_trunc('month', s.started_at) as date) = q.month_start_date

@@ -33,6 +33,7 @@ checks:
   - rule: (effective_cost_usd is null) = (requests = unpriced_requests)
     text: a cost is unknown exactly where no call has one
 */
+{% from "macros/tokens.sql" import output_classes, total_of with context %}
 with calls as (
     select
         cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
@@ -66,13 +67,7 @@ with calls as (
         r.input_total_tokens,
         r.output_total_tokens,
         c.effective_cost_usd,
-        case
-            when coalesce(
-                c.output_text_cost_usd, c.output_reasoning_cost_usd, c.output_audio_cost_usd, c.output_image_cost_usd
-            ) is not null
-                then coalesce(c.output_text_cost_usd, 0) + coalesce(c.output_reasoning_cost_usd, 0)
-                    + coalesce(c.output_audio_cost_usd, 0) + coalesce(c.output_image_cost_usd, 0)
-        end as output_cost_usd,
+        {{ total_of(output_classes, "c", "_cost_usd") }} as output_cost_usd,
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z

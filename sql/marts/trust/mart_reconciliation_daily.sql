@@ -85,235 +85,19 @@ notes:
   - An account with lines in two currencies in one month has its calls beside the larger one.
   - A restatement lag of more than a month leaves days provisional.
 */
-with recursive bill as (
-    select
-        month_start_date,
-        usage_date,
-        provider,
-        billing_account_id,
-        billing_currency,
-        charge_category,
-        source,
-        model_canonical,
-        case when token_type in ('input', 'output', 'cache_read', 'cache_write') then token_type end as token_type,
-        billed_usd,
-        list_usd,
-        billed_amount,
-    from ledger_bill_days
-),
-
--- Calls and tokens stand beside the larger invoice of an account.
-accounts as (
-    select month_start_date, provider, billing_account_id, billing_currency
-    from bill
-    group by month_start_date, provider, billing_account_id, billing_currency
-    qualify row_number() over (
-        partition by month_start_date, provider, billing_account_id order by abs(sum(billed_amount)) desc, billing_currency
-    ) = 1
-),
-
-sellers as (
-    select distinct month_start_date, provider
-    from accounts
-),
-
--- How fine the bill of an account is: no line names a model, or it is told model by model.
-account_levels as (
-    select
-        month_start_date,
-        provider,
-        billing_account_id,
-        count(case when charge_category = 'Usage' then 1 end) > 0
-        and count(case when charge_category = 'Usage' and model_canonical is not null then 1 end) = 0
-        and count(case when charge_category = 'Usage' and token_type is not null then 1 end) = 0 as is_by_account,
-    from bill
-    group by month_start_date, provider, billing_account_id
-),
-
-model_levels as (
-    select
-        month_start_date,
-        provider,
-        billing_account_id,
-        model_canonical,
-        count(token_type) = 0 as is_by_model,
-        count(case when token_type is null then 1 end) > 0 as has_other_lines,
-    from bill
-    where charge_category = 'Usage' and model_canonical is not null
-    group by month_start_date, provider, billing_account_id, model_canonical
-),
-
--- Amounts of the bill at the level at which it can be matched.
-bill_cells as (
-    select
-        b.month_start_date,
-        b.usage_date,
-        b.provider,
-        b.billing_account_id,
-        b.billing_currency,
-        case when not a.is_by_account then b.model_canonical end as model_canonical,
-        case when not a.is_by_account then b.token_type end as token_type,
-        count(*) as bill_lines,
-        count(case when b.billed_usd is null then 1 end) as lines_without_rate,
-        cast(coalesce(sum(b.billed_usd), 0) * 10000000000::hugeint as hugeint) as billed_units,
-        cast(coalesce(sum(case when b.is_mapped then b.list_usd end), 0) * 10000000000::hugeint as hugeint) as list_units,
-        cast(coalesce(sum(
-            case when b.is_mapped then b.billed_usd - b.list_usd when b.charge_category = 'Adjustment' then b.billed_usd end
-        ), 0) * 10000000000::hugeint as hugeint) as discount_units,
-        cast(coalesce(sum(case when b.charge_category = 'Credit' then b.billed_usd end), 0) * 10000000000::hugeint as hugeint)
-            as credit_units,
-        cast(coalesce(sum(case when b.charge_category in ('Tax', 'Purchase') then b.billed_usd end), 0) * 10000000000::hugeint as hugeint)
-            as tax_fee_units,
-    from (
-        select
-            b.*,
-            b.charge_category = 'Usage'
-            and (a.is_by_account or b.model_canonical is not null and (b.token_type is not null or m.is_by_model)) as is_mapped,
-        from bill as b
-        inner join account_levels as a
-            on b.month_start_date = a.month_start_date and b.provider = a.provider and b.billing_account_id = a.billing_account_id
-        left join model_levels as m
-            on b.month_start_date = m.month_start_date
-            and b.provider = m.provider
-            and b.billing_account_id = m.billing_account_id
-            and b.model_canonical = m.model_canonical
-    ) as b
-    inner join account_levels as a
-        on b.month_start_date = a.month_start_date and b.provider = a.provider and b.billing_account_id = a.billing_account_id
-    group by
-        b.month_start_date, b.usage_date, b.provider, b.billing_account_id, b.billing_currency,
-        case when not a.is_by_account then b.model_canonical end, case when not a.is_by_account then b.token_type end
-),
-
--- Both sides of the tokens. A null account is one that cannot be told.
-both_sides as (
-    select
-        cast(date_trunc('month', t.usage_date) as date) as month_start_date,
-        t.usage_date,
-        t.provider,
-        t.billing_account_id,
-        t.model_canonical,
-        t.token_type,
-        t.token_class,
-        t.rate_tier,
-        t.traced_tokens,
-        t.priced_tokens,
-        cast(0 as bigint) as billed_tokens,
-        cast(round(coalesce(t.list_cost_usd, 0), 10) * 10000000000::hugeint as hugeint) as traced_units,
-        cast(round(coalesce(t.effective_cost_usd, 0), 10) * 10000000000::hugeint as hugeint) as effective_units,
-    from ledger_traced_days as t
-    left join accounts as a
-        on cast(date_trunc('month', t.usage_date) as date) = a.month_start_date
-        and t.provider = a.provider
-        and t.billing_account_id = a.billing_account_id
-    left join sellers as s
-        on cast(date_trunc('month', t.usage_date) as date) = s.month_start_date and t.provider = s.provider
-    where a.provider is not null or (t.billing_account_id is null and s.provider is not null)
-    union all
-    select
-        u.month_start_date,
-        u.usage_date,
-        u.provider,
-        u.billing_account_id,
-        u.model_canonical,
-        case when u.token_type <> 'other' then u.token_type end as token_type,
-        u.token_class,
-        u.rate_tier,
-        0 as traced_tokens,
-        0 as priced_tokens,
-        u.billed_tokens,
-        cast(0 as hugeint) as traced_units,
-        cast(0 as hugeint) as effective_units,
-    from ledger_billed_tokens as u
-    inner join accounts as a
-        on u.month_start_date = a.month_start_date and u.provider = a.provider and u.billing_account_id = a.billing_account_id
-),
-
--- Where the bill does not tell several rates of a token type apart they are one.
-told_apart as (
-    select month_start_date, provider, billing_account_id, model_canonical, token_type
-    from both_sides
-    where billed_tokens > 0
-    group by month_start_date, provider, billing_account_id, model_canonical, token_type
-    having count(distinct token_class || rate_tier) > 1
-),
-
-levelled as (
-    select
-        s.month_start_date,
-        s.usage_date,
-        s.provider,
-        s.billing_account_id,
-        s.model_canonical,
-        s.token_type,
-        case when k.provider is null or s.token_type is null then '' else s.token_class end as token_class,
-        case when k.provider is null or s.token_type is null then '' else s.rate_tier end as rate_tier,
-        case
-            when a.is_by_account or (s.token_type is null and not coalesce(m.has_other_lines, false) and s.billing_account_id is not null)
-                then null
-            else s.model_canonical
-        end as row_model,
-        case when not coalesce(a.is_by_account, false) and not coalesce(m.is_by_model, false) then s.token_type end as row_type,
-        s.traced_tokens,
-        s.priced_tokens,
-        s.billed_tokens,
-        s.traced_units,
-        s.effective_units,
-    from both_sides as s
-    left join told_apart as k
-        on s.month_start_date = k.month_start_date
-        and s.provider = k.provider
-        and s.billing_account_id = k.billing_account_id
-        and s.model_canonical is not distinct from k.model_canonical
-        and s.token_type = k.token_type
-    left join account_levels as a
-        on s.month_start_date = a.month_start_date and s.provider = a.provider and s.billing_account_id = a.billing_account_id
-    left join model_levels as m
-        on s.month_start_date = m.month_start_date
-        and s.provider = m.provider
-        and s.billing_account_id = m.billing_account_id
-        and s.model_canonical = m.model_canonical
-),
-
-token_cells as (
-    select
-        month_start_date,
-        usage_date,
-        provider,
-        billing_account_id,
-        model_canonical,
-        token_type,
-        token_class,
-        rate_tier,
-        row_model,
-        row_type,
-        cast(sum(traced_tokens) as hugeint) as traced_tokens,
-        cast(sum(priced_tokens) as hugeint) as priced_tokens,
-        cast(sum(billed_tokens) as hugeint) as billed_tokens,
-        cast(sum(traced_units) as hugeint) as traced_units,
-        cast(sum(effective_units) as hugeint) as effective_units,
-    from levelled
-    group by
-        month_start_date, usage_date, provider, billing_account_id, model_canonical, token_type, token_class, rate_tier, row_model, row_type
-),
+{# What a bill and the calls are held against each other by, the day aside. #}
+{% set cell = ["month_start_date", "provider", "billing_account_id", "model_canonical", "token_type", "token_class", "rate_tier"] %}
+with recursive
+{% include "parts/both_sides.sql" %}
 
 -- The price book's unit of a class, and the one that stands in for it.
 class_units as (
-    select 'input_uncached' as token_class, 'input' as unit, 'input' as spare_unit
-    union all select 'input_audio', 'audio_in', 'audio_in'
-    union all select 'input_image', 'image_in', 'input'
-    union all select 'input_other', 'input_other', 'input'
-    union all select 'cache_read', 'cache_read', 'cache_read'
-    union all select 'cache_read_audio', 'audio_cache_read', 'audio_cache_read'
-    union all select 'cache_read_image', 'image_cache_read', 'cache_read'
-    union all select 'cache_write_5m', 'cache_write_5m', 'cache_write_5m'
-    union all select 'cache_write_30m', 'cache_write_30m', 'cache_write_5m'
-    union all select 'cache_write_1h', 'cache_write_1h', 'cache_write_1h'
-    union all select 'cache_write_12h', 'cache_write_12h', 'cache_write_5m'
-    union all select 'cache_write', 'cache_write', 'cache_write_5m'
-    union all select 'output', 'output', 'output'
-    union all select 'output_audio', 'audio_out', 'audio_out'
-    union all select 'output_image', 'image_out', 'image_out'
+{% for billed_as, classes in token_classes | groupby("billed_as") %}
+    {% if not loop.first %}
+    union all
+    {% endif %}
+    select '{{ billed_as }}' as token_class, '{{ classes[0].units[0] }}' as unit, '{{ classes[0].units[-1] }}' as spare_unit
+{% endfor %}
 ),
 
 -- Cells without a priced call take the book's rate of the day's start; a pooled cell the rate of the class that the bill counts.
@@ -330,7 +114,7 @@ without_calls as (
         c.billing_account_id,
     from token_cells as c
     left join (
-        select month_start_date, provider, billing_account_id, model_canonical, token_type, token_class, rate_tier
+        select {{ cell | join(", ") }}
         from both_sides
         where token_type is not null
         qualify row_number() over (
@@ -417,82 +201,7 @@ rated as (
         and c.rate_tier = r.rate_tier
 ),
 
--- Days whose difference the next day may take back.
-differences as (
-    select
-        month_start_date,
-        provider,
-        billing_account_id,
-        model_canonical,
-        token_type,
-        token_class,
-        rate_tier,
-        usage_date,
-        billed_tokens - traced_tokens as difference,
-        lag(usage_date) over (
-            partition by month_start_date, provider, billing_account_id, model_canonical, token_type, token_class, rate_tier
-            order by usage_date
-        ) as last_date,
-        lead(usage_date) over (
-            partition by month_start_date, provider, billing_account_id, model_canonical, token_type, token_class, rate_tier
-            order by usage_date
-        ) as next_date,
-        coalesce(lead(billed_tokens - traced_tokens) over (
-            partition by month_start_date, provider, billing_account_id, model_canonical, token_type, token_class, rate_tier
-            order by usage_date
-        ), 0) as next_difference,
-    from rated
-    where model_canonical is not null and token_type is not null and billing_account_id is not null
-),
-
-numbered as (
-    select
-        *,
-        row_number() over (
-            order by month_start_date, provider, billing_account_id, model_canonical, token_type, token_class, rate_tier, usage_date
-        ) as cell_number,
-        case when next_date = usage_date + 1 then next_difference else cast(0 as hugeint) end as day_after,
-        case when last_date = usage_date - 1 then 1 else 0 end as follows,
-    from differences
-),
-
--- Oldest day first: what is left of a day after the day before it took its share.
-chains as (
-    select cell_number, difference, day_after, difference as remainder
-    from numbered
-    where follows = 0
-    union all
-    select
-        n.cell_number,
-        n.difference,
-        n.day_after,
-        case
-            when sign(c.remainder) * sign(n.difference) < 0
-                then n.difference + cast(sign(c.remainder) as hugeint) * least(abs(c.remainder), abs(n.difference))
-            else n.difference
-        end as remainder,
-    from chains as c
-    inner join numbered as n on n.cell_number = c.cell_number + 1 and n.follows = 1
-),
-
-cut as (
-    select
-        n.month_start_date,
-        n.provider,
-        n.billing_account_id,
-        n.model_canonical,
-        n.token_type,
-        n.token_class,
-        n.rate_tier,
-        n.usage_date,
-        case
-            when sign(c.remainder) * sign(c.day_after) < 0
-                then c.remainder - cast(sign(c.remainder) as hugeint) * least(abs(c.remainder), abs(c.day_after))
-            else c.remainder
-        end as untraced_tokens,
-    from chains as c
-    inner join numbered as n on c.cell_number = n.cell_number
-),
+{% include "parts/day_cuts.sql" %}
 
 worked as (
     select
@@ -501,14 +210,10 @@ worked as (
         r.billed_tokens - r.traced_tokens - coalesce(c.untraced_tokens, r.billed_tokens - r.traced_tokens) as day_cut_tokens,
     from rated as r
     left join cut as c
-        on r.month_start_date = c.month_start_date
-        and r.provider = c.provider
-        and r.billing_account_id = c.billing_account_id
-        and r.model_canonical = c.model_canonical
-        and r.token_type = c.token_type
-        and r.token_class = c.token_class
-        and r.rate_tier = c.rate_tier
-        and r.usage_date = c.usage_date
+        on r.usage_date = c.usage_date
+{% for name in cell %}
+        and r.{{ name }} = c.{{ name }}
+{% endfor %}
 ),
 
 priced as (
@@ -589,24 +294,18 @@ cells as (
 joined as (
     select
         c.*,
-        coalesce(t.traced_tokens, 0) as traced_tokens,
-        coalesce(t.unpriced_tokens, 0) as unpriced_tokens,
-        coalesce(t.billed_tokens, 0) as billed_tokens,
-        coalesce(t.untraced_tokens, 0) as untraced_tokens,
-        coalesce(t.day_cut_tokens, 0) as day_cut_tokens,
-        coalesce(t.traced_units, 0) as traced_units,
-        coalesce(t.effective_units, 0) as effective_units,
+{% for name in ("traced_tokens", "unpriced_tokens", "billed_tokens", "untraced_tokens", "day_cut_tokens", "traced_units", "effective_units") %}
+        coalesce(t.{{ name }}, 0) as {{ name }},
+{% endfor %}
         coalesce(t.untraced_units, 0) as untraced_at_rate_units,
         coalesce(t.day_cut_units, 0) as day_cut_at_rate_units,
         coalesce(t.billed_at_rate_units, 0) as billed_at_rate_units,
         coalesce(t.has_rate, true) as has_rate,
-        coalesce(b.bill_lines, 0) as bill_lines,
-        coalesce(b.lines_without_rate, 0) as lines_without_rate,
-        coalesce(b.billed_units, 0) as billed_units,
-        coalesce(b.list_units, 0) as list_units,
-        coalesce(b.discount_units, 0) as discount_units,
-        coalesce(b.credit_units, 0) as credit_units,
-        coalesce(b.tax_fee_units, 0) as tax_fee_units,
+{% for name in (
+    "bill_lines", "lines_without_rate", "billed_units", "list_units", "discount_units", "credit_units", "tax_fee_units",
+) %}
+        coalesce(b.{{ name }}, 0) as {{ name }},
+{% endfor %}
         x.restated_usd,
         -- Lines of a known model, or of an account as a whole, of which the provider counts no token in the month.
         sum(coalesce(t.billed_tokens, 0)) over (
