@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,11 +63,12 @@ def tell(root: DataRoot, results: Iterable[tuple[Materialized, Sequence[str]]]) 
             earlier += events[:-1]
             last.append(events[-1])
             verdicts += [_evaluation(key, verdict) for verdict in result.check_results or ()]
-        _keep_earlier(instance, earlier)
-        for event in last:
-            instance.report_runless_asset_event(event)
-        for evaluation in verdicts:
-            instance.report_runless_asset_event(evaluation)
+        with _few_connections(instance):
+            _keep_earlier(instance, earlier)
+            for event in last:
+                instance.report_runless_asset_event(event)
+            for evaluation in verdicts:
+                instance.report_runless_asset_event(evaluation)
 
 
 def _evaluation(key: dg.AssetKey, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
@@ -82,11 +84,41 @@ def _evaluation(key: dg.AssetKey, result: dg.AssetCheckResult) -> dg.AssetCheckE
     )
 
 
+@contextmanager
+def _few_connections(instance: dg.DagsterInstance) -> Iterator[None]:
+    """One connection to each of SQLite's files, and one transaction, for all events within.
+
+    Left to itself the instance opens three an event, each with an engine of its own: 8 to 12 ms, in place of 1.
+    """
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+    from sqlalchemy import Connection
+
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqliteEventLogStorage):
+        yield
+        return
+    open_anew = storage._connect
+    with ExitStack() as stack:
+        kept: dict[str, Connection] = {}
+
+        @contextmanager
+        def connect(shard: str) -> Iterator[Connection]:
+            if shard not in kept:
+                # Once as it does it, which makes the file where there is none.
+                with open_anew(shard) as connection:
+                    engine = connection.engine
+                kept[shard] = stack.enter_context(engine.begin())
+            yield kept[shard]
+
+        stack.callback(storage.__dict__.pop, "_connect", None)
+        storage.__dict__["_connect"] = connect
+        yield
+
+
 def _keep_earlier(instance: dg.DagsterInstance, events: Sequence[dg.AssetMaterialization]) -> None:
     """Keep events that a later one of the same asset follows, many at once.
 
-    One by one each would be three connections to SQLite, 8 ms; what the instance keeps of an asset besides its events is
-    that of the last one alone.
+    What the instance keeps of an asset besides its events is that of the last one alone.
     """
     from dagster._core.events import DagsterEvent, DagsterEventType, StepMaterializationData
     from dagster._core.events.log import EventLogEntry
