@@ -102,7 +102,8 @@ def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
             yield f"comment on view {table} is {quoted(model.about)}"
         elif shape and columns:
             yield f"comment on view {table} is {quoted(shape.about)}"
-        for column in columns:
+        # A comment costs as much as a view, so the columns of a table without rows have none yet.
+        for column in columns if parts else ():
             yield f"comment on column {table}.{column.name} is {quoted(column.meaning)}"
 
     yield from _closed_views(lake, models)

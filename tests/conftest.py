@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -115,28 +116,35 @@ def _what_is_shipped_is_read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """The reference tables of a data root without rows of its own, written once. To be read only."""
+    root = DataRoot(tmp_path_factory.mktemp("shipped"))
+    lake = Lake(root)
+    with connect(Settings(threads=2), root.scratch) as con:
+        reference.refresh(con, root, lake)
+    return lake
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+def run(shipped: Lake) -> Callable[..., list[dict[str, Any]]]:
     """``run(model, **tables)``: the rows that a model's real SQL file gives for rows of its inputs.
 
     Each input is a table of the model's own types; what a row leaves out has its default, else is null. Reference tables that
     are not given are empty but for what we ship.
     """
-    root = DataRoot(tmp_path / "books")
 
     def run_model(name: str, **tables: Rows) -> list[dict[str, Any]]:
         model = models()[name]
-        with connect(Settings(threads=2), root.scratch) as con:
-            lake = Lake(root)
-            reference.refresh(con, root, lake)
+        with connect(Settings(threads=2), shipped.root.scratch) as con:
             for table in sorted(model.inputs):
                 types = _types(table)
                 if table in tables:
                     _create(con, table, types, tables[table])
                 elif table.startswith("ref_"):
-                    part = lake.part(table, None)
+                    part = shipped.part(table, None)
                     con.execute(
-                        f"create table {table} as select * from read_parquet('{lake.absolute(part)}')"
+                        f"create table {table} as select * from read_parquet('{shipped.absolute(part)}')"
                         if part
                         else _empty(table, types)
                     )
@@ -147,6 +155,7 @@ def run(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
     return run_model
 
 
+@cache
 def _types(table: str) -> dict[str, str]:
     if table == CLOSED_MONTHS:
         return dict(CLOSED_MONTHS_TYPES)
