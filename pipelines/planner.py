@@ -31,6 +31,7 @@ BUSY_MONTH_ROWS = 500_000
 CLOCK = "ledger_clock"
 ZONE = "ref_reporting"
 _EPOCH = date(1970, 1, 1)
+_LONGEST = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
 _FINGERPRINT_LENGTH = 32
 _VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"), ("rate_date", "next_rate_date"))
 
@@ -226,12 +227,13 @@ class Planner:
         """The periods of a table that overlap a span."""
         if (whole := self._lake.part(table, None)) is not None:
             return [whole]
-        # None is longer than a month: of years of days only those near the span are looked at.
-        first = span.first - timedelta(days=31) if span.first else None
+        # Of years of days only those near the span are looked at.
+        grain = self.grain(table) or "day"
+        first = span.first - _LONGEST[grain] if span.first else None
         return [
             part
             for part in self._lake.parts_within(table, first, span.end)
-            if part.start is None or span.overlaps(part.start, self._end(table, part.start))
+            if part.start is None or span.overlaps(part.start, end_of(grain, part.start))
         ]
 
     def read_by(self, model: Model, table: str, starts: Sequence[date | None]) -> list[Part]:

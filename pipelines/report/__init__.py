@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +88,12 @@ def publish(
     """
     written = []
     frozen = published.frozen_weeks(root)
+    by_partition = _by_partition(results)
     for week in weeks:
-        path = root.report(week)
+        path, own = root.report(week), _of_week(by_partition, week)
         # A week whose months are all closed keeps its page (published.restore).
-        if week not in frozen and not _begins_with(path, _mark(lake, week, _of_week(results, week))):
-            text = page(con, lake, week, results)
+        if week not in frozen and not _begins_with(path, _mark(lake, week, own)):
+            text = _page(con, lake, week, own)
             # A month may have changed in another of its weeks.
             is_new = (
                 not path.is_file() or path.read_text(encoding="utf-8").partition("\n")[2] != text.partition("\n")[2]
@@ -113,7 +115,16 @@ def page(
     closing: date | None = None,
 ) -> str:
     """The page of a week. ``closing``: a month that is just being closed."""
-    own = _of_week(results, week)
+    return _page(con, lake, week, _of_week(_by_partition(results), week), closing)
+
+
+def _page(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    week: date,
+    own: Sequence[CheckResult],
+    closing: date | None = None,
+) -> str:
     return f"{_mark(lake, week, own)}\n{render(figures(con, lake, week, own, closing))}"
 
 
@@ -161,6 +172,7 @@ def figures(
     }
 
 
+@cache
 def source_text() -> str:
     """What decides how a page looks: it is written again where that changes."""
     written = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".j2"))
@@ -169,6 +181,12 @@ def source_text() -> str:
 
 def render(content: Mapping[str, Any]) -> str:
     """The page as HTML: no script, nothing from anywhere else."""
+    return str(_template().render(content))
+
+
+@cache
+def _template() -> Any:
+    """The template, compiled once for all pages of a run."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -179,7 +197,7 @@ def render(content: Mapping[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"usd": usd, "cents": cents, "change": change, "share": share, "count": count}
-    return environment.get_template("week.html.j2").render(content)
+    return environment.get_template("week.html.j2")
 
 
 def usd(amount: Decimal | None) -> str:
@@ -273,22 +291,25 @@ def _parts_of(lake: Lake, table: str, week: date) -> list[Part]:
     ]
 
 
-def _of_week(results: Sequence[CheckResult], week: date) -> list[CheckResult]:
-    return [result for result in results if _concerns(result.partition, week)]
+def _by_partition(results: Sequence[CheckResult]) -> dict[str, list[tuple[int, CheckResult]]]:
+    """Results by partition, each with its place among all: of a year of days there are tens of thousands."""
+    found: dict[str, list[tuple[int, CheckResult]]] = {}
+    for place, result in enumerate(results):
+        found.setdefault(result.partition, []).append((place, result))
+    return found
+
+
+def _of_week(by_partition: Mapping[str, Sequence[tuple[int, CheckResult]]], week: date) -> list[CheckResult]:
+    """The results of what holds rows of a week: a day of it, the week, its months, or all there is."""
+    days = [week + timedelta(days=number) for number in range(7)]
+    labels = {"all", *map(str, days), *(str(start_of("month", day)) for day in days)}
+    found = [entry for label in labels for entry in by_partition.get(label, ())]
+    return [result for _, result in sorted(found, key=lambda entry: entry[0])]
 
 
 def _mark(lake: Lake, week: date, results: Sequence[CheckResult]) -> str:
     """The first line of a page: what it was made from."""
     return f"{_MARK}{_made_from(lake, week, results)} -->"
-
-
-def _concerns(partition: str, week: date) -> bool:
-    """Whether a partition, named by its first day, holds rows of a week: a day of it, the week, its months, or all there is."""
-    if partition == "all":
-        return True
-    start = date.fromisoformat(partition)
-    months = {start_of("month", week), start_of("month", week + WEEK - timedelta(days=1))}
-    return week <= start < week + WEEK or start in months
 
 
 def _made_from(lake: Lake, week: date, results: Sequence[CheckResult]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from pipelines import contract, models, paths
+from pipelines import checks, contract, models, paths
 from pipelines.engine import named_rows
 from pipelines.prices.book import Book, build_book
 
@@ -223,18 +223,11 @@ class Pricing:
 
     def _build(self, name: str) -> None:
         model = self.models[name]
-        found = {row[0]: row[1] for row in self.con.execute(f"describe {model.query}").fetchall()}
-        assert found == model.types
         self.con.execute(f"create or replace table {name} as {model.query}")
-        for check in model.checks:
-            if check.condition:
-                broken = f"select count(*) from {name} where ({check.condition}) is not true"
-            elif check.query:
-                broken = f"select count(*) from ({check.query})"
-            else:
-                broken = f"select count(*) - count(distinct ({', '.join(check.columns)})) from {name}"
-            count = self.con.execute(broken).fetchone()
-            assert count == (0,), f"{name}: {check.text}: {count}"
+        found = {row[0]: row[1] for row in self.con.execute(f"describe {name}").fetchall()}
+        assert found == model.types
+        counts = checks.count_violations(self.con, model, ["all"], None).drop("partition").row(0, named=True)
+        assert {check.text: counts[check.id] for check in model.checks if counts[check.id] != 0} == {}, name
 
     def rows(self, table: str, order: str) -> list[dict[str, Any]]:
         return named_rows(self.con, f"select * from {table} order by {order}")
