@@ -270,7 +270,11 @@ class Planner:
             return EVER
         if table == model.name:
             return Span(first - model.reads_self, first)
-        before, after = model.reads_back + model.reads_around, model.reads_around
+        around = model.reads_around
+        if ZONE in model.inputs and self._zone() == "UTC":
+            # It looks around its weeks for the hours that another zone puts into them: in UTC there are none.
+            around = timedelta()
+        before, after = model.reads_back + around, around
         return Span(first - before, end_of(model.partition, last) + after)
 
     def clock_end(self, model: Model, last: date | None) -> datetime | None:

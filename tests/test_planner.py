@@ -272,6 +272,12 @@ def test_a_week_of_another_time_zone_has_what_lies_around_it(house: House, zone:
     assert house.run()["mart_spend_weekly"].partitions == weeks
     assert [str(row[0]) for row in house.rows("mart_spend_weekly")] == weeks[:1]
 
+    # A Monday that changes is of its own week alone, where no other zone puts its hours into the one before.
+    house.calls("2026-11-04", "1.00")
+    house.run()
+    house.calls("2026-11-09", "5.00")
+    assert house.run()["mart_spend_weekly"].partitions == weeks
+
 
 def test_a_partition_whose_input_is_gone_is_taken_away(house: House) -> None:
     house.add("mart_spend_weekly", weekly())
