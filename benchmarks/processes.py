@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,20 +21,30 @@ class Cost:
     peak_mib: float
 
 
+# A process begins with the peak memory of the one that started it: a small one stands between.
+_WATCH = """
+import json, resource, subprocess, sys, time
+began = time.monotonic()
+done = subprocess.run(sys.argv[2:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+with open(sys.argv[1], "w") as file:
+    json.dump([used.ru_utime + used.ru_stime, time.monotonic() - began, used.ru_maxrss / 1024], file)
+sys.stdout.buffer.write(done.stdout)
+sys.exit(done.returncode)
+"""
+
+
 def measure(arguments: Sequence[str | Path]) -> Cost:
     """Run a program to its end.
 
     Raises RuntimeError, with what it printed, where it fails.
     """
-    began = time.monotonic()
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        assert process.stdout is not None
-        printed = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(map(str, arguments))} ended with {process.returncode}:\n{printed}")
-    return Cost(used.ru_utime + used.ru_stime, time.monotonic() - began, used.ru_maxrss / 1024)
+    with tempfile.NamedTemporaryFile() as said:
+        watched = [sys.executable, "-I", "-S", "-c", _WATCH, said.name, *arguments]
+        done = subprocess.run(watched, stdout=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(map(str, arguments))} ended with {done.returncode}:\n{done.stdout}")
+        return Cost(*json.loads(Path(said.name).read_text(encoding="utf-8")))
 
 
 def measure_work(work: Callable[[], object]) -> Cost:
