@@ -12,7 +12,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines import upgrade
 from pipelines.cli.reports import broken_checks, corrections_in_words
+from pipelines.engine import rows_of
+from pipelines.parquet import write_rows
+from pipelines.paths import DataRoot
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -135,6 +139,19 @@ def test_a_run_without_work_imports_nothing_that_is_heavy_and_not_needed(walked:
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
 
     assert "heavy: []" in done.stdout
+
+
+def test_a_lake_of_an_earlier_version_is_brought_forward_and_the_run_says_so_once(tmp_path: Path) -> None:
+    """It had a folder a day."""
+    root = DataRoot(tmp_path / "books")
+    target = root.table("staged_scores") / "day=2026-11-02" / "batch.parquet"
+    with duckdb.connect() as con:
+        write_rows([rows_of(con, "select 1 as a")], target, "batch", "fragment").replace(target)
+
+    said = [json.loads(tokenbooks("run", "--direct", "--json", data=root.path).stdout) for _ in range(2)]
+
+    assert [upgrade.SENTENCE in report["warnings"] for report in said] == [True, False]
+    assert list(root.lake.glob("*/day=*")) == []
 
 
 def test_status_counts_records_by_fate_and_tables_by_freshness(walked: Path) -> None:

@@ -104,11 +104,13 @@ def run_books(
     direct: bool = False,
     as_json: bool = False,
 ) -> int:
-    from pipelines import books
+    from pipelines import books, upgrade
     from pipelines.planner import EVER
     from pipelines.summary import summarise
 
     window = window or EVER
+    # Asked before anything opens the lake, which is what brings it forward.
+    news = [upgrade.SENTENCE] if upgrade.is_of_earlier_version(data) else []
     limited = full or bool(select) or window != EVER
     with progress() as say:
         if not limited and data.views.is_file() and (report := _nothing_to_do(data)) is not None:
@@ -119,6 +121,7 @@ def run_books(
             from assets import reported
 
             report = reported.run(data, full=full, window=window, select=select, progress=say).as_dict()
+    report["warnings"] = [*news, *report["warnings"]]
     report["summary"] = summarise(data).as_dict() if data.views.is_file() else None
     if as_json:
         print_json(report)

@@ -35,15 +35,32 @@ with recursive families as (
     where parent_span_id is not null
 ),
 
-family_days as (
-    select distinct
-        f.source,
-        f.source_account,
-        f.trace_id,
+-- Picked out first: of calls without a trace there may be millions, all of one key, and no join of them fits into memory.
+members as materialized (
+    select
+        s.source_file_sha256,
+        s.source_row,
+        s.request_key,
+        s.started_at,
         cast(s.started_at as date) as usage_date,
+        s.source,
+        s.source_account,
+        f.trace_id,
+        s.span_id,
+        s.parent_span_id,
+        s.row_kind,
+        s.is_billable_leaf,
+        s.step,
+        {{ sum_of(token_classes, "s", "_tokens") }} as tokens_stated,
+        coalesce(cardinality(s.extra_units) > 0, false) or coalesce(s.cost_reported_usd > 0, false) as has_more,
     from staged_requests as s
     inner join families as f
         on s.source = f.source and s.source_account = f.source_account and coalesce(s.trace_id, '') = f.trace_id
+),
+
+family_days as (
+    select distinct source, source_account, trace_id, usage_date
+    from members
 ),
 
 lengths as (
@@ -77,7 +94,7 @@ spans as (
         s.started_at,
         s.source,
         s.source_account,
-        t.trace_id,
+        s.trace_id,
         t.seen_date,
         t.is_long,
         s.span_id,
@@ -85,15 +102,15 @@ spans as (
         s.row_kind,
         s.is_billable_leaf,
         s.step,
-        {{ sum_of(token_classes, "s", "_tokens") }} as tokens_stated,
-        coalesce(cardinality(s.extra_units) > 0, false) or coalesce(s.cost_reported_usd > 0, false) as has_more,
-    from staged_requests as s
+        s.tokens_stated,
+        s.has_more,
+    from members as s
     inner join traces as t
         on s.source = t.source
         and s.source_account = t.source_account
-        and coalesce(s.trace_id, '') = t.trace_id
-        and cast(s.started_at as date) >= t.first_date
-        and cast(s.started_at as date) <= t.last_date
+        and s.trace_id = t.trace_id
+        and s.usage_date >= t.first_date
+        and s.usage_date <= t.last_date
     anti join ledger_superseded_requests as d
         on s.source_file_sha256 = d.source_file_sha256
         and s.source_row = d.source_row
