@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import books, light, pricing, records, small_files, sources
 
 _BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
-    "light": lambda given: light.run(given.rows, given.base, given.busy_rows),
+    "light": lambda given: light.run(given.rows, given.base, given.busy_rows, given.part),
     "pricing": lambda given: pricing.run(5 * given.rows),
     "books": lambda given: books.run(5 * given.rows),
     "small_files": lambda given: small_files.run(given.files),
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--source", default="", help="measure the file of this source alone")
     parser.add_argument("--base", type=Path, help="a checkout, installed in its .venv, to measure beside this one")
     parser.add_argument("--busy-rows", type=int, default=0, help="calls of one day, such as 10,000,000 (left out)")
+    parser.add_argument("--part", default="", choices=["", *light.PARTS], help="measure this part of light alone")
     parser.add_argument("--only", default="", choices=["", *_BENCHMARKS], help="run this benchmark alone")
     arguments = parser.parse_args()
     for name, benchmark in _BENCHMARKS.items():

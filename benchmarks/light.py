@@ -195,21 +195,24 @@ def busy_day(ours: Commands, rows: int) -> Iterator[Line]:
         yield Line(f"{rows:,} lines on one day, whole run", ours("run", "--direct", "--root", root))
 
 
-def run(rows: int, base: Path | None = None, busy_rows: int = 0) -> None:
-    """Measure and print, line by line."""
+PARTS = ("start_up", "sample_company", "over_a_year", "large_log", "busy_day")
+
+
+def run(rows: int, base: Path | None = None, busy_rows: int = 0, part: str = "") -> None:
+    """Measure and print, line by line; ``part`` is one of PARTS, all of them without it."""
     ours, before = Commands(None), Commands(base) if base else None
+    parts: dict[str, Callable[[], Iterator[Line]]] = {
+        "start_up": lambda: start_up(ours, before),
+        "sample_company": lambda: sample_company(ours, before),
+        "over_a_year": lambda: over_a_year(ours, before),
+        "large_log": lambda: large_log(ours, before, rows),
+        "busy_day": lambda: busy_day(ours, busy_rows),
+    }
     print(HEADING, flush=True)
-    groups = [
-        start_up(ours, before),
-        sample_company(ours, before),
-        over_a_year(ours, before),
-        large_log(ours, before, rows),
-    ]
-    if busy_rows:
-        groups.append(busy_day(ours, busy_rows))
-    for lines in groups:
-        for line in lines:
-            print(line.as_markdown(), flush=True)
+    for name in PARTS:
+        if part == name or not (part or (name == "busy_day" and not busy_rows)):
+            for line in parts[name]():
+                print(line.as_markdown(), flush=True)
 
 
 def _imports(text: str) -> Cost:
