@@ -10,15 +10,7 @@ leads: [ledger_bill_days, ledger_showback_days]
 columns:
   month_start_date: DATE; first day of the billing month, UTC
   week_start_date: DATE; Monday of the ISO week, UTC
-  cost_centre: VARCHAR; cost centre that bears the cost, 'unattributed' where none is known
-  team: VARCHAR; owning team, 'unattributed' where none is known
-  feature: VARCHAR; product feature, 'unattributed' where none is known
-  customer_tier: VARCHAR; pricing tier of the customer (not the model tier), 'unattributed' where none is known
-  environment: VARCHAR; deployment environment, 'unattributed' where none is known
-  provider: VARCHAR; the seller
-  billing_account_id: VARCHAR; account that is billed, 'unattributed' where it cannot be told
-  model_canonical: VARCHAR; model as the price book names it, 'unknown_model' where no alias maps it, 'unattributed' on the unattributed line
-  model_tier: VARCHAR; capability tier of the model (not the customer's tier), 'unknown_tier' where none is known
+{% include "parts/columns_showback_key.sql" %}
   component: VARCHAR; key, direct, untraced, discount, credit or tax_fee: where the money stands in the showback
   pool_id: VARCHAR; pool of the list or discount amount in ledger_bill_pools, accrual without a bill, key on the row that only names the key
   allocation_method: VARCHAR; how the pool was shared out

@@ -23,13 +23,8 @@ checks:
   - one_of: [line_level, class, model, account, unmapped, charge]
   - not_null: [line_level, pool_id]
 */
-with invoices as (
-    select *
-    from ledger_invoices
-    qualify row_number() over (
-        partition by month_start_date, provider, billing_account_id order by abs(billed_amount) desc, billing_currency
-    ) = 1
-),
+with
+{% include "parts/larger_invoices.sql" %}
 
 lines as (
     select
@@ -110,20 +105,7 @@ rule_matches as (
         on r.field = f.known_field
 ),
 
-rules as (
-    select
-        charge_match_field as field,
-        charge_match_value as field_value,
-        method,
-        coalesce(basis, 'list_cost_usd') as basis,
-        coalesce(target_kind, '') as target_kind,
-        coalesce(target_value, '') as target_value,
-        share,
-        coalesce(valid_from_date, date '0001-01-01') as valid_from_date,
-        coalesce(valid_to_date, date '9999-12-31') as valid_to_date,
-        reference_row,
-    from ref_allocation_rules
-),
+{% include "parts/allocation_rules.sql" %}
 
 -- The closest match of a kind of charge decides; its rules are those valid on the first day of the charge.
 charge_kinds as (

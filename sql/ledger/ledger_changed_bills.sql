@@ -196,13 +196,14 @@ usage_causes as (
 ),
 
 -- Tables that decide how an invoice is split: what of them held in the month, then and now.
-live_rules as (
+{% for side, tables in (("live", "ref_"), ("closed", "closed_ref_")) %}
+{{ side }}_rules as (
     select
         m.month_start_date,
         'reference/allocation_rules.csv' as caused_by,
         concat_ws('|', r.charge_match_field, r.charge_match_value, r.method, coalesce(r.basis, ''), coalesce(r.target_kind, ''),
             coalesce(r.target_value, ''), coalesce(cast(r.share as varchar), '')) as said,
-    from ref_allocation_rules as r
+    from {{ tables }}allocation_rules as r
     inner join closed_months as m
         on (r.valid_from_date is null or r.valid_from_date < m.month_start_date + interval 1 month)
         and (r.valid_to_date is null or r.valid_to_date > m.month_start_date)
@@ -211,7 +212,7 @@ live_rules as (
         m.month_start_date,
         'reference/model_tiers.csv' as caused_by,
         concat_ws('|', r.provider, r.model_id, r.model_tier) as said,
-    from ref_model_tiers as r
+    from {{ tables }}model_tiers as r
     inner join closed_months as m
         on (r.valid_from_date is null or r.valid_from_date < m.month_start_date + interval 1 month)
         and (r.valid_to_date is null or r.valid_to_date > m.month_start_date)
@@ -220,40 +221,12 @@ live_rules as (
         m.month_start_date,
         'reference/thresholds.csv: ' || r.name as caused_by,
         concat_ws('|', coalesce(r.scope_kind, ''), coalesce(r.scope_value, ''), r.threshold) as said,
-    from ref_thresholds as r
+    from {{ tables }}thresholds as r
     inner join closed_months as m on r.valid_from_date is null or r.valid_from_date < m.month_start_date + interval 1 month
     where r.name = 'spread_min_coverage'
 ),
 
-closed_rules as (
-    select
-        m.month_start_date,
-        'reference/allocation_rules.csv' as caused_by,
-        concat_ws('|', r.charge_match_field, r.charge_match_value, r.method, coalesce(r.basis, ''), coalesce(r.target_kind, ''),
-            coalesce(r.target_value, ''), coalesce(cast(r.share as varchar), '')) as said,
-    from closed_ref_allocation_rules as r
-    inner join closed_months as m
-        on (r.valid_from_date is null or r.valid_from_date < m.month_start_date + interval 1 month)
-        and (r.valid_to_date is null or r.valid_to_date > m.month_start_date)
-    union
-    select
-        m.month_start_date,
-        'reference/model_tiers.csv' as caused_by,
-        concat_ws('|', r.provider, r.model_id, r.model_tier) as said,
-    from closed_ref_model_tiers as r
-    inner join closed_months as m
-        on (r.valid_from_date is null or r.valid_from_date < m.month_start_date + interval 1 month)
-        and (r.valid_to_date is null or r.valid_to_date > m.month_start_date)
-    union
-    select
-        m.month_start_date,
-        'reference/thresholds.csv: ' || r.name as caused_by,
-        concat_ws('|', coalesce(r.scope_kind, ''), coalesce(r.scope_value, ''), r.threshold) as said,
-    from closed_ref_thresholds as r
-    inner join closed_months as m on r.valid_from_date is null or r.valid_from_date < m.month_start_date + interval 1 month
-    where r.name = 'spread_min_coverage'
-),
-
+{% endfor %}
 rule_causes as (
     select
         coalesce(l.month_start_date, c.month_start_date) as month_start_date,

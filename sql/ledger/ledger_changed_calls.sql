@@ -16,7 +16,8 @@ checks:
   - one_of: [reason, price_correction, attribution_change, late_rows, late_outcome]
   - not_null: [reason, caused_by]
 */
-with live as (
+{# A call of one side, as it is compared. #}
+{% macro compared() %}
     select
         r.request_key,
         cast(r.started_at as date) as usage_date,
@@ -40,6 +41,9 @@ with live as (
         c.list_cost_usd,
         c.effective_cost_usd,
         c.price_ids,
+{%- endmacro %}
+with live as (
+{{ compared() }}
     from ledger_requests as r
     inner join closed_months as m on cast(date_trunc('month', r.started_at) as date) = m.month_start_date
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
@@ -47,29 +51,7 @@ with live as (
 ),
 
 closed as (
-    select
-        r.request_key,
-        cast(r.started_at as date) as usage_date,
-        r.source,
-        r.source_account,
-        r.source_row_version,
-        r.provider,
-        coalesce(r.billing_account_id, 'unattributed') as billing_account_id,
-        coalesce(r.model_canonical, 'unknown_model') as model_canonical,
-        r.model_served,
-        r.input_total_tokens,
-        r.output_total_tokens,
-        r.cache_read_total_tokens,
-        r.cache_write_total_tokens,
-        r.feature,
-        r.team,
-        r.cost_centre,
-        r.customer_tier,
-        r.environment,
-        r.attribution_source,
-        c.list_cost_usd,
-        c.effective_cost_usd,
-        c.price_ids,
+{{ compared() }}
     from closed_ledger_requests as r
     inner join closed_ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     where r.is_billable_leaf

@@ -7,25 +7,10 @@ partition: day
 leads: [ledger_requests]
 columns:
   usage_date: DATE; UTC day of the calls
-  cost_centre: VARCHAR; cost centre that bears the cost, 'unattributed' where none is known
-  team: VARCHAR; owning team, 'unattributed' where none is known
-  feature: VARCHAR; product feature, 'unattributed' where none is known
-  customer_tier: VARCHAR; pricing tier of the customer (not the model tier), 'unattributed' where none is known
-  environment: VARCHAR; deployment environment, 'unattributed' where none is known
-  provider: VARCHAR; the seller
-  billing_account_id: VARCHAR; account that is billed, 'unattributed' where it cannot be told
+{% include "parts/columns_owner.sql" %}
   model_canonical: VARCHAR; model as the price book names it, 'unknown_model' where no alias maps it
   model_tier: VARCHAR; capability tier of the model (not the customer's tier), 'unknown_tier' where none is known
-  requests: BIGINT; calls
-  tasks: BIGINT; tasks whose first call is among them
-  successes: BIGINT; of these tasks, those with the outcome success
-  unpriced_requests: BIGINT; calls without a cost
-  unpriced_tokens: BIGINT; tokens of these calls
-  input_total_tokens: BIGINT; all input, cached included
-  output_total_tokens: BIGINT; all output, reasoning included
-  cache_read_total_tokens: BIGINT; input read from the prompt cache
-  cache_write_total_tokens: BIGINT; input written to the prompt cache
-  output_reasoning_tokens: BIGINT; reasoning output, where split
+{% include "parts/columns_call_counts.sql" %}
   list_cost_usd: DECIMAL(38,15); cost at list prices of the priced calls
   effective_cost_usd: DECIMAL(38,15); cost of the priced calls
   input_cost_usd: DECIMAL(38,15); effective cost of input that was neither read from nor written to the cache

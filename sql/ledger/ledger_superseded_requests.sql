@@ -17,6 +17,7 @@ columns:
 checks:
   - one_of: [reason, older version, same version]
 */
+{% from "macros/versions.sql" import beaten_versions, from_beaten with context %}
 with repeated as (
     select request_key
     from staged_requests
@@ -124,20 +125,7 @@ ranked as (
     from versions
 ),
 
-beaten as (
-    select
-        r.source,
-        r.source_account,
-        r.source_file_sha256,
-        r.source_row,
-        max(b.version) as best_version,
-    from ranked as r
-    inner join ranked as b
-        on r.request_key = b.request_key
-        and b.place < r.place
-        and b.usage_date between r.usage_date - interval 7 days and r.usage_date + interval 7 days
-    group by r.source, r.source_account, r.source_file_sha256, r.source_row
-)
+{{ beaten_versions("request_key") }}
 
 select
     r.usage_date,
@@ -147,9 +135,4 @@ select
     r.source_row,
     r.source_row_id,
     case when b.best_version > r.version then 'older version' else 'same version' end as reason,
-from ranked as r
-inner join beaten as b
-    on r.source = b.source
-    and r.source_account = b.source_account
-    and r.source_file_sha256 = b.source_file_sha256
-    and r.source_row = b.source_row
+{{ from_beaten() }}

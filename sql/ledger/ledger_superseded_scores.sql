@@ -16,6 +16,7 @@ columns:
 checks:
   - one_of: [reason, older version, same score]
 */
+{% from "macros/versions.sql" import beaten_versions, from_beaten with context %}
 with repeated as (
     select score_key
     from staged_scores
@@ -50,20 +51,7 @@ ranked as (
     inner join repeated as r on s.score_key = r.score_key
 ),
 
-beaten as (
-    select
-        r.source,
-        r.source_account,
-        r.source_file_sha256,
-        r.source_row,
-        max(b.version) as best_version,
-    from ranked as r
-    inner join ranked as b
-        on r.score_key = b.score_key
-        and b.place < r.place
-        and b.usage_date between r.usage_date - interval 7 days and r.usage_date + interval 7 days
-    group by r.source, r.source_account, r.source_file_sha256, r.source_row
-)
+{{ beaten_versions("score_key") }}
 
 select
     r.usage_date,
@@ -72,9 +60,4 @@ select
     r.source_file_sha256,
     r.source_row,
     case when b.best_version > r.version then 'older version' else 'same score' end as reason,
-from ranked as r
-inner join beaten as b
-    on r.source = b.source
-    and r.source_account = b.source_account
-    and r.source_file_sha256 = b.source_file_sha256
-    and r.source_row = b.source_row
+{{ from_beaten() }}

@@ -3,13 +3,7 @@ Who may bear a bill, for ledger_allocations: `rows_keyed` has each key with what
 unattributed (is_lost), and one for whoever only a rule names (is_named). Also `read_lines` (days of the bills, in USD and in the
 billing currency), of these `judged_charges`, and `rules`.
 #}
-calls as (
-    select
-        cast(date_trunc('month', d.usage_date) as date) as month_start_date,
-        cast(date_trunc('week', d.usage_date) as date) as week_start_date,
-        d.*,
-    from ledger_showback_days as d
-),
+{% include "parts/showback_calls.sql" %}
 
 traced as (
     select
@@ -77,20 +71,7 @@ judged_charges as (
     select * from read_lines where line_level in ('charge', 'unmapped')
 ),
 
-rules as (
-    select
-        charge_match_field as field,
-        charge_match_value as field_value,
-        method,
-        coalesce(basis, 'list_cost_usd') as basis,
-        coalesce(target_kind, '') as target_kind,
-        coalesce(target_value, '') as target_value,
-        share,
-        coalesce(valid_from_date, date '0001-01-01') as valid_from_date,
-        coalesce(valid_to_date, date '9999-12-31') as valid_to_date,
-        reference_row,
-    from ref_allocation_rules
-),
+{% include "parts/allocation_rules.sql" %}
 
 -- Whoever a rule names bears its share, with or without a call in that part of the month.
 named_targets as (

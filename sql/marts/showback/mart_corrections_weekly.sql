@@ -10,15 +10,7 @@ columns:
   week_start_date: DATE; Monday of the ISO week that it is about, UTC
   billing_month: VARCHAR; month of the invoice as YYYY-MM that it is about
   month_start_date: DATE; first day of that billing month, UTC
-  cost_centre: VARCHAR; cost centre that bears the cost, 'unattributed' where none is known
-  team: VARCHAR; owning team, 'unattributed' where none is known
-  feature: VARCHAR; product feature, 'unattributed' where none is known
-  customer_tier: VARCHAR; pricing tier of the customer (not the model tier), 'unattributed' where none is known
-  environment: VARCHAR; deployment environment, 'unattributed' where none is known
-  provider: VARCHAR; the seller
-  billing_account_id: VARCHAR; account that is billed, 'unattributed' where it cannot be told
-  model_canonical: VARCHAR; model as the price book names it, 'unknown_model' where no alias maps it, 'unattributed' on the unattributed line
-  model_tier: VARCHAR; capability tier of the model (not the customer's tier), 'unknown_tier' where none is known
+{% include "parts/columns_showback_key.sql" %}
   reason: VARCHAR; restated_invoice, price_correction, attribution_change, late_rows or late_outcome, the first of them that applies; method_change where the data are as they were and the tables are made in another way
   caused_by: VARCHAR; files and price rows of all causes, set apart by a semicolon
   closed_invoiced_cost_usd: DECIMAL(38,2); what the closed month says; 0 where it has no such row

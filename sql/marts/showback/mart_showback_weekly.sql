@@ -10,26 +10,9 @@ columns:
   week_start_date: DATE; Monday of the ISO week, UTC
   billing_month: VARCHAR; month of the invoice as YYYY-MM; a week over two months has rows for each
   month_start_date: DATE; first day of the billing month, UTC
-  cost_centre: VARCHAR; cost centre that bears the cost, 'unattributed' where none is known
-  team: VARCHAR; owning team, 'unattributed' where none is known
-  feature: VARCHAR; product feature, 'unattributed' where none is known
-  customer_tier: VARCHAR; pricing tier of the customer (not the model tier), 'unattributed' where none is known
-  environment: VARCHAR; deployment environment, 'unattributed' where none is known
-  provider: VARCHAR; the seller
-  billing_account_id: VARCHAR; account that is billed, 'unattributed' where it cannot be told
-  model_canonical: VARCHAR; model as the price book names it, 'unknown_model' where no alias maps it, 'unattributed' on the unattributed line
-  model_tier: VARCHAR; capability tier of the model (not the customer's tier), 'unknown_tier' where none is known
+{% include "parts/columns_showback_key.sql" %}
   state: VARCHAR; provisional until the bill of the account and month is complete and while its reconciliation fails, then final
-  requests: BIGINT; calls
-  tasks: BIGINT; tasks whose first call is among them
-  successes: BIGINT; of these tasks, those with the outcome success
-  unpriced_requests: BIGINT; calls without a cost
-  unpriced_tokens: BIGINT; tokens of these calls
-  input_total_tokens: BIGINT; all input, cached included
-  output_total_tokens: BIGINT; all output, reasoning included
-  cache_read_total_tokens: BIGINT; input read from the prompt cache
-  cache_write_total_tokens: BIGINT; input written to the prompt cache
-  output_reasoning_tokens: BIGINT; reasoning output, where split
+{% include "parts/columns_call_counts.sql" %}
   list_cost_usd: DECIMAL(38,10); cost at list prices of the priced calls; null where there are calls and none is priced
   effective_cost_usd: DECIMAL(38,10); cost of the priced calls under contracts; null where there are calls and none is priced
   direct_cost_usd: DECIMAL(38,10); invoiced list amount that traced calls explain
@@ -76,35 +59,18 @@ answer: >-
 notes:
   - An account with lines in two currencies in one month is split in the currency of its larger invoice only; the other is not allocated.
 */
-with invoices as (
-    select *
-    from ledger_invoices
-    qualify row_number() over (
-        partition by month_start_date, provider, billing_account_id order by abs(billed_amount) desc, billing_currency
-    ) = 1
-),
+{% set key = [
+    "month_start_date", "week_start_date", "cost_centre", "team", "feature", "customer_tier", "environment", "provider", "billing_account_id",
+    "model_canonical", "model_tier",
+] %}
+with
+{% include "parts/larger_invoices.sql" %}
 
-calls as (
-    select
-        cast(date_trunc('month', d.usage_date) as date) as month_start_date,
-        cast(date_trunc('week', d.usage_date) as date) as week_start_date,
-        d.*,
-    from ledger_showback_days as d
-),
+{% include "parts/showback_calls.sql" %}
 
 traced as (
     select
-        month_start_date,
-        week_start_date,
-        cost_centre,
-        team,
-        feature,
-        customer_tier,
-        environment,
-        provider,
-        billing_account_id,
-        model_canonical,
-        model_tier,
+        {{ key | join(", ") }},
         cast(sum(requests) as bigint) as requests,
         cast(sum(tasks) as bigint) as tasks,
         cast(sum(successes) as bigint) as successes,
@@ -118,9 +84,7 @@ traced as (
         cast(sum(list_cost_usd) * 10000000000::hugeint as hugeint) as list_units,
         cast(sum(effective_cost_usd) * 10000000000::hugeint as hugeint) as effective_units,
     from calls
-    group by
-        month_start_date, week_start_date, cost_centre, team, feature, customer_tier, environment, provider, billing_account_id,
-        model_canonical, model_tier
+    group by {{ key | join(", ") }}
 ),
 
 allocated as (
@@ -134,17 +98,7 @@ allocated as (
 
 components as (
     select
-        month_start_date,
-        week_start_date,
-        cost_centre,
-        team,
-        feature,
-        customer_tier,
-        environment,
-        provider,
-        billing_account_id,
-        model_canonical,
-        model_tier,
+        {{ key | join(", ") }},
         cast(sum(usd_units) as hugeint) as usd_units,
         cast(sum(billing_units) as hugeint) as billing_units,
         cast(sum(case when component = 'direct' then usd_units else 0 end) as hugeint) as direct_units,
@@ -154,9 +108,7 @@ components as (
         cast(sum(case when component = 'tax_fee' then usd_units else 0 end) as hugeint) as tax_fee_units,
         string_agg(distinct component_method, '; ' order by component_method) as allocation_method,
     from allocated
-    group by
-        month_start_date, week_start_date, cost_centre, team, feature, customer_tier, environment, provider, billing_account_id,
-        model_canonical, model_tier
+    group by {{ key | join(", ") }}
 ),
 
 -- Text order of row_key is the order of the key's columns: it decides ties.

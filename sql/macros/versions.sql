@@ -1,0 +1,29 @@
+{# Which of several versions of a record count. `ranked` has each with its place among those of the same key. #}
+
+{# The versions that do not count, with the best of those that stand before them within seven days. #}
+{% macro beaten_versions(key) %}
+beaten as (
+    select
+        r.source,
+        r.source_account,
+        r.source_file_sha256,
+        r.source_row,
+        max(b.version) as best_version,
+    from ranked as r
+    inner join ranked as b
+        on r.{{ key }} = b.{{ key }}
+        and b.place < r.place
+        and b.usage_date between r.usage_date - interval 7 days and r.usage_date + interval 7 days
+    group by r.source, r.source_account, r.source_file_sha256, r.source_row
+)
+{%- endmacro %}
+
+{# What is to be said of a beaten version, as `r`, and of the version that beats it, as `b`. #}
+{% macro from_beaten() %}
+from ranked as r
+inner join beaten as b
+    on r.source = b.source
+    and r.source_account = b.source_account
+    and r.source_file_sha256 = b.source_file_sha256
+    and r.source_row = b.source_row
+{%- endmacro %}
