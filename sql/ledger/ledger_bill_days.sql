@@ -33,6 +33,7 @@ columns:
   billed_amount: DECIMAL(38,10); billed amount of the day in the billing currency
   list_amount: DECIMAL(38,10); amount of the day at list prices in the billing currency, the billed amount where the line states none
 */
+{% from "macros/rates.sql" import fx_rates with context %}
 with lines as (
     select
         cost_key,
@@ -74,14 +75,7 @@ charges as (
     qualify row_number() over (partition by charge_id order by known_at desc nulls last, reference_row desc) = 1
 ),
 
-rates as (
-    select
-        currency,
-        rate_date,
-        fx_rate_to_usd,
-        coalesce(lead(rate_date) over (partition by currency order by rate_date), date '9999-12-31') as next_rate_date,
-    from ref_fx_rates
-),
+{{ fx_rates() }},
 
 charge_lines as (
     select

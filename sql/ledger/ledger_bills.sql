@@ -87,6 +87,7 @@ answer: >-
   select month_start_date, provider, billing_account_id, currency, sum(billed_amount) as billed_amount
   from ledger_bills where is_the_bill group by all order by all
 */
+{% from "macros/rates.sql" import fx_rates with context %}
 with counted as (
     select
         b.*,
@@ -141,14 +142,7 @@ candidates as (
     group by l.month_start_date, l.provider, l.billing_account_id, l.source
 ),
 
-rates as (
-    select
-        currency,
-        rate_date,
-        fx_rate_to_usd,
-        coalesce(lead(rate_date) over (partition by currency order by rate_date), date '9999-12-31') as next_rate_date,
-    from ref_fx_rates
-)
+{{ fx_rates() }}
 
 select
     l.cost_key,

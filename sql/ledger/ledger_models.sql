@@ -21,26 +21,19 @@ notes:
   - Exact names come before prefixes, prefixes before regular expressions; a family prefix never prices an unknown member.
 */
 with seen as (
-    select
-        cast(started_at as date) as usage_date,
-        provider,
-        model_served as model_raw,
-    from staged_requests
-    where provider is not null and model_served is not null
+{% for table, at, name in (
+    ("staged_requests", "started_at", "model_served"), ("staged_usage", "bucket_start_at", "model_raw"), ("staged_bills", "charge_start_at", "model_raw"),
+) %}
+    {% if not loop.first %}
     union
+    {% endif %}
     select
-        cast(bucket_start_at as date) as usage_date,
+        cast({{ at }} as date) as usage_date,
         provider,
-        model_raw,
-    from staged_usage
-    where provider is not null and model_raw is not null
-    union
-    select
-        cast(charge_start_at as date) as usage_date,
-        provider,
-        model_raw,
-    from staged_bills
-    where provider is not null and model_raw is not null
+        {{ name }}{{ " as model_raw" if name != "model_raw" }},
+    from {{ table }}
+    where provider is not null and {{ name }} is not null
+{% endfor %}
 ),
 
 spelled as (

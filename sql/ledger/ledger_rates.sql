@@ -67,17 +67,14 @@ with
 {% include "parts/rate_prices.sql" %}
 
 instants as (
-    select key_number, rate_from_at as instant_at from rated
+{% for table, start, end in (("rated", "rate_from_at", "rate_to_at"), ("in_day_overrides", "rate_from_at", "rate_to_at"), ("conditioned", "day_from_at", "day_to_at")) %}
+    {% if not loop.first %}
     union
-    select key_number, rate_to_at as instant_at from rated
+    {% endif %}
+    select key_number, {{ start }} as instant_at from {{ table }}
     union
-    select key_number, rate_from_at as instant_at from in_day_overrides
-    union
-    select key_number, rate_to_at as instant_at from in_day_overrides
-    union
-    select key_number, day_from_at as instant_at from conditioned
-    union
-    select key_number, day_to_at as instant_at from conditioned
+    select key_number, {{ end }} as instant_at from {{ table }}
+{% endfor %}
 ),
 
 spans as (
@@ -89,17 +86,17 @@ spans as (
 ),
 
 lengths as (
-    select key_number, ctx_min_tokens as ctx_tokens from rated
+{% for table, start, end in (
+    ("rated", "ctx_min_tokens", "ctx_max_tokens"), ("in_day_overrides", "ctx_min_tokens", "ctx_max_tokens"),
+    ("conditioned", "cast(0 as bigint)", "4611686018427387904"),
+) %}
+    {% if not loop.first %}
     union
-    select key_number, ctx_max_tokens as ctx_tokens from rated
+    {% endif %}
+    select key_number, {{ start }} as ctx_tokens from {{ table }}
     union
-    select key_number, ctx_min_tokens as ctx_tokens from in_day_overrides
-    union
-    select key_number, ctx_max_tokens as ctx_tokens from in_day_overrides
-    union
-    select key_number, cast(0 as bigint) as ctx_tokens from conditioned
-    union
-    select key_number, 4611686018427387904 as ctx_tokens from conditioned
+    select key_number, {{ end }} as ctx_tokens from {{ table }}
+{% endfor %}
 ),
 
 ranges as (

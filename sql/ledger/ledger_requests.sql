@@ -109,6 +109,7 @@ answer: >-
   select feature, count(*) as requests, count(*) filter (where status <> 'ok') as failed_requests
   from ledger_requests where is_billable_leaf group by feature order by requests desc
 */
+{% from "macros/versions.sql" import but_superseded with context %}
 {% from "macros/tokens.sql" import cached_classes, input_classes, output_classes, sum_of, total_of with context %}
 {# What a rule may look at. #}
 {% set rule_fields = [
@@ -164,11 +165,7 @@ booked as (
                 )
         end as caller,
     from staged_requests as s
-    anti join ledger_superseded_requests as d
-        on s.source_file_sha256 = d.source_file_sha256
-        and s.source_row = d.source_row
-        and s.source_account = d.source_account
-        and s.source = d.source
+    {{ but_superseded() }}
     left join ledger_span_roles as l on s.request_key = l.request_key
     left join ledger_span_owners as o on s.request_key = o.request_key
     left join ledger_same_calls as m on s.request_key = m.request_key

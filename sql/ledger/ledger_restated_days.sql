@@ -14,6 +14,7 @@ columns:
   token_type: VARCHAR; input, output, cache_read, cache_write or other; null where the line names none
   restated_usd: DECIMAL(38,10); newest less the pull before, at the rate of the day; null where there is no rate
 */
+{% from "macros/rates.sql" import fx_rates with context %}
 with stretches as (
     select source, source_account, endpoint, window_start_at, window_end_at, source_file_sha256 as sha256, pull_grain
     from ledger_pulls
@@ -50,14 +51,7 @@ sides as (
     select source, source_account, endpoint, window_start_at, window_end_at, sha256, -1 as side from older
 ),
 
-rates as (
-    select
-        currency,
-        rate_date,
-        fx_rate_to_usd,
-        coalesce(lead(rate_date) over (partition by currency order by rate_date), date '9999-12-31') as next_rate_date,
-    from ref_fx_rates
-),
+{{ fx_rates() }},
 
 lines as (
     select

@@ -41,6 +41,7 @@ answer: >-
   select counted_source, count(*) filter (where is_counted) as calls, count(*) filter (where not is_counted) as duplicates
   from ledger_same_calls group by counted_source order by calls desc
 */
+{% from "macros/versions.sql" import but_superseded with context %}
 with tools as (
     select count(distinct source || '|' || source_account) > 1 as are_several
     from staged_requests
@@ -58,11 +59,7 @@ calls as (
         s.span_id,
     from staged_requests as s
     cross join tools as t
-    anti join ledger_superseded_requests as d
-        on s.source_file_sha256 = d.source_file_sha256
-        and s.source_row = d.source_row
-        and s.source_account = d.source_account
-        and s.source = d.source
+    {{ but_superseded() }}
     left join ledger_span_roles as l on s.request_key = l.request_key
     where t.are_several and coalesce(l.is_billable_leaf, s.is_billable_leaf)
 ),
@@ -168,11 +165,7 @@ told as (
         case when s.workflow is not null then 'own' else regexp_extract(o.inherited, '(^|,)workflow=([a-z]+)', 2) end as workflow_from,
     from entities as e
     inner join staged_requests as s on e.request_key = s.request_key
-    anti join ledger_superseded_requests as d
-        on s.source_file_sha256 = d.source_file_sha256
-        and s.source_row = d.source_row
-        and s.source_account = d.source_account
-        and s.source = d.source
+    {{ but_superseded() }}
     left join ledger_span_owners as o on e.request_key = o.request_key
     left join ranks as r on s.source = r.source
 ),

@@ -33,6 +33,7 @@ question: How many calls know their team only from their trace?
 answer: >-
   select count(*) filter (where team is not null) as calls_with_inherited_team, count(*) as calls from ledger_span_owners
 */
+{% from "macros/versions.sql" import but_superseded with context %}
 with recursive trace_days as (
     select
         source,
@@ -105,11 +106,7 @@ spans as (
         and s.trace_id = t.trace_id
         and cast(s.started_at as date) >= t.first_date
         and cast(s.started_at as date) <= t.last_date
-    anti join ledger_superseded_requests as d
-        on s.source_file_sha256 = d.source_file_sha256
-        and s.source_row = d.source_row
-        and s.source_account = d.source_account
-        and s.source = d.source
+    {{ but_superseded() }}
 ),
 
 -- Of spans that share an id in their trace, and of headers of one trace, one stands for them.

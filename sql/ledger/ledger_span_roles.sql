@@ -25,6 +25,7 @@ question: Which spans were left out of the money, and why?
 answer: >-
   select leaf_rule, row_kind, count(*) as spans from ledger_span_roles group by leaf_rule, row_kind order by spans desc
 */
+{% from "macros/versions.sql" import but_superseded with context %}
 {% from "macros/tokens.sql" import sum_of with context %}
 with recursive families as (
     select distinct
@@ -111,11 +112,7 @@ spans as (
         and s.trace_id = t.trace_id
         and s.usage_date >= t.first_date
         and s.usage_date <= t.last_date
-    anti join ledger_superseded_requests as d
-        on s.source_file_sha256 = d.source_file_sha256
-        and s.source_row = d.source_row
-        and s.source_account = d.source_account
-        and s.source = d.source
+    {{ but_superseded() }}
 ),
 
 -- Of spans that share an id in their trace, one stands for it.

@@ -32,6 +32,7 @@ answer: >-
   select month_start_date, source_account, usage_group, cached_requests, undecided_requests, usage_basis, decided_by
   from ledger_usage_votes order by undecided_requests desc
 */
+{% from "macros/versions.sql" import but_superseded with context %}
 {% from "macros/tokens.sql" import cached_classes, input_classes, sum_of with context %}
 with cached as (
     select
@@ -44,11 +45,7 @@ with cached as (
         s.usage_basis,
         {{ sum_of(cached_classes, "s", "_tokens") }} as cached_tokens,
     from staged_requests as s
-    anti join ledger_superseded_requests as d
-        on s.source_file_sha256 = d.source_file_sha256
-        and s.source_row = d.source_row
-        and s.source_account = d.source_account
-        and s.source = d.source
+    {{ but_superseded() }}
     where s.usage_group is not null and s.usage_basis is not null
 ),
 
@@ -91,11 +88,7 @@ traced as (
     inner join ledger_models as m
         on cast(s.started_at as date) = m.usage_date and s.provider = m.provider and s.model_served = m.model_raw
     left join ledger_span_roles as l on s.request_key = l.request_key and s.started_at = l.started_at
-    anti join ledger_superseded_requests as d
-        on s.source_file_sha256 = d.source_file_sha256
-        and s.source_row = d.source_row
-        and s.source_account = d.source_account
-        and s.source = d.source
+    {{ but_superseded() }}
     where coalesce(l.is_billable_leaf, s.is_billable_leaf) and m.model_canonical is not null
     group by cast(s.started_at as date), s.provider, m.model_canonical
 ),

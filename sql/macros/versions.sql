@@ -27,3 +27,12 @@ inner join beaten as b
     and r.source_file_sha256 = b.source_file_sha256
     and r.source_row = b.source_row
 {%- endmacro %}
+
+{# Leaves out the calls, as `s`, that another version stands for. #}
+{% macro but_superseded() %}
+anti join ledger_superseded_requests as d
+        on s.source_file_sha256 = d.source_file_sha256
+        and s.source_row = d.source_row
+        and s.source_account = d.source_account
+        and s.source = d.source
+{%- endmacro %}

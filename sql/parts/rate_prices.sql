@@ -2,12 +2,8 @@
 What may price a combination of `conditioned`, each from an instant to another and for a range of context lengths, for ledger_rates:
 `rated` has list prices, `in_day_overrides` what was negotiated, `self_hosted` the hours of own GPUs.
 #}
--- Rates of the combination itself (preference 0), and standard prices for an estimate where it has none.
-stated as (
-    select
-        k.key_number,
-        k.usage_date,
-        0 as preference,
+{# A price of the book for the model of a combination, as long as it holds on the day. #}
+{% set price_of_book %}
         b.price_id,
         b.unit,
         b.per_units,
@@ -22,6 +18,14 @@ stated as (
     inner join book as b
         on b.provider = k.provider
         and b.model_id = k.model_canonical
+{%- endset %}
+-- Rates of the combination itself (preference 0), and standard prices for an estimate where it has none.
+stated as (
+    select
+        k.key_number,
+        k.usage_date,
+        0 as preference,
+{{ price_of_book }}
         -- Provisioned throughput keeps the on-demand price as its list price: the basis of allocation.
         and b.service_tier = case when k.price_tier = 'provisioned' then 'standard' else k.price_tier end
         and b.processing = k.price_processing
@@ -34,20 +38,7 @@ stated as (
         k.key_number,
         k.usage_date,
         case when b.region_class = k.price_region_class then 1 else 2 end as preference,
-        b.price_id,
-        b.unit,
-        b.per_units,
-        b.currency,
-        b.native_rate,
-        b.confidence,
-        b.ctx_min_tokens,
-        b.ctx_max_tokens,
-        greatest(k.day_from_at, b.effective_from, k.day_from_at + b.window_from_s * interval 1 second) as rate_from_at,
-        least(k.day_to_at, b.effective_to, k.day_from_at + b.window_to_s * interval 1 second) as rate_to_at,
-    from conditioned as k
-    inner join book as b
-        on b.provider = k.provider
-        and b.model_id = k.model_canonical
+{{ price_of_book }}
         and b.service_tier = 'standard'
         and b.processing = 'sync'
         and (b.region_class = k.price_region_class or b.region_class = 'global')

@@ -35,6 +35,7 @@ checks:
       ) > 0.000000001
     text: within and mix make the change
 */
+{% from "macros/baselines.sql" import cells_and_baselines with context %}
 with weeks as (
     select distinct week_start_date from stat_usage_cells_weekly
 ),
@@ -50,17 +51,7 @@ parts as (
         sum(case when p.weeks_later > 0 then p.output_total_tokens else 0 end) as y0,
         sum(case when p.weeks_later > 0 then p.input_total_tokens else 0 end) as x0,
     from (
-        select
-            cast(c.week_start_date + 7 * cast(o.weeks_later as integer) as date) as week_start_date,
-            o.weeks_later,
-            c.feature,
-            c.workflow_step,
-            c.prompt_name,
-            c.input_total_tokens,
-            c.output_total_tokens,
-        from stat_usage_cells_weekly as c
-        cross join (select unnest(range(0, 5)) as weeks_later) as o
-        where c.answered_requests > 0
+        {{ cells_and_baselines(["input_total_tokens", "output_total_tokens"], 5, "answered_requests") }}
     ) as p
     inner join weeks as w on p.week_start_date = w.week_start_date
     group by p.week_start_date, p.feature, p.workflow_step, p.prompt_name

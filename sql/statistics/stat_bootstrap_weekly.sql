@@ -22,6 +22,7 @@ checks:
   - between: [estimate_high, 0, 1]
   - rule: estimate_low <= estimate_high
 */
+{% from "macros/limits.sql" import limits_of_weeks with context %}
 with weeks as (
     select distinct week_start_date from stat_usage_cells_weekly
 ),
@@ -63,19 +64,11 @@ matrix as (
     having sum(c.units) > 0
 ),
 
-limits as (
-    select
-        w.week_start_date,
-        max(case when l.limit_name = 'min_request_types' then l.threshold_number end) as min_types,
-        max(case when l.limit_name = 'bootstrap_draws' then l.threshold_number end) as draws,
-        max(case when l.limit_name = 'bootstrap_max_clusters' then l.threshold_number end) as max_clusters,
-    from weeks as w
-    inner join ref_limits as l
-        on l.scope_kind = ''
-        and w.week_start_date >= l.valid_from_date
-        and w.week_start_date < l.valid_to_date
-    group by w.week_start_date
-),
+{{ limits_of_weeks({
+    "min_request_types": "min_types",
+    "bootstrap_draws": "draws",
+    "bootstrap_max_clusters": "max_clusters",
+}) }},
 
 eligible as (
     select

@@ -26,6 +26,7 @@ checks:
     null_passes: true
     text: the estimate lies in its interval
 */
+{% from "macros/baselines.sql" import cells_and_baselines with context %}
 with weeks as (
     select distinct week_start_date from stat_usage_cells_weekly
 ),
@@ -44,20 +45,7 @@ cells as (
         cast(sum(case when p.weeks_later > 0 then p.output_total_tokens else 0 end) as bigint) as y0,
         cast(sum(case when p.weeks_later > 0 then p.input_total_tokens else 0 end) as bigint) as x0,
     from (
-        select
-            cast(c.week_start_date + 7 * cast(o.weeks_later as integer) as date) as week_start_date,
-            o.weeks_later,
-            c.feature,
-            c.workflow_step,
-            c.prompt_name,
-            c.cluster_unit,
-            c.cluster_id,
-            c.answered_requests,
-            c.input_total_tokens,
-            c.output_total_tokens,
-        from stat_usage_cells_weekly as c
-        cross join (select unnest(range(0, 5)) as weeks_later) as o
-        where c.answered_requests > 0
+        {{ cells_and_baselines(["cluster_unit", "cluster_id", "answered_requests", "input_total_tokens", "output_total_tokens"], 5, "answered_requests") }}
     ) as p
     inner join weeks as w on p.week_start_date = w.week_start_date
     group by p.week_start_date, p.feature, p.workflow_step, p.prompt_name, p.cluster_unit, p.cluster_id

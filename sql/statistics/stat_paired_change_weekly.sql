@@ -38,26 +38,19 @@ checks:
     null_passes: true
     text: the change lies in its interval
 */
+{% from "macros/baselines.sql" import cells_and_baselines with context %}
+{% from "macros/limits.sql" import limits_of_features with context %}
+{% set compared = [
+    "week_start_date", "measure", "baseline", "feature", "cluster_unit", "paired_clusters", "paired_requests", "base_requests", "base_weeks",
+    "log_change", "log_standard_error", "degrees_of_freedom",
+] %}
 with weeks as (
     select distinct week_start_date from stat_usage_cells_weekly
 ),
 
 -- Each cell stands in the judged week and in eight later ones as baseline.
 placed as (
-    select
-        cast(c.week_start_date + 7 * cast(o.weeks_later as integer) as date) as week_start_date,
-        o.weeks_later,
-        c.feature,
-        c.workflow_step,
-        c.prompt_name,
-        c.cluster_unit,
-        c.cluster_id,
-        c.logged_requests,
-        c.log_input,
-        c.log_output,
-    from stat_usage_cells_weekly as c
-    cross join (select unnest(range(0, 9)) as weeks_later) as o
-    where c.logged_requests > 0
+    {{ cells_and_baselines(["cluster_unit", "cluster_id", "logged_requests", "log_input", "log_output"], 9, "logged_requests") }}
 ),
 
 cells as (
@@ -104,20 +97,15 @@ limits as (
     qualify row_number() over (partition by c.week_start_date, c.feature, l.limit_name order by l.scope_kind desc) = 1
 ),
 
-limit_rows as (
-    select
-        week_start_date,
-        feature,
-        max(case when limit_name = 'drift_tau' then threshold_number end) as tau,
-        max(case when limit_name = 'drift_weight_cap' then threshold_number end) as weight_cap,
-        max(case when limit_name = 'drift_min_users' then threshold_number end) as min_users,
-        max(case when limit_name = 'drift_min_df' then threshold_number end) as min_df,
-        max(case when limit_name = 'drift_min_requests_current' then threshold_number end) as min_requests,
-        max(case when limit_name = 'drift_min_requests_base' then threshold_number end) as min_base_requests,
-        max(case when limit_name = 'drift_min_base_weeks' then threshold_number end) as min_base_weeks,
-    from limits
-    group by week_start_date, feature
-),
+{{ limits_of_features({
+    "drift_tau": "tau",
+    "drift_weight_cap": "weight_cap",
+    "drift_min_users": "min_users",
+    "drift_min_df": "min_df",
+    "drift_min_requests_current": "min_requests",
+    "drift_min_requests_base": "min_base_requests",
+    "drift_min_base_weeks": "min_base_weeks",
+}) }},
 
 pairs as (
     select
@@ -259,18 +247,7 @@ judged as (
 
 tested as (
     select
-        week_start_date,
-        measure,
-        baseline,
-        feature,
-        cluster_unit,
-        paired_clusters,
-        paired_requests,
-        base_requests,
-        base_weeks,
-        log_change,
-        log_standard_error,
-        degrees_of_freedom,
+        {{ compared | join(", ") }},
         log_change / log_standard_error as t_statistic,
         student_t_two_sided(log_change / log_standard_error, case when degrees_of_freedom > 0 then degrees_of_freedom end) as p_value,
         student_t_quantile(0.975, case when degrees_of_freedom > 0 then degrees_of_freedom end) * log_standard_error as reach,
@@ -290,18 +267,7 @@ placed_tests as (
 )
 
 select
-    week_start_date,
-    measure,
-    baseline,
-    feature,
-    cluster_unit,
-    paired_clusters,
-    paired_requests,
-    base_requests,
-    base_weeks,
-    log_change,
-    log_standard_error,
-    degrees_of_freedom,
+    {{ compared | join(", ") }},
     t_statistic,
     p_value,
     case

@@ -81,14 +81,9 @@ answer: >-
   select week_start_date, feature, verdict, paired_change, cost_impact_usd, sentence
   from mart_output_ratio_drift_weekly where verdict <> 'insufficient' order by week_start_date desc, cost_impact_usd desc nulls last
 */
-with weeks as (
-    select
-        w.week_start_date,
-        coalesce(k.now_at at time zone z.reporting_time_zone >= w.week_start_date + 7, false) as is_closed,
-    from (select distinct week_start_date from stat_usage_cells_weekly) as w
-    cross join ref_reporting as z
-    cross join ledger_clock as k
-),
+{% from "macros/limits.sql" import limits_of_features with context %}
+with
+{% include "parts/weeks_with_end.sql" %}
 
 types as (
     select
@@ -171,26 +166,21 @@ limits as (
     qualify row_number() over (partition by f.week_start_date, f.feature, l.limit_name order by l.scope_kind desc) = 1
 ),
 
-limit_rows as (
-    select
-        week_start_date,
-        feature,
-        max(case when limit_name = 'drift_q' then threshold_number end) as drift_q,
-        max(case when limit_name = 'drift_min_change' then threshold_number end) as min_change,
-        max(case when limit_name = 'creep_p' then threshold_number end) as creep_p,
-        max(case when limit_name = 'one_user_change' then threshold_number end) as one_user_change,
-        max(case when limit_name = 'one_user_share' then threshold_number end) as one_user_share,
-        max(case when limit_name = 'mix_shift_change' then threshold_number end) as mix_shift_change,
-        max(case when limit_name = 'mix_shift_p' then threshold_number end) as mix_shift_p,
-        max(case when limit_name = 'unpriced_warn_share' then threshold_number end) as unpriced_warn,
-        max(case when limit_name = 'drift_min_users' then threshold_number end) as min_users,
-        max(case when limit_name = 'drift_min_df' then threshold_number end) as min_df,
-        max(case when limit_name = 'drift_min_requests_current' then threshold_number end) as min_requests,
-        max(case when limit_name = 'drift_min_requests_base' then threshold_number end) as min_base_requests,
-        max(case when limit_name = 'drift_min_base_weeks' then threshold_number end) as min_base_weeks,
-    from limits
-    group by week_start_date, feature
-),
+{{ limits_of_features({
+    "drift_q": "drift_q",
+    "drift_min_change": "min_change",
+    "creep_p": "creep_p",
+    "one_user_change": "one_user_change",
+    "one_user_share": "one_user_share",
+    "mix_shift_change": "mix_shift_change",
+    "mix_shift_p": "mix_shift_p",
+    "unpriced_warn_share": "unpriced_warn",
+    "drift_min_users": "min_users",
+    "drift_min_df": "min_df",
+    "drift_min_requests_current": "min_requests",
+    "drift_min_requests_base": "min_base_requests",
+    "drift_min_base_weeks": "min_base_weeks",
+}) }},
 
 compared as (
     select

@@ -60,14 +60,9 @@ answer: >-
   select week_start_date, sentence from mart_spend_concentration_weekly
   where time_window = '4w' and cut = 'request_type' order by week_start_date desc
 */
-with weeks as (
-    select
-        w.week_start_date,
-        coalesce(k.now_at at time zone z.reporting_time_zone >= w.week_start_date + 7, false) as is_closed,
-    from (select distinct week_start_date from stat_usage_cells_weekly) as w
-    cross join ref_reporting as z
-    cross join ledger_clock as k
-),
+{% from "macros/limits.sql" import limits_of_weeks with context %}
+with
+{% include "parts/weeks_with_end.sql" %}
 
 -- Which weeks a time window is made of.
 spans as (
@@ -103,20 +98,12 @@ totals as (
     group by s.week_start_date, s.time_window, s.is_closed, s.previous_date
 ),
 
-limits as (
-    select
-        w.week_start_date,
-        max(case when l.limit_name = 'concentration_claim_share' then l.threshold_number end) as claim,
-        max(case when l.limit_name = 'min_request_types' then l.threshold_number end) as min_types,
-        max(case when l.limit_name = 'min_users_interval' then l.threshold_number end) as min_users,
-        max(case when l.limit_name = 'unpriced_warn_share' then l.threshold_number end) as unpriced_warn,
-    from weeks as w
-    inner join ref_limits as l
-        on l.scope_kind = ''
-        and w.week_start_date >= l.valid_from_date
-        and w.week_start_date < l.valid_to_date
-    group by w.week_start_date
-),
+{{ limits_of_weeks({
+    "concentration_claim_share": "claim",
+    "min_request_types": "min_types",
+    "min_users_interval": "min_users",
+    "unpriced_warn_share": "unpriced_warn",
+}) }},
 
 drivers as (
     select

@@ -52,6 +52,7 @@ answer: >-
   where time_window = '4w' and cut = 'request_type' and week_start_date = (select max(week_start_date) from mart_spend_drivers_weekly where is_closed)
   order by rank limit 10
 */
+{% from "macros/limits.sql" import limits_of_weeks with context %}
 with cells as (
     select
         c.week_start_date,
@@ -99,28 +100,13 @@ with cells as (
     from stat_request_sizes_weekly
 ),
 
-weeks as (
-    select
-        w.week_start_date,
-        coalesce(k.now_at at time zone z.reporting_time_zone >= w.week_start_date + 7, false) as is_closed,
-    from (select distinct week_start_date from stat_usage_cells_weekly) as w
-    cross join ref_reporting as z
-    cross join ledger_clock as k
-),
+{% include "parts/weeks_with_end.sql" %}
 
-limits as (
-    select
-        w.week_start_date,
-        max(case when l.limit_name = 'abc_a' then l.threshold_number end) as abc_a,
-        max(case when l.limit_name = 'abc_b' then l.threshold_number end) as abc_b,
-        max(case when l.limit_name = 'abc_leave' then l.threshold_number end) as abc_leave,
-    from weeks as w
-    inner join ref_limits as l
-        on l.scope_kind = ''
-        and w.week_start_date >= l.valid_from_date
-        and w.week_start_date < l.valid_to_date
-    group by w.week_start_date
-),
+{{ limits_of_weeks({
+    "abc_a": "abc_a",
+    "abc_b": "abc_b",
+    "abc_leave": "abc_leave",
+}) }},
 
 summed as (
     select

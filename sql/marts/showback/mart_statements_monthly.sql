@@ -60,6 +60,7 @@ answer: >-
 notes:
   - A cost centre that bore something the month before and bears nothing now has a row of zeros.
 */
+{% set key = ["month_start_date", "cost_centre", "provider", "billing_account_id", "statement_currency"] %}
 with shown as (
     select
         *,
@@ -71,34 +72,22 @@ with shown as (
 -- A row of the showback names its methods in one text; of several texts each method is named once.
 methods as (
     select distinct
-        month_start_date,
-        cost_centre,
-        provider,
-        billing_account_id,
-        statement_currency,
+        {{ key | join(", ") }},
         unnest(string_split(allocation_method, '; ')) as component_method,
     from shown
 ),
 
 method_texts as (
     select
-        month_start_date,
-        cost_centre,
-        provider,
-        billing_account_id,
-        statement_currency,
+        {{ key | join(", ") }},
         string_agg(component_method, '; ' order by component_method) as allocation_method,
     from methods
-    group by month_start_date, cost_centre, provider, billing_account_id, statement_currency
+    group by {{ key | join(", ") }}
 ),
 
 statements as (
     select
-        month_start_date,
-        cost_centre,
-        provider,
-        billing_account_id,
-        statement_currency,
+        {{ key | join(", ") }},
         min(state) as least_state,
         max(state) as most_state,
         max(allocation_basis) as allocation_basis,
@@ -113,7 +102,7 @@ statements as (
         sum(net_amount) as net_amount,
         max(bill_snapshot_id) as bill_snapshot_id,
     from shown
-    group by month_start_date, cost_centre, provider, billing_account_id, statement_currency
+    group by {{ key | join(", ") }}
 ),
 
 -- The month before as it was published: a closed month stays what it was, what came later is among the corrections.
@@ -143,7 +132,7 @@ priors as (
         case when count(*) = count(invoiced_cost_usd) then sum(invoiced_cost_usd) end as invoiced_cost_usd,
         sum(net_amount) as net_amount,
     from published
-    group by month_start_date, cost_centre, provider, billing_account_id, statement_currency
+    group by {{ key | join(", ") }}
 ),
 
 corrections as (
@@ -181,10 +170,10 @@ months as (
 
 -- Who bore something in the month before, or is corrected now, is on the statement of this month.
 keys as (
-    select month_start_date, cost_centre, provider, billing_account_id, statement_currency
+    select {{ key | join(", ") }}
     from statements
     union
-    select month_start_date, cost_centre, provider, billing_account_id, statement_currency
+    select {{ key | join(", ") }}
     from corrections
     union
     select s.month_start_date, s.cost_centre, s.provider, s.billing_account_id, s.statement_currency
@@ -226,27 +215,10 @@ inner join months as m
     and k.provider = m.provider
     and k.billing_account_id = m.billing_account_id
     and k.statement_currency = m.statement_currency
-left join statements as s
-    on k.month_start_date = s.month_start_date
-    and k.cost_centre = s.cost_centre
-    and k.provider = s.provider
-    and k.billing_account_id = s.billing_account_id
-    and k.statement_currency = s.statement_currency
-left join corrections as c
-    on k.month_start_date = c.month_start_date
-    and k.cost_centre = c.cost_centre
-    and k.provider = c.provider
-    and k.billing_account_id = c.billing_account_id
-    and k.statement_currency = c.statement_currency
-left join priors as p
-    on k.month_start_date = p.month_start_date
-    and k.cost_centre = p.cost_centre
-    and k.provider = p.provider
-    and k.billing_account_id = p.billing_account_id
-    and k.statement_currency = p.statement_currency
-left join method_texts as t
-    on k.month_start_date = t.month_start_date
-    and k.cost_centre = t.cost_centre
-    and k.provider = t.provider
-    and k.billing_account_id = t.billing_account_id
-    and k.statement_currency = t.statement_currency
+{% for table, alias in (("statements", "s"), ("corrections", "c"), ("priors", "p"), ("method_texts", "t")) %}
+left join {{ table }} as {{ alias }}
+    on k.month_start_date = {{ alias }}.month_start_date
+{% for name in key[1:] %}
+    and k.{{ name }} = {{ alias }}.{{ name }}
+{% endfor %}
+{% endfor %}
