@@ -105,10 +105,12 @@ notes:
   - Calls without a price and without a bill have no row, as FOCUS knows no unknown cost; unpriced_requests of the showback counts them.
   - Corrections of closed months (mart_corrections_weekly) stand in the billing period that is open, without an invoice.
 */
+{% from "macros/invoices.sql" import invoice_named with context %}
 {% from "macros/tokens.sql" import tokens_of_type with context %}
 {# Whose part of the bills a row is, and who bears it. #}
 {% set account = ["month_start_date", "week_start_date", "provider", "billing_account_id"] %}
 {% set owners = ["cost_centre", "team", "feature", "customer_tier", "environment"] %}
+{% set period = ["month_start_date", "week_start_date", "first_date", "end_date", "provider", "billing_account_id", "billing_currency"] %}
 {% set bearer = owners + ["row_model", "row_model_tier"] %}
 with
 {% include "parts/split_charges.sql" %}
@@ -119,10 +121,7 @@ invoice_ids as (
         provider,
         billing_account_id,
         billing_currency,
-        case
-            when count(distinct stated_invoice_id) = 1 then min(stated_invoice_id)
-            else concat_ws('/', provider, billing_account_id, strftime(month_start_date, '%Y-%m'), billing_currency)
-        end as invoice_id,
+        {{ invoice_named() }} as invoice_id,
         min(invoice_issuer) as invoice_issuer,
     from focus_origin_charges
     group by month_start_date, provider, billing_account_id, billing_currency
@@ -241,14 +240,7 @@ all_rows as (
     select * from rows_of_charges
     union all
     select
-        month_start_date,
-        week_start_date,
-        first_date,
-        end_date,
-        provider,
-        billing_account_id,
-        billing_currency,
-        {{ bearer | join(", ") }},
+        {{ (period + bearer) | join(", ") }},
         allocation_basis,
         cast(null as varchar) as origin_id,
         invoice_detail_id,

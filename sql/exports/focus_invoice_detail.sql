@@ -53,16 +53,14 @@ answer: >-
 notes:
   - A line is what a bill charges for one thing in a month; its days and projects are added up. Lines of 0 are in here.
 */
+{% from "macros/invoices.sql" import invoice_named with context %}
 with invoice_words as (
     select
         month_start_date,
         provider,
         billing_account_id,
         billing_currency,
-        case
-            when count(distinct stated_invoice_id) = 1 then min(stated_invoice_id)
-            else concat_ws('/', provider, billing_account_id, strftime(month_start_date, '%Y-%m'), billing_currency)
-        end as invoice_id,
+        {{ invoice_named() }} as invoice_id,
         min(invoice_issuer) as issuer,
         min(first_pulled_at) as first_pulled_at,
         max(last_pulled_at) as last_pulled_at,

@@ -72,6 +72,9 @@ answer: >-
 notes:
   - Projects are added up: calls are matched with a bill by account and model, so of each project everybody would get the same share.
 */
+{% set invoiced = [
+    "month_start_date", "week_start_date", "usage_date", "provider", "billing_account_id", "billing_currency", "invoice_issuer", "stated_invoice_id",
+] %}
 with named as (
     select
         d.*,
@@ -122,14 +125,7 @@ summed as (
     select
         md5(concat_ws(chr(31), detail_key, day_key)) as origin_id,
         md5(detail_key) as invoice_detail_id,
-        month_start_date,
-        week_start_date,
-        usage_date,
-        provider,
-        billing_account_id,
-        billing_currency,
-        invoice_issuer,
-        stated_invoice_id,
+        {{ invoiced | join(", ") }},
         case when count(distinct coalesce(sub_account_id, '')) = 1 then min(sub_account_id) end as sub_account_id,
         case when count(distinct coalesce(sub_account_id, '')) = 1 then min(sub_account_name) end as sub_account_name,
         charge_category,
@@ -166,12 +162,7 @@ summed as (
 -- Where the bill has no meter the provider's usage report counts, for the one charge of its day, model, class and tier.
 reported as (
     select
-        usage_date,
-        provider,
-        billing_account_id,
-        model_canonical,
-        token_type,
-        rate_tier,
+        usage_date, provider, billing_account_id, model_canonical, token_type, rate_tier,
         cast(sum(billed_tokens) as hugeint) * 1000000000 as reported_units,
     from ledger_billed_tokens
     where counted_by = 'usage' and model_canonical is not null
@@ -223,14 +214,7 @@ quantified as (
 select
     origin_id,
     invoice_detail_id,
-    month_start_date,
-    week_start_date,
-    usage_date,
-    provider,
-    billing_account_id,
-    billing_currency,
-    invoice_issuer,
-    stated_invoice_id,
+    {{ invoiced | join(", ") }},
     sub_account_id,
     sub_account_name,
     charge_category,

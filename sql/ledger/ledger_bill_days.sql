@@ -34,6 +34,11 @@ columns:
   list_amount: DECIMAL(38,10); amount of the day at list prices in the billing currency, the billed amount where the line states none
 */
 {% from "macros/rates.sql" import fx_rates with context %}
+{# What a line states beside its dates and amounts. #}
+{% set stated = [
+    "line_item_raw", "source", "provider", "billing_account_id", "charge_category", "model_canonical", "token_type", "service_tier", "is_batch",
+    "cache_ttl", "modality",
+] %}
 with lines as (
     select
         cost_key,
@@ -47,17 +52,7 @@ with lines as (
         cast(null as varchar) as charge_id,
         cast(null as varchar) as scope,
         cast(null as varchar) as charge_basis,
-        line_item_raw,
-        source,
-        provider,
-        billing_account_id,
-        charge_category,
-        model_canonical,
-        token_type,
-        service_tier,
-        is_batch,
-        cache_ttl,
-        modality,
+        {{ stated | join(", ") }},
         metered_tokens,
         currency as billing_currency,
         billed_usd,
@@ -162,17 +157,7 @@ select
     charge_id,
     scope,
     charge_basis,
-    line_item_raw,
-    source,
-    provider,
-    billing_account_id,
-    charge_category,
-    model_canonical,
-    token_type,
-    service_tier,
-    is_batch,
-    cache_ttl,
-    modality,
+    {{ stated | join(", ") }},
     cast(metered_part * cast(0.000000001 as decimal(10, 9)) as decimal(38, 9)) as metered_tokens,
     billing_currency,
     cast(billed_usd_part * cast(0.0000000001 as decimal(11, 10)) as decimal(38, 10)) as billed_usd,

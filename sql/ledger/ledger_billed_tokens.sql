@@ -20,6 +20,9 @@ checks:
   - one_of: [counted_by, usage, bill]
 */
 {% from "macros/tokens.sql" import rate_tier, sum_of with context %}
+{% set cell = [
+    "month_start_date", "usage_date", "provider", "billing_account_id", "model_canonical", "token_type", "token_class", "rate_tier",
+] %}
 with usage_days as (
     select
         cast(date_trunc('month', bucket_start_at) as date) as month_start_date,
@@ -141,29 +144,15 @@ metered as (
 )
 
 select
-    month_start_date,
-    usage_date,
-    provider,
-    billing_account_id,
-    model_canonical,
-    token_type,
-    token_class,
-    rate_tier,
+    {{ cell | join(", ") }},
     cast(sum(billed_tokens) as bigint) as billed_tokens,
     'usage' as counted_by,
 from by_class
-group by month_start_date, usage_date, provider, billing_account_id, model_canonical, token_type, token_class, rate_tier
+group by {{ cell | join(", ") }}
 union all
 select
-    month_start_date,
-    usage_date,
-    provider,
-    billing_account_id,
-    model_canonical,
-    token_type,
-    token_class,
-    rate_tier,
+    {{ cell | join(", ") }},
     cast(round(sum(metered_tokens)) as bigint) as billed_tokens,
     'bill' as counted_by,
 from metered
-group by month_start_date, usage_date, provider, billing_account_id, model_canonical, token_type, token_class, rate_tier
+group by {{ cell | join(", ") }}

@@ -12,15 +12,7 @@ columns:
   source: VARCHAR; folder of landing/ that the record came from
   month_start_date: DATE; first day of the billing month: the month in which the charge starts, UTC
   source_account: VARCHAR; first folder below the source, else 'default'
-  billing_account_id: VARCHAR; account that is billed
-  pulled_at: TIMESTAMP WITH TIME ZONE; when the file was pulled from the provider
-  endpoint: VARCHAR; which report of the source the row comes from
-  pull_grain: VARCHAR[]; dimensions that the pull was grouped by; null where it shows none
-  dims_null_means: VARCHAR; not_grouped or default: what a null dimension means in this pull
-  is_final: BOOLEAN; true where the source says the figure is final; null where it never says
-  provider: VARCHAR; the seller
-  model_maker: VARCHAR; who made the model, where that is not the seller
-  host_provider: VARCHAR; upstream behind a router
+{% include "parts/columns_pull.sql" %}
   invoice_issuer: VARCHAR; who issues the invoice, where that is not the seller
   sub_account_id: VARCHAR; project or workspace that the line belongs to
   sub_account_name: VARCHAR; what its owner calls the project or workspace

@@ -33,6 +33,7 @@ question: How many calls know their team only from their trace?
 answer: >-
   select count(*) filter (where team is not null) as calls_with_inherited_team, count(*) as calls from ledger_span_owners
 */
+{% from "macros/traces.sql" import windows_of_traces with context %}
 {% from "macros/versions.sql" import but_superseded with context %}
 with recursive trace_days as (
     select
@@ -46,31 +47,7 @@ with recursive trace_days as (
     group by source, source_account, trace_id, cast(started_at as date)
 ),
 
-lengths as (
-    select
-        source,
-        source_account,
-        trace_id,
-        min(usage_date) as first_date,
-        max(usage_date) as last_date,
-        max(usage_date) > min(usage_date) + 7 as is_long,
-    from trace_days
-    group by source, source_account, trace_id
-    having sum(rows_of_day) > 1
-),
-
--- What a call sees of its trace. A trace of more than seven days is another one from each of its days; a shorter one looks the same
--- from all of them.
-traces as (
-    select source, source_account, trace_id, is_long, first_date as seen_date, first_date, last_date
-    from lengths
-    where not is_long
-    union all
-    select d.source, d.source_account, d.trace_id, l.is_long, d.usage_date as seen_date, d.usage_date - 7 as first_date, d.usage_date + 7 as last_date
-    from trace_days as d
-    inner join lengths as l on d.source = l.source and d.source_account = l.source_account and d.trace_id = l.trace_id
-    where l.is_long
-),
+{{ windows_of_traces("trace_days", "sum(rows_of_day) > 1") }},
 
 spans as (
     select

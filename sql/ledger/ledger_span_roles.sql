@@ -25,8 +25,17 @@ question: Which spans were left out of the money, and why?
 answer: >-
   select leaf_rule, row_kind, count(*) as spans from ledger_span_roles group by leaf_rule, row_kind order by spans desc
 */
+{% from "macros/traces.sql" import windows_of_traces with context %}
 {% from "macros/versions.sql" import but_superseded with context %}
 {% from "macros/tokens.sql" import sum_of with context %}
+{% set joined_with_span_above %}
+inner join named_spans as p
+        on c.source = p.source
+        and c.source_account = p.source_account
+        and c.trace_id = p.trace_id
+        and c.seen_date = p.seen_date
+        and c.above_span_id = p.span_id
+{%- endset %}
 with recursive families as (
     select distinct
         source,
@@ -64,30 +73,7 @@ family_days as (
     from members
 ),
 
-lengths as (
-    select
-        source,
-        source_account,
-        trace_id,
-        min(usage_date) as first_date,
-        max(usage_date) as last_date,
-        max(usage_date) > min(usage_date) + 7 as is_long,
-    from family_days
-    group by source, source_account, trace_id
-),
-
--- What a span sees of its trace. A trace of more than seven days is another one from each of its days; a shorter one looks the same
--- from all of them.
-traces as (
-    select source, source_account, trace_id, is_long, first_date as seen_date, first_date, last_date
-    from lengths
-    where not is_long
-    union all
-    select d.source, d.source_account, d.trace_id, l.is_long, d.usage_date as seen_date, d.usage_date - 7 as first_date, d.usage_date + 7 as last_date
-    from family_days as d
-    inner join lengths as l on d.source = l.source and d.source_account = l.source_account and d.trace_id = l.trace_id
-    where l.is_long
-),
+{{ windows_of_traces("family_days") }},
 
 spans as (
     select
@@ -153,12 +139,7 @@ climbed as (
         c.steps + 1 as steps,
         c.is_first and not p.has_usage as is_first,
     from climbed as c
-    inner join named_spans as p
-        on c.source = p.source
-        and c.source_account = p.source_account
-        and c.trace_id = p.trace_id
-        and c.seen_date = p.seen_date
-        and c.above_span_id = p.span_id
+    {{ joined_with_span_above }}
     -- Parents that go round in a circle end here.
     where p.parent_span_id is not null and c.steps < 1000
 ),
@@ -180,12 +161,7 @@ met as (
         c.inner_tokens,
         c.steps,
     from climbed as c
-    inner join named_spans as p
-        on c.source = p.source
-        and c.source_account = p.source_account
-        and c.trace_id = p.trace_id
-        and c.seen_date = p.seen_date
-        and c.above_span_id = p.span_id
+    {{ joined_with_span_above }}
     where p.is_billable_leaf and p.request_key <> c.request_key
 ),
 

@@ -23,6 +23,7 @@ notes:
   - A cost that a provider or gateway stated has no split by class and stands in the row without one.
 */
 {% from "macros/tokens.sql" import each, rate_tier with context %}
+{% set cell = ["usage_date", "provider", "billing_account_id", "model_canonical", "rate_tier"] %}
 with calls as (
     select
         cast(r.started_at as date) as usage_date,
@@ -48,11 +49,7 @@ with calls as (
 by_class as (
 {% for billed_as, classes in token_classes | groupby("billed_as") %}
     select
-        usage_date,
-        provider,
-        billing_account_id,
-        model_canonical,
-        rate_tier,
+        {{ cell | join(", ") }},
         '{{ classes[0].type }}' as token_type,
         '{{ billed_as }}' as token_class,
         {{ each(classes, "", "_tokens", " + ") }} as traced_tokens,
@@ -65,11 +62,7 @@ by_class as (
     union all
 {% endfor %}
     select
-        usage_date,
-        provider,
-        billing_account_id,
-        model_canonical,
-        rate_tier,
+        {{ cell | join(", ") }},
         cast(null as varchar) as token_type,
         cast(null as varchar) as token_class,
         0 as traced_tokens,

@@ -11,15 +11,7 @@ columns:
   usage_key: VARCHAR; md5 of source, account, endpoint, bucket, dimensions and duplicate ordinal
   source: VARCHAR; folder of landing/ that the record came from
   source_account: VARCHAR; first folder below the source, else 'default'
-  billing_account_id: VARCHAR; account that is billed
-  pulled_at: TIMESTAMP WITH TIME ZONE; when the file was pulled from the provider
-  endpoint: VARCHAR; which report of the source the row comes from
-  pull_grain: VARCHAR[]; dimensions that the pull was grouped by; null where it shows none
-  dims_null_means: VARCHAR; not_grouped or default: what a null dimension means in this pull
-  is_final: BOOLEAN; true where the source says the figure is final; null where it never says
-  provider: VARCHAR; the seller
-  model_maker: VARCHAR; who made the model, where that is not the seller
-  host_provider: VARCHAR; upstream behind a router
+{% include "parts/columns_pull.sql" %}
   bucket_start_at: TIMESTAMP WITH TIME ZONE; first instant that the bucket covers, UTC
   bucket_end_at: TIMESTAMP WITH TIME ZONE; end of the bucket, exclusive
   org_id: VARCHAR; organisation at the provider

@@ -5,11 +5,7 @@ about: >-
 grain: [month_start_date, source, source_account, usage_group, provider]
 partition: month
 columns:
-  month_start_date: DATE; first day of the month of the calls, UTC
-  source: VARCHAR; folder of landing/ that the record came from
-  source_account: VARCHAR; first folder below the source, else 'default'
-  usage_group: VARCHAR; rows that count tokens alike (project and SDK), as their source names them
-  provider: VARCHAR; the seller
+{% include "parts/columns_usage_group.sql" %}
   usage_basis: VARCHAR; disjoint, inclusive or ambiguous: how the source's counts are read where a row does not tell
 checks:
   - one_of: [usage_basis, disjoint, inclusive, ambiguous]

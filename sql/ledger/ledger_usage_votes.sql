@@ -7,11 +7,7 @@ grain: [month_start_date, source, source_account, usage_group, provider]
 partition: month
 leads: [staged_requests]
 columns:
-  month_start_date: DATE; first day of the month of the calls, UTC
-  source: VARCHAR; folder of landing/ that the record came from
-  source_account: VARCHAR; first folder below the source, else 'default'
-  usage_group: VARCHAR; rows that count tokens alike (project and SDK), as their source names them
-  provider: VARCHAR; the seller
+{% include "parts/columns_usage_group.sql" %}
   model_served: VARCHAR; model as the response names it, verbatim
   cached_requests: BIGINT; calls with cached tokens
   disjoint_requests: BIGINT; of these, calls with fewer input than cached tokens: their input cannot hold the cached ones
@@ -34,6 +30,7 @@ answer: >-
 */
 {% from "macros/versions.sql" import but_superseded with context %}
 {% from "macros/tokens.sql" import cached_classes, input_classes, sum_of with context %}
+{% set group = ["month_start_date", "source", "source_account", "usage_group", "provider"] %}
 with cached as (
     select
         cast(date_trunc('month', s.started_at) as date) as month_start_date,
@@ -51,11 +48,7 @@ with cached as (
 
 groups as (
     select
-        month_start_date,
-        source,
-        source_account,
-        usage_group,
-        provider,
+        {{ group | join(", ") }},
         min(model_served) as model_served,
         count(*) as cached_requests,
         count(*) filter (where usage_basis = 'disjoint') as disjoint_requests,
@@ -63,7 +56,7 @@ groups as (
         count(*) filter (where usage_basis = 'ambiguous') as undecided_requests,
         cast(coalesce(sum(case when usage_basis = 'ambiguous' then cached_tokens end), 0) as bigint) as undecided_cached_tokens,
     from cached
-    group by month_start_date, source, source_account, usage_group, provider
+    group by {{ group | join(", ") }}
 ),
 
 doubtful_models as (
@@ -159,11 +152,7 @@ weighed as (
 )
 
 select
-    month_start_date,
-    source,
-    source_account,
-    usage_group,
-    provider,
+    {{ group | join(", ") }},
     model_served,
     cached_requests,
     disjoint_requests,

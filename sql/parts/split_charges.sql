@@ -105,9 +105,9 @@ halves as (
     from charges as c
     left join shares as s
         on c.month_start_date = s.month_start_date
-        and c.week_start_date = s.week_start_date
-        and c.provider = s.provider
-        and c.billing_account_id = s.billing_account_id
+{% for name in account[1:] %}
+        and c.{{ name }} = s.{{ name }}
+{% endfor %}
         and c.pool_id = s.pool_id
     union all
     select
@@ -122,9 +122,9 @@ halves as (
     from charges as c
     left join shares as s
         on c.month_start_date = s.month_start_date
-        and c.week_start_date = s.week_start_date
-        and c.provider = s.provider
-        and c.billing_account_id = s.billing_account_id
+{% for name in account[1:] %}
+        and c.{{ name }} = s.{{ name }}
+{% endfor %}
         and c.discount_pool_id = s.pool_id
     where c.billed_units <> c.list_units
 ),
