@@ -35,6 +35,13 @@ answer: >-
 */
 {% from "macros/traces.sql" import windows_of_traces with context %}
 {% from "macros/versions.sql" import but_superseded with context %}
+{# What a call takes from its trace, what from a span above alone, and of which of them it is told where they came from. #}
+{% set inherited = [
+    "environment", "release", "feature", "fallback_feature", "team", "cost_centre", "customer_id", "customer_tier", "user_id", "session_id",
+    "task_id", "workflow",
+] %}
+{% set prompt = ["prompt_name", "prompt_version"] %}
+{% set told = inherited + ["prompt_name"] %}
 with recursive trace_days as (
     select
         source,
@@ -62,20 +69,9 @@ spans as (
         s.parent_span_id,
         s.row_kind,
         s.row_kind = 'context' and s.span_id is null as is_header,
-        s.environment,
-        s.release,
-        s.feature,
-        s.fallback_feature,
-        s.team,
-        s.cost_centre,
-        s.customer_id,
-        s.customer_tier,
-        s.user_id,
-        s.session_id,
-        s.task_id,
-        s.workflow,
-        s.prompt_name,
-        s.prompt_version,
+{% for name in inherited + prompt %}
+        s.{{ name }},
+{% endfor %}
     from staged_requests as s
     inner join traces as t
         on s.source = t.source
@@ -129,33 +125,10 @@ resolved as (
         request_key,
         seen_date,
         is_root,
-        environment,
-        release,
-        feature,
-        fallback_feature,
-        team,
-        cost_centre,
-        customer_id,
-        customer_tier,
-        user_id,
-        session_id,
-        task_id,
-        workflow,
-        prompt_name,
-        prompt_version,
-        case when environment is not null then 'own' end as environment_from,
-        case when release is not null then 'own' end as release_from,
-        case when feature is not null then 'own' end as feature_from,
-        case when fallback_feature is not null then 'own' end as fallback_feature_from,
-        case when team is not null then 'own' end as team_from,
-        case when cost_centre is not null then 'own' end as cost_centre_from,
-        case when customer_id is not null then 'own' end as customer_id_from,
-        case when customer_tier is not null then 'own' end as customer_tier_from,
-        case when user_id is not null then 'own' end as user_id_from,
-        case when session_id is not null then 'own' end as session_id_from,
-        case when task_id is not null then 'own' end as task_id_from,
-        case when workflow is not null then 'own' end as workflow_from,
-        case when prompt_name is not null then 'own' end as prompt_name_from,
+        {{ (inherited + prompt) | join(", ") }},
+{% for name in told %}
+        case when {{ name }} is not null then 'own' end as {{ name }}_from,
+{% endfor %}
     from linked
     where above_key is null
     union all
@@ -163,33 +136,13 @@ resolved as (
         c.request_key,
         c.seen_date,
         c.is_root,
-        coalesce(c.environment, p.environment) as environment,
-        coalesce(c.release, p.release) as release,
-        coalesce(c.feature, p.feature) as feature,
-        coalesce(c.fallback_feature, p.fallback_feature) as fallback_feature,
-        coalesce(c.team, p.team) as team,
-        coalesce(c.cost_centre, p.cost_centre) as cost_centre,
-        coalesce(c.customer_id, p.customer_id) as customer_id,
-        coalesce(c.customer_tier, p.customer_tier) as customer_tier,
-        coalesce(c.user_id, p.user_id) as user_id,
-        coalesce(c.session_id, p.session_id) as session_id,
-        coalesce(c.task_id, p.task_id) as task_id,
-        coalesce(c.workflow, p.workflow) as workflow,
-        coalesce(c.prompt_name, p.prompt_name) as prompt_name,
+{% for name in told %}
+        coalesce(c.{{ name }}, p.{{ name }}) as {{ name }},
+{% endfor %}
         case when c.prompt_name is not null then c.prompt_version else coalesce(c.prompt_version, p.prompt_version) end as prompt_version,
-        case when c.environment is not null then 'own' when p.environment_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.environment_from end as environment_from,
-        case when c.release is not null then 'own' when p.release_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.release_from end as release_from,
-        case when c.feature is not null then 'own' when p.feature_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.feature_from end as feature_from,
-        case when c.fallback_feature is not null then 'own' when p.fallback_feature_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.fallback_feature_from end as fallback_feature_from,
-        case when c.team is not null then 'own' when p.team_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.team_from end as team_from,
-        case when c.cost_centre is not null then 'own' when p.cost_centre_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.cost_centre_from end as cost_centre_from,
-        case when c.customer_id is not null then 'own' when p.customer_id_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.customer_id_from end as customer_id_from,
-        case when c.customer_tier is not null then 'own' when p.customer_tier_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.customer_tier_from end as customer_tier_from,
-        case when c.user_id is not null then 'own' when p.user_id_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.user_id_from end as user_id_from,
-        case when c.session_id is not null then 'own' when p.session_id_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.session_id_from end as session_id_from,
-        case when c.task_id is not null then 'own' when p.task_id_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.task_id_from end as task_id_from,
-        case when c.workflow is not null then 'own' when p.workflow_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.workflow_from end as workflow_from,
-        case when c.prompt_name is not null then 'own' when p.prompt_name_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.prompt_name_from end as prompt_name_from,
+{% for name in told %}
+        case when c.{{ name }} is not null then 'own' when p.{{ name }}_from = 'own' then case when p.is_root then 'root' else 'ancestor' end else p.{{ name }}_from end as {{ name }}_from,
+{% endfor %}
     from resolved as p
     inner join linked as c on c.above_key = p.request_key and c.seen_date = p.seen_date
 ),
@@ -201,30 +154,12 @@ trace_values as (
         source_account,
         trace_id,
         seen_date,
-        min(case when is_root and environment is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': environment} end) as root_environment,
-        min(case when is_root and release is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': release} end) as root_release,
-        min(case when is_root and feature is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': feature} end) as root_feature,
-        min(case when is_root and fallback_feature is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': fallback_feature} end) as root_fallback_feature,
-        min(case when is_root and team is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': team} end) as root_team,
-        min(case when is_root and cost_centre is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': cost_centre} end) as root_cost_centre,
-        min(case when is_root and customer_id is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': customer_id} end) as root_customer_id,
-        min(case when is_root and customer_tier is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': customer_tier} end) as root_customer_tier,
-        min(case when is_root and user_id is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': user_id} end) as root_user_id,
-        min(case when is_root and session_id is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': session_id} end) as root_session_id,
-        min(case when is_root and task_id is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': task_id} end) as root_task_id,
-        min(case when is_root and workflow is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': workflow} end) as root_workflow,
-        min(case when environment is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': environment} end) as any_environment,
-        min(case when release is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': release} end) as any_release,
-        min(case when feature is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': feature} end) as any_feature,
-        min(case when fallback_feature is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': fallback_feature} end) as any_fallback_feature,
-        min(case when team is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': team} end) as any_team,
-        min(case when cost_centre is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': cost_centre} end) as any_cost_centre,
-        min(case when customer_id is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': customer_id} end) as any_customer_id,
-        min(case when customer_tier is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': customer_tier} end) as any_customer_tier,
-        min(case when user_id is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': user_id} end) as any_user_id,
-        min(case when session_id is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': session_id} end) as any_session_id,
-        min(case when task_id is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': task_id} end) as any_task_id,
-        min(case when workflow is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': workflow} end) as any_workflow,
+{% for name in inherited %}
+        min(case when is_root and {{ name }} is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': {{ name }}} end) as root_{{ name }},
+{% endfor %}
+{% for name in inherited %}
+        min(case when {{ name }} is not null then {'place': place, 'started_at': started_at, 'request_key': request_key, 'found': {{ name }}} end) as any_{{ name }},
+{% endfor %}
     from (select *, case when is_header then 0 else 1 end as place from linked)
     group by source, source_account, trace_id, seen_date
 ),
@@ -233,32 +168,14 @@ found as (
     select
         s.request_key,
         s.started_at,
-        case when s.environment is null then coalesce(r.environment, t.root_environment.found, t.any_environment.found) end as environment,
-        case when s.release is null then coalesce(r.release, t.root_release.found, t.any_release.found) end as release,
-        case when s.feature is null then coalesce(r.feature, t.root_feature.found, t.any_feature.found) end as feature,
-        case when s.fallback_feature is null then coalesce(r.fallback_feature, t.root_fallback_feature.found, t.any_fallback_feature.found) end as fallback_feature,
-        case when s.team is null then coalesce(r.team, t.root_team.found, t.any_team.found) end as team,
-        case when s.cost_centre is null then coalesce(r.cost_centre, t.root_cost_centre.found, t.any_cost_centre.found) end as cost_centre,
-        case when s.customer_id is null then coalesce(r.customer_id, t.root_customer_id.found, t.any_customer_id.found) end as customer_id,
-        case when s.customer_tier is null then coalesce(r.customer_tier, t.root_customer_tier.found, t.any_customer_tier.found) end as customer_tier,
-        case when s.user_id is null then coalesce(r.user_id, t.root_user_id.found, t.any_user_id.found) end as user_id,
-        case when s.session_id is null then coalesce(r.session_id, t.root_session_id.found, t.any_session_id.found) end as session_id,
-        case when s.task_id is null then coalesce(r.task_id, t.root_task_id.found, t.any_task_id.found) end as task_id,
-        case when s.workflow is null then coalesce(r.workflow, t.root_workflow.found, t.any_workflow.found) end as workflow,
+{% for name in inherited %}
+        case when s.{{ name }} is null then coalesce(r.{{ name }}, t.root_{{ name }}.found, t.any_{{ name }}.found) end as {{ name }},
+{% endfor %}
         case when s.prompt_name is null then r.prompt_name end as prompt_name,
         case when s.prompt_version is null then r.prompt_version end as prompt_version,
-        case when s.environment is not null then null when r.environment is not null then r.environment_from when t.root_environment is not null then 'root' when t.any_environment is not null then 'trace' end as environment_from,
-        case when s.release is not null then null when r.release is not null then r.release_from when t.root_release is not null then 'root' when t.any_release is not null then 'trace' end as release_from,
-        case when s.feature is not null then null when r.feature is not null then r.feature_from when t.root_feature is not null then 'root' when t.any_feature is not null then 'trace' end as feature_from,
-        case when s.fallback_feature is not null then null when r.fallback_feature is not null then r.fallback_feature_from when t.root_fallback_feature is not null then 'root' when t.any_fallback_feature is not null then 'trace' end as fallback_feature_from,
-        case when s.team is not null then null when r.team is not null then r.team_from when t.root_team is not null then 'root' when t.any_team is not null then 'trace' end as team_from,
-        case when s.cost_centre is not null then null when r.cost_centre is not null then r.cost_centre_from when t.root_cost_centre is not null then 'root' when t.any_cost_centre is not null then 'trace' end as cost_centre_from,
-        case when s.customer_id is not null then null when r.customer_id is not null then r.customer_id_from when t.root_customer_id is not null then 'root' when t.any_customer_id is not null then 'trace' end as customer_id_from,
-        case when s.customer_tier is not null then null when r.customer_tier is not null then r.customer_tier_from when t.root_customer_tier is not null then 'root' when t.any_customer_tier is not null then 'trace' end as customer_tier_from,
-        case when s.user_id is not null then null when r.user_id is not null then r.user_id_from when t.root_user_id is not null then 'root' when t.any_user_id is not null then 'trace' end as user_id_from,
-        case when s.session_id is not null then null when r.session_id is not null then r.session_id_from when t.root_session_id is not null then 'root' when t.any_session_id is not null then 'trace' end as session_id_from,
-        case when s.task_id is not null then null when r.task_id is not null then r.task_id_from when t.root_task_id is not null then 'root' when t.any_task_id is not null then 'trace' end as task_id_from,
-        case when s.workflow is not null then null when r.workflow is not null then r.workflow_from when t.root_workflow is not null then 'root' when t.any_workflow is not null then 'trace' end as workflow_from,
+{% for name in inherited %}
+        case when s.{{ name }} is not null then null when r.{{ name }} is not null then r.{{ name }}_from when t.root_{{ name }} is not null then 'root' when t.any_{{ name }} is not null then 'trace' end as {{ name }}_from,
+{% endfor %}
         case when s.prompt_name is null then r.prompt_name_from end as prompt_name_from,
     from linked as s
     inner join trace_values as t
@@ -270,20 +187,7 @@ found as (
 select
     request_key,
     started_at,
-    environment,
-    release,
-    feature,
-    fallback_feature,
-    team,
-    cost_centre,
-    customer_id,
-    customer_tier,
-    user_id,
-    session_id,
-    task_id,
-    workflow,
-    prompt_name,
-    prompt_version,
+    {{ (inherited + prompt) | join(", ") }},
     concat_ws(
         ',',
         'cost_centre=' || cost_centre_from,
@@ -300,4 +204,4 @@ select
         'workflow=' || workflow_from
     ) as inherited,
 from found
-where coalesce(environment_from, release_from, feature_from, fallback_feature_from, team_from, cost_centre_from, customer_id_from, customer_tier_from, user_id_from, session_id_from, task_id_from, workflow_from, prompt_name_from) is not null
+where coalesce({{ told | join("_from, ") }}_from) is not null
