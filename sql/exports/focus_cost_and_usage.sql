@@ -111,6 +111,7 @@ notes:
 {% set account = ["month_start_date", "week_start_date", "provider", "billing_account_id"] %}
 {% set owners = ["cost_centre", "team", "feature", "customer_tier", "environment"] %}
 {% set period = ["month_start_date", "week_start_date", "first_date", "end_date", "provider", "billing_account_id", "billing_currency"] %}
+{% set key_as_bearer = owners + ["model_canonical as row_model", "model_tier as row_model_tier"] %}
 {% set bearer = owners + ["row_model", "row_model_tier"] %}
 with
 {% include "parts/split_charges.sql" %}
@@ -187,13 +188,7 @@ rows_of_charges as (
         provider,
         billing_account_id,
         'USD' as billing_currency,
-        cost_centre,
-        team,
-        feature,
-        customer_tier,
-        environment,
-        model_canonical as row_model,
-        model_tier as row_model_tier,
+        {{ key_as_bearer | join(", ") }},
         'effective_cost' as allocation_basis,
         cast(null as varchar) as origin_id,
         cast(null as varchar) as invoice_detail_id,

@@ -75,6 +75,10 @@ notes:
 {% set invoiced = [
     "month_start_date", "week_start_date", "usage_date", "provider", "billing_account_id", "billing_currency", "invoice_issuer", "stated_invoice_id",
 ] %}
+{% set charged = [
+    "charge_category", "is_correction", "is_recurring", "charge_text", "product_name", "model_canonical", "model_maker",
+    "token_type",
+] %}
 with named as (
     select
         d.*,
@@ -128,14 +132,7 @@ summed as (
         {{ invoiced | join(", ") }},
         case when count(distinct coalesce(sub_account_id, '')) = 1 then min(sub_account_id) end as sub_account_id,
         case when count(distinct coalesce(sub_account_id, '')) = 1 then min(sub_account_name) end as sub_account_name,
-        charge_category,
-        is_correction,
-        is_recurring,
-        charge_text,
-        product_name,
-        model_canonical,
-        model_maker,
-        token_type,
+        {{ charged | join(", ") }},
         min(service_tier) as service_tier,
         bool_or(coalesce(is_batch, false)) as is_batch,
         context_tier,
@@ -154,8 +151,7 @@ summed as (
         case when count(*) = count(metered_tokens) then cast(sum(metered_tokens) * 1000000000::hugeint as hugeint) end as metered_units,
     from keyed
     group by
-        detail_key, day_key, month_start_date, week_start_date, usage_date, provider, billing_account_id, billing_currency, invoice_issuer,
-        stated_invoice_id, charge_category, is_correction, is_recurring, charge_text, product_name, model_canonical, model_maker, token_type,
+        detail_key, day_key, {{ (invoiced + charged) | join(", ") }},
         context_tier, cache_ttl, modality, region_scope, pool_id, discount_pool_id, rate_tier
 ),
 
@@ -217,14 +213,7 @@ select
     {{ invoiced | join(", ") }},
     sub_account_id,
     sub_account_name,
-    charge_category,
-    is_correction,
-    is_recurring,
-    charge_text,
-    product_name,
-    model_canonical,
-    model_maker,
-    token_type,
+    {{ charged | join(", ") }},
     service_tier,
     is_batch,
     context_tier,

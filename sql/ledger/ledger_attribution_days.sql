@@ -22,6 +22,8 @@ checks:
   - rule: requests >= unpriced_requests
   - one_of: [value_source, own, ancestor, root, trace, rule, reference, account, unattributed]
 */
+{# Who calls, and what: the columns that an owner is looked for by. #}
+{% set caller = ["source", "source_account", "api_key_name", "provider", "model_canonical", "environment"] %}
 with calls as (
     select
         cast(r.started_at as date) as usage_date,
@@ -55,12 +57,7 @@ with calls as (
 summed as (
     select
         usage_date,
-        source,
-        source_account,
-        api_key_name,
-        provider,
-        model_canonical,
-        environment,
+        {{ caller | join(", ") }},
         feature_from,
         team_from,
         cost_centre_from,
@@ -80,7 +77,7 @@ summed as (
         coalesce(sum(effective_cost_usd), 0) as effective_cost_usd,
     from calls
     group by
-        usage_date, source, source_account, api_key_name, provider, model_canonical, environment,
+        usage_date, {{ caller | join(", ") }},
         feature_from, team_from, cost_centre_from, customer_tier_from, environment_from, customer_id_from, user_id_from,
         task_id_from, session_id_from, workflow_from, step_from, prompt_name_from, prompt_version_from, release_from
 ),
@@ -146,15 +143,10 @@ select
     usage_date,
     dimension,
     value_source,
-    source,
-    source_account,
-    api_key_name,
-    provider,
-    model_canonical,
-    environment,
+    {{ caller | join(", ") }},
     cast(sum(requests) as bigint) as requests,
     cast(sum(unpriced_requests) as bigint) as unpriced_requests,
     cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
 from told
 group by
-    usage_date, dimension, value_source, source, source_account, api_key_name, provider, model_canonical, environment
+    usage_date, dimension, value_source, {{ caller | join(", ") }}

@@ -146,8 +146,9 @@ unresolved as (
 
 matches as (
     select * from exact_matches
+{% for kind, rank, matches in (("prefix", 2, "starts_with"), ("regex", 3, "regexp_matches")) %}
     union all
-    select c.provider, c.model_raw, c.step, 2 as kind_rank,
+    select c.provider, c.model_raw, c.step, {{ rank }} as kind_rank,
         n.pattern_kind,
         n.pattern,
         n.model_id,
@@ -157,19 +158,8 @@ matches as (
         n.region_class,
     from unresolved as c
     inner join ref_model_names as n
-        on n.pattern_kind = 'prefix' and (n.provider = c.provider or n.provider = '') and starts_with(c.name, n.pattern)
-    union all
-    select c.provider, c.model_raw, c.step, 3 as kind_rank,
-        n.pattern_kind,
-        n.pattern,
-        n.model_id,
-        n.priority,
-        n.valid_from_date,
-        n.valid_to_date,
-        n.region_class,
-    from unresolved as c
-    inner join ref_model_names as n
-        on n.pattern_kind = 'regex' and (n.provider = c.provider or n.provider = '') and regexp_matches(c.name, n.pattern)
+        on n.pattern_kind = '{{ kind }}' and (n.provider = c.provider or n.provider = '') and {{ matches }}(c.name, n.pattern)
+{% endfor %}
 ),
 
 ranked as (

@@ -61,20 +61,24 @@ notes:
   - A model of gpu_pools.csv that has no price in the book takes the rates of its hours from ledger_gpu_rates.
 */
 {% set units_of_tokens = "'" ~ token_units | join("', '") ~ "'" %}
+{# Both ends of whatever may price a combination, and of its day, as one column. #}
+{% macro ends(column, of_prices, of_day) %}
+{% for table, start, end in (("rated",) + of_prices, ("in_day_overrides",) + of_prices, ("conditioned",) + of_day) %}
+    {% if not loop.first %}
+    union
+    {% endif %}
+    select key_number, {{ start }} as {{ column }} from {{ table }}
+    union
+    select key_number, {{ end }} as {{ column }} from {{ table }}
+{% endfor %}
+{%- endmacro %}
 with
 {% include "parts/rate_conditions.sql" %}
 
 {% include "parts/rate_prices.sql" %}
 
 instants as (
-{% for table, start, end in (("rated", "rate_from_at", "rate_to_at"), ("in_day_overrides", "rate_from_at", "rate_to_at"), ("conditioned", "day_from_at", "day_to_at")) %}
-    {% if not loop.first %}
-    union
-    {% endif %}
-    select key_number, {{ start }} as instant_at from {{ table }}
-    union
-    select key_number, {{ end }} as instant_at from {{ table }}
-{% endfor %}
+{{ ends("instant_at", ("rate_from_at", "rate_to_at"), ("day_from_at", "day_to_at")) }}
 ),
 
 spans as (
@@ -86,17 +90,7 @@ spans as (
 ),
 
 lengths as (
-{% for table, start, end in (
-    ("rated", "ctx_min_tokens", "ctx_max_tokens"), ("in_day_overrides", "ctx_min_tokens", "ctx_max_tokens"),
-    ("conditioned", "cast(0 as bigint)", "4611686018427387904"),
-) %}
-    {% if not loop.first %}
-    union
-    {% endif %}
-    select key_number, {{ start }} as ctx_tokens from {{ table }}
-    union
-    select key_number, {{ end }} as ctx_tokens from {{ table }}
-{% endfor %}
+{{ ends("ctx_tokens", ("ctx_min_tokens", "ctx_max_tokens"), ("cast(0 as bigint)", "4611686018427387904")) }}
 ),
 
 ranges as (

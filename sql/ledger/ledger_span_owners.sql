@@ -33,7 +33,7 @@ question: How many calls know their team only from their trace?
 answer: >-
   select count(*) filter (where team is not null) as calls_with_inherited_team, count(*) as calls from ledger_span_owners
 */
-{% from "macros/traces.sql" import windows_of_traces with context %}
+{% from "macros/traces.sql" import place_in_trace, windows_of_traces with context %}
 {% from "macros/versions.sql" import but_superseded with context %}
 {# What a call takes from its trace, what from a span above alone, and of which of them it is told where they came from. #}
 {% set inherited = [
@@ -58,16 +58,7 @@ with recursive trace_days as (
 
 spans as (
     select
-        s.request_key,
-        s.started_at,
-        s.source,
-        s.source_account,
-        s.trace_id,
-        t.seen_date,
-        t.is_long,
-        s.span_id,
-        s.parent_span_id,
-        s.row_kind,
+        {{ place_in_trace() }},
         s.row_kind = 'context' and s.span_id is null as is_header,
 {% for name in inherited + prompt %}
         s.{{ name }},

@@ -25,7 +25,7 @@ question: Which spans were left out of the money, and why?
 answer: >-
   select leaf_rule, row_kind, count(*) as spans from ledger_span_roles group by leaf_rule, row_kind order by spans desc
 */
-{% from "macros/traces.sql" import windows_of_traces with context %}
+{% from "macros/traces.sql" import place_in_trace, windows_of_traces with context %}
 {% from "macros/versions.sql" import but_superseded with context %}
 {% from "macros/tokens.sql" import sum_of with context %}
 {% set joined_with_span_above %}
@@ -77,16 +77,7 @@ family_days as (
 
 spans as (
     select
-        s.request_key,
-        s.started_at,
-        s.source,
-        s.source_account,
-        s.trace_id,
-        t.seen_date,
-        t.is_long,
-        s.span_id,
-        s.parent_span_id,
-        s.row_kind,
+        {{ place_in_trace() }},
         s.is_billable_leaf,
         s.step,
         s.tokens_stated,

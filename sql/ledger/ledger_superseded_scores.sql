@@ -8,10 +8,7 @@ partition_column: usage_date
 reads_around: 7 days
 columns:
   usage_date: DATE; UTC day of the score that does not count
-  source: VARCHAR; folder of landing/ that the record came from
-  source_account: VARCHAR; first folder below the source, else 'default'
-  source_file_sha256: VARCHAR; hash of the file's bytes
-  source_row: BIGINT; place of the record in its file, from 1 (the line, where the format has lines)
+{% include "parts/columns_record.sql" %}
   reason: VARCHAR; why it is not booked, 'older version' or 'same score'
 checks:
   - one_of: [reason, older version, same score]

@@ -74,13 +74,7 @@ by_class as (
 )
 
 select
-    usage_date,
-    provider,
-    billing_account_id,
-    model_canonical,
-    token_type,
-    token_class,
-    rate_tier,
+    usage_date, provider, billing_account_id, model_canonical, token_type, token_class, rate_tier,
     cast(traced_tokens as bigint) as traced_tokens,
     cast(priced_tokens as bigint) as priced_tokens,
     list_cost_usd,

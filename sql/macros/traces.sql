@@ -1,4 +1,4 @@
-{# What a row sees of its trace, as `traces`, from the days on which traces have rows; `lengths` of those `having` what is asked. #}
+{# Windows of traces, as `traces`, from the days on which traces have rows; `lengths` has those traces that have what `having` asks. #}
 {% macro windows_of_traces(days, having="") %}
 lengths as (
     select
@@ -27,4 +27,18 @@ traces as (
     inner join lengths as l on d.source = l.source and d.source_account = l.source_account and d.trace_id = l.trace_id
     where l.is_long
 )
+{%- endmacro %}
+
+{# What tells where a row, as `s`, stands in the window of its trace, as `t`. #}
+{% macro place_in_trace() %}
+s.request_key,
+        s.started_at,
+        s.source,
+        s.source_account,
+        s.trace_id,
+        t.seen_date,
+        t.is_long,
+        s.span_id,
+        s.parent_span_id,
+        s.row_kind
 {%- endmacro %}

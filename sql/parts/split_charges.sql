@@ -2,12 +2,19 @@
 Who bears how much of each charge of a bill, for focus_cost_and_usage: `split` has a row for each charge (`charges`) and bearer, with the
 ratio of twelve decimals that the bearer has of it and its amount.
 #}
+{# The shares of a charge, by one of its pools. #}
+{% macro joined_with_shares(pool) %}
+left join shares as s
+        on c.month_start_date = s.month_start_date
+{% for name in account[1:] %}
+        and c.{{ name }} = s.{{ name }}
+{% endfor %}
+        and c.{{ pool }} = s.pool_id
+{%- endmacro %}
 pours as (
     select
         {{ account | join(", ") }},
-        {{ owners | join(", ") }},
-        model_canonical as row_model,
-        model_tier as row_model_tier,
+        {{ key_as_bearer | join(", ") }},
         pool_id,
         cast(sum(allocated_amount) * 10000000000::hugeint as hugeint) as units,
     from ledger_allocations
@@ -103,12 +110,7 @@ halves as (
         cast(0 as hugeint) as discount_ratio,
         coalesce(s.place, 1) as place,
     from charges as c
-    left join shares as s
-        on c.month_start_date = s.month_start_date
-{% for name in account[1:] %}
-        and c.{{ name }} = s.{{ name }}
-{% endfor %}
-        and c.pool_id = s.pool_id
+    {{ joined_with_shares("pool_id") }}
     union all
     select
         c.origin_id,
@@ -120,12 +122,7 @@ halves as (
         coalesce(s.ratio, 1000000000000) as discount_ratio,
         0 as place,
     from charges as c
-    left join shares as s
-        on c.month_start_date = s.month_start_date
-{% for name in account[1:] %}
-        and c.{{ name }} = s.{{ name }}
-{% endfor %}
-        and c.discount_pool_id = s.pool_id
+    {{ joined_with_shares("discount_pool_id") }}
     where c.billed_units <> c.list_units
 ),
 

@@ -40,6 +40,7 @@ checks:
 */
 {% from "macros/baselines.sql" import cells_and_baselines with context %}
 {% from "macros/limits.sql" import limits_of_features with context %}
+{% set cluster = ["week_start_date", "measure", "baseline", "feature", "cluster_unit", "cluster_id"] %}
 {% set compared = [
     "week_start_date", "measure", "baseline", "feature", "cluster_unit", "paired_clusters", "paired_requests", "base_requests", "base_weeks",
     "log_change", "log_standard_error", "degrees_of_freedom",
@@ -144,12 +145,7 @@ measured as (
 
 centred as (
     select
-        week_start_date,
-        measure,
-        baseline,
-        feature,
-        cluster_unit,
-        cluster_id,
+        {{ cluster | join(", ") }},
         weight,
         d,
         cast(sum(cast(cast(weight as double) * d as decimal(38, 12))) over (partition by week_start_date, measure, baseline, feature) as double)
@@ -159,18 +155,13 @@ centred as (
 
 clusters as (
     select
-        week_start_date,
-        measure,
-        baseline,
-        feature,
-        cluster_unit,
-        cluster_id,
+        {{ cluster | join(", ") }},
         -- The same in every row of a feature.
         min(log_change) as log_change,
         sum(weight) as cluster_weight,
         sum(cast(cast(weight as double) * (d - log_change) as decimal(38, 12))) as cluster_error,
     from centred
-    group by week_start_date, measure, baseline, feature, cluster_unit, cluster_id
+    group by {{ cluster | join(", ") }}
 ),
 
 features as (
