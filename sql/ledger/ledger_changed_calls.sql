@@ -42,6 +42,7 @@ checks:
         c.effective_cost_usd,
         c.price_ids,
 {%- endmacro %}
+
 with live as (
 {{ compared() }}
     from ledger_requests as r

@@ -72,6 +72,7 @@ notes:
     select key_number, {{ end }} as {{ column }} from {{ table }}
 {% endfor %}
 {%- endmacro %}
+
 with
 {% include "parts/rate_conditions.sql" %}
 

@@ -1,6 +1,4 @@
-{# Which of several versions of a record count. `ranked` has each with its place among those of the same key. #}
-
-{# The versions that do not count, with the best of those that stand before them within seven days. #}
+{# Versions of a record in `ranked` that do not count, with the best of those that stand before them within seven days, as `beaten`. #}
 {% macro beaten_versions(key) %}
 beaten as (
     select

@@ -11,6 +11,7 @@ left join shares as s
 {% endfor %}
         and c.{{ pool }} = s.pool_id
 {%- endmacro %}
+
 pours as (
     select
         {{ account | join(", ") }},
