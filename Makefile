@@ -19,6 +19,7 @@ HERE := $(shell pwd -P | cksum | cut -d ' ' -f 1)
 LOCKED := .venv/.locked-$(HERE)
 INSTALLED := .venv/.installed-$(HERE)
 WITNESS := .venv/.witness-$(HERE)
+FOCUS_WITNESS := .venv/.focus-$(HERE)
 # --python, or uv would take an activated environment.
 UV_INSTALL := .venv/bin/uv pip install --quiet --python .venv/bin/python
 PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
@@ -33,7 +34,7 @@ demo: $(INSTALLED)  ## build the sample company, run the whole job, say where th
 	@.venv/bin/tokenbooks demo
 
 # Three workers for two cores: one waits for Dagster's clock for minutes. In the order of the files, where that one is among the first.
-test: $(INSTALLED) $(WITNESS)  ## run the whole test suite
+test: $(INSTALLED) $(WITNESS) $(FOCUS_WITNESS)  ## run the whole test suite
 	@.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)  ## check style, format and types
@@ -80,4 +81,11 @@ $(WITNESS): $(LOCKED) requirements-witness.lock
 	@$(UV_CACHE); .venv/bin/uv pip install --quiet --python .venv/witness/bin/python --require-hashes -r requirements-witness.lock \
 		|| .venv/witness/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-witness.lock \
 		|| { echo "The second witness of prices could not be installed; its test is skipped." >&2; rm -rf .venv/witness; }
+	@touch $@
+
+# As above. PYENV_VERSION: without it pyenv's python3.12 does not start where another version is the usual one.
+$(FOCUS_WITNESS): $(LOCKED) requirements-focus.lock
+	@$(UV_CACHE); { PYENV_VERSION=3.12 .venv/bin/uv venv --quiet --clear --no-python-downloads --python 3.12 .venv/focus \
+		&& .venv/bin/uv pip install --quiet --python .venv/focus/bin/python --require-hashes -r requirements-focus.lock; } \
+		|| { echo "The validator of FOCUS, which wants Python 3.12, could not be installed; its tests are skipped." >&2; rm -rf .venv/focus; }
 	@touch $@

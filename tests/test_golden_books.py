@@ -23,6 +23,7 @@ from pipelines.sources import sources
 from pipelines.views import open_views
 from tests.conftest import GOLDEN
 from tests.exports.focus_rules import broken
+from tests.exports.focus_witness import explained, judged, needs_the_validator
 
 SOURCES = sorted({folder.name for folder in (GOLDEN / "landing").iterdir()} & set(sources()))
 
@@ -327,6 +328,17 @@ def test_the_focus_files_keep_the_rules_of_their_version(company: DataRoot) -> N
     }
     schema = json.loads((company.exports / "focus" / "1.4" / "schema.json").read_text(encoding="utf-8"))
     assert [entry["Dataset"] for entry in schema["Schema"]] == ["cost_and_usage", "invoice_detail", "billing_period"]
+
+
+@needs_the_validator
+def test_the_finops_foundations_validator_finds_nothing_in_the_focus_files_that_is_not_explained(
+    company: DataRoot, tmp_path: Path
+) -> None:
+    """Rules of 1.2 over all months, with a reseller, fees and two currencies; what fails has its reason in focus_explained.csv."""
+    kept, failed = judged(company, "csv", tmp_path)
+
+    assert len(kept) > 200
+    assert failed == explained("golden")
 
 
 @pytest.mark.parametrize("version", ["1.4", "1.2"])
