@@ -107,12 +107,16 @@ create or replace temp macro no_meter() as {
 
 -- ---- Bedrock: usage types. Three grammars: USE1-Claude4.6Sonnet-input-tokens-batch; USE1-xai.grok-4.3-mantle-input-tokens-batch;
 -- USW2-MP:USW2_InputTokenCount_Global-Units (AWS Marketplace: the unit is a million tokens, the model stands elsewhere).
-create or replace temp macro bedrock_words(usage_type) as rtrim(replace(regexp_replace(regexp_replace(regexp_replace(
+create or replace temp macro bedrock_spelling(usage_type) as rtrim(replace(regexp_replace(regexp_replace(regexp_replace(
     replace(lower(regexp_replace(regexp_replace(usage_type, '^([A-Z]{2,4}[0-9]?-)?(MP:([A-Z]{2,4}[0-9]?_)?)?', ''), '-Units$', '')), '_', '-'),
     'cache-?write(5m|30m|1h|12h)?inputtokencount', 'cache-write-input-token-count-\1'),
     'cache-?readinputtokencount', 'cache-read-input-token-count'),
     '(input|output)tokencount', '\1-token-count'),
     '--', '-'), '-');
+-- LatencyOptimized stands before or behind what is counted; it is put last.
+create or replace temp macro bedrock_words(usage_type) as case when regexp_matches(bedrock_spelling(usage_type), 'latency-?optimized')
+    then trim(regexp_replace(bedrock_spelling(usage_type), '-?latency-?optimized', ''), '-') || '-latency-optimized'
+    else bedrock_spelling(usage_type) end;
 -- Cache is looked for before input: cache-read-input-token-count holds both words.
 create or replace temp macro bedrock_parts(words) as regexp_extract(
     words,
@@ -129,9 +133,11 @@ create or replace temp macro bedrock_model(model) as case
         then replace(replace(regexp_replace(model, '^nova(\d(?:\.\d)?)?(\w+)$', 'amazon.nova-\1-\2'), '.0', ''), '--', '-')
     else nullif(regexp_extract(model, '.*[a-z].*'), '')
 end;
--- Claude 3.5 Sonnet (Amazon Bedrock Edition) -> claude-3-5-sonnet
+-- Claude 3.5 Sonnet (Amazon Bedrock Edition) -> claude-3-5-sonnet, Cohere Rerank v3.5 -> cohere.rerank-v3-5
 create or replace temp macro bedrock_product(product) as case when product ilike '%(Amazon Bedrock Edition)%'
-    then regexp_replace(lower(trim(regexp_replace(product, '\(Amazon Bedrock Edition\).*$', '', 'i'))), '[ .]+', '-', 'g') end;
+    then regexp_replace(
+        regexp_replace(lower(trim(regexp_replace(product, '\(Amazon Bedrock Edition\).*$', '', 'i'))), '[ .]+', '-', 'g'), '^(cohere)-', '\1.'
+    ) end;
 -- The model of a resource: a foundation model or a system's inference profile; an application's own profile names none.
 create or replace temp macro bedrock_resource(resource) as
     nullif(regexp_extract(resource, '^arn:aws[a-z-]*:bedrock:[^:]*:[^:]*:(?:foundation-model|inference-profile)/(.+)$', 1), '');
@@ -155,6 +161,13 @@ create or replace temp macro bedrock_meter_of(words, is_marketplace) as case
         'context_tier': cast(null as varchar), 'region_scope': nullif(regexp_extract(words || '-', '-(global|geo|regional)-', 1), ''),
         'cache_ttl': cast(null as varchar), 'modality': cast(null as varchar), 'unit': 'tpm_hours', 'tokens_per_unit': cast(null as bigint)
     }
+    -- Reranking is paid by the search.
+    when regexp_matches(words, '(^|-)search-?units?(-|$)') then {
+        'model': bedrock_model(regexp_extract(words, '^(.+?)-search-?units?(?:-|$)', 1)), 'token_type': 'other',
+        'service_tier': cast(null as varchar), 'is_batch': cast(null as boolean), 'context_tier': cast(null as varchar),
+        'region_scope': nullif(regexp_extract(words || '-', '-(global|geo|regional)-', 1), ''),
+        'cache_ttl': cast(null as varchar), 'modality': cast(null as varchar), 'unit': 'search_units', 'tokens_per_unit': cast(null as bigint)
+    }
     else no_meter()
 end;
 create or replace temp macro bedrock_meter(usage_type) as bedrock_meter_of(bedrock_words(usage_type), contains(usage_type, 'MP:'));
@@ -171,6 +184,7 @@ create or replace temp macro azure_rest(words) as replace(trim(regexp_replace(re
 create or replace temp macro azure_model(words, family) as case
     when regexp_matches(words, '^ *\d') and regexp_matches(lower(family), 'gpt')
         then 'gpt-' || azure_rest(words)
+    when regexp_matches(words, '^ *(image|realtime|oss) ') then 'gpt-' || azure_rest(words)
     else nullif(azure_rest(words), '')
 end;
 create or replace temp macro azure_meter_of(words, meter, family) as case
@@ -208,8 +222,12 @@ create or replace temp macro azure_unit_in_name(meter) as tokens_in_unit(nullif(
 
 -- ---- Google: descriptions of SKUs. Gemini 2.5 Flash GA Text Output (Thinking On) - Predictions
 create or replace temp macro described_model(words) as case
+    -- Image before input is what went in, else it is a part of the model's name. From 3 on a model has no .0.
     when regexp_matches(words, 'gemini \d+(\.\d+)? (flash[ -]lite|flash|pro|ultra)') then 'gemini-' || replace(
-        regexp_extract(words, 'gemini (\d+(?:\.\d+)? (?:flash[ -]lite|flash|pro|ultra)(?: image| live| tts)?)(?: |$)', 1), ' ', '-')
+        regexp_extract(
+            regexp_replace(regexp_replace(words, ' image ((?:cached |content |context )*(?:input|cach))', ' \1'), 'gemini ([3-9])\.0 ', 'gemini \1 '),
+            'gemini (\d+(?:\.\d+)? (?:flash[ -]lite|flash|pro|ultra)(?: image| live| tts)?)(?: |$)', 1
+        ), ' ', '-')
     when regexp_matches(words, 'gemini embedding') then 'gemini-embedding-001'
     when regexp_matches(words, 'claude [a-z]+ \d') then 'claude-' || replace(replace(regexp_extract(words, 'claude ([a-z]+ \d+(?:\.\d+)?)', 1), ' ', '-'), '.', '-')
     when regexp_matches(words, 'claude \d(\.\d)? [a-z]+') then 'claude-' || replace(replace(regexp_extract(words, 'claude (\d(?:\.\d)? [a-z]+(?: v2)?)', 1), ' ', '-'), '.', '-')

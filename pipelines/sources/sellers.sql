@@ -1,3 +1,29 @@
+-- Names of sellers, as applications, SDKs and gateways write them; null for a name that is none. Capitals, blanks, dots and dashes mean
+-- nothing: Azure OpenAI, azure-openai and azure_openai are one name.
+create or replace temp macro seller_name(named) as trim(regexp_replace(lower(named), '[^a-z0-9]+', '_', 'g'), '_');
+create or replace temp macro known_seller_of(name, named) as case
+    when name in ('openai', 'anthropic', 'google', 'vertex', 'bedrock', 'azure', 'openrouter', 'together', 'groq', 'mistral', 'xai',
+        'deepseek', 'cohere', 'perplexity', 'fireworks', 'cerebras', 'self') then name
+    when regexp_matches(name, '^(ms_|microsoft_)?(azure|az_ai)(_.*)?$') then 'azure'
+    when regexp_matches(name, '^(aws|amazon)(_?bedrock.*)?$|^bedrock_.*') then 'bedrock'
+    when regexp_matches(name, '^((gcp|google)(_cloud)?_?)?vertex(_?ai)?(_.*)?$') then 'vertex'
+    when regexp_matches(name, '^((gcp|google)_)?(gemini|gen_?ai|generative_?(ai|language)|gla|ai_studio)(_.*)?$|^google_?ai(_studio)?$') then 'google'
+    when name in ('open_ai', 'text_completion_openai') then 'openai'
+    when name in ('mistral_ai', 'mistralai', 'codestral', 'text_completion_codestral') then 'mistral'
+    when name in ('x', 'x_ai') then 'xai'
+    when name in ('open_router') then 'openrouter'
+    when name in ('cohere_chat') then 'cohere'
+    when name in ('togetherai', 'together_computer') then 'together'
+    when name in ('together_ai', 'fireworks_ai', 'perplexity_ai', 'deepseek_ai') then replace(name, '_ai', '')
+    when name in ('ollama', 'ollama_chat', 'vllm', 'hosted_vllm', 'llama_cpp', 'llamafile', 'huggingface_tgi', 'lm_studio', 'lmstudio', 'xinference', 'triton')
+        then 'self'
+    -- The AI SDK names an API with the seller: openai.responses, anthropic.messages.
+    when lower(named) similar to '(openai|anthropic|groq|mistral|deepseek|cohere|xai|perplexity)\..*' then split_part(lower(named), '.', 1)
+end;
+create or replace temp macro known_seller(named) as known_seller_of(seller_name(named), named);
+-- For sources whose records name the seller: a name that is not known stays as it was written, in lower case.
+create or replace temp macro seller_named(named) as coalesce(known_seller(named), lower(named));
+
 -- Who sold a call, for tools that do not say it outright: from the name that an SDK gives the system, from the address that
 -- was called, else from the name of the model. The address goes before the SDK's word: an OpenAI client may well call Azure.
 create or replace temp macro seller_of(named, model, address) as coalesce(
@@ -12,33 +38,7 @@ create or replace temp macro seller_of(named, model, address) as coalesce(
         when regexp_matches(lower(address), '(^|[/.])api\.(groq|deepseek|mistral|together|cohere|x|perplexity)\.(com|ai|xyz)')
             then regexp_replace(regexp_extract(lower(address), 'api\.(\w+)\.', 1), '^x$', 'xai')
     end,
-    case
-        when lower(named) in ('openai', 'anthropic', 'google', 'vertex', 'bedrock', 'azure', 'openrouter', 'together', 'groq', 'mistral', 'xai',
-            'deepseek', 'cohere', 'perplexity', 'fireworks', 'cerebras', 'self') then lower(named)
-        when lower(named) in ('azure_openai', 'azure-openai', 'azure.ai.openai', 'az.ai.openai', 'azure.ai.inference', 'az.ai.inference', 'azure_ai')
-            then 'azure'
-        when lower(named) in ('aws', 'aws.bedrock', 'aws_bedrock', 'amazon_bedrock', 'amazon', 'amazon-bedrock', 'bedrock_converse') then 'bedrock'
-        when lower(named) in ('gcp.vertex_ai', 'vertex_ai', 'vertexai', 'vertex-ai', 'google_vertexai', 'google-vertex', 'google.vertex')
-            then 'vertex'
-        when lower(named) in ('gcp.gemini', 'gemini', 'google-gla', 'google_genai', 'google-genai', 'gcp.gen_ai', 'google.generative-ai')
-            then 'google'
-        when lower(named) in ('mistral_ai', 'mistralai') then 'mistral'
-        when lower(named) in ('x_ai', 'x-ai') then 'xai'
-        when lower(named) in ('together_ai', 'togetherai') then 'together'
-        when lower(named) in ('fireworks_ai') then 'fireworks'
-        -- As gateways call them.
-        when lower(named) in ('azure_text', 'azure-ai') then 'azure'
-        when lower(named) like 'vertex\_ai%' escape '\' then 'vertex'
-        when lower(named) in ('text-completion-openai') then 'openai'
-        when lower(named) in ('cohere_chat') then 'cohere'
-        when lower(named) in ('mistral-ai', 'codestral', 'text-completion-codestral') then 'mistral'
-        when lower(named) in ('together-ai', 'fireworks-ai', 'perplexity-ai') then replace(lower(named), '-ai', '')
-        when lower(named) = 'x' then 'xai'
-        when lower(named) in ('ollama_chat', 'hosted_vllm', 'llamafile', 'lmstudio', 'xinference', 'triton') then 'self'
-        when lower(named) in ('ollama', 'vllm', 'llama.cpp', 'huggingface_tgi', 'lm_studio') then 'self'
-        -- The AI SDK names an API with the seller: openai.responses, anthropic.messages.
-        when lower(named) similar to '(openai|anthropic|groq|mistral|deepseek|cohere|xai|perplexity)\..*' then split_part(lower(named), '.', 1)
-    end,
+    known_seller(named),
     case
         when regexp_matches(lower(model), '^openrouter/') then 'openrouter'
         when regexp_matches(lower(model), '^(bedrock|amazon_bedrock)/|^arn:aws|^((us|eu|apac|au|jp|us-gov|global)\.)?(anthropic|amazon|meta|cohere|mistral|ai21|deepseek)\.')
@@ -56,4 +56,34 @@ create or replace temp macro seller_of(named, model, address) as coalesce(
         when regexp_matches(lower(model), '^(groq|together_ai|together|fireworks_ai|perplexity|cerebras)/') then replace(split_part(lower(model), '/', 1), '_ai', '')
     end,
     'unknown'
-)
+);
+
+-- ---- Who sold a line of a bill. A company's form is no part of its name: OpenAI, LLC; Anthropic, PBC; X.AI Corp.
+create or replace temp macro without_company_form(name) as
+    regexp_replace(name, '(_(inc|incorporated|llc|l_l_c|ltd|limited|pbc|corp|corporation|co|company|gmbh|sas|plc|opco|ireland|us))+$', '');
+create or replace temp macro cloud_named(names) as case
+    when regexp_matches(names, '\b(aws|amazon)\b', 'i') then 'bedrock'
+    when regexp_matches(names, '\b(microsoft|azure)\b', 'i') then 'azure'
+    when regexp_matches(names, '\b(google|gcp)\b', 'i') then 'google'
+end;
+-- Makers whose models clouds sell: such a host wins over the maker. Of all others a host says only where the machines stand.
+create or replace temp macro is_sold_by_clouds(name) as
+    regexp_matches(name, '^(openai|anthropic|mistral|cohere|meta|ai21|deepseek|x_?ai|stability|nvidia|writer|twelvelabs|luma)(_|$)');
+-- The services of Google that sell models without Vertex AI.
+create or replace temp macro is_gemini_service(service) as
+    regexp_matches(lower(service), 'gemini (developer )?api|generative ?language|google ai\b|ai studio|^google( gemini)? api$');
+create or replace temp macro company_seller(service_provider) as coalesce(
+    known_seller(without_company_form(seller_name(service_provider))),
+    nullif(regexp_extract(seller_name(service_provider), '^(openai|anthropic|mistral|deepseek|groq|cohere|together|openrouter|perplexity|fireworks|cerebras)(_|$)', 1), ''),
+    case when regexp_matches(seller_name(service_provider), '^x_?ai(_|$)') then 'xai' end,
+    nullif(seller_name(service_provider), '')
+);
+-- names are those of the host and of the sellers that the line has; is_of_cloud says that the line is written by a cloud itself.
+create or replace temp macro billed_seller(service_provider, names, service, is_of_cloud) as case
+    when cloud_named(names) is null
+        or not (cloud_named(service_provider) is not null or is_of_cloud or is_sold_by_clouds(seller_name(service_provider)))
+        then company_seller(service_provider)
+    when cloud_named(names) <> 'google' then cloud_named(names)
+    when is_gemini_service(service) then 'google'
+    else 'vertex'
+end;

@@ -222,6 +222,20 @@ def meter(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, A
         ),
         ("USE1-NovaPro-input-tokens-of-a-new-kind", {}),
         ("USE1-DataTransfer-Out-Bytes", {}),
+        (
+            "USE2-MP:USE2_InputTokenCount_LatencyOptimized-Units",
+            {"token_type": "input", "service_tier": "latency-optimized", "tokens_per_unit": 1_000_000},
+        ),
+        (
+            "USE2-Llama3.1-70B-LatencyOptimized-output-tokens",
+            {"model": "llama3.1-70b", "token_type": "output", "service_tier": "latency-optimized"},
+        ),
+        (
+            "USE1-NovaPro-input-tokens-latency-optimized",
+            {"model": "amazon.nova-pro", "token_type": "input", "service_tier": "latency-optimized"},
+        ),
+        ("USW2-MP:USW2_search_units-Units", {"token_type": "other", "unit": "search_units"}),
+        ("USE1-Rerank-v1-SearchUnits", {"model": "rerank-v1", "token_type": "other", "unit": "search_units"}),
     ],
 )
 def test_usage_types_of_bedrock_are_read_by_grammar(meter, text, wanted):
@@ -257,6 +271,19 @@ def test_usage_types_of_bedrock_are_read_by_grammar(meter, text, wanted):
         ("text-embedding-3-large-glbl Tokens", ("text-embedding-3-large", "input", {"region_scope": "global"})),
         ("FW GLM 5.2 Inp DZ Tokens", ("fw-glm-5.2", "input", {"region_scope": "data zone"})),
         ("Phi-3.5-Mini-128K-Instruct-Output Tokens", ("phi-3.5-mini-128k-instruct", "output", {})),
+        ("Image 2 img opt Gl 1M Tokens", ("gpt-image-2", "output", {"region_scope": "global", "modality": "image"})),
+        (
+            "Image 1.5 txt inp DZ 1M Tokens",
+            ("gpt-image-1.5", "input", {"region_scope": "data zone", "modality": "text"}),
+        ),
+        (
+            "Image 1 mini img cd inp Gl 1M Tokens",
+            ("gpt-image-1-mini", "cache_read", {"region_scope": "global", "modality": "image"}),
+        ),
+        (
+            "Realtime 2 aud Inp Gl 1M Tokens",
+            ("gpt-realtime-2", "input", {"region_scope": "global", "modality": "audio"}),
+        ),
     ],
 )
 def test_meters_of_azure_are_read_in_all_their_spellings(meter, text, wanted):
@@ -273,6 +300,12 @@ def test_meters_of_azure_are_read_in_all_their_spellings(meter, text, wanted):
         ("Gemini 2.5 Flash Lite Text Input - Predictions", "gemini-2.5-flash-lite", "input"),
         (" Gemini 2.5 Pro Input Text Caching", "gemini-2.5-pro", "cache_read"),
         ("Claude Sonnet 4.5 Output Tokens", "claude-sonnet-4-5", "output"),
+        ("Gemini 2.5 Flash Image Output - Predictions", "gemini-2.5-flash-image", "output"),
+        ("Gemini 3.0 Pro Image Input Caching", "gemini-3-pro", "cache_read"),
+        ("Gemini 3.8 Flash Global Image Input - Predictions", "gemini-3.8-flash", "input"),
+        ("Gemini 3.1 Flash Lite Image Cached Input Flex", "gemini-3.1-flash-lite", "cache_read"),
+        ("Gemini 3 Pro Image Text Input", "gemini-3-pro-image", "input"),
+        ("Gemini 3 Pro Image Image Input Batch", "gemini-3-pro-image", "input"),
     ],
 )
 def test_skus_of_google_are_read(meter, text, model, token_type):
@@ -280,6 +313,15 @@ def test_skus_of_google_are_read(meter, text, model, token_type):
     found = meter("google_meter", text)
 
     assert (found["model"], found["token_type"]) == (model, token_type)
+
+
+def test_image_before_input_is_what_went_in_and_no_part_of_the_models_name(meter):
+    assert meter("google_meter", "Gemini 3 Flash Image Input Caching Priority") == {
+        "model": "gemini-3-flash",
+        "token_type": "cache_read",
+        "service_tier": "priority",
+        "modality": "image",
+    }
 
 
 # ---- every bill
@@ -617,6 +659,22 @@ def test_a_version_is_told_from_the_header(place):
         ({"ProviderName": "Microsoft", "SkuMeter": "gpt 4.1 Inp glbl Tokens"}, "azure"),
         ({"ProviderName": "Google Cloud", "ServiceName": "Vertex AI"}, "vertex"),
         ({"ProviderName": "Google Cloud", "ServiceName": "Gemini API"}, "google"),
+        ({"ProviderName": "Google Cloud", "ServiceName": "Generative Language API"}, "google"),
+        ({"ProviderName": "Google", "ServiceName": "Google API"}, "google"),
+        ({"ServiceProviderName": "OpenRouter", "HostProviderName": "Amazon Web Services"}, "openrouter"),
+        ({"ServiceProviderName": "OpenRouter, Inc.", "HostProviderName": "Microsoft Azure"}, "openrouter"),
+        ({"ServiceProviderName": "OpenRouter", "HostProviderName": "Google Cloud"}, "openrouter"),
+        ({"ServiceProviderName": "Together AI", "HostProviderName": "Google Cloud"}, "together"),
+        ({"ServiceProviderName": "Fireworks AI, Inc.", "HostProviderName": "Amazon Web Services"}, "fireworks"),
+        (
+            {
+                "ServiceProviderName": "Acme Gateway",
+                "HostProviderName": "AWS",
+                "ServiceCategory": "AI and Machine Learning",
+            },
+            "acme_gateway",
+        ),
+        ({"ProviderName": "X.AI Corp"}, "xai"),
         ({"ProviderName": "OpenAI, LLC", "InvoiceIssuerName": "Amazon Web Services, Inc."}, "openai"),
         ({"ProviderName": "", "ServiceProviderName": "Mistral AI"}, "mistral"),
         ({"ProviderName": "xAI"}, "xai"),
@@ -625,12 +683,156 @@ def test_a_version_is_told_from_the_header(place):
 )
 @together("fine")
 def test_the_seller_is_the_cloud_that_hosts_else_the_provider(place, names, seller):
-    """BOOKS: such a host wins over the maker; who issues the invoice does not."""
+    """BOOKS: such a host wins over the maker, and a reseller over its host; who issues the invoice does not."""
     place.land("focus/a/bill", table({**FOCUS, **names}))
 
     yield
 
-    assert one(bills(place))["provider"] == seller
+    found = one(bills(place))
+    assert found["provider"] == seller
+    if host := names.get("HostProviderName"):
+        assert found["host_provider"] == host
+
+
+# Source -> changes of a line that make it a tax of the same service, one of another service, and one of the invoice as a whole.
+TAXES: Mapping[str, tuple[Row, Row, Row]] = {
+    "focus": (
+        {"ChargeCategory": "Tax", "ChargeDescription": "Tax", "SkuId": "", "SkuMeter": "", "ConsumedUnit": ""},
+        {"ServiceName": "Amazon S3"},
+        {"ServiceName": "Invoice"},
+    ),
+    "aws_bedrock": (
+        {"line_item_line_item_type": "Tax", "line_item_usage_type": "USW2-Tax", "line_item_product_code": "4vcm3j"},
+        {"line_item_product_code": "AmazonS3"},
+        {},
+    ),
+    "azure_openai": (
+        {"ChargeType": "Tax", "MeterName": "Tax", "MeterCategory": "Azure AI", "MeterSubCategory": ""},
+        {"MeterCategory": "Storage"},
+        {"MeterCategory": "Invoice"},
+    ),
+    "google_vertex": (
+        {"cost_type": "tax", "sku": {"id": "T", "description": "Tax"}},
+        {"service": {"id": "6F81", "description": "Compute Engine"}},
+        {"service": {"id": "I", "description": "Invoice"}},
+    ),
+}
+USES: Mapping[str, tuple[Row, Row]] = {
+    "focus": (
+        {"ProviderName": "AWS", "ServiceName": "AI", "SkuMeter": "USE1-NovaPro-input-tokens"},
+        {
+            "ProviderName": "AWS",
+            "ServiceName": "Amazon S3",
+            "ChargeDescription": "GB",
+            "SkuId": "X",
+            "ConsumedUnit": "GB",
+        },
+    ),
+    "aws_bedrock": (
+        {"line_item_product_code": "4vcm3j", "line_item_usage_type": "USE1-MP:USE1_InputTokenCount-Units"},
+        {"line_item_product_code": "AmazonS3", "line_item_usage_type": "USE1-TimedStorage-ByteHrs"},
+    ),
+    "azure_openai": (
+        {"MeterCategory": "Azure AI", "MeterSubCategory": "GPT 5"},
+        {"MeterCategory": "Storage", "MeterSubCategory": "Queues", "MeterName": "Class 2"},
+    ),
+    "google_vertex": (
+        {},
+        {"service": {"id": "6F81", "description": "Compute Engine"}, "sku": {"id": "1", "description": "N1 Core"}},
+    ),
+}
+
+
+@EVERY_BILL
+@together("fine")
+def test_tax_belongs_to_the_bill_of_the_use_of_its_service(place, source):
+    """a: 1.5 + tax 1.5 = 3, and the tax of another service not; b: with a tax of the whole invoice 3; c: where another service is on
+    the invoice too, nobody can tell whose its tax is: 1.5 (AWS has no tax of a whole invoice: 3).
+    """
+    use, other = USES[source]
+    tax, elsewhere, of_invoice = TAXES[source]
+    tax = {**use, **tax}
+    place.land(f"{source}/a/bill", bill(source, use, tax, other, {**other, **tax, **elsewhere}))
+    place.land(f"{source}/b/bill", bill(source, use, {**tax, **of_invoice}))
+    place.land(f"{source}/c/bill", bill(source, use, other, {**tax, **of_invoice}))
+
+    yield
+
+    sums: dict[str, Decimal] = {}
+    for row in counted(place):
+        letter = next(letter for letter in "abc" if row["billing_account_id"] == billing_account(place, letter))
+        sums[letter] = sums.get(letter, Decimal(0)) + row["billed_amount"]
+    assert sums == {"a": 3, "b": 3, "c": 3 if source == "aws_bedrock" else Decimal("1.5")}
+
+
+@together("fine")
+def test_the_tax_of_a_whole_invoice_is_of_the_seller_on_it(place):
+    """Google's own models are sold without Vertex AI: 10.00 + 0.80, all google."""
+    use = {"ProviderName": "Google", "ServiceName": "Google API", "BilledCost": "10.00"}
+    tax = {
+        **use,
+        "ServiceName": "Invoice",
+        "ChargeCategory": "Tax",
+        "ChargeDescription": "VAT",
+        "SkuId": "",
+        "BilledCost": "0.80",
+    }
+    place.land("focus/a/bill", table({**FOCUS, **use}, {**FOCUS, **tax}))
+
+    yield
+
+    assert {row["provider"] for row in bills(place)} == {"google"}
+    assert booked(place) == Decimal("10.80")
+
+
+@together("fine")
+def test_credits_beside_a_charge_are_lines_of_their_own(place):
+    """Google's view of FOCUS: a: 10 - 4 = 6; b: 10 - 3 - 1 = 6, signs and names as others write them; c: a cost that is net of its
+    credits (contracted 10 - 4 = 6 billed) is 6; d: a correction of -10 gives its credit of 4 back: -6.
+    """
+    google = {"ProviderName": "Google Cloud", "ServiceName": "Vertex AI", "BilledCost": "10.00"}
+    four = '[{"Name": "promotion", "Amount": 4.00}]'
+    for letter, changes in {
+        "a": {"x_Credits": four},
+        "b": {"x_Credits": '[{"name": "cud", "amount": -3}, {"full_name": "free tier", "amount": "-1"}]'},
+        "c": {"x_Credits": four, "BilledCost": "6.00", "ContractedCost": "10.00"},
+        "d": {"x_Credits": four, "BilledCost": "-10.00", "ChargeClass": "Correction"},
+    }.items():
+        place.land(f"focus/{letter}/bill", table({**FOCUS, **google, **changes}))
+
+    yield
+
+    sums: dict[str, Decimal] = {}
+    for row in counted(place):
+        sums[row["billing_account_id"]] = sums.get(row["billing_account_id"], Decimal(0)) + row["billed_amount"]
+    assert [sums[billing_account(place, letter)] for letter in "abcd"] == [6, 6, 6, -6]
+    assert [row["line_item_raw"] for row in bills(place) if row["charge_category"] == "Credit"] == [
+        "promotion", "cud", "free tier", "promotion",
+    ]  # fmt: skip
+    assert {row["charge_category"] for row in bills(place)} == {"Usage", "Credit"}
+    assert place.fates() == [(1, 1, 0, 0, 0)] * 4
+
+
+@together("fine")
+def test_a_usage_type_without_a_model_has_that_of_the_products_name(place):
+    product = "Claude 3.5 Haiku (Amazon Bedrock Edition)"
+    rerank = "Cohere Rerank v3.5 (Amazon Bedrock Edition)"
+    place.land(
+        "aws_bedrock/a/bill",
+        bill(
+            "aws_bedrock",
+            {
+                "line_item_usage_type": "USE2-MP:USE2_InputTokenCount_LatencyOptimized-Units",
+                "product_product_name": product,
+            },
+            {"line_item_usage_type": "USW2-MP:USW2_search_units-Units", "product_product_name": rerank},
+            {"line_item_usage_type": "USW2-MP:USW2_Something-Units", "product_product_name": product},
+        ),
+    )
+
+    yield
+
+    assert [row["model_raw"] for row in bills(place)] == ["claude-3-5-haiku", "cohere.rerank-v3-5", "claude-3-5-haiku"]
 
 
 @together("fine")

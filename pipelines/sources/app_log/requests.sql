@@ -60,7 +60,7 @@ select
     started as started_at,
     try_cast(ended_at as timestamptz) as ended_at,
     try_cast(first_token_at as timestamptz) as first_token_at,
-    lower(provider) as provider,
+    seller_named(provider) as provider,
     model_requested,
     model as model_served,
     coalesce(region, classed.inference_geo) as region,

@@ -15,14 +15,36 @@ with metered as (
 named as (
     select
         *,
-        case when meter.token_type is not null then coalesce(bedrock_resource(line_item_resource_id), meter.model, bedrock_product(product_name)) end
-            as model_raw,
         coalesce(meter.tokens_per_unit, tokens_in_unit(pricing_unit)) as tokens_per_unit,
         try_cast(billed_text as decimal(38, 12)) as billed_amount,
         plain_tags(coalesce(json_merge_patch(coalesce(column_tags, '{}'), coalesce(resource_document, '{}'), coalesce(tags_document, '{}')), '{}'))
             as plain_document,
         json_merge_patch(coalesce(resource_document, '{}'), coalesce(tags_document, '{}')) as full_document,
+        coalesce(meter.token_type is not null, false)
+            or contains(lower(coalesce(line_item_product_code, '')), 'bedrock')
+            or contains(lower(coalesce(product_name, '')), 'bedrock')
+            or contains(coalesce(line_item_resource_id, ''), ':bedrock:') as is_model,
+        case
+            when line_item_line_item_type = 'Tax' then 'Tax'
+            when line_item_line_item_type = 'Credit' then 'Credit'
+            when line_item_line_item_type in ('Fee', 'RIFee', 'SavingsPlanUpfrontFee', 'SavingsPlanRecurringFee') then 'Purchase'
+            when line_item_line_item_type = 'Refund' or line_item_line_item_type like '%Discount' or line_item_line_item_type = 'SavingsPlanNegation'
+                then 'Adjustment'
+            else 'Usage'
+        end as category,
+        category in ('Tax', 'Credit', 'Adjustment') as is_adjusting,
+        case when meter.token_type is not null or category = 'Usage' then coalesce(bedrock_resource(line_item_resource_id), meter.model, bedrock_product(product_name)) end
+            as model_raw,
+        is_model and not is_adjusting as is_used,
     from metered
+),
+
+-- Tax, credits and refunds name no model: they belong to the bill of the use of their product, some of which have a random code.
+owned as (
+    select
+        *,
+        is_model or (is_adjusting and bool_or(is_used) over (partition by file_no, bill_payer_account_id, line_item_product_code)) as is_own,
+    from named
 )
 
 select
@@ -47,13 +69,7 @@ select
         wrong_bill_instant('line_item_usage_end_date', line_item_usage_end_date),
         case when charge_start_at is null then 'identity_time_interval is ' || left(identity_time_interval, 60) || ', expected two instants' end
     ) as refusal,
-    case
-        when not coalesce(meter.token_type is not null, false)
-            and not contains(lower(coalesce(line_item_product_code, '')), 'bedrock')
-            and not contains(lower(coalesce(product_name, '')), 'bedrock')
-            and not contains(coalesce(line_item_resource_id, ''), ':bedrock:')
-            then 'other_service'
-    end as context,
+    case when not is_own then 'other_service' end as context,
     concat_ws(
         '|',
         endpoint,
@@ -80,14 +96,7 @@ select
     charge_end_at,
     case when has_period then stated_start_at end as billing_period_start_at,
     case when has_period then stated_end_at end as billing_period_end_at,
-    case
-        when line_item_line_item_type = 'Tax' then 'Tax'
-        when line_item_line_item_type = 'Credit' then 'Credit'
-        when line_item_line_item_type in ('Fee', 'RIFee', 'SavingsPlanUpfrontFee', 'SavingsPlanRecurringFee') then 'Purchase'
-        when line_item_line_item_type = 'Refund' or line_item_line_item_type like '%Discount' or line_item_line_item_type = 'SavingsPlanNegation'
-            then 'Adjustment'
-        else 'Usage'
-    end as charge_category,
+    category as charge_category,
     coalesce(line_item_line_item_type = 'Refund', false) as is_correction,
     billed_amount,
     -- A list price of 0 of what was paid for is not known.
@@ -127,5 +136,5 @@ select
         'line_item_line_item_description', line_item_line_item_description, 'line_item_resource_id', line_item_resource_id,
         'product_product_name', product_name, 'pricing_unit', pricing_unit, 'pricing_public_on_demand_cost', pricing_public_on_demand_cost
     )) as raw,
-from named
+from owned
 order by file_no, source_row

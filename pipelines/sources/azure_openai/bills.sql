@@ -15,7 +15,29 @@ priced as (
     select
         *,
         case when meter.token_type <> 'other' then tokens_in_unit(UnitOfMeasure) end as tokens_per_unit,
+        coalesce(
+            regexp_matches(words, 'openai|foundry models')
+            or (meter.token_type is not null and regexp_matches(
+                lower(concat_ws(' ', words, ConsumedService, ResourceId)), 'cognitiveservices|cognitive services|foundry|machinelearning|saas|azure ai|openai'))
+            or regexp_matches(lower(coalesce(PublisherName, '')), 'openai|anthropic|mistral|cohere|deepseek|\bxai\b|\bmeta\b'),
+            false
+        ) as is_model,
+        coalesce(ChargeType in ('Tax', 'Refund', 'RoundingAdjustment', 'Adjustment', 'Credit'), false) as is_adjusting,
+        coalesce(lower(coalesce(MeterCategory, ProductName)) = 'invoice', false) as is_of_invoice,
+        is_model and not is_adjusting as is_used,
     from metered
+),
+
+-- Tax, refunds and adjustments name no model: they belong to the bill of the use of their service, or of an invoice of no other service.
+owned as (
+    select
+        *,
+        is_model
+            or (is_adjusting and bool_or(is_used) over service)
+            or (is_of_invoice and bool_or(is_used) over account and not bool_or(not is_model and not is_adjusting and not is_of_invoice) over account)
+            as is_own,
+    from priced
+    window account as (partition by file_no, BillingAccountId), service as (partition by file_no, BillingAccountId, coalesce(MeterCategory, ConsumedService, ProductName))
 )
 
 select
@@ -40,15 +62,7 @@ select
                 then 'BillingCurrencyCode is ' || left(BillingCurrencyCode, 40) || ', expected three letters such as USD'
         end
     ) as refusal,
-    case
-        when not (
-            regexp_matches(words, 'openai|foundry models')
-            or (meter.token_type is not null and regexp_matches(
-                lower(concat_ws(' ', words, ConsumedService, ResourceId)), 'cognitiveservices|cognitive services|foundry|machinelearning|saas|azure ai|openai'))
-            or regexp_matches(lower(coalesce(PublisherName, '')), 'openai|anthropic|mistral|cohere|deepseek|\bxai\b|\bmeta\b')
-        )
-            then 'other_service'
-    end as context,
+    case when not is_own then 'other_service' end as context,
     concat_ws(
         '|',
         endpoint,
@@ -116,5 +130,5 @@ select
         'BillingAccountId', BillingAccountId, 'BillingPeriodStartDate', BillingPeriodStartDate, 'BillingPeriodEndDate', BillingPeriodEndDate,
         'InvoiceId', InvoiceId
     )) as raw,
-from priced
+from owned
 order by file_no, source_row

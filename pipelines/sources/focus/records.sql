@@ -25,14 +25,5 @@ select
     *,
     'charges/' || coalesce(BillingAccountId, '') || '/' || strftime(period_start_at, '%Y-%m-%d') as endpoint,
     cast(null as varchar[]) as pull_grain,
-    -- A cloud that hosts or sells wins over the maker of the model.
-    case
-        when regexp_matches(sellers, '\b(aws|amazon)\b', 'i') then 'bedrock'
-        when regexp_matches(sellers, '\b(microsoft|azure)\b', 'i') then 'azure'
-        when regexp_matches(sellers, '\b(google|gcp)\b', 'i') then case when ServiceName ilike '%gemini api%' then 'google' else 'vertex' end
-        when regexp_matches(service_provider, '^(openai|anthropic|mistral|deepseek|groq|cohere|together|openrouter|perplexity|fireworks|cerebras)\b', 'i')
-            then regexp_extract(lower(service_provider), '^([a-z]+)')
-        when regexp_matches(service_provider, '^x\.?ai\b', 'i') then 'xai'
-        else nullif(trim(regexp_replace(lower(service_provider), '[^a-z0-9]+', '_', 'g'), '_'), '')
-    end as provider,
+    billed_seller(service_provider, sellers, ServiceName, coalesce(x_UsageType, x_ServiceCode, x_SkuMeterCategory) is not null) as provider,
 from periods

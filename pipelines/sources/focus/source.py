@@ -32,7 +32,7 @@ ContractedUnitPrice EffectiveCost HostProviderName InvoiceDetailId InvoiceId Inv
 PricingCategory PricingCurrency PricingCurrencyEffectiveCost PricingQuantity PricingUnit ProviderName PublisherName RegionId
 ResourceId ServiceCategory ServiceName ServiceProviderName ServiceSubcategory SkuId SkuMeter SkuPriceDetails SkuPriceId
 SubAccountId SubAccountName Tags AllocatedMethodId AllocatedResourceId AllocatedTags x_UsageType x_ServiceCode x_SkuMeterName
-x_SkuMeterSubcategory x_SkuMeterCategory x_SkuMeterId x_SkuDescription
+x_SkuMeterSubcategory x_SkuMeterCategory x_SkuMeterId x_SkuDescription x_Credits
 """.split()
 
 

@@ -43,7 +43,7 @@ select
                 then 'currency is ' || left(currency, 40) || ', expected three letters such as USD'
         end
     ) as refusal,
-    case when not is_model then 'other_service' end as context,
+    case when not is_own and is_of_mixed_invoice then 'other_service (of an invoice of several services)' when not is_own then 'other_service' end as context,
     concat_ws(
         '|',
         endpoint,

@@ -131,7 +131,7 @@ select
     try_cast(started_at as timestamptz) as started_at,
     try_cast(ended_at as timestamptz) as ended_at,
     try_cast(first_token_at as timestamptz) as first_token_at,
-    lower(provider) as provider,
+    seller_named(provider) as provider,
     billing_account_id,
     model_maker,
     model_requested,
