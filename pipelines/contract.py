@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 # Bumped when a staged column changes its meaning: every landing file is then read again.
-CONTRACT_VERSION = 2
+CONTRACT_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -216,6 +216,9 @@ fallback_feature: VARCHAR; feature where neither the row, its trace nor a rule n
 fallback_task_id: VARCHAR; task where neither the row nor its trace names one: the trace
 request_tags: VARCHAR[]; tags kept by name
 attributes: MAP(VARCHAR, VARCHAR); further dimensions kept by name
+counts_so_far: VARCHAR; cumulative counts of the session up to this call, equal for a copy of it; null where a source counts by call
+forked_from: VARCHAR[]; sessions that the session may begin with a copy of; null where it is none's branch
+forked_at: TIMESTAMP WITH TIME ZONE; when the session branched off; null where it did not
 """
 
 _PULL = """

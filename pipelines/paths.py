@@ -18,6 +18,7 @@ SOURCES = _PACKAGE / "sources"
 SELLERS = SOURCES / "sellers.sql"
 LINE_ITEMS = SOURCES / "line_items.sql"
 NAMES = SOURCES / "names.sql"
+ITERATIONS = SOURCES / "iterations.sql"
 USAGE = _PACKAGE / "usage"
 
 

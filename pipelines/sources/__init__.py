@@ -101,7 +101,7 @@ class Source:
         content = hashlib.sha256(str(CONTRACT_VERSION).encode())
         usage = sorted(path for path in paths.USAGE.iterdir() if path.suffix in (".py", ".sql"))
         own = sorted(path for path in self.folder.iterdir() if path.suffix in (".py", ".sql"))
-        for path in [*own, *usage, paths.SELLERS, paths.NAMES, paths.LINE_ITEMS]:
+        for path in [*own, *usage, paths.SELLERS, paths.NAMES, paths.LINE_ITEMS, paths.ITERATIONS]:
             content.update(path.name.encode() + path.read_bytes())
         return content.hexdigest()[:16]
 

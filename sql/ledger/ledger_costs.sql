@@ -136,6 +136,7 @@ asked as (
         case
             when list_contains(q.usage_flags, 'context_tier_unknown') then 'context_tier_unknown'
             when list_contains(q.usage_flags, 'inferred_tier') then 'inferred_tier'
+            when list_contains(q.usage_flags, 'assumed_endpoint') then 'assumed_endpoint'
             when q.usage_basis = 'ambiguous' then 'ambiguous_usage'
         end as doubt,
         -- What someone paid or was charged counts; a list price of 0 from a gateway says that it knew none.

@@ -32,6 +32,7 @@ with requests as (
             else 'not_billable'
         end as fate,
         case
+            when d.reason = 'copied count' then d.reason
             when d.source_row is not null then d.reason || ' of ' || d.source_row_id
             when not coalesce(m.is_counted, true) then 'same call in ' || m.counted_source
             -- A batch has the tokens of its lines.

@@ -21,7 +21,15 @@ type timestamp sessionId uuid requestId isSidechain isApiErrorMessage costUSD ve
 """.split()
 # Of message and payload only counts, names and ids are taken: the rest of them is source code and prompts.
 COLUMNS = {**dict.fromkeys(_TEXT, "VARCHAR"), "message": "JSON", "payload": "JSON"}
-_CODEX = {"session_meta", "turn_context", "event_msg", "response_item", "compacted", "world_state"}
+_CODEX = {
+    "session_meta",
+    "turn_context",
+    "event_msg",
+    "response_item",
+    "compacted",
+    "token_usage_record",
+    "world_state",
+}
 _KEY = re.compile(r'"(\w+)"\s*:')
 _EXPECTED = (
     "expected a session log of Claude Code (lines with sessionId and message) or of Codex (lines with type and payload)"
@@ -75,7 +83,7 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
             select {until}, row_number() over (order by source_row), record
             from (
                 select source_row, {{'codex': codex, 'timestamp': timestamp, 'type': type}} as record, kind
-                from agent_records where kind in ('meta', 'turn', 'count')
+                from agent_records where kind in ('meta', 'turn', 'tier', 'count', 'response', 'compacted')
                 -- A session that goes on from another one repeats its header: the first is its own.
                 qualify row_number() over (
                     partition by kind order by case when kind = 'meta' then source_row else -source_row end
