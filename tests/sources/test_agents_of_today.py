@@ -235,6 +235,21 @@ def claude() -> dict[str, list[Record]]:
     }
 
 
+def app_log() -> list[Record]:
+    """The same answers as an application logs them, with the API named and not."""
+    line = {
+        "timestamp": at("15:00:00"),
+        "provider": "anthropic",
+        "model": "claude-sonnet-4-6",
+        "usage": ADVISED,
+        "span_id": "aa",
+    }
+    return [
+        line | {"id": "k05-log", "session_id": "log", "api": "anthropic.messages", "response_id": "msg_log"},
+        line | {"id": "k05-log-keys", "session_id": "log-keys", "cost_usd": "1.1224642"},
+    ]
+
+
 LATE = {"k01/rollout-late-parent": parent(forked(12), hour=9)}
 
 
@@ -273,6 +288,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Books:
     root = DataRoot(tmp_path_factory.mktemp("before"))
     lay(root, codex())
     lay(root, claude())
+    land(root, "app_log/k.jsonl", lines(*app_log()))
     run(root, now=NOW, select=CALLS)
     return Books(root)
 
@@ -445,3 +461,13 @@ def test_an_answer_s_id_says_which_cloud_sold_it(books):
     }
     assert found["bedrock"]["cost_reason"] == "assumed_endpoint"
     assert [one["provider"] for one in books.calls("k06-advised")] == ["bedrock", "bedrock"]
+
+
+def test_an_advisor_counts_in_an_application_s_log_too(books):
+    for session in ("log", "log-keys"):
+        assert parts(books.calls(session)) == [
+            ("anthropic", "claude-sonnet-4-6", None, Decimal("0.1224642")),
+            ("anthropic", "claude-opus-4-7", "advisor_message", Decimal(1)),
+        ]
+    assert [one["source_row_id"] for one in books.calls("log")] == ["k05-log", "k05-log:1"]
+    assert [one["cost_reported_usd"] for one in books.calls("log-keys")] == [Decimal("1.1224642"), None]

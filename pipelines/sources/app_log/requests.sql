@@ -12,10 +12,30 @@ with timed as (
         case when json_type(metadata) = 'VARCHAR' then try_cast(metadata ->> '$' as json) else metadata end as metadata_object,
         try_cast(timestamp as timestamptz) as started,
         try_cast(coalesce(logged_at, timestamp) as timestamptz) as logged,
+        models_apart(usage_object, model) as apart,
     from records
 ),
 
-/* usage_steps: timed, api, usage_object */
+calls as (
+    select * exclude (apart) replace (usage_without(usage_object, apart) as usage_object) from timed
+    union all by name
+    -- Another model that worked within an answer is a call of its own.
+    select * exclude (apart, within, nth) replace (
+        row_in_line(source_row, nth + 1) as source_row,
+        id || ':' || nth as id,
+        response_id || ':' || nth as response_id,
+        cast(null as varchar) as span_id,
+        coalesce(api, 'anthropic.messages') as api,
+        within ->> '$.model' as model,
+        within ->> '$.type' as step,
+        within as usage,
+        within as usage_object,
+        cast(null as varchar) as cost_usd
+    )
+    from (select *, unnest(apart) as within, generate_subscripts(apart, 1) as nth from timed where len(apart) > 0)
+),
+
+/* usage_steps: calls, api, usage_object */
 
 select
     file_no,
