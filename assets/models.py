@@ -12,8 +12,7 @@ from pipelines.books import Books
 from pipelines.contract import Column
 from pipelines.lake import Part
 from pipelines.models import Model
-from pipelines.periods import end_of
-from pipelines.planner import EVER, Span
+from pipelines.periods import EVER, Span, end_of
 from pipelines.runner import Built
 
 _NAMED_AT_MOST = 60

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.books import Books, RunReport, open_books, work
 from pipelines.paths import DataRoot
-from pipelines.planner import EVER, Span
+from pipelines.periods import EVER, Span
 
 if TYPE_CHECKING:
     from assets.runs import Materialized

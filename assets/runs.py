@@ -18,8 +18,8 @@ from pipelines.books import Books, RunReport, open_books
 from pipelines.lake import LakeError
 from pipelines.models import Model
 from pipelines.paths import DataRoot
-from pipelines.periods import end_of, start_of
-from pipelines.planner import EVER, Plan, Span
+from pipelines.periods import EVER, Span, end_of, start_of
+from pipelines.planner import Plan
 from pipelines.settings import load as load_settings
 
 # A run of the daemon that meets another one at work waits this long for it to end.

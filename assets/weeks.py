@@ -11,8 +11,7 @@ from datetime import date
 
 import dagster as dg
 
-from pipelines.periods import end_of
-from pipelines.planner import Span
+from pipelines.periods import Span, end_of
 
 FIRST_WEEK = date(2024, 1, 1)
 

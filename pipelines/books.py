@@ -23,7 +23,8 @@ from pipelines.exports import MonthlyExport
 from pipelines.lake import Lake, digest, months_closed, run_lock, sweep
 from pipelines.models import Model, models, remembering_inputs
 from pipelines.paths import DataRoot
-from pipelines.planner import EVER, Plan, Planner, Span
+from pipelines.periods import EVER, Span
+from pipelines.planner import Plan, Planner
 from pipelines.prices.version import source_version
 from pipelines.quarantine import list_of_refusals
 from pipelines.reading import Reader, ReadReport
@@ -90,7 +91,7 @@ class Books:
         self.root, self.settings, self.con, self._progress = root, settings, con, progress
         self.lake = Lake(root)
         self.models: Mapping[str, Model] = models()
-        self.planner = Planner(self.lake, self.models)
+        self.planner = Planner(self.lake, self.models, con)
         self.results = Results(self.lake, self.models.keys())
         self._counted: dict[str, tuple[Model, pl.DataFrame]] = {}
         self._looked_at: dict[str, list[str]] = {}

@@ -24,8 +24,8 @@ from pipelines.engine import one_row
 from pipelines.lake import CLOSED, CLOSED_MONTHS, Part, months_closed, sha256_of
 from pipelines.models import Model
 from pipelines.paths import DataRoot
-from pipelines.periods import end_of, start_of
-from pipelines.planner import CLOCK, Span
+from pipelines.periods import Span, end_of, start_of
+from pipelines.planner import CLOCK
 from pipelines.relations import create_model_view
 from pipelines.results import TABLE as RESULTS
 

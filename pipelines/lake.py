@@ -70,6 +70,7 @@ class Lake:
         self._files: dict[str, dict[str, _Known]] = {}
         self._known: dict[str, dict[str, Any]] = {}
         self._settled: dict[str, str] = {}
+        self._met: dict[str, dict[str, list[str]]] = {}
         self._ordered: dict[str, list[Part]] = {}
         self._states: dict[str, str] = {}
         self._changed = False
@@ -199,6 +200,15 @@ class Lake:
             self._settled[table] = standing
             self._changed = True
 
+    def met(self, table: str) -> dict[str, list[str]]:
+        """What is noted of the days of a table: a hash of all that each can reach, and one of what of it the day meets."""
+        return self._met.get(table, {})
+
+    def note_met(self, table: str, met: dict[str, list[str]]) -> None:
+        """Note what the days of a table meet around them: to find it out is a look at many rows."""
+        self._met[table] = met
+        self._changed = True
+
     # ---- the index
     def save_index(self) -> None:
         if not self._changed:
@@ -206,7 +216,7 @@ class Lake:
         # What nobody has asked for in this run is kept as it was known.
         content = {t: e for t, e in self._known.items() if t.startswith(CLOSED) and t not in self._files}
         content |= self._files
-        index = {"tables": content, "settled": self._settled}
+        index = {"tables": content, "settled": self._settled, "met": self._met}
         replace_text(self.root.index, json.dumps(index, separators=(",", ":")))
         self._changed = False
 
@@ -243,8 +253,9 @@ class Lake:
             try:
                 index = json.loads(self.root.index.read_text(encoding="utf-8"))
                 self._known, self._settled = index["tables"], index["settled"]
+                self._met = index.get("met", {})
             except (ValueError, OSError, KeyError, TypeError):
-                self._known, self._settled = {}, {}
+                self._known, self._settled, self._met = {}, {}, {}
         if not self.root.lake.is_dir():
             return
         for folder in sorted(self.root.lake.iterdir()):

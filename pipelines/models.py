@@ -104,6 +104,7 @@ class Model:
     reads_around: timedelta = timedelta()
     reads_self: timedelta = timedelta()
     clock_stops: timedelta | None = None
+    meets: str = ""
     leads: frozenset[str] = frozenset()
     order_by: tuple[str, ...] = ()
     threads: int | None = None
@@ -203,6 +204,7 @@ def parse(path: Path, folder: Path) -> Model:
         "reads_around",
         "reads_self",
         "clock_stops",
+        "meets",
         "leads",
     }
     known |= {"order_by", "threads", "checks", "question", "answer", "notes"}
@@ -245,6 +247,7 @@ def parse(path: Path, folder: Path) -> Model:
         reads_around=_span(where, header.get("reads_around")),
         reads_self=_span(where, header.get("reads_self")),
         clock_stops=_span(where, header["clock_stops"]) if "clock_stops" in header else None,
+        meets=_meets(where, header, read),
         leads=_leads(where, header, read),
         order_by=tuple(header.get("order_by") or ()),
         threads=header.get("threads"),
@@ -311,6 +314,16 @@ def _leads(where: str, header: Mapping[str, Any], read: frozenset[str]) -> froze
     if strange := sorted(leads - read):
         raise ModelError(f"{where}: leads names {', '.join(strange)}, which the query does not read.")
     return leads
+
+
+def _meets(where: str, header: Mapping[str, Any], read: frozenset[str]) -> str:
+    """The query of what rows hang together by (see pipelines/meetings.py), of inputs of a daily table that looks around."""
+    query = str(header.get("meets", "")).strip()
+    if query and (header.get("partition") != "day" or "reads_around" not in header or not inputs(query, where) <= read):
+        raise ModelError(
+            f"{where}: meets is for a table by day with reads_around, and reads nothing but what its query reads."
+        )
+    return query
 
 
 @contextmanager

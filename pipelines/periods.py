@@ -1,11 +1,31 @@
-"""Days, weeks and months as half-open ranges of dates."""
+"""Days, weeks, months and spans as half-open ranges of dates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 _DAYS = {"day": 1, "week": 7, "month": 31}
+
+
+@dataclass(frozen=True)
+class Span:
+    """Dates from ``first`` up to ``end``, which is not among them; None where open."""
+
+    first: date | None
+    end: date | None
+
+    def overlaps(self, first: date, end: date) -> bool:
+        return (self.end is None or first < self.end) and (self.first is None or end > self.first)
+
+
+EVER = Span(None, None)
+
+
+def edges(span: Span) -> tuple[date, date]:
+    """Both ends of a span, far away where they are open."""
+    return span.first or date.min, span.end or date.max
 
 
 def start_of(grain: str, day: date) -> date:

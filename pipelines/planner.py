@@ -6,20 +6,20 @@ and of the reference rows that are valid in those dates.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Literal
 
 import duckdb
-import numpy as np
 import polars as pl
 
 from pipelines.contract import shapes
+from pipelines.in_force import rows_in_force
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, Part, digest
-from pipelines.models import Model, ModelError
-from pipelines.periods import end_of, is_finer, periods
+from pipelines.meetings import create_views, met_around
+from pipelines.models import Model, ModelError, inputs
+from pipelines.periods import EVER, Span, edges, end_of, is_finer, periods
+from pipelines.relations import dated_as
 
 # Raised when the runner writes other bytes for the same query.
 RUNNER_VERSION = "2"
@@ -30,28 +30,8 @@ CALLS = "staged_requests"
 BUSY_MONTH_ROWS = 500_000
 CLOCK = "ledger_clock"
 ZONE = "ref_reporting"
-_EPOCH = date(1970, 1, 1)
 _LONGEST = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
 _FINGERPRINT_LENGTH = 32
-_VALIDITY = (("valid_from_date", "valid_to_date"), ("effective_from", "effective_to"), ("rate_date", "next_rate_date"))
-
-
-@dataclass(frozen=True)
-class Span:
-    """Dates from ``first`` up to ``end``, which is not among them; None where open."""
-
-    first: date | None
-    end: date | None
-
-    def overlaps(self, first: date, end: date) -> bool:
-        return (self.end is None or first < self.end) and (self.first is None or end > self.first)
-
-
-EVER = Span(None, None)
-
-
-def _edges(span: Span) -> tuple[date, date]:
-    return span.first or date.min, span.end or date.max
 
 
 @dataclass(frozen=True)
@@ -81,9 +61,10 @@ class Plan:
 class Planner:
     """Compares the lake with the models. Content hashes are read from the lake as it is at each call."""
 
-    def __init__(self, lake: Lake, models: Mapping[str, Model]) -> None:
+    def __init__(self, lake: Lake, models: Mapping[str, Model], con: duckdb.DuckDBPyConnection | None = None) -> None:
         self._lake = lake
         self._models = models
+        self._con = con
         self._references: dict[tuple[str, str], Callable[[Span], str]] = {}
         self._values: dict[tuple[str, str], object] = {}
 
@@ -95,10 +76,9 @@ class Planner:
         wanted = self._partitions(model)
         built = {part.start: part for part in self._lake.parts(model.name)}
         stale = []
-        for start in wanted:
-            if start is not None and not window.overlaps(start, end_of(model.partition or "day", start)):
-                continue
-            fingerprint = self.fingerprint(model, start)
+        grain = model.partition or "day"
+        within = [start for start in wanted if start is None or window.overlaps(start, end_of(grain, start))]
+        for start, fingerprint in self.fingerprints(model, within).items():
             part = built.get(start)
             if part is None:
                 stale.append(Stale(start, fingerprint, "not built yet"))
@@ -159,7 +139,7 @@ class Planner:
                     if table == CLOCK and self._is_past(model, start):
                         continue
                     span = self.span(model, table, start, start)
-                    if start not in known and any(span.overlaps(*_edges(other)) for other in moving[table]):
+                    if start not in known and any(span.overlaps(*edges(other)) for other in moving[table]):
                         known.add(start)
                         found.append(Stale(start, "", f"{table} is to be rebuilt"))
             if model.reads_itself:
@@ -203,25 +183,59 @@ class Planner:
         return found
 
     def fingerprint(self, model: Model, start: date | None) -> str:
-        lines = [RUNNER_VERSION, duckdb.__version__, model.name, model.version, str(start)]
-        for table in sorted(model.inputs):
-            span = self.span(model, table, start, start)
-            if table == CLOCK and (end := self.clock_end(model, start)) is not None:
-                now = self._clock()
-                lines.append(f"{table}:{min(now, end) if now else now}")
-            elif table.startswith("ref_"):
-                lines.append(f"{table}:{self._reference(table, span)}")
-            else:
-                # The register knows a clock; what of it decides other tables is its fingerprint.
-                is_register = table == REGISTER
-                found = (
-                    f"{p.start}@{p.fingerprint if is_register else p.content_hash}"
-                    for p in self.files(table, span)
-                    # A period without rows is as good as none.
-                    if p.rows or is_register
-                )
-                lines.append(f"{table}:" + " ".join(sorted(found)))
-        return digest(lines)[:_FINGERPRINT_LENGTH]
+        """A hash of all that decides the rows of a period."""
+        return self.fingerprints(model, [start])[start]
+
+    def fingerprints(self, model: Model, starts: Sequence[date | None]) -> dict[date | None, str]:
+        """Of each period a hash of all that decides its rows."""
+        tables = sorted(model.inputs)
+        held = {start: [self._held(model, table, start) for table in tables] for start in starts}
+        if model.meets:
+            met_in = inputs(model.meets)
+            found = self._met({start: lines for start, lines in held.items() if start is not None}, model)
+            for start, lines in held.items():
+                # Of the days around, what these tables hold counts as far as it meets the day.
+                for place, table in enumerate(tables):
+                    if table in met_in:
+                        lines[place] = self._held(model, table, start, self.own_span(model, start))
+                lines.append(f"met:{found.get(start, '')}" if start else "")
+        about = [RUNNER_VERSION, duckdb.__version__, model.name, model.version]
+        return {start: digest([*about, str(start), *lines])[:_FINGERPRINT_LENGTH] for start, lines in held.items()}
+
+    def _held(self, model: Model, table: str, start: date | None, span: Span | None = None) -> str:
+        """What a table holds in a span: that in which a model reads it for one of its periods, where none is given."""
+        span = span or self.span(model, table, start, start)
+        if table == CLOCK and (end := self.clock_end(model, start)) is not None:
+            now = self._clock()
+            return f"{table}:{min(now, end) if now else now}"
+        if table.startswith("ref_"):
+            return f"{table}:{self._reference(table, span)}"
+        # The register knows a clock; what of it decides other tables is its fingerprint.
+        is_register = table == REGISTER
+        found = (
+            f"{p.start}@{p.fingerprint if is_register else p.content_hash}"
+            for p in self.files(table, span)
+            # A period without rows is as good as none.
+            if p.rows or is_register
+        )
+        return f"{table}:" + " ".join(sorted(found))
+
+    def _met(self, held: Mapping[date, Sequence[str]], model: Model) -> dict[date, str]:
+        """Of each day a hash of what it meets around it. What was found out once holds while nothing in its reach changes."""
+        reach = {start: digest([duckdb.__version__, model.version, model.meets, *held[start]])[:16] for start in held}
+        known = self._lake.met(model.name)
+        new = [start for start in held if known.get(str(start), [""])[0] != reach[start]]
+        if new:
+            con = self._con or duckdb.connect(config={"TimeZone": "UTC"})
+            tables = {
+                table: (self.read_by(model, table, new), self.types(table, con), dated_as(table, self._models))
+                for table in inputs(model.meets)
+            }
+            create_views(con, self._lake, model, tables)
+            found = met_around(con, model)
+            known = known | {str(start): [reach[start], found.get(start, "")] for start in new}
+            self._lake.note_met(model.name, known)
+        return {start: known[str(start)][1] for start in held}
 
     def files(self, table: str, span: Span) -> list[Part]:
         """The periods of a table that overlap a span."""
@@ -376,7 +390,7 @@ class Planner:
             return "absent"
         key = (table, part.content_hash)
         if key not in self._references:
-            self._references[key] = _rows_in_force(pl.read_parquet(self._lake.absolute(part)))
+            self._references[key] = rows_in_force(pl.read_parquet(self._lake.absolute(part)))
         return self._references[key](span)
 
 
@@ -384,87 +398,6 @@ def keeps_calls(model: Model) -> bool:
     """Whether a table of days has rows of single instants, as many as there are calls, spans or tasks."""
     dated = model.dated
     return dated is not None and dated.grain == "day" and dated.type != "DATE"
-
-
-def _rows_in_force(rows: pl.DataFrame) -> Callable[[Span], str]:
-    """For any span, a sum of the hashes of the rows that are valid in it."""
-    if "rate_date" in rows.columns:
-        # A rate to USD holds until its currency's next.
-        rows = rows.sort("currency", "rate_date").with_columns(
-            pl.col("rate_date").shift(-1).over("currency").alias("next_rate_date")
-        )
-    validity = next(((a, b) for a, b in _VALIDITY if a in rows.columns and b in rows.columns), None)
-    # Where a price began before a span, or ends after it, decides nothing in it: a cut elsewhere must not wake it.
-    is_clipped = validity in _VALIDITY[1:]
-    # Where a row stands in which file decides ties only; its place must not wake a partition by itself.
-    left_out = ["reference_row", "reference_file", *(validity if validity and is_clipped else ())]
-    text = pl.concat_str(pl.exclude(left_out).cast(pl.String).fill_null("\x00"), separator="\x1f")
-    lines = rows.select(text).to_series()
-    if validity is None:
-        whole = digest(sorted(lines))
-        return lambda span: whole
-    begin, stop = (pl.col(name) for name in validity)
-    hashes = _hashes(lines)
-    starts, ends = rows.select(begin.cast(pl.Date).fill_null(date.min), _day_after(stop))
-    # Rows in force in a span are those begun before its end without those over at its start: two looks at running sums.
-    begun, over = _running_sum(starts, hashes), _running_sum(ends, hashes, including=True)
-    if not is_clipped:
-        return lambda span: str((begun(_edges(span)[1]) - over(_edges(span)[0])).tobytes().hex())
-    from_hashes = _hashes(lines + "\x1ffrom " + _as_text(rows, begin))
-    to_hashes = _hashes(lines + "\x1fto " + _as_text(rows, stop))
-    from_days, to_days = rows.select(
-        pl.when(begin.is_null()).then(date.min).otherwise(_day_after(begin)), stop.cast(pl.Date).fill_null(date.max)
-    )
-    begun_inside, begun_earlier = (
-        _running_sum(starts, from_hashes),
-        _running_sum(from_days, from_hashes, including=True),
-    )
-    stopped, stopped_earlier = _running_sum(to_days, to_hashes), _running_sum(ends, to_hashes, including=True)
-
-    def in_force(span: Span) -> str:
-        first, end = _edges(span)
-        rows_sum = begun(end) - over(first)
-        from_sum = begun_inside(end) - begun_earlier(first)
-        to_sum = stopped(end) - stopped_earlier(first)
-        return str((rows_sum + from_sum + to_sum).tobytes().hex())
-
-    return in_force
-
-
-def _as_text(rows: pl.DataFrame, column: pl.Expr) -> pl.Series:
-    return rows.select(column.cast(pl.String).fill_null("None")).to_series()
-
-
-def _hashes(lines: pl.Series) -> Any:
-    """A hash of 128 bits a line as two whole numbers, whose sums may run over: shape (lines, 2)."""
-    found = b"".join([hashlib.blake2b(line.encode(), digest_size=16).digest() for line in lines])
-    return np.frombuffer(found, dtype="<u8").reshape(-1, 2)
-
-
-def _running_sum(days: pl.Series, hashes: Any, *, including: bool = False) -> Callable[[date], Any]:
-    """The sum of the hashes whose day is before a day, or up to it (``including``)."""
-    keys = days.to_physical().to_numpy()
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    sums = np.concatenate([np.zeros((1, 2), dtype="<u8"), np.cumsum(hashes[order], axis=0, dtype="<u8")])
-    side: Literal["left", "right"] = "right" if including else "left"
-    return lambda day: sums[np.searchsorted(keys, (day - _EPOCH).days, side)]
-
-
-def _day_after(value: pl.Expr) -> pl.Expr:
-    """First whole day on which a row that ends at an instant or date is no longer valid."""
-    instant = value.cast(pl.Datetime("us"))
-    day = instant.dt.date()
-    at_midnight = instant.dt.truncate("1s").dt.time() == time()
-    # The last day that there is, is open.
-    is_last = day == date.max
-    return (
-        pl.when(value.is_null() | is_last)
-        .then(date.max)
-        .when(at_midnight)
-        .then(day)
-        .otherwise(day + pl.duration(days=1))
-    )
 
 
 def stale_weeks(plans: Iterable[Plan]) -> list[date]:

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from pipelines import reference, runner
 from pipelines.engine import connect, rows_of, with_row_hashes
+from pipelines.in_force import rows_in_force
 from pipelines.lake import Lake
 from pipelines.models import Model, ModelError, load
 from pipelines.parquet import PeriodRows
 from pipelines.paths import DataRoot
-from pipelines.planner import Planner, Span, _rows_in_force, stale_weeks
+from pipelines.periods import Span
+from pipelines.planner import Planner, stale_weeks
 from pipelines.runner import Built, build
 from pipelines.settings import Settings
 
@@ -373,7 +375,7 @@ def test_rates_look_the_same_in_a_span_exactly_where_they_are(one: Any, other: A
             "effective_from": pl.Datetime("us", "UTC"),
             "effective_to": pl.Datetime("us", "UTC"),
         }
-        return _rows_in_force(pl.DataFrame(rows, schema=types, orient="row"))(span)
+        return rows_in_force(pl.DataFrame(rows, schema=types, orient="row"))(span)
 
     assert (fingerprint(one) == fingerprint(other)) == (seen(one) == seen(other))
 

@@ -245,7 +245,7 @@ def reprice_calls(
     as_json: AsJson = False,
 ) -> None:
     """Show what the calls would cost with another book. The ledger stays as it is."""
-    from pipelines.planner import Span
+    from pipelines.periods import Span
     from pipelines.prices.reprice import reprice, summed
 
     known = ("usage_date", "provider", "model", "feature")

@@ -17,7 +17,7 @@ from pipelines.cli.reports import print_report
 from pipelines.paths import DataRoot
 
 if TYPE_CHECKING:
-    from pipelines.planner import Span
+    from pipelines.periods import Span
 
 
 def init(folder: Annotated[Path, typer.Argument(help="The data root to make.")]) -> None:
@@ -82,7 +82,7 @@ def run(
 ) -> None:
     """Read what landed, rebuild what is out of date, check, publish."""
     from pipelines.models import models
-    from pipelines.planner import Span
+    from pipelines.periods import Span
 
     data = data_root(root)
     window = Span(day_of(from_, "--from"), day_of(to, "--to"))
@@ -105,7 +105,7 @@ def run_books(
     as_json: bool = False,
 ) -> int:
     from pipelines import books, upgrade
-    from pipelines.planner import EVER
+    from pipelines.periods import EVER
     from pipelines.summary import summarise
 
     window = window or EVER

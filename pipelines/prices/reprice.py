@@ -17,8 +17,8 @@ from pipelines.engine import connect, named_rows
 from pipelines.lake import Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
-from pipelines.periods import end_of
-from pipelines.planner import EVER, Planner, Span
+from pipelines.periods import EVER, Span, end_of
+from pipelines.planner import Planner
 from pipelines.prices.book import build_book
 from pipelines.prices.rates import OPEN_END
 from pipelines.reference.files import current_frame, frame_of_rows, read

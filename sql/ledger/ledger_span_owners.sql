@@ -9,6 +9,12 @@ partition: day
 partition_column: started_at
 reads_around: 7 days
 leads: [staged_requests]
+meets: >-
+  select cast(s.started_at as date) as day, hash(s.source, s.source_account, s.trace_id) as link, hash(s, d) as content
+  from staged_requests as s
+  left join ledger_superseded_requests as d
+    on s.source_file_sha256 = d.source_file_sha256 and s.source_row = d.source_row and s.source_account = d.source_account and s.source = d.source
+  where s.trace_id is not null
 columns:
   request_key: VARCHAR; the call in staged_requests
   started_at: TIMESTAMP WITH TIME ZONE; start of the call

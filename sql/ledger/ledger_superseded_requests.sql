@@ -8,6 +8,7 @@ grain: [source, source_account, source_file_sha256, source_row]
 partition: day
 partition_column: usage_date
 reads_around: 7 days
+meets: select cast(s.started_at as date) as day, hash(s.request_key) as link, hash(s) as content from staged_requests as s
 columns:
   usage_date: DATE; UTC day of the row that is not booked
 {% include "parts/columns_record.sql" %}

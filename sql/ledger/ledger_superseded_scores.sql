@@ -6,6 +6,7 @@ grain: [source, source_account, source_file_sha256, source_row]
 partition: day
 partition_column: usage_date
 reads_around: 7 days
+meets: select cast(s.scored_at as date) as day, hash(s.score_key) as link, hash(s) as content from staged_scores as s
 columns:
   usage_date: DATE; UTC day of the score that does not count
 {% include "parts/columns_record.sql" %}

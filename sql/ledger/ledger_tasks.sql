@@ -8,6 +8,16 @@ partition: day
 partition_column: started_at
 reads_around: 7 days
 leads: [ledger_requests]
+meets: >-
+  select cast(r.started_at as date) as day, hash(r.source_account, r.task_id) as link, hash(r, c) as content
+  from ledger_requests as r
+  left join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
+  where r.is_billable_leaf and r.task_id is not null
+  union all
+  select cast(started_at as date) as day, 0 as link, hash(max(started_at)) as content
+  from ledger_requests
+  where is_billable_leaf and task_id is not null
+  group by cast(started_at as date)
 columns:
   source_account: VARCHAR; first folder below the source, else 'default'
   task_id: VARCHAR; the task as its source names it

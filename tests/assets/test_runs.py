@@ -23,7 +23,7 @@ from pipelines import books
 from pipelines.lake import Lake, LakeError, run_lock
 from pipelines.models import ModelError, models
 from pipelines.paths import DataRoot
-from pipelines.planner import Span
+from pipelines.periods import Span
 from tests.assets.conftest import call, land_calls, land_company
 
 # Columns that say when a machine looked, by table; the tables of all others are compared byte by byte.

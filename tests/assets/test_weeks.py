@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from assets.weeks import FIRST_WEEK, WEEKS, keys_of, range_tags, span_of
-from pipelines.planner import EVER, Span
+from pipelines.periods import EVER, Span
 
 LAST_WEEK = date.fromisoformat(WEEKS.get_last_partition_key())
 
