@@ -226,13 +226,15 @@ class Planner:
         known = self._lake.met(model.name)
         new = [start for start in held if known.get(str(start), [""])[0] != reach[start]]
         if new:
-            con = self._con or duckdb.connect(config={"TimeZone": "UTC"})
+            if self._con is None:
+                self._con = duckdb.connect()
+                self._con.execute("set TimeZone = 'UTC'")
             tables = {
-                table: (self.read_by(model, table, new), self.types(table, con), dated_as(table, self._models))
+                table: (self.read_by(model, table, new), self.types(table, self._con), dated_as(table, self._models))
                 for table in inputs(model.meets)
             }
-            create_views(con, self._lake, model, tables)
-            found = met_around(con, model)
+            create_views(self._con, self._lake, model, tables)
+            found = met_around(self._con, model)
             known = known | {str(start): [reach[start], found.get(start, "")] for start in new}
             self._lake.note_met(model.name, known)
         return {start: known[str(start)][1] for start in held}

@@ -14,7 +14,8 @@ import pytest
 from pipelines import runner
 from pipelines.books import Books, run
 from pipelines.engine import connect
-from pipelines.models import Model, models
+from pipelines.meetings import create_views, met_around
+from pipelines.models import Model, inputs, models
 from pipelines.paths import DataRoot
 from pipelines.periods import end_of
 from pipelines.planner import Stale
@@ -59,6 +60,43 @@ def test_all_periods_at_once_are_one_by_one_and_two_unequal_halves(opened: Books
     # A table that reads its own earlier periods finds them in the lake here, and is built in turn by a run.
     assert built(opened, model, starts) == one_by_one
     assert thirds == one_by_one
+
+
+@pytest.mark.parametrize("table", [name for name in TABLES if models()[name].meets])
+def test_a_day_that_meets_the_same_around_it_has_the_same_rows(opened: Books, table: str) -> None:
+    """``meets`` in a header. Days are taken away from what it reads, one by one: others that meet nothing there stay as they are."""
+    model = models()[table]
+    [days] = {frozenset(part.start for part in opened.lake.parts(name) if part.start) for name in ["staged_requests"]}
+    read = [name for name in inputs(model.meets) if opened.lake.parts(name)]
+    if not read:
+        pytest.skip("the golden company has no row of it")
+    sleepers = 0
+    for left_out in sorted(days)[::6]:
+        near = sorted(day for day in days if day != left_out and abs(day - left_out) <= model.reads_around)
+        found = []
+        for without in ({left_out}, set()):
+            tables = {
+                name: (
+                    [part for part in opened.planner.read_by(model, name, near) if part.start not in without],
+                    opened.planner.types(name, opened.con),
+                    dated_as(name, opened.models),
+                )
+                for name in inputs(model.meets)
+            }
+            create_views(opened.con, opened.lake, model, tables)
+            met = met_around(opened.con, model)
+            runner.create_input_views(opened.con, opened.lake, opened.planner, model, near)
+            for name, (parts, types, dated) in tables.items():
+                create_view(opened.con, opened.lake, name, parts, types, dated)
+            _, rows = runner._run(opened.con, opened.planner, model, [Stale(day, "", "") for day in near])
+            found.append(
+                (met, {stale.start: [t.column("row_hash").to_pylist() for t in pieces] for stale, pieces in rows})
+            )
+        (met_without, rows_without), (met_with, rows_with) = found
+        same = [day for day in near if met_without.get(day) == met_with.get(day)]
+        sleepers += len(same)
+        assert {day: rows_without[day] for day in same} == {day: rows_with[day] for day in same}
+    assert sleepers
 
 
 @pytest.mark.parametrize("table", [name for name in TABLES if models()[name].leads])

@@ -182,6 +182,66 @@ def test_reads_around_wakes_both_neighbours(house: House) -> None:
     assert [str(row[1]) for row in house.rows("mart_spend_weekly")] == ["1.00", "2.00", "1.00", "1.00"]
 
 
+BESIDE = """/*
+about: What the calls of a day cost within two days around it, by call.
+grain: [usage_date, call_id]
+partition: day
+reads_around: 2 days
+meets: >-
+  select usage_date as day, hash(call_id) as link, hash(c) as content from ledger_calls as c
+columns:
+  usage_date: DATE; UTC day
+  call_id: BIGINT; number of the call
+  spent_usd: DECIMAL(38,2); what it cost from two days before to two after
+*/
+select o.usage_date, o.call_id, sum(a.spent_usd)::decimal(38,2) as spent_usd
+from ledger_calls as o
+inner join ledger_calls as a on o.call_id = a.call_id and a.usage_date between o.usage_date - 2 and o.usage_date + 2
+group by o.usage_date, o.call_id
+"""
+
+
+def test_a_day_sleeps_where_what_is_new_around_it_meets_none_of_its_rows(house: House) -> None:
+    """Calls 0 and 1 on Monday, call 0 on Tuesday and Friday: call 1 of Tuesday is Monday's too, call 2 is nobody's."""
+    house.add("ledger_beside", BESIDE)
+    house.calls("2026-11-02", "1.00", "1.00")
+    house.calls("2026-11-03", "2.00")
+    house.calls("2026-11-06", "4.00")
+    house.run()
+
+    house.calls("2026-11-03", "2.00", "8.00")
+    assert house.run()["ledger_beside"].partitions == ["2026-11-02", "2026-11-03"]
+    assert [str(row[2]) for row in house.rows("ledger_beside")] == ["3.00", "9.00", "3.00", "9.00", "4.00"]
+
+    house.calls("2026-11-03", "2.00", "8.00", "16.00")
+    house.calls("2026-11-08", "1.00", "1.00")
+    # Friday is two days before Sunday, and has call 0.
+    assert house.run()["ledger_beside"].partitions == ["2026-11-03", "2026-11-06", "2026-11-08"]
+
+    house.calls("2026-11-08", "1.00", "3.00")
+    assert house.run()["ledger_beside"].partitions == ["2026-11-08"]
+
+    # What was found out is only remembered: without the index the same is out of date, which is nothing.
+    house.lake.save_index()
+    house.root.index.unlink()
+    house.lake = Lake(house.root)
+    assert house.run()["ledger_beside"].partitions == []
+
+    house.calls("2026-11-03")
+    assert house.run()["ledger_beside"].partitions == ["2026-11-02"]
+    assert [str(row[2]) for row in house.rows("ledger_beside")][:2] == ["1.00", "1.00"]
+
+
+@pytest.mark.parametrize(
+    "header", ["meets: select 1 from ledger_calls\n", "reads_around: 2 days\nmeets: select 1 from other\n"]
+)
+def test_meets_is_of_a_day_that_looks_around_and_of_what_its_query_reads(house: House, header: str) -> None:
+    house.add("ledger_beside", CALLS.replace("staged_scores", "ledger_calls").replace("columns:", f"{header}columns:"))
+
+    with pytest.raises(ModelError, match="meets is for a table by day"):
+        house.run()
+
+
 def test_reads_self_builds_in_date_order_on_its_own_earlier_partitions(house: House) -> None:
     """A running total: 1, 1 + 2, 3 + 4."""
     query = """select date_trunc('week', c.usage_date)::date,
