@@ -95,6 +95,9 @@ def _batches(planner: Planner, plan: Plan) -> list[list[Stale]]:
     """Stale periods that are built by one execution: up to ``_rows_at_once`` input rows of their own."""
     batches: list[list[Stale]] = []
     rows_so_far, at_once = 0, _rows_at_once(plan.model)
+    if plan.model.partition == "day" and plan.model.reads_around:
+        # Each execution reads the days around it too, so that few of many days are lighter than many of few.
+        at_once = 2 * ROWS_AT_ONCE
     for stale in plan.stale:
         rows = _rows_in(planner, plan.model, stale.start)
         if batches and rows_so_far + rows <= at_once:

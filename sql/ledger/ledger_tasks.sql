@@ -45,103 +45,79 @@ answer: >-
   select feature, count(*) as tasks, sum(effective_cost_usd) / count(*) as cost_per_task_usd
   from ledger_tasks group by feature order by tasks desc
 */
-with calls as (
-    select
-        r.source,
-        r.source_account,
-        r.source_row_id,
-        r.trace_id,
-        r.session_id,
-        r.task_id,
-        r.request_key,
-        r.started_at,
-        cast(r.started_at as date) as usage_date,
-        r.feature,
-        r.customer_tier,
-        r.status,
-        r.is_retry,
-        r.outcome,
-        r.input_total_tokens,
-        r.output_total_tokens,
-        c.effective_cost_usd,
-    from ledger_requests as r
-    left join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
-    where r.is_billable_leaf and r.task_id is not null
-),
-
-task_days as (
-    select
-        source_account,
-        task_id,
-        usage_date,
-        lag(usage_date) over (partition by source_account, task_id order by usage_date) as previous_date,
-    from (select distinct source_account, task_id, usage_date from calls) as days
+with task_days as (
+    select source_account, task_id, cast(started_at as date) as usage_date, max(started_at) as newest_at
+    from ledger_requests
+    where is_billable_leaf and task_id is not null
+    group by source_account, task_id, cast(started_at as date)
 ),
 
 -- A task begins with its first call for seven days, and takes the calls of that day and of the seven after it.
 begun as (
-    select source_account, task_id, usage_date as first_date
-    from task_days
-    where previous_date is null or previous_date < usage_date - 7
-),
-
-task_calls as (
-    select c.*, b.first_date
-    from calls as c
-    inner join begun as b
-        on c.source_account = b.source_account
-        and c.task_id = b.task_id
-        and c.usage_date >= b.first_date
-        and c.usage_date <= b.first_date + 7
+    select d.source_account, d.task_id, d.usage_date as first_date
+    from task_days as d
+    anti join task_days as p
+        on d.source_account = p.source_account
+        and d.task_id = p.task_id
+        and p.usage_date < d.usage_date
+        and p.usage_date >= d.usage_date - 7
 ),
 
 tasks as (
     select
-        source_account,
-        task_id,
-        first_date,
-        min(started_at) as started_at,
-        max(started_at) as last_call_at,
+        r.source_account,
+        r.task_id,
+        b.first_date,
+        min(r.started_at) as started_at,
+        max(r.started_at) as last_call_at,
         -- Compared field by field: the earliest call, of equal ones the smaller key.
-        min({'started_at': started_at, 'request_key': request_key, 'feature': feature, 'customer_tier': customer_tier}) as first_call,
+        min({'started_at': r.started_at, 'request_key': r.request_key, 'feature': r.feature, 'customer_tier': r.customer_tier}) as first_call,
         count(*) as requests,
-        count(*) filter (where status <> 'ok') as failed_requests,
-        count(*) filter (where is_retry) as retried_requests,
-        cast(sum(input_total_tokens) as bigint) as input_total_tokens,
-        cast(sum(output_total_tokens) as bigint) as output_total_tokens,
-        cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
-        count(*) filter (where effective_cost_usd is null) as unpriced_requests,
-        max(case when outcome is not null then {'started_at': started_at, 'request_key': request_key, 'outcome': outcome} end) as last_word,
-    from task_calls
-    group by source_account, task_id, first_date
+        count(*) filter (where r.status <> 'ok') as failed_requests,
+        count(*) filter (where r.is_retry) as retried_requests,
+        cast(sum(r.input_total_tokens) as bigint) as input_total_tokens,
+        cast(sum(r.output_total_tokens) as bigint) as output_total_tokens,
+        cast(sum(c.effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
+        count(*) filter (where c.effective_cost_usd is null) as unpriced_requests,
+        max(
+            case when r.outcome is not null then {'started_at': r.started_at, 'request_key': r.request_key, 'outcome': r.outcome} end
+        ) as last_word,
+    from ledger_requests as r
+    inner join begun as b
+        on r.source_account = b.source_account
+        and r.task_id = b.task_id
+        and cast(r.started_at as date) >= b.first_date
+        and cast(r.started_at as date) <= b.first_date + 7
+    left join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
+    where r.is_billable_leaf
+    group by r.source_account, r.task_id, b.first_date
 ),
 
 -- A score of the seven days around stands on a task, on its trace or session, or on one of its calls. Ids of calls are those of
 -- one tool.
 hits as (
-    select c.source_account, c.task_id, c.first_date, c.feature, 1 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
-    from task_calls as c
-    inner join ledger_scores as s on c.task_id = s.target_id
-    where s.target_kind = 'task'
-        and cast(s.scored_at as date) between c.first_date - 7 and c.first_date + 7
+{% for kind, met in [
+    ("task", "c.task_id = s.target_id"),
+    ("trace", "c.trace_id = s.target_id"),
+    ("session", "c.session_id = s.target_id"),
+    ("request", "c.source_row_id = s.target_id and c.source = s.source and c.source_account = s.source_account"),
+] %}
+    select
+        b.source_account, b.task_id, b.first_date, c.feature, {{ loop.index }} as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
+    from ledger_requests as c
+    inner join ledger_scores as s on {{ met }}
+    inner join begun as b
+        on c.source_account = b.source_account
+        and c.task_id = b.task_id
+        and cast(c.started_at as date) >= b.first_date
+        and cast(c.started_at as date) <= b.first_date + 7
+    where c.is_billable_leaf
+        and s.target_kind = '{{ kind }}'
+        and cast(s.scored_at as date) between b.first_date - 7 and b.first_date + 7
+    {% if not loop.last %}
     union
-    select c.source_account, c.task_id, c.first_date, c.feature, 2 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
-    from task_calls as c
-    inner join ledger_scores as s on c.trace_id = s.target_id
-    where s.target_kind = 'trace'
-        and cast(s.scored_at as date) between c.first_date - 7 and c.first_date + 7
-    union
-    select c.source_account, c.task_id, c.first_date, c.feature, 3 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
-    from task_calls as c
-    inner join ledger_scores as s on c.session_id = s.target_id
-    where s.target_kind = 'session'
-        and cast(s.scored_at as date) between c.first_date - 7 and c.first_date + 7
-    union
-    select c.source_account, c.task_id, c.first_date, c.feature, 4 as place, s.score_key, s.scored_at, s.source, s.name, s.value_text, s.value_num
-    from task_calls as c
-    inner join ledger_scores as s on c.source_row_id = s.target_id and c.source = s.source and c.source_account = s.source_account
-    where s.target_kind = 'request'
-        and cast(s.scored_at as date) between c.first_date - 7 and c.first_date + 7
+    {% endif %}
+{% endfor %}
 ),
 
 -- Of the labels that fit, the one of the task's feature, else the highest threshold that is met.
@@ -189,7 +165,7 @@ newest as (
 clocks as (
     select b.first_date, max(d.newest_at) as newest_at
     from (select distinct first_date from begun) as b
-    inner join (select usage_date, max(started_at) as newest_at from calls group by usage_date) as d
+    inner join (select usage_date, max(newest_at) as newest_at from task_days group by usage_date) as d
         on d.usage_date between b.first_date - 7 and b.first_date + 7
     group by b.first_date
 ),
