@@ -19,6 +19,7 @@ from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of
 from pipelines.relations import create_model_view
+from pipelines.unread import UNREAD_AT_MOST, in_words, unread_keys
 
 SHOWBACK = "mart_showback_weekly"
 QUALITY = "mart_data_quality_daily"
@@ -69,7 +70,8 @@ _DRIFT = (
 _QUALITY = """
 select source, sum(records)::bigint as records, sum(booked)::bigint as booked, sum(duplicate)::bigint as duplicate,
     sum(not_billable)::bigint as not_billable, sum(quarantined)::bigint as quarantined,
-    sum(unpriced_tokens)::bigint as unpriced_tokens, sum(total_tokens)::bigint as total_tokens
+    sum(unpriced_tokens)::bigint as unpriced_tokens, sum(total_tokens)::bigint as total_tokens,
+    sum(unread_tokens)::bigint as unread_tokens
 from mart_data_quality_daily where usage_date >= ? and usage_date < ? group by source order by source
 """
 
@@ -152,6 +154,8 @@ def figures(
         drivers = named_rows(con, _DRIVERS, [week, concentration["time_window"]])
     failed = [result for result in results if result.status != "passed"]
     corrections = named_rows(con, _CORRECTIONS, [week])
+    quality = named_rows(con, _QUALITY, [week, week + WEEK])
+    unread = unread_keys(con, "usage_date >= ? and usage_date < ? and unread_keys is not null", [week, week + WEEK])
     return {
         "week": week,
         "last_day": week + WEEK - timedelta(days=1),
@@ -164,7 +168,10 @@ def figures(
         "drivers": drivers[:DRIVERS_AT_MOST],
         "drivers_left": drivers[DRIVERS_AT_MOST:],
         "drift": named_rows(con, _DRIFT, [week]),
-        "quality": named_rows(con, _QUALITY, [week, week + WEEK]),
+        "quality": quality,
+        "unread_tokens": sum(row["unread_tokens"] or 0 for row in quality),
+        "unread": [{**row, "words": in_words(row)} for row in unread[:UNREAD_AT_MOST]],
+        "unread_left": len(unread[UNREAD_AT_MOST:]),
         "checks": len(results),
         "failed": failed,
         "corrections": corrections,
