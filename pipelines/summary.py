@@ -17,7 +17,6 @@ from pipelines.lake import Lake
 from pipelines.landing import Register
 from pipelines.paths import DataRoot
 from pipelines.reference.tables import TABLES, template
-from pipelines.unread import unread_keys
 from pipelines.views import open_views
 from pipelines.words import things
 
@@ -38,10 +37,9 @@ class Summary:
     untraced_usd: Decimal | None
     unpriced_requests: int
     unpriced_tokens: int
-    unread_tokens: int
-    unread: list[dict[str, Any]]
     no_usage_requests: int
     priced_share: float | None
+    assumed_share: float | None
     attributed_share: float | None
     drivers: str | None
     drift: list[dict[str, Any]]
@@ -81,8 +79,6 @@ def summarise(root: DataRoot) -> Summary:
             con,
             "select count(*), sum(delta_usd), count(*) filter (where delta_usd is null) from mart_corrections_weekly",
         )
-        (unread_tokens,) = one_row(con, "select coalesce(sum(unread_tokens), 0) from mart_data_quality_daily")
-        unread = unread_keys(con, "unread_keys is not null")
         no_usage = (
             one_row(con, "select count(*) from ledger_costs where cost_status = 'no_usage'")[0] if unpriced else 0
         )
@@ -97,6 +93,7 @@ def summarise(root: DataRoot) -> Summary:
             qualify week_start_date = max(week_start_date) over ()
             order by week_start_date, verdict <> 'drift', feature""",
         )
+        assumed_share = _assumed_share(con)
         # The dearest first: an unpriced call counts at the mean price of a token.
         token_usd = effective / (tokens - unpriced_tokens) if effective and tokens > unpriced_tokens else None
         to_add = [
@@ -116,10 +113,9 @@ def summarise(root: DataRoot) -> Summary:
         untraced_usd=untraced,
         unpriced_requests=int(unpriced),
         unpriced_tokens=int(unpriced_tokens),
-        unread_tokens=int(unread_tokens),
-        unread=unread,
         no_usage_requests=int(no_usage),
-        priced_share=_share(tokens - unpriced_tokens, tokens + unread_tokens),
+        priced_share=_share(tokens - unpriced_tokens, tokens),
+        assumed_share=assumed_share,
         attributed_share=_share(attributed, whole),
         drivers=drivers[0] if drivers else None,
         drift=drift,
@@ -130,6 +126,14 @@ def summarise(root: DataRoot) -> Summary:
         corrected_usd=corrected,
         unknown_corrections=int(unknown_corrections),
     )
+
+
+def _assumed_share(con: duckdb.DuckDBPyConnection) -> float | None:
+    """How much of the list spend stands on an assumed price, or on counts that can be read in two ways."""
+    assumed, listed = one_row(
+        con, "select coalesce(sum(assumed_list_cost_usd), 0), sum(list_cost_usd) from mart_data_quality_daily"
+    )
+    return _share(assumed, listed)
 
 
 def unpriced_models(con: duckdb.DuckDBPyConnection, token_usd: Decimal | None, root: DataRoot) -> list[dict[str, Any]]:

@@ -163,10 +163,21 @@ def sync_prices(
     write: Annotated[
         bool, typer.Option("--write", help="Keep past and suspicious prices by rows in reference/prices.csv.")
     ] = False,
+    history: Annotated[
+        Path | None,
+        typer.Option(
+            "--history",
+            help="For developers: a folder for the wheels of all published versions, which are fetched into it and read for "
+            "since when each price has stood. Written into data/shipped/.",
+        ),
+    ] = None,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what another price list would change in the book, and keep the past as it was."""
+    if history is not None:
+        _sync_history(history, as_json=as_json)
+        return
     from pipelines.prices import lookup, sync
     from pipelines.prices.book import build_book
     from pipelines.reference.files import current_frame
@@ -192,6 +203,24 @@ def sync_prices(
         found += sync.witness_changes(current, names, witness, published)
     written = sync.keep(data.reference / "prices.csv", found) if write else 0
     _print_changes(found, written, as_json=as_json)
+
+
+def _sync_history(folder: Path, *, as_json: bool) -> None:
+    from pipelines.prices import history
+    from pipelines.prices.version import package_version
+
+    try:
+        rows = history.sync_history(folder, package_version())
+    except (RuntimeError, ValueError) as error:
+        complain(str(error))
+        raise typer.Exit(EXIT_FAILED) from None
+    ended = sum(bool(row.until_version) for row in rows)
+    if as_json:
+        print_json({"prices": len(rows), "ended": ended})
+    else:
+        print(
+            f"{len(rows):,} prices written to data/shipped/genai_prices/, {ended:,} of them of the past. Look through the diff."
+        )
 
 
 @app.command("diff")

@@ -7,7 +7,7 @@ wrong or nothing at all, the constants below say what is done about it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,23 +16,13 @@ from functools import cache
 from genai_prices import types as package_types
 from genai_prices.data import providers as package_providers
 
+from pipelines.prices import observed
+from pipelines.prices.package_listing import standard_rates, tier_rates
 from pipelines.prices.package_names import AMBIGUOUS_NAMES, Name, names_of, settled_names
-from pipelines.prices.package_periods import (
-    PLACES,
-    Period,
-    Price,
-    Prices,
-    context_ranges,
-    midnight,
-    parts_of_day,
-    periods_of,
-    priced,
-)
-from pipelines.prices.rates import CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Rate
+from pipelines.prices.package_periods import PLACES, periods_of
+from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Rate, midnight
 from pipelines.prices.version import package_version
 
-# Upload day of each version we have read (package index). A version not listed counts from its newest past start date.
-PUBLISHED_ON = {"0.2.3": date(2026, 11, 10)}
 # Sellers whose key here is not the package's. Google's list serves the Gemini API and Vertex AI alike.
 SELLERS = {"x-ai": ("xai",), "aws": ("bedrock",), "google": ("google", "vertex")}
 # Lists of other products that repeat model names of a seller under another tariff.
@@ -54,10 +44,6 @@ DEARER_REGIONALLY = re.compile(
     r"claude-(?:fable|haiku-(?:4-5|5)|opus-(?:4-[5-8]|5)|sonnet-(?:4-[56]|5))"
     r"|gemini-(?:3\.1-flash-(?:image|lite)|3\.[5-9]-flash|4-argon)"
 )
-# Days on which the package began to list tiers of hundreds of models at once; the tiers themselves are older. A tier's
-# price is carried back to the start of the standard price it belongs to, as assumed.
-TIERS_LISTED_ON = frozenset({date(2026, 10, 12), date(2026, 10, 14), date(2026, 10, 15)})
-_CACHE_READS = frozenset({"cache_read", "audio_cache_read", "image_cache_read"})
 
 
 @dataclass
@@ -78,10 +64,10 @@ def read_package() -> Package:
     """All rates and names of the installed package, in its own order. Takes about a second, once a process."""
     installed = package_version()
     package = Package(installed, _published(installed))
-    if installed not in PUBLISHED_ON:
+    if installed not in observed.versions():
         package.problems.append(
             f"genai-prices {installed} is not known: its prices without a start count as assumed before "
-            f"{package.published:%Y-%m-%d}, its newest past start. Add its upload day to PUBLISHED_ON."
+            f"{package.published:%Y-%m-%d}, its newest past start. Run prices sync --history in a checkout, which adds its day."
         )
     own = {provider.id: {model.id for model in provider.models} for provider in package_providers}
     rounded: list[str] = []
@@ -109,7 +95,7 @@ def read_package() -> Package:
 
 
 def _published(installed: str) -> datetime:
-    known = PUBLISHED_ON.get(installed)
+    known = observed.versions().get(installed)
     if known is None:
         starts = [
             price.constraint.start_date
@@ -145,57 +131,25 @@ def _add_model(
         if found:
             region, model_id = found[1], found[2]
         package.bedrock_lists.setdefault(model_id, set()).add(found[1] if found else "one")
+    whole = blank_rate(seller, model_id)._replace(
+        region_class=region,
+        known_at=package.published,
+        source_ref=f"genai-prices {package.version}: {where}",
+        retrieved_at=package.published,
+        book_version=f"genai-prices {package.version}",
+    )
+
+    def marked(rate: Rate, is_dated: bool) -> Iterable[Rate]:
+        return [rate] if is_dated else observed.marked(rate, (listed_by, model.id), package.published)
+
     periods = periods_of(model, where, rounded)
-
-    def rate(unit: str, per_units: int, price: Decimal, start: datetime, end: datetime) -> Rate:
-        return Rate(
-            provider=seller,
-            model_id=model_id,
-            unit=unit,
-            per_units=per_units,
-            unit_price=price,
-            currency="USD",
-            effective_from=start,
-            effective_to=end,
-            known_at=package.published,
-            service_tier="standard",
-            processing="sync",
-            ctx_min_tokens=0,
-            ctx_max_tokens=CONTEXT_END,
-            region_class=region,
-            window_from_s=0,
-            window_to_s=DAY_END_S,
-            weekday_mask=EVERY_DAY,
-            source="genai-prices",
-            source_ref=f"genai-prices {package.version}: {where}",
-            retrieved_at=package.published,
-            confidence="published",
-            supersedes=None,
-            book_version=f"genai-prices {package.version}",
-        )
-
-    rates = []
-    for period in periods:
-        for prices, from_s, to_s, mask, is_doubtful in parts_of_day(period, model_id):
-            for unit, (per_units, price) in prices.items():
-                for low, high, amount in context_ranges(price):
-                    whole = rate(unit, per_units, amount, period.start, period.end)._replace(
-                        ctx_min_tokens=low,
-                        ctx_max_tokens=high,
-                        window_from_s=from_s,
-                        window_to_s=to_s,
-                        weekday_mask=mask,
-                    )
-                    if is_doubtful:
-                        rates.append(whole._replace(confidence="assumed"))
-                    else:
-                        rates += _marked(whole, period.is_dated, package.published)
+    rates = list(standard_rates(periods, whole, marked))
     if seller == "mistral":
         rates += _cached_at_a_tenth(rates)
     if not is_taken_over:
-        rates += _tier_rates(package, listed_by, model, periods, where, rounded, rate)
+        rates += tier_rates(model, periods, listed_by, whole, marked, rounded)
     if is_taken_over:
-        rates = [r._replace(confidence="derived") if r.confidence == "published" else r for r in rates]
+        rates = [r._replace(confidence=_derived(r)) for r in rates]
     if seller == "anthropic" and not WITHOUT_RESIDENCY.match(model_id):
         rates += [_dearer(r, "us", "inference_geo us") for r in rates]
     if seller == "openai" and PROCESSED_REGIONALLY.match(model_id):
@@ -216,13 +170,38 @@ def _add_model(
     ]
 
 
-def _marked(rate: Rate, is_dated: bool, published: datetime) -> list[Rate]:
-    """A price without a start is assumed before the package that states it was published."""
-    if is_dated or rate.effective_from >= published:
-        return [rate]
-    if rate.effective_to <= published:
-        return [rate._replace(confidence="assumed")]
-    return [rate._replace(effective_to=published, confidence="assumed"), rate._replace(effective_from=published)]
+def blank_rate(provider: str, model_id: str) -> Rate:
+    """What every rate of the package begins with: no price yet, and no condition."""
+    return Rate(
+        provider=provider,
+        model_id=model_id,
+        unit="",
+        per_units=0,
+        unit_price=Decimal(0),
+        currency="USD",
+        effective_from=BEGINNING,
+        effective_to=OPEN_END,
+        known_at=BEGINNING,
+        service_tier="standard",
+        processing="sync",
+        ctx_min_tokens=0,
+        ctx_max_tokens=CONTEXT_END,
+        region_class="global",
+        window_from_s=0,
+        window_to_s=DAY_END_S,
+        weekday_mask=EVERY_DAY,
+        source="genai-prices",
+        source_ref="",
+        retrieved_at=None,
+        confidence="published",
+        supersedes=None,
+        book_version="",
+    )
+
+
+def _derived(rate: Rate) -> str:
+    """Confidence of what is worked out from a rate: no more than that of the rate."""
+    return "derived" if rate.confidence in ("published", "observed") else rate.confidence
 
 
 def _cached_at_a_tenth(rates: list[Rate]) -> list[Rate]:
@@ -233,7 +212,7 @@ def _cached_at_a_tenth(rates: list[Rate]) -> list[Rate]:
         rate._replace(
             unit="cache_read",
             unit_price=(rate.unit_price / 10).quantize(PLACES),
-            confidence="derived" if rate.confidence == "published" else rate.confidence,
+            confidence=_derived(rate),
             source_ref=f"{rate.source_ref}, cached input at a tenth of the input",
         )
         for rate in rates
@@ -248,98 +227,9 @@ def _dearer(rate: Rate, region_class: str, what_for: str) -> Rate:
     return rate._replace(
         region_class=region_class,
         unit_price=(rate.unit_price * REGION_FACTOR).quantize(PLACES),
-        confidence="derived" if rate.confidence == "published" else rate.confidence,
+        confidence=_derived(rate),
         source_ref=f"{rate.source_ref}, times 1.1 for {what_for}",
     )
-
-
-def _condition(when: Mapping[str, str]) -> tuple[str, str] | None:
-    """Tier and processing of a variant; None for what is no condition here (default tier, route, search type)."""
-    match dict(when):
-        case {"processing": "batch", **rest} if not rest:
-            return "standard", "batch"
-        case {"service_tier": ("flex" | "priority" | "fast") as tier, **rest} if not rest:
-            return tier, "sync"
-        case {"speed": "fast", **rest} if not rest:
-            return "fast", "sync"
-    return None
-
-
-def _tier_rates(
-    package: Package,
-    listed_by: str,
-    model: package_types.ModelInfo,
-    periods: list[Period],
-    where: str,
-    rounded: list[str],
-    rate: Callable[[str, int, Decimal, datetime, datetime], Rate],
-) -> Iterator[Rate]:
-    """Rates of flex, priority, fast and batch. A unit that no list states for a tier has no rate in it.
-
-    Kept from the standard list are units that are no tokens (a web search costs the same in batch) and Gemini's cached
-    reads in batch. A flat tier price beside a standard price with a long-context range ends where that range begins.
-    """
-    by_condition: dict[tuple[str, str], list[package_types.PriceVariant]] = {}
-    for variant in model.price_variants or ():
-        condition = _condition(variant.when)
-        if condition:
-            by_condition.setdefault(condition, []).append(variant)
-    for (tier, processing), variants in by_condition.items():
-        dated = [(_variant_start(variant), variant) for variant in variants]
-        starts = sorted({start or periods[0].start for start, _ in dated})
-        for place, start in enumerate(starts):
-            end = starts[place + 1] if place + 1 < len(starts) else OPEN_END
-            prices: Prices = {}
-            for since, variant in dated:  # the first that is active wins, unit by unit
-                if since is None or since <= start:
-                    for unit, said in priced(variant.prices, where, rounded).items():
-                        prices.setdefault(unit, said)
-            is_dated = all(since is not None for since, _ in dated)
-            carried_back = place == 0 and start.date() in TIERS_LISTED_ON
-            for period in periods:
-                low, high = max(period.start, start), min(period.end, end)
-                is_assumed_before = low
-                if carried_back and period.start < start < period.end:
-                    low = period.start
-                if low >= high:
-                    continue
-                for unit, (per_units, price) in _with_kept(prices, period.prices, listed_by, processing).items():
-                    limit = _first_threshold(period.prices.get(unit)) if isinstance(price, Decimal) else None
-                    for ctx_low, ctx_high, amount in context_ranges(price):
-                        is_kept = unit not in prices
-                        whole = rate(unit, per_units, amount, low, high)._replace(
-                            service_tier=tier,
-                            processing=processing,
-                            ctx_min_tokens=ctx_low,
-                            ctx_max_tokens=min(ctx_high, limit) if limit and not is_kept else ctx_high,
-                            confidence="derived" if is_kept else "published",
-                        )
-                        if low < is_assumed_before:
-                            yield whole._replace(effective_to=is_assumed_before, confidence="assumed")
-                            whole = whole._replace(effective_from=is_assumed_before)
-                        yield from _marked(whole, is_dated, package.published)
-
-
-def _variant_start(variant: package_types.PriceVariant) -> datetime | None:
-    if isinstance(variant.constraint, package_types.StartDateConstraint):
-        return midnight(variant.constraint.start_date)
-    return None
-
-
-def _with_kept(tier: Prices, standard: Prices, listed_by: str, processing: str) -> Prices:
-    kept = {
-        unit: price
-        for unit, price in standard.items()
-        if unit not in tier
-        and (price[0] != 1_000_000 or (listed_by == "google" and processing == "batch" and unit in _CACHE_READS))
-    }
-    return tier | kept
-
-
-def _first_threshold(standard: tuple[int, Price] | None) -> int | None:
-    if standard and isinstance(standard[1], package_types.TieredPrices) and standard[1].tiers:
-        return standard[1].tiers[0].start + 1
-    return None
 
 
 def _settle_bedrock(package: Package) -> None:

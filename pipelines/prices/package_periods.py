@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from genai_prices import types as package_types
 
-from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END
+from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, midnight
 
 # One source says that these off-peak windows hold all day on weekends: there the peak price is doubtful.
 DOUBTFUL_WEEKENDS = re.compile(r"deepseek-(?:v4|flash)")
@@ -55,10 +55,6 @@ class Period:
     prices: Prices
     is_dated: bool
     windows: tuple[tuple[int, int, Prices], ...] = ()
-
-
-def midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 def _seconds(at: time) -> int:

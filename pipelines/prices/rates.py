@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cache
 from typing import NamedTuple
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,6 +21,16 @@ DAY_END_S = 86_400
 EVERY_DAY = 127
 
 Key = tuple[str, str, str, str, str, str]
+
+
+def midnight(day: date) -> datetime:
+    """The first instant of a UTC day."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+@cache
+def _text(instant: datetime) -> str:
+    return instant.isoformat()
 
 
 class Rate(NamedTuple):
@@ -85,7 +96,7 @@ class Rate(NamedTuple):
             str(self.per_units),
             format(self.unit_price.normalize(), "f"),
             self.currency,
-            self.effective_from.isoformat(),
+            _text(self.effective_from),
             str(self.ctx_min_tokens),
             str(self.ctx_max_tokens),
             str(self.window_from_s),

@@ -81,9 +81,18 @@ def package_rates(wheel: Path | None = None) -> tuple[list[Rate], datetime]:
         raise ValueError(f"{wheel}: no such file")
     if not zipfile.is_zipfile(wheel) or "genai_prices/__init__.py" not in zipfile.ZipFile(wheel).namelist():
         raise ValueError(f"{wheel} holds no genai-prices package")
+    table = table_of_wheel(wheel, "pipelines.prices.sync", "write_package")
+    return rates_of(table), table["retrieved_at"].max()  # type: ignore[return-value]
+
+
+def table_of_wheel(wheel: Path, module: str, function: str) -> pl.DataFrame:
+    """What a function of ours writes in a process that finds a wheel's package in place of the installed one.
+
+    Raises ValueError where the wheel cannot be read.
+    """
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "rates.parquet"
-        code = "import sys; from pathlib import Path; from pipelines.prices.sync import write_package; write_package(Path(sys.argv[1]))"
+        code = f"import sys; from pathlib import Path; from {module} import {function}; {function}(Path(sys.argv[1]))"
         done = subprocess.run(
             [sys.executable, "-c", code, str(target)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(wheel.resolve()), *sys.path])},
@@ -95,8 +104,7 @@ def package_rates(wheel: Path | None = None) -> tuple[list[Rate], datetime]:
             raise ValueError(
                 f"{wheel} could not be read as a genai-prices package: {done.stderr.strip().splitlines()[-1]}"
             )
-        table = pl.read_parquet(target)
-    return rates_of(table), table["retrieved_at"].max()  # type: ignore[return-value]
+        return pl.read_parquet(target)
 
 
 def write_package(target: Path) -> None:

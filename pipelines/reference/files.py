@@ -101,6 +101,7 @@ def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[st
                 problems.append(Problem(shown_as, rows.line_num, field.name, "the column is missing"))
         if problems:
             return [], problems
+        columns = [fields.get(name) or Field(name, "text") for name in header]
         for row in rows:
             if _is_comment(row):
                 continue
@@ -108,12 +109,11 @@ def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[st
                 problems.append(Problem(shown_as, rows.line_num, "", f"{len(row)} cells, expected {len(header)}"))
                 continue
             values: dict[str, object] = {"reference_file": shown_as, "reference_line": rows.line_num}
-            for name, cell in zip(header, row, strict=True):
-                field = fields.get(name, Field(name, "text"))
+            for field, cell in zip(columns, row, strict=True):
                 value, problem = _value(field, cell.strip())
                 if problem:
-                    problems.append(Problem(shown_as, rows.line_num, name, problem))
-                values[name] = value
+                    problems.append(Problem(shown_as, rows.line_num, field.name, problem))
+                values[field.name] = value
             problems += [Problem(shown_as, rows.line_num, "", text) for text in _disorder(values)]
             problems += [Problem(shown_as, rows.line_num, name, text) for name, text in _out_of_bounds(values)]
             found.append(values)
@@ -131,21 +131,8 @@ def _value(field: Field, cell: str) -> tuple[object, str]:
         return None, "blank, expected a value" if field.required else ""
     if field.allowed and cell not in field.allowed:
         return None, f"{cell!r}, expected {' or '.join(field.allowed)}"
-    read_as: Mapping[str, Callable[[str], object]] = {
-        "date": date.fromisoformat,
-        "instant": _instant,
-        "whole": _whole,
-        "amount": _amount,
-        "price": _price,
-        "value": _nine_places,
-        "unit": _unit,
-        "rate": _rate,
-        "currency": _currency,
-        "scope": _scope,
-        "text": str,
-    }
     try:
-        return read_as[field.kind](cell), ""
+        return _READ_AS[field.kind](cell), ""
     except (ValueError, OverflowError, InvalidOperation):
         return None, f"{cell!r}, expected {_EXPECTED[field.kind]}"
 
@@ -207,6 +194,21 @@ def _scope(cell: str) -> str:
 def _instant(cell: str) -> datetime:
     value = datetime.fromisoformat(cell)
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_READ_AS: Mapping[str, Callable[[str], object]] = {
+    "date": date.fromisoformat,
+    "instant": _instant,
+    "whole": _whole,
+    "amount": _amount,
+    "price": _price,
+    "value": _nine_places,
+    "unit": _unit,
+    "rate": _rate,
+    "currency": _currency,
+    "scope": _scope,
+    "text": str,
+}
 
 
 def _disorder(values: Mapping[str, object]) -> list[str]:

@@ -111,7 +111,7 @@ TABLES: Mapping[str, ReferenceTable] = {
             "Prices, one row a rate; appended, never overwritten.",
             f"provider! model_id! unit!:unit per_units!:whole=1|1000|1000000 unit_price!:price currency!:currency effective_from:instant "
             f"effective_to:instant known_at:instant {_CONDITIONS} source retrieved_at:instant "
-            "confidence:text=published|derived|assumed supersedes",
+            "confidence:text=published|observed|derived|assumed supersedes",
             "",
         ),
         (

@@ -19,7 +19,6 @@ from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of
 from pipelines.relations import create_model_view
-from pipelines.unread import UNREAD_AT_MOST, in_words, unread_keys
 
 SHOWBACK = "mart_showback_weekly"
 QUALITY = "mart_data_quality_daily"
@@ -71,7 +70,7 @@ _QUALITY = """
 select source, sum(records)::bigint as records, sum(booked)::bigint as booked, sum(duplicate)::bigint as duplicate,
     sum(not_billable)::bigint as not_billable, sum(quarantined)::bigint as quarantined,
     sum(unpriced_tokens)::bigint as unpriced_tokens, sum(total_tokens)::bigint as total_tokens,
-    sum(unread_tokens)::bigint as unread_tokens
+    sum(list_cost_usd) as list_cost_usd, sum(assumed_list_cost_usd) as assumed_list_cost_usd
 from mart_data_quality_daily where usage_date >= ? and usage_date < ? group by source order by source
 """
 
@@ -155,7 +154,7 @@ def figures(
     failed = [result for result in results if result.status != "passed"]
     corrections = named_rows(con, _CORRECTIONS, [week])
     quality = named_rows(con, _QUALITY, [week, week + WEEK])
-    unread = unread_keys(con, "usage_date >= ? and usage_date < ? and unread_keys is not null", [week, week + WEEK])
+    listed, assumed = (sum((row[name] or 0) for row in quality) for name in ("list_cost_usd", "assumed_list_cost_usd"))
     return {
         "week": week,
         "last_day": week + WEEK - timedelta(days=1),
@@ -169,9 +168,7 @@ def figures(
         "drivers_left": drivers[DRIVERS_AT_MOST:],
         "drift": named_rows(con, _DRIFT, [week]),
         "quality": quality,
-        "unread_tokens": sum(row["unread_tokens"] or 0 for row in quality),
-        "unread": [{**row, "words": in_words(row)} for row in unread[:UNREAD_AT_MOST]],
-        "unread_left": len(unread[UNREAD_AT_MOST:]),
+        "assumed_share": assumed / listed if listed else None,
         "checks": len(results),
         "failed": failed,
         "corrections": corrections,

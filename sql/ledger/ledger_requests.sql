@@ -47,8 +47,6 @@ columns:
   output_total_tokens: BIGINT; all output, reasoning included; null where no class of it is known
   total_tokens: BIGINT; input and output; null where neither is known
   extra_units: MAP(VARCHAR, DECIMAL(38,9)); quantities that are not tokens, by unit (web_search, images, seconds)
-  unread_usage: MAP(VARCHAR, BIGINT); counts above 0 of the usage object under keys that no rule reads, by key; null where there are none
-  unread_tokens: BIGINT; sum of unread_usage; null where there are none
   is_batch: BOOLEAN; true for a call of a batch
   speed: VARCHAR; speed mode (fast), as the source names it
   context_test_tokens: BIGINT; tokens that the provider compares with its long-context threshold
@@ -259,8 +257,6 @@ owned as (
     {% endif %}
 {% endfor %}
         p.extra_units,
-        p.unread_usage,
-        p.unread_tokens,
         p.is_batch,
         p.speed,
         case
@@ -426,8 +422,6 @@ select
     {{ total_of(output_classes, "s") }} as output_total_tokens,
     {{ total_of(token_classes, "s") }} as total_tokens,
     s.extra_units,
-    s.unread_usage,
-    s.unread_tokens,
     s.is_batch,
     s.speed,
     s.context_test_tokens,

@@ -424,8 +424,6 @@ CALLS = [
         "deepseek-v4-pro",
         chat(1_000, 0),
         "1000*0.435",
-        "assumed",
-        "assumed_price",
         given={"started_at": "2026-07-01T02:00:00Z"},
     ),
     # tools disagree on 10 or 25 per 1,000
