@@ -342,6 +342,8 @@ pull_grain: VARCHAR[]; dimensions that the pull was grouped by; null where it sh
 window_start_at: TIMESTAMP WITH TIME ZONE; start of what the pull covers on this UTC day
 window_end_at: TIMESTAMP WITH TIME ZONE; its end, exclusive
 delivery: VARCHAR; files of one delivery count together; null where the file is all of it
+is_stated: BOOLEAN; true where the pull itself names the days that it covers, those without a cost too; else they are told by its rows
+next_page: VARCHAR; page that the pull says follows, on the last day that it covers; null elsewhere, and where nothing follows
 """
 
 _REFUSALS = f"""

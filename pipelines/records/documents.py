@@ -11,6 +11,10 @@ from pipelines.engine import listed, quoted, quoted_name
 from pipelines.records.files import BOM, Readable, head_of
 
 
+# What an API's page says of those that follow.
+CONTINUED = {"has_more": "VARCHAR", "next_page": "VARCHAR"}
+
+
 def array_elements(file: Readable) -> str:
     """The elements of one JSON array, or the documents that stand one after the other: ``element`` and ``place``, from 1."""
     # A compressed file holds more than its size says.
@@ -83,6 +87,15 @@ def create_pages(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], fiel
     nothing = ", ".join(f"cast(null as {type_}) as {quoted_name(name)}" for name, type_ in fields.items())
     empty = f"select 0 as file_no, 0 as page_no, {nothing} where false"
     con.execute(f"create or replace temp table pages as {' union all '.join(pages) or empty}")
+
+
+def create_continued(con: duckdb.DuckDBPyConnection) -> None:
+    """The table ``continued``: file_no and next_page of each file whose last page says that more follows; '' where it names no page."""
+    con.execute(
+        "create or replace temp table continued as select file_no, coalesce(next_page, '') as next_page from pages "
+        "where coalesce(try_cast(has_more as boolean), next_page is not null) "
+        "and page_no = (select max(p.page_no) from pages as p where p.file_no = pages.file_no)"
+    )
 
 
 def elements_of(file: Readable, elements: str, columns: Mapping[str, str], nullable: Sequence[str]) -> str:

@@ -62,6 +62,7 @@ select
     endpoint,
     pull_grain,
     delivery_of(source_file) as delivery,
+    false as is_stated,
     cast(day as timestamptz) as window_start_at,
     cast(day as timestamptz) + interval 1 day as window_end_at,
 from (

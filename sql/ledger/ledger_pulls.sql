@@ -17,6 +17,9 @@ columns:
   pulled_at: TIMESTAMP WITH TIME ZONE; when the file was pulled from the provider
   pull_grain: VARCHAR[]; dimensions that the pull was grouped by; null where it shows none
   counts: BOOLEAN; true where the rows of this pull are booked
+  is_stated: BOOLEAN; true where the pull names the days that it covers, false where they are told by its rows
+  next_page: VARCHAR; page that the pull says follows, on the last day that it covers; null elsewhere, and where nothing follows
+  source_file: VARCHAR; path of the file below the data root
 checks:
   - rule: window_end_at > window_start_at
 */
@@ -30,6 +33,9 @@ with windows as (
         pull_grain,
         window_start_at,
         window_end_at,
+        is_stated,
+        next_page,
+        source_file,
         cast(window_start_at as date) as usage_date,
         -- A bill may come in several files: they are one pull, as new as the newest of them.
         coalesce(delivery, source_file_sha256) as pull,
@@ -66,6 +72,9 @@ ranked as (
         s.stretch_end_at as window_end_at,
         w.pulled_at,
         w.pull_grain,
+        w.is_stated,
+        w.next_page,
+        w.source_file,
         dense_rank() over (
             partition by w.source, w.source_account, w.endpoint, s.stretch_start_at
             order by
@@ -95,4 +104,7 @@ select
     pulled_at,
     pull_grain,
     place = 1 as counts,
+    is_stated,
+    next_page,
+    source_file,
 from ranked

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.records import create_records
-from pipelines.records.documents import create_pages
+from pipelines.records.documents import CONTINUED, create_continued, create_pages
 from pipelines.records.files import Readable, Unreadable, layout_of
 from pipelines.sources import Recognised, Source
 
@@ -88,14 +88,16 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
     """``records``: one row a result, a row or a line, and one for each bucket without results."""
     if files[0].layout == "csv":
         create_records(con, files, COLUMNS, list(COLUMNS), view="console_rows")
+        create_pages(con, (), {"data": "JSON", **CONTINUED})
         lines = _CONSOLE
     else:
-        create_pages(con, files, {"data": "JSON", "data_refreshed_at": "VARCHAR"})
+        create_pages(con, files, {"data": "JSON", "data_refreshed_at": "VARCHAR", **CONTINUED})
         names = ", ".join(f"({file.number}, '{_endpoint_in(file.path.name)}')" for file in files)
         con.execute(
             f"create or replace temp table page_files as select * from (values {names}) as named (file_no, endpoint_of_name)"
         )
         lines = _PAGES
+    create_continued(con)
     con.execute(f"create or replace temp table anthropic_lines as {lines}")
     con.execute(f"create or replace temp table anthropic_records as {_RECORDS}")
     con.execute("create or replace temp view records as select * from anthropic_records")

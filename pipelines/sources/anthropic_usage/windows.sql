@@ -1,7 +1,7 @@
 -- What a pull covers, a row for each UTC day: the buckets of pages, empty ones included, and all days from the first to the last of a
 -- file of the Console. Pulls that do not add up to the whole stand in for nothing.
 with covered as (
-    select file_no, endpoint, pull_grain, pulled_at, bucket_start_at, bucket_end_at
+    select file_no, endpoint, pull_grain, pulled_at, true as is_stated, bucket_start_at, bucket_end_at
     from records
     where not covers_range and endpoint is not null and bucket_end_at > bucket_start_at
         and (context is null or context = 'context (empty bucket)' or endpoint = 'claude_code')
@@ -12,6 +12,7 @@ with covered as (
         endpoint,
         pull_grain,
         pulled_at,
+        false as is_stated,
         unnest(generate_series(first_at, last_at, interval 1 day)) as bucket_start_at,
         bucket_start_at + interval 1 day as bucket_end_at,
     from (
@@ -23,7 +24,7 @@ with covered as (
 )
 
 select
-    file_no,
+    c.file_no,
     0 as source_row,
     cast(null as varchar) as refusal,
     endpoint,
@@ -31,5 +32,8 @@ select
     pulled_at,
     min(bucket_start_at) as window_start_at,
     max(bucket_end_at) as window_end_at,
-from covered
-group by file_no, endpoint, pull_grain, pulled_at, cast(bucket_start_at as date)
+    is_stated,
+    case when row_number() over (partition by c.file_no order by min(bucket_start_at) desc) = 1 then any_value(n.next_page) end as next_page,
+from covered as c
+left join continued as n on c.file_no = n.file_no
+group by c.file_no, endpoint, pull_grain, pulled_at, is_stated, cast(bucket_start_at as date)

@@ -13,7 +13,7 @@ import duckdb
 
 from pipelines.engine import quoted
 from pipelines.records import create_records
-from pipelines.records.documents import array_elements, create_pages, elements_of
+from pipelines.records.documents import CONTINUED, array_elements, create_continued, create_pages, elements_of
 from pipelines.records.files import Readable, Unreadable, layout_of
 from pipelines.sources import Recognised, Source
 
@@ -120,7 +120,8 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
     def of(wanted: str) -> Sequence[Readable]:
         return files if layout == wanted else ()
 
-    create_pages(con, of("pages"), {"data": "JSON"})
+    create_pages(con, of("pages"), {"data": "JSON", **CONTINUED})
+    create_continued(con)
     _create_rows(con, of("csv"), DASHBOARD_COLUMNS, view="dashboard_rows")
     _create_rows(con, of("jsonl"), LINE_COLUMNS, view="batch_rows")
     objects = [elements_of(file, _batches_in(file), BATCH_COLUMNS, ()) for file in of("batches")]

@@ -25,12 +25,15 @@ with covered as (
 )
 
 select
-    file_no,
+    c.file_no,
     0 as source_row,
     cast(null as varchar) as refusal,
     endpoint,
     pull_grain,
     min(bucket_start_at) as window_start_at,
     max(bucket_end_at) as window_end_at,
-from covered
-group by file_no, endpoint, pull_grain, cast(bucket_start_at as date)
+    true as is_stated,
+    case when row_number() over (partition by c.file_no order by min(bucket_start_at) desc) = 1 then any_value(n.next_page) end as next_page,
+from covered as c
+left join continued as n on c.file_no = n.file_no
+group by c.file_no, endpoint, pull_grain, cast(bucket_start_at as date)

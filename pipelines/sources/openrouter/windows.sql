@@ -1,6 +1,6 @@
 -- What an export covers: all days from its first to its last, or the windows that it names.
 with covered as (
-    select file_no, endpoint, pull_grain, bucket_start_at, bucket_end_at
+    select file_no, endpoint, pull_grain, true as is_stated, bucket_start_at, bucket_end_at
     from records
     where not is_day and bucket_end_at > bucket_start_at
     union all
@@ -8,6 +8,7 @@ with covered as (
         file_no,
         endpoint,
         pull_grain,
+        false as is_stated,
         unnest(generate_series(first_at, last_at, interval 1 day)) as bucket_start_at,
         bucket_start_at + interval 1 day as bucket_end_at,
     from (
@@ -26,5 +27,6 @@ select
     pull_grain,
     min(bucket_start_at) as window_start_at,
     max(bucket_end_at) as window_end_at,
+    is_stated,
 from covered
-group by file_no, endpoint, pull_grain, cast(bucket_start_at as date)
+group by file_no, endpoint, pull_grain, is_stated, cast(bucket_start_at as date)
