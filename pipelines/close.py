@@ -28,9 +28,12 @@ from pipelines.periods import Span, end_of, start_of
 from pipelines.planner import CLOCK
 from pipelines.relations import create_model_view
 from pipelines.results import TABLE as RESULTS
+from pipelines.unmet import strangers
 
 SHOWBACK = "mart_showback_weekly"
 RECONCILIATION = "mart_reconciliation_monthly"
+INVOICES = "ledger_invoices"
+REQUESTS = "ledger_requests"
 CORRECTIONS = "mart_corrections_weekly"
 STATEMENTS = "mart_statements_monthly"
 _BOOK_TABLE = "ref_price_book"
@@ -190,14 +193,21 @@ def _concerns(books: Books, result: CheckResult, month: date) -> bool:
 
 
 def unreconciled(books: Books, month: date) -> list[str]:
-    """Accounts whose bill is absent, incomplete or beyond tolerance."""
+    """Accounts whose bill is absent, incomplete, beyond tolerance or without calls; the last two are paired where there is one of each."""
     create_model_view(books.con, books.lake, books.models[RECONCILIATION], _of_month(books, RECONCILIATION, month))
     rows = books.con.execute(
         f"""select provider, coalesce(billing_account_id, 'unattributed'), verdict, state, unexplained_usd, token_coverage, open_items,
             oldest_open_date, traced_effective_cost_usd, unpriced_tokens
         from {RECONCILIATION} order by provider, billing_account_id, billing_currency"""
     ).fetchall()
-    found = []
+    create_model_view(books.con, books.lake, books.models[INVOICES], _of_month(books, INVOICES, month))
+    incomplete = {
+        (provider, account): f"{provider} {account}: the bill is not all there: {missing}"
+        for provider, account, missing in books.con.execute(
+            f"select distinct provider, billing_account_id, missing_pull from {INVOICES} where missing_pull is not null order by all"
+        ).fetchall()
+    }
+    found = list(incomplete.values())
     for provider, account, verdict, state, unexplained, coverage, items, oldest, effective, unpriced in rows:
         name = f"{provider} {account}"
         if verdict == "no_bill":
@@ -212,9 +222,13 @@ def unreconciled(books: Books, month: date) -> list[str]:
             )
         elif verdict == "no_rate":
             found.append(f"{name}: a rate to USD is missing in reference/fx_rates.csv, so its dollars are unknown")
-        elif state != "final":
+        elif verdict == "no_trace":
+            found.append(f"{name}: the invoice has no call behind it")
+        elif state != "final" and (provider, account) not in incomplete:
             found.append(f"{name}: the invoice is not complete yet (its last lines may still be restated)")
-    return found
+    calls = books.planner.files(REQUESTS, Span(month, end_of("month", month)))
+    create_model_view(books.con, books.lake, books.models[REQUESTS], calls)
+    return found + [one.text for one in strangers(books.con, books.root) if one.kind == "pair"]
 
 
 def _of_month(books: Books, table: str, month: date) -> list[Part]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -13,10 +11,11 @@ from typing import Any
 import duckdb
 
 from pipelines.engine import named_rows, one_row
-from pipelines.lake import Lake
+from pipelines.lake import Lake, months_closed
 from pipelines.landing import Register
 from pipelines.paths import DataRoot
-from pipelines.reference.tables import TABLES, template
+from pipelines.reference.rows import row_to_add
+from pipelines.unmet import incomplete_bills, strangers
 from pipelines.views import open_views
 from pipelines.words import things
 
@@ -44,6 +43,7 @@ class Summary:
     drivers: str | None
     drift: list[dict[str, Any]]
     to_add: list[dict[str, Any]]
+    unmet: list[dict[str, Any]]
     refused_records: int
     refused_files: int
     corrections: int
@@ -94,6 +94,7 @@ def summarise(root: DataRoot) -> Summary:
             order by week_start_date, verdict <> 'drift', feature""",
         )
         assumed_share = _assumed_share(con)
+        unmet = [*incomplete_bills(con), *strangers(con, root, but=months_closed(root))]
         # The dearest first: an unpriced call counts at the mean price of a token.
         token_usd = effective / (tokens - unpriced_tokens) if effective and tokens > unpriced_tokens else None
         to_add = [
@@ -120,6 +121,7 @@ def summarise(root: DataRoot) -> Summary:
         drivers=drivers[0] if drivers else None,
         drift=drift,
         to_add=to_add,
+        unmet=[asdict(one) | {"text": one.text} for one in unmet],
         refused_records=sum(refused),
         refused_files=len(refused),
         corrections=int(corrections),
@@ -165,7 +167,7 @@ def _remedy(row: Mapping[str, Any], root: DataRoot) -> dict[str, str]:
     if row["lacking"] == "no_fx_rate":
         foreign = " or ".join(word for word in str(row["currency"] or "<currency>").split(",") if word != "USD")
         rate = {"currency": foreign, "rate_date": row["since"], "fx_rate_to_usd": f"<USD for one {foreign}>"}
-        return {"table": "fx_rates.csv", "row": _row(root, "fx_rates", rate)}
+        return {"table": "fx_rates.csv", "row": row_to_add(root, "fx_rates", rate)}
     if row["lacking"] is not None:
         what = "gpu_hour_usd or capex_usd" if row["lacking"] == "no_gpu_cost" else "tokens a second of every class"
         return {"table": "gpu_pools.csv", "row": f"{row['model']}: {what}"}
@@ -177,23 +179,7 @@ def _remedy(row: Mapping[str, Any], root: DataRoot) -> dict[str, str]:
         "unit_price": "<price>",
         "currency": "USD",
     }
-    return {"table": "prices.csv", "row": _row(root, "prices", price)}
-
-
-def _row(root: DataRoot, table: str, values: Mapping[str, object]) -> str:
-    """A row that can be appended to the data root's file of a table, which may lack columns or have them in another order."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([values.get(name, "") for name in _header(root, table)])
-    return line.getvalue()
-
-
-def _header(root: DataRoot, table: str) -> list[str]:
-    path = root.reference / f"{table}.csv"
-    text = path.read_text(encoding="utf-8-sig", errors="replace") if path.is_file() else ""
-    for row in csv.reader(io.StringIO(text, newline="")):
-        if any(cell.strip() for cell in row) and not row[0].lstrip().startswith("#"):
-            return [name.strip() for name in row]
-    return template(TABLES[table]).strip().split(",")
+    return {"table": "prices.csv", "row": row_to_add(root, "prices", price)}
 
 
 def _ownerless(con: duckdb.DuckDBPyConnection, root: DataRoot) -> list[dict[str, Any]]:
@@ -210,7 +196,7 @@ def _ownerless(con: duckdb.DuckDBPyConnection, root: DataRoot) -> list[dict[str,
     return [
         {
             "table": "attribution_rules.csv",
-            "row": _row(
+            "row": row_to_add(
                 root,
                 "attribution_rules",
                 {

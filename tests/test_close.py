@@ -250,6 +250,7 @@ def test_a_verdict_beyond_tolerance_an_unfinished_invoice_and_a_missing_rate_are
         "openai a: bill and calls differ beyond tolerance: $120.00 unexplained, 3 open items since 2026-08-03",
         "openai b: the invoice is not complete yet (its last lines may still be restated)",
         "openai c: a rate to USD is missing in reference/fx_rates.csv, so its dollars are unknown",
+        "openai e: the invoice has no call behind it",
     ]
 
 

@@ -90,6 +90,10 @@ def print_summary(summary: Any) -> None:
         if summary.untraced_usd is None
         else f"Untraced     {money(summary.untraced_usd)} of the invoices has no call behind it"
     )
+    if summary.unmet:
+        print("Bills and calls that do not meet, and bills that are not all there:")
+        for row in summary.unmet:
+            print(f"  {row['text']}")
     if summary.drivers:
         print(f"Drivers      {summary.drivers}")
     if summary.drift:

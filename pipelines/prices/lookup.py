@@ -18,6 +18,7 @@ from pipelines.models import models
 from pipelines.prices.book import Book, build_book
 from pipelines.prices.rates import CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END
 from pipelines.reference.files import Problem, current_frame
+from pipelines.reference.tables import TABLES
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -97,6 +98,10 @@ def models_of(book: Book, name: str, at: datetime, providers: Collection[str] = 
         con.register("names", book.tables["ref_model_names"].to_arrow())
         con.execute("create table ref_model_names as from names")
         con.unregister("names")
+        aliases = ", ".join(
+            f"{of.name} {'date' if of.kind == 'date' else 'varchar'}" for of in TABLES["seller_aliases"].fields
+        )
+        con.execute(f"create table ref_seller_aliases ({aliases})")
         query = f"""select provider, model_canonical, region_class, resolved_by
             from ({models()["ledger_models"].query}) where model_canonical is not null order by provider"""
         found: pl.DataFrame = con.sql(query).pl()

@@ -10,7 +10,6 @@ import duckdb
 from pipelines.engine import listed, quoted, quoted_name
 from pipelines.records.files import BOM, Readable, head_of
 
-
 # What an API's page says of those that follow.
 CONTINUED = {"has_more": "VARCHAR", "next_page": "VARCHAR"}
 

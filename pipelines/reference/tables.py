@@ -170,6 +170,12 @@ TABLES: Mapping[str, ReferenceTable] = {
             "provider",
         ),
         (
+            "seller_aliases",
+            "Which seller, and which account at it, a provider (and account) of a source's records is.",
+            "source provider! billing_account_id seller! seller_account_id valid_from_date:date valid_to_date:date",
+            "source provider billing_account_id valid_from_date",
+        ),
+        (
             "ledger_accounts",
             "Accounts of your general ledger that statements are posted to; of one seller, or of all.",
             "line_kind!:text=expense|clearing provider ledger_account!",

@@ -80,9 +80,12 @@ answer: >-
   from ledger_bills where is_the_bill group by all order by all
 */
 {% from "macros/rates.sql" import fx_rates with context %}
-with counted as (
+{% from "macros/sellers.sql" import join_named_sellers, named_sellers with context %}
+with {{ named_sellers("staged_bills", "charge_start_at") }},
+
+counted as (
     select
-        b.*,
+        b.* replace (coalesce(n.seller, b.provider) as provider, coalesce(n.seller_account_id, b.billing_account_id) as billing_account_id),
         cast(date_trunc('month', b.charge_start_at) as date) as month_start_date,
         cast(b.charge_start_at as date) as first_date,
     from staged_bills as b
@@ -93,6 +96,7 @@ with counted as (
         and b.endpoint = p.endpoint
         and b.charge_start_at >= p.window_start_at
         and b.charge_start_at < p.window_end_at
+    {{ join_named_sellers("b", "charge_start_at") }}
     where p.counts
 ),
 

@@ -33,6 +33,20 @@ with seen as (
         {{ name }}{{ " as model_raw" if name != "model_raw" }},
     from {{ table }}
     where provider is not null and {{ name }} is not null
+    union
+    -- Its name under the seller that seller_aliases.csv says it means.
+    select
+        cast(w.{{ at }} as date) as usage_date,
+        a.seller as provider,
+        w.{{ name }}{{ " as model_raw" if name != "model_raw" }},
+    from {{ table }} as w
+    inner join ref_seller_aliases as a
+        on w.provider = lower(a.provider)
+        and (a.source is null or w.source = a.source)
+        and (a.billing_account_id is null or w.billing_account_id = a.billing_account_id)
+        and (a.valid_from_date is null or cast(w.{{ at }} as date) >= a.valid_from_date)
+        and (a.valid_to_date is null or cast(w.{{ at }} as date) < a.valid_to_date)
+    where w.{{ name }} is not null
 {% endfor %}
 ),
 

@@ -121,7 +121,10 @@ answer: >-
     "environment", "release", "feature", "fallback_feature", "team", "cost_centre", "customer_id", "customer_tier", "user_id", "session_id",
     "task_id", "workflow", "prompt_name", "prompt_version",
 ] %}
-with rule_fields as (
+{% from "macros/sellers.sql" import join_named_sellers, named_sellers with context %}
+with {{ named_sellers("staged_requests", "started_at") }},
+
+rule_fields as (
     select
 {% for field in rule_fields %}
         coalesce(bool_or(match_field = '{{ field }}'), false) as uses_{{ field }},
@@ -132,7 +135,7 @@ with rule_fields as (
 
 booked as (
     select
-        s.*,
+        s.* replace (coalesce(n.seller, s.provider) as provider, coalesce(n.seller_account_id, s.billing_account_id) as billing_account_id),
         cast(s.started_at as date) as usage_date,
         l.row_kind as span_kind,
         l.is_billable_leaf as is_billable_span,
@@ -176,6 +179,7 @@ booked as (
         and s.source_account = b.source_account
         and s.provider = b.provider
         and cast(date_trunc('month', s.started_at) as date) = b.month_start_date
+    {{ join_named_sellers("s", "started_at") }}
     cross join rule_fields as u
     -- Of a call that several tools recorded, one tool's rows count.
     where s.row_kind <> 'context' and coalesce(m.is_counted, true)

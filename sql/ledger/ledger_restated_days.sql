@@ -15,7 +15,10 @@ columns:
   restated_usd: DECIMAL(38,10); newest less the pull before, at the rate of the day; null where there is no rate
 */
 {% from "macros/rates.sql" import fx_rates with context %}
-with stretches as (
+{% from "macros/sellers.sql" import join_named_sellers, named_sellers with context %}
+with {{ named_sellers("staged_bills", "charge_start_at") }},
+
+stretches as (
     select source, source_account, endpoint, window_start_at, window_end_at, source_file_sha256 as sha256, pull_grain
     from ledger_pulls
     where counts
@@ -57,8 +60,8 @@ lines as (
     select
         cast(b.charge_start_at as date) as usage_date,
         b.source,
-        b.provider,
-        b.billing_account_id,
+        coalesce(n.seller, b.provider) as provider,
+        coalesce(n.seller_account_id, b.billing_account_id) as billing_account_id,
         m.model_canonical,
         b.token_type,
         s.side * case when b.currency = 'USD' then b.billed_amount
@@ -74,8 +77,9 @@ lines as (
         and b.charge_start_at < s.window_end_at
     left join rates as x
         on b.currency = x.currency and cast(b.charge_start_at as date) >= x.rate_date and cast(b.charge_start_at as date) < x.next_rate_date
+    {{ join_named_sellers("b", "charge_start_at") }}
     left join ledger_models as m
-        on cast(b.charge_start_at as date) = m.usage_date and b.provider = m.provider and b.model_raw = m.model_raw
+        on cast(b.charge_start_at as date) = m.usage_date and coalesce(n.seller, b.provider) = m.provider and b.model_raw = m.model_raw
 )
 
 select

@@ -51,18 +51,21 @@ answer: >-
   sum(input_total_tokens) as input_tokens, sum(output_total_tokens) as output_tokens
   from ledger_usage group by usage_date, provider, model order by usage_date, input_tokens desc
 */
+{% from "macros/sellers.sql" import join_named_sellers, named_sellers with context %}
 {% from "macros/tokens.sql" import input_classes, output_classes, total_of with context %}
+with {{ named_sellers("staged_usage", "bucket_start_at") }}
+
 select
     u.usage_key,
     u.source,
     u.source_account,
-    u.billing_account_id,
+    coalesce(n.seller_account_id, u.billing_account_id) as billing_account_id,
     u.pulled_at,
     u.endpoint,
     u.pull_grain,
     u.dims_null_means,
     u.is_final,
-    u.provider,
+    coalesce(n.seller, u.provider) as provider,
     u.model_maker,
     u.host_provider,
     u.bucket_start_at,
@@ -104,5 +107,6 @@ inner join ledger_pulls as p
     and u.bucket_start_at >= p.window_start_at
     and u.bucket_start_at < p.window_end_at
     and p.counts
+{{ join_named_sellers("u", "bucket_start_at") }}
 left join ledger_models as m
-    on cast(u.bucket_start_at as date) = m.usage_date and u.provider = m.provider and u.model_raw = m.model_raw
+    on cast(u.bucket_start_at as date) = m.usage_date and coalesce(n.seller, u.provider) = m.provider and u.model_raw = m.model_raw

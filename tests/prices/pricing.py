@@ -80,6 +80,10 @@ POOL_TYPES = {
         "DECIMAL(38,15)",
     ),
 }
+ALIAS_TYPES = {
+    **dict.fromkeys(("source", "provider", "billing_account_id", "seller", "seller_account_id"), "VARCHAR"),
+    **dict.fromkeys(("valid_from_date", "valid_to_date"), "DATE"),
+}
 NAME_TYPES = {
     "provider": "VARCHAR",
     "pattern_kind": "VARCHAR",
@@ -205,6 +209,7 @@ class Pricing:
         _table(con, "ref_price_overrides", overrides or [], OVERRIDE_TYPES)
         _table(con, "ref_fx_rates", fx_rates or [], FX_TYPES)
         _table(con, "ref_gpu_pools", gpu_pools or [], POOL_TYPES)
+        _table(con, "ref_seller_aliases", [], ALIAS_TYPES)
         for shape in ("requests", "usage", "bills"):
             types = contract.shapes()[shape].types
             _table(con, f"staged_{shape}", requests if shape == "requests" else [], types)

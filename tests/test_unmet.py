@@ -1,0 +1,317 @@
+"""Bills and calls that do not meet: who is named, what is paired, and that the printed row joins the two. One pair a month."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines import books, close
+from pipelines.books import open_books
+from pipelines.engine import named_rows
+from pipelines.paths import DataRoot
+from pipelines.summary import summarise
+from pipelines.views import open_views
+from tests.sources.landed import land, lines
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+# Month -> provider of its call; provider, service and host of its bill; seller of the bill; whether the two are one.
+PAIRS: Mapping[str, tuple[str, tuple[str, str, str], str]] = {
+    "01": ("google", ("Google Cloud", "Generative Language API", ""), "google"),
+    "02": ("google", ("Google", "Google API", ""), "google"),
+    "03": ("google", ("Google Cloud", "Vertex AI", ""), "vertex"),
+    "04": ("openai", ("Microsoft", "Azure OpenAI", ""), "azure"),
+    "05": ("anthropic", ("AWS", "Amazon Bedrock", ""), "bedrock"),
+    "06": ("openai", ("OpenRouter", "OpenRouter", ""), "openrouter"),
+    "07": ("azure_openai", ("Microsoft", "Azure OpenAI", ""), "azure"),
+    "08": ("vertex_ai", ("Google Cloud", "Vertex AI", ""), "vertex"),
+    "09": ("openrouter", ("OpenRouter", "OpenRouter", "Amazon Web Services"), "openrouter"),
+}
+MEETING = {"01", "02", "07", "08", "09"}
+PAGE = {"object": "page", "has_more": False, "next_page": None}
+
+
+def costs(first: str, last: str, **page: Any) -> str:
+    """A page of OpenAI's costs: a bucket of 0.06 USD each day from first to last."""
+    buckets = []
+    for day in range(date.fromisoformat(first).toordinal(), date.fromisoformat(last).toordinal() + 1):
+        start = int(datetime.combine(date.fromordinal(day), datetime.min.time(), UTC).timestamp())
+        result = {
+            "object": "organization.costs.result",
+            "amount": {"value": 0.06, "currency": "usd"},
+            "line_item": "gpt-5-mini, input",
+            "quantity": 1000,
+            "quantity_unit": "tokens",
+        }
+        buckets.append({"object": "bucket", "start_time": start, "end_time": start + 86400, "results": [result]})
+    return json.dumps({**PAGE, "data": buckets, **page})
+
+
+def focus(month: str, provider: str, service: str, host: str, account: str = "", **more: str) -> str:
+    """A month's bill: 10.00 of use, 0.80 of tax."""
+    start, end = f"2026-{month}-01T00:00:00Z", f"2026-{int(month) + 1:02d}-01T00:00:00Z"
+    row = {
+        "BillingAccountId": account or f"acct-{month}",
+        "BillingCurrency": "USD",
+        "BillingPeriodStart": start,
+        "BillingPeriodEnd": end,
+        "ChargePeriodStart": start,
+        "ChargePeriodEnd": end,
+        "ServiceName": service,
+        "ServiceProviderName" if host else "ProviderName": provider,
+        "HostProviderName": host,
+    }
+    rows = [
+        {**row, "ChargeCategory": "Usage", "BilledCost": "10.00", "ChargeDescription": "model use", **more},
+        {**row, "ChargeCategory": "Tax", "BilledCost": "0.80", "ChargeDescription": "tax"},
+    ]
+    text = io.StringIO()
+    writer = csv.DictWriter(
+        text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n", restval=""
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+    """Nine months of one call of 2.80 and one bill of 10.80, and October with all that is not pulled whole."""
+    made = DataRoot(tmp_path_factory.mktemp("unmet") / "books")
+    usage = {"prompt_tokens": 1_000_000, "completion_tokens": 0, "total_tokens": 1_000_000}
+    call = {"model": "m", "api": "openai.chat", "usage": usage}
+    calls = [
+        {**call, "id": month, "timestamp": f"2026-{month}-05T12:00:00Z", "provider": provider}
+        for month, (provider, _, _) in PAIRS.items()
+    ]
+    # Now: a record that is in no month above.
+    calls.append({**call, "id": "now", "timestamp": "2026-11-18T12:00:00Z", "provider": "groq"})
+    land(made, "app_log/web/calls.jsonl", lines(*calls))
+    for month, (_, bill, _) in PAIRS.items():
+        land(made, f"focus/bills/{month}.pulled-2026{int(month) + 1:02d}05T000000Z.csv", focus(month, *bill))
+    for name, content in {
+        "more/costs.pulled-20261105T000000Z.json": costs(
+            "2026-10-03", "2026-10-03", has_more=True, next_page="page_AAA"
+        ),
+        "goes_on/costs.pulled-20261105T000000Z.json": costs(
+            "2026-10-03", "2026-10-03", has_more=True, next_page="page_BBB"
+        ),
+        "goes_on/costs.2.pulled-20261105T000100Z.json": costs("2026-10-04", "2026-10-31"),
+        "early/costs.pulled-20261010T060000Z.json": costs("2026-10-01", "2026-10-09"),
+        "same_day/costs.pulled-20261031T120000Z.json": costs("2026-10-01", "2026-10-31"),
+        "gap/costs.1.pulled-20261105T000000Z.json": costs("2026-10-01", "2026-10-09"),
+        "gap/costs.2.pulled-20261105T000000Z.json": costs("2026-10-15", "2026-10-31"),
+        "whole/costs.pulled-20261105T000000Z.json": costs("2026-10-01", "2026-10-31"),
+    }.items():
+        land(made, f"openai_usage/{name}", content)
+    starts = [f"2026-10-{day:02d}" for day in range(1, 4)]
+    row = {"amount": "6", "currency": "USD", "description": "Claude", "cost_type": "tokens", "model": "claude-opus-4-6"}
+    buckets = [
+        {"starting_at": f"{day}T00:00:00Z", "ending_at": f"2026-10-{int(day[-2:]) + 1:02d}T00:00:00Z", "results": [row]}
+        for day in starts
+    ]
+    page = {"data": buckets, "has_more": True, "next_page": "page_CCC"}
+    land(made, "anthropic_usage/pages/cost_report.pulled-20261105T000000Z.json", json.dumps(page))
+    # What says no days is whole by a pull after its period and three days of restatement.
+    for account, pulled in (("cloud_early", "20261102"), ("cloud_whole", "20261104")):
+        land(made, f"focus/{account}/10.pulled-{pulled}T000000Z.csv", focus("10", "Together AI", "x", "", account))
+    price = "provider,model_id,unit,per_units,unit_price,currency,effective_from,region_class\n"
+    sellers = ("google", "vertex", "openai", "azure", "anthropic", "bedrock", "openrouter", "groq")
+    made.reference.mkdir(parents=True)
+    (made.reference / "prices.csv").write_text(
+        price
+        + "".join(
+            f"{seller},m,input,1000000,2.80,USD,2025-01-01,{'regional' if seller == 'bedrock' else ''}\n"
+            for seller in sellers
+        )
+    )
+    report = books.run(made, now=NOW)
+    assert not report.is_blocked, report.failed
+    return made
+
+
+def rows(root: DataRoot, query: str) -> list[dict[str, Any]]:
+    with open_views(root) as con:
+        return named_rows(con, query)
+
+
+def verdicts(root: DataRoot, month: str) -> dict[str, str]:
+    query = f"""select provider, verdict from mart_reconciliation_monthly
+        where month_start_date = date '2026-{month}-01' and provider <> 'groq'"""
+    return {row["provider"]: row["verdict"] for row in rows(root, query)}
+
+
+@pytest.mark.parametrize("month", PAIRS)
+def test_no_line_of_an_invoice_is_lost_and_it_is_the_sellers(root: DataRoot, month: str) -> None:
+    """10.00 + 0.80 of tax = 10.80, at the seller of the line."""
+    found = rows(root, f"from ledger_invoices where month_start_date = date '2026-{month}-01'")
+
+    assert [(row["provider"], row["invoiced_cost_usd"]) for row in found] == [(PAIRS[month][2], Decimal("10.80"))]
+    host = PAIRS[month][1][2]
+    if host:
+        query = f"select distinct host_provider from ledger_bills where month_start_date = date '2026-{month}-01'"
+        assert rows(root, query) == [{"host_provider": host}]
+
+
+@pytest.mark.parametrize("month", sorted(MEETING))
+def test_calls_under_any_name_of_their_seller_meet_its_bill(root: DataRoot, month: str) -> None:
+    seller = PAIRS[month][2]
+
+    assert set(verdicts(root, month)) == {seller}
+    assert verdicts(root, month)[seller] not in ("no_trace", "no_bill")
+
+
+@pytest.fixture(scope="module")
+def said(root: DataRoot) -> dict[str, Any]:
+    """Month -> what the summary says of it."""
+    return {f"{one['month_start_date']:%m}": one for one in summarise(root).unmet if one["kind"] != "incomplete_bill"}
+
+
+@pytest.mark.parametrize("month", sorted(set(PAIRS) - MEETING))
+def test_a_bill_without_calls_and_calls_without_a_bill_are_paired_and_not_joined(
+    root: DataRoot, said: dict[str, Any], month: str
+) -> None:
+    """They may be two sellers: both stand as they are, with their dollars and the row that would join them."""
+    provider, _, seller = PAIRS[month]
+
+    assert verdicts(root, month) == {provider: "no_bill", seller: "no_trace"}
+    assert said[month]["text"] == (
+        f"2026-{month}: {seller} (acct-{month}) billed $10.80, and no call is behind it, and calls at {provider} come to $2.80 "
+        "and have no bill. If they are one, add to reference/seller_aliases.csv: "
+        f"app_log,{provider},,{seller},acct-{month},2026-{month}-01,,"
+    )
+
+
+def test_nothing_is_said_of_months_that_meet(said: dict[str, Any]) -> None:
+    assert set(said) == {*PAIRS, "10"} - MEETING
+
+
+def test_where_there_are_several_nothing_is_paired(said: dict[str, Any], root: DataRoot) -> None:
+    """October has bills of nine accounts and no call of theirs: each is named, with its dollars, and no row is guessed."""
+    found = [
+        one
+        for one in summarise(root).unmet
+        if one["month_start_date"] == date(2026, 10, 1) and one["kind"] != "incomplete_bill"
+    ]
+
+    assert {one["kind"] for one in found} == {"bill_without_calls"}
+    assert "2026-10: together (cloud_whole) billed $10.80, and no call is behind it" in {one["text"] for one in found}
+    assert {one["rows"] for one in found} == {()}
+
+
+def test_a_bill_is_final_only_when_all_of_it_was_pulled(root: DataRoot) -> None:
+    """The last day is 9, 3 or 14; a day that was pulled before it was over is not covered; what was continued is whole."""
+    found = {
+        row["billing_account_id"]: (
+            row["state"],
+            row["covered_to_date"] and row["covered_to_date"].day,
+            row["missing_pull"],
+        )
+        for row in rows(root, "from ledger_invoices where month_start_date = date '2026-10-01'")
+    }
+    folder = "landing/openai_usage"
+    assert found == {
+        "more": (
+            "provisional",
+            3,
+            f"{folder}/more/costs.pulled-20261105T000000Z.json covers days to 2026-10-03 and says that more follows: "
+            "pull page=page_AAA of the same query",
+        ),
+        "goes_on": ("final", 31, None),
+        "early": (
+            "provisional",
+            9,
+            f"{folder}/early/costs.pulled-20261010T060000Z.json covers days to 2026-10-09: pull from 2026-10-10 on",
+        ),
+        "same_day": (
+            "provisional",
+            30,
+            f"{folder}/same_day/costs.pulled-20261031T120000Z.json covers days to 2026-10-30: pull from 2026-10-31 on",
+        ),
+        "gap": (
+            "provisional",
+            9,
+            f"{folder}/gap/costs.1.pulled-20261105T000000Z.json covers days to 2026-10-09, the next pull from 2026-10-15 on: "
+            "pull from 2026-10-10 to 2026-10-14",
+        ),
+        "whole": ("final", 31, None),
+        "pages": (
+            "provisional",
+            3,
+            "landing/anthropic_usage/pages/cost_report.pulled-20261105T000000Z.json covers days to 2026-10-03 and says that more "
+            "follows: pull page=page_CCC of the same query",
+        ),
+        "cloud_early": (
+            "provisional",
+            None,
+            "landing/focus/cloud_early/10.pulled-20261102T000000Z.csv was pulled on 2026-11-02, and what it bills can change until "
+            "2026-11-04: pull it again from then on",
+        ),
+        "cloud_whole": ("final", None, None),
+    }
+
+
+def test_the_summary_and_the_close_name_what_is_not_all_there(root: DataRoot) -> None:
+    texts = [one["text"] for one in summarise(root).unmet if one["kind"] == "incomplete_bill"]
+    with open_books(root) as opened:
+        october = close.unreconciled(opened, date(2026, 10, 1))
+        march = close.unreconciled(opened, date(2026, 3, 1))
+
+    assert len(texts) == 6
+    wanted = "landing/openai_usage/early/costs.pulled-20261010T060000Z.json covers days to 2026-10-09: pull from 2026-10-10 on"
+    assert f"2026-10: the bill of openai (early) is not all there: {wanted}" in texts
+    assert f"openai early: the bill is not all there: {wanted}" in october
+    assert "together cloud_whole: the invoice has no call behind it" in october
+    assert "google unattributed: no invoice; its calls come to $2.80, an accrual" in march
+    assert "vertex acct-03: the invoice has no call behind it" in march
+    assert any(text.endswith("app_log,google,,vertex,acct-03,2026-03-01,,") for text in march)
+
+
+@pytest.fixture(scope="module")
+def joined(root: DataRoot, said: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
+    """The printed rows of all months, to the letter, and the page that follows."""
+    copy = DataRoot(tmp_path_factory.mktemp("joined") / "books")
+    shutil.copytree(root.path, copy.path)
+    printed = [row for month, one in sorted(said.items()) if month != "10" for row in one["rows"]]
+    header = "source,provider,billing_account_id,seller,seller_account_id,valid_from_date,valid_to_date,why\n"
+    text = header
+    for row in printed:
+        # Each holds for its month: the next one's calls may mean another seller.
+        month = row.split(",")[5]
+        cells = row.split(",")
+        cells[6] = f"{month[:5]}{int(month[5:7]) + 1:02d}-01"
+        text += ",".join(cells) + "\n"
+    Path(copy.reference / "seller_aliases.csv").write_text(text)
+    land(copy, "openai_usage/more/costs.2.pulled-20261106T000000Z.json", costs("2026-10-04", "2026-10-31"))
+    report = books.run(copy, now=NOW)
+    assert not report.is_blocked, report.failed
+    return copy
+
+
+@pytest.mark.parametrize("month", sorted(set(PAIRS) - MEETING))
+def test_the_printed_row_joins_them(joined: DataRoot, month: str) -> None:
+    """The calls are priced at the bill's seller, in its account; nothing is accrued: 10.80 in all."""
+    seller = PAIRS[month][2]
+
+    assert set(verdicts(joined, month)) == {seller}
+    assert verdicts(joined, month)[seller] not in ("no_trace", "no_bill")
+    query = f"""select provider, billing_account_id, effective_cost_usd
+        from ledger_requests as r inner join ledger_costs as c on r.request_key = c.request_key where source_row_id = '{month}'"""
+    assert rows(joined, query) == [
+        {"provider": seller, "billing_account_id": f"acct-{month}", "effective_cost_usd": Decimal("2.80")}
+    ]
+    total = f"select sum(invoiced_cost_usd) as usd from mart_showback_weekly where billing_month = '2026-{month}'"
+    assert rows(joined, total) == [{"usd": Decimal("10.80")}]
+
+
+def test_a_later_page_closes_the_bill(joined: DataRoot) -> None:
+    query = "select state, missing_pull from ledger_invoices where billing_account_id = 'more'"
+    assert rows(joined, query) == [{"state": "final", "missing_pull": None}]
