@@ -125,6 +125,17 @@ output_reasoning: output_reasoning, output; reasoning output; null where not spl
 output_audio: audio_out; generated speech
 output_image: image_out; generated pictures
 """)
+# Tiers of service with the words that calls and keys have for them: OpenAI's, Anthropic's, the Gemini API's and Vertex AI's.
+SERVICE_TIERS: dict[str, tuple[str, ...]] = {
+    "standard": (
+        *("", "default", "standard", "auto", "standard_only", "on_demand", "unspecified", "traffic_type_unspecified"),
+        "service_tier_unspecified",
+    ),
+    "batch": ("batch",),
+    "flex": ("flex", "on_demand_flex", "flex_discount"),
+    "priority": ("priority", "on_demand_priority", "priority_on_demand"),
+    "provisioned": ("provisioned", "provisioned_throughput", "ptu", "reserved"),
+}
 TOKEN_UNITS = tuple(sorted({unit for token_class in TOKEN_CLASSES for unit in token_class.units}))
 TOKEN_CLASS_NAMES = tuple(token_class.tokens for token_class in TOKEN_CLASSES)
 INPUT_CLASSES = tuple(token_class.tokens for token_class in TOKEN_CLASSES if token_class.type != "output")
@@ -172,6 +183,7 @@ service_tier: VARCHAR; tier that served the call, as the source names it
 api_base: VARCHAR; address of the API that was called
 {_TOKENS}
 extra_units: MAP(VARCHAR, DECIMAL(38,9)); quantities that are not tokens, by unit (web_search, images, seconds)
+unread_usage: MAP(VARCHAR, BIGINT); counts above 0 of the usage object under keys that no rule reads, by key; null where there are none
 is_batch: BOOLEAN; true for a call of a batch
 speed: VARCHAR; speed mode (fast), as the source names it
 context_test_tokens: BIGINT; tokens that the provider compares with its long-context threshold

@@ -260,7 +260,7 @@ def parse(path: Path, folder: Path) -> Model:
 def expanded(path: Path, folder: Path) -> str:
     """The text of a SQL file with its Jinja written out.
 
-    It may loop over ``token_classes``, ``token_types`` and ``token_units`` (pipelines/contract.py), and take in files of
+    It may loop over ``token_classes``, ``token_types``, ``token_units`` and ``service_tiers`` (pipelines/contract.py), and take in files of
     ``macros`` and ``parts``. Raises ModelError with file and line where the template is wrong.
     """
     text = path.read_text(encoding="utf-8")
@@ -270,6 +270,7 @@ def expanded(path: Path, folder: Path) -> str:
         "token_classes": contract.TOKEN_CLASSES,
         "token_types": contract.TOKEN_TYPES,
         "token_units": contract.TOKEN_UNITS,
+        "service_tiers": contract.SERVICE_TIERS,
     }
     included = [file for name in sorted(_INCLUDED) for file in sorted((folder / name).glob("*.sql"))]
     key = _key(

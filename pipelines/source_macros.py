@@ -42,6 +42,8 @@ MACROS = (
     "then iso_instant(make_timestamptz(cast(round(try_cast(text as decimal(38, 9)) * 1000000) as bigint))) else text end",
     # Of a line that holds several records the first has the line as its place; the line can be told of each.
     f"row_in_line(line, nth) as line + (nth - 1) * {LINES_APART}",
+    # A tier that is stated, and one that the keys of the counts name; what was left to the provider contradicts nothing.
+    "tiers_differ(stated, of_counts) as coalesce(lower(stated) <> 'auto' and not contains(lower(stated), of_counts), false)",
     # Cells of tables that people download: blanks and the word NULL say nothing, a dollar sign stands before an amount.
     "plain(text) as nullif(nullif(trim(text), ''), 'NULL')",
     "money(text) as regexp_replace(plain(text), '^(-?)\\s*\\$\\s*', '\\1')",

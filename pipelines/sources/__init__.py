@@ -23,13 +23,15 @@ import duckdb
 import pyarrow as pa
 
 from pipelines import paths, usage
-from pipelines.contract import CONTRACT_VERSION, shapes
+from pipelines.contract import CONTRACT_VERSION, TOKEN_CLASSES, shapes
 from pipelines.landing import FileVersion
 from pipelines.records import create_records
 from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.usage.further import look
 
 _NAME = re.compile(r'"(\w+)"\s*:')
 _USAGE_STEPS = re.compile(r"/\* usage_steps: (?P<records>\w+), (?P<api>\w+), (?P<usage>\w+)(, (?P<shape>[\w.]+))? \*/")
+_TOKEN_CLASSES = re.compile(r"/\* token_classes: (?P<of>\w+)(?P<but>(, not \w+)*) \*/")
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,11 @@ class Source:
     def queries(self) -> Mapping[str, str]:
         """Shape -> SQL over ``records``. ``/* usage_steps: table, api, usage */`` stands for the steps of pipelines.usage.
 
-        A fourth word names the only shape that occurs.
+        A fourth word names the only shape that occurs. ``/* token_classes: classed, not output_text */`` stands for the columns of
+        all token classes but those named.
         """
         return {
-            name: path.read_text(encoding="utf-8")
+            name: _TOKEN_CLASSES.sub(_class_columns, path.read_text(encoding="utf-8"))
             for name in shapes()
             if (path := self.folder / f"{name}.sql").is_file()
         }
@@ -78,21 +81,18 @@ class Source:
     def query(self, con: duckdb.DuckDBPyConnection, shape: str) -> str:
         """The SQL of a shape, its usage steps written out.
 
-        Reading every known API shape costs time, so only those that occur are written out.
+        Reading every known API shape costs time, so only those that occur are written out, and keys that none names only where
+        there are some.
         """
         text = self.queries[shape]
         marker = _USAGE_STEPS.search(text)
         if marker is None:
             return text
         table, api, usage_object = marker["records"], marker["api"], marker["usage"]
-        only = {marker["shape"]} if marker["shape"] else None
-        if only is None:
-            seen = con.execute(
-                f"{text[: marker.start()]}seen_shapes as (select usage_shape({api}, {usage_object}) as shape from {table}) "
-                "select distinct shape from seen_shapes"
-            )
-            only = usage.shapes_named(name for (name,) in seen.fetchall())
-        steps = usage.usage_steps(table, api=api, usage=usage_object, only=only).strip()
+        seen = look(con, text[: marker.start()], table, api, usage_object, marker["shape"])
+        steps = usage.usage_steps(
+            table, api=api, usage=usage_object, only=usage.shapes_named(seen.shapes), further=seen.further
+        ).strip()
         return text[: marker.start()] + steps + text[marker.end() :]
 
     @cached_property
@@ -104,6 +104,13 @@ class Source:
         for path in [*own, *usage, paths.SELLERS, paths.NAMES, paths.LINE_ITEMS, paths.ITERATIONS]:
             content.update(path.name.encode() + path.read_bytes())
         return content.hexdigest()[:16]
+
+
+def _class_columns(marker: re.Match[str]) -> str:
+    but = set(marker["but"].replace(",", "").split()) - {"not"}
+    return ",\n    ".join(
+        f"{marker['of']}.{of.tokens} as {of.tokens}" for of in TOKEN_CLASSES if of.name not in but
+    )
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ expression over ``usage``, the parsed object. A new shape is a new file. The hea
                    shows otherwise has the part ``is_disjoint``
 ``fields``         what is read of the object: ``count``, ``text``, a nested object, or a list with one element
 ``define``         optional named expressions over ``usage``, written ``defined.<name>`` below
+``aside``          keys that are known and not read, by their path: what they count is no part of the bill, or said elsewhere
 ``on_request``     true for the form of one tool: it is read only where it is asked for by name, so that others do not pay for it
 
 The expression names token classes, and of ``OTHER_PARTS`` what the provider tells. Counts are DOUBLE there: exact up to
@@ -36,13 +37,15 @@ from typing import Any
 
 import duckdb
 
-from pipelines.contract import TOKEN_CLASS_NAMES
+from pipelines.contract import TOKEN_CLASS_NAMES, TOKEN_CLASSES
+from pipelines.usage.further import UNREAD, Further, further_steps, look
 from pipelines.usage.problems import COUNT_PROBLEM, problem_of
 from pipelines.usage.shapes import PARTS, UsageShape, UsageShapeError, lines_of, literal, shape_macro, usage_shapes
 
 # What the struct ``classed`` holds, in this order.
 CLASSES_TYPES = {
     **dict.fromkeys(TOKEN_CLASS_NAMES, "BIGINT"),
+    **dict.fromkeys(("input_total", "cached_total", "written_total", "class_total"), "BIGINT"),
     "context_test_tokens": "BIGINT",
     "provider_total_tokens": "BIGINT",
     "extra_units": "MAP(VARCHAR, DECIMAL(38,9))",
@@ -52,6 +55,7 @@ CLASSES_TYPES = {
     "service_tier": "VARCHAR",
     "speed": "VARCHAR",
     "inference_geo": "VARCHAR",
+    "unread_usage": UNREAD,
     "problem": "VARCHAR",
 }
 _SMALL_SHAPE = "voyage.embeddings"
@@ -75,7 +79,7 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
-def usage_steps(records: str, *, api: str, usage: str, only: Collection[str] | None = None) -> str:
+def usage_steps(records: str, *, api: str, usage: str, only: Collection[str] | None = None, further: Further | None = None) -> str:
     """Common table expressions from ``records`` (a table or an earlier step) to ``usage_classed``.
 
     ``usage_classed`` has all columns of ``records``, ``usage_shape`` (null without usage, ``ambiguous`` where no api is
@@ -86,6 +90,8 @@ def usage_steps(records: str, *, api: str, usage: str, only: Collection[str] | N
     ``only`` names the shapes that occur, where the caller has looked (``select distinct usage_shape(api, usage)``
     costs little): the parser then reads the fields of these alone. A row of another shape gets a ``problem``.
     None or empty: all shapes but those that are read on request.
+    ``further`` are the keys that occur and no shape names (pipelines.usage.further.look): they are read by their words, and the
+    counts under those that say nothing stand in ``classed.unread_usage``. Without it such keys are not seen.
 
     Raises KeyError where ``only`` names no shape.
     """
@@ -113,11 +119,12 @@ usage_found as (
     select *, {_parts(shapes)} as usage_parts, {problem_of(shapes)} as usage_problem
     from usage_counted
 ),
+{further_steps(further or {})}
 usage_classed as (
     select
-        * exclude (usage_api, usage_text, usage_texts, usage_numbers, usage_parts, usage_problem),
+        * exclude (usage_api, usage_text, usage_texts, usage_numbers, usage_parts, usage_problem, usage_unread),
         {_classed()} as classed
-    from usage_found
+    from usage_read
 )
 """
 
@@ -135,16 +142,10 @@ def classes(api: str | None, usage_json: str | None) -> dict[str, Any]:
     with duckdb.connect() as connection:
         register(connection)
         values = {"api": api, "usage": usage_json}
-        objects = "with objects as (select cast($api as varchar) as api, cast($usage as json) as usage)"
-        seen = connection.execute(f"{objects} select usage_shape(api, usage) from objects", values).fetchall()
-        row = connection.execute(
-            f"""
-            {objects},
-            {usage_steps("objects", api="api", usage="usage", only=shapes_named(name for (name,) in seen))}
-            select usage_shape, classed from usage_classed
-            """,
-            values,
-        ).fetchone()
+        connection.execute("create temp table objects as select cast($api as varchar) as api, cast($usage as json) as usage", values)
+        seen = look(connection, "with ", "objects", "api", "usage", None)
+        steps = usage_steps("objects", api="api", usage="usage", only=shapes_named(seen.shapes), further=seen.further)
+        row = connection.execute(f"with {steps} select usage_shape, classed from usage_classed").fetchone()
     assert row is not None
     return {"usage_shape": row[0], **row[1]}
 
@@ -266,6 +267,14 @@ def _classed() -> str:
         name: f"try_cast(nullif(greatest(usage_parts.{name} + {nulled}, -1), -1) as bigint)"
         for name in (*TOKEN_CLASS_NAMES, "context_test_tokens", "provider_total_tokens")
     }
+    sums = {
+        "input_total": [of.tokens for of in TOKEN_CLASSES if of.type != "output"],
+        "cached_total": [of.tokens for of in TOKEN_CLASSES if of.type in ("cache_read", "cache_write")],
+        "written_total": [of.tokens for of in TOKEN_CLASSES if of.type == "cache_write"],
+        "class_total": list(TOKEN_CLASS_NAMES),
+    }
+    for name, of in sums.items():
+        values[name] = f"try_cast({' + '.join(f'coalesce(usage_parts.{part}, 0)' for part in of)} as bigint)"
     values |= {
         "extra_units": "usage_parts.extra_units",
         "usage_flags": f"""case
@@ -289,6 +298,7 @@ def _classed() -> str:
         "service_tier": "usage_parts.service_tier",
         "speed": "usage_parts.speed",
         "inference_geo": "usage_parts.inference_geo",
+        "unread_usage": "usage_unread",
         "problem": "usage_problem",
     }
     return "{" + ",\n".join(f"'{name}': {values[name]}" for name in CLASSES_TYPES) + "}"

@@ -6,6 +6,7 @@ about: >-
   priced at the 5-minute rate. Web searches are billed apiece, web fetches not. iterations may hold
   work that the top level leaves out (compaction, advisor models): such rows are flagged.
 apis: [anthropic.messages, bedrock.anthropic, vertex.anthropic, azure.anthropic]
+aside: [server_tool_use.web_fetch_requests]
 recognised_by:
   all: [input_tokens, output_tokens]
   any: [cache_creation_input_tokens, cache_read_input_tokens, cache_creation]

@@ -3,6 +3,7 @@ about: >-
   Cohere Chat. billed_units is what is billed; tokens counts the whole prompt with what Cohere adds
   to it, and is not read.
 apis: [cohere.chat]
+aside: [tokens, cached_tokens]
 recognised_by:
   all: [billed_units]
 basis: disjoint

@@ -2,6 +2,7 @@
 about: >-
   Cohere embeddings and rerank. billed_units is what is billed: input tokens and images of the one, search units of the other.
 apis: [cohere.embed, cohere.rerank]
+aside: [tokens, cached_tokens]
 basis: disjoint
 fields:
   billed_units: {input_tokens: count, search_units: count, images: count}

@@ -29,7 +29,7 @@ OTHER_PARTS = {
 PARTS = {**dict.fromkeys(TOKEN_CLASS_NAMES, "DOUBLE"), **OTHER_PARTS}
 _FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n\*/\n(?P<expression>\{.*\})\s*\Z", re.DOTALL)
 _NAMED_PART = re.compile(r"^    '(\w+)':", re.MULTILINE)
-_HEADER_KEYS = {"about", "apis", "recognised_by", "basis", "fields", "define", "on_request"}
+_HEADER_KEYS = {"about", "apis", "recognised_by", "basis", "fields", "define", "on_request", "aside"}
 
 
 class UsageShapeError(ValueError):
@@ -49,6 +49,7 @@ class UsageShape:
     define: Mapping[str, str]
     expression: str
     on_request: bool = False
+    aside: frozenset[str] = frozenset()
 
 
 @cache
@@ -93,6 +94,7 @@ def _read_shape(path: Path) -> UsageShape:
         define=header.get("define", {}),
         expression=match["expression"],
         on_request=bool(header.get("on_request", False)),
+        aside=frozenset(header.get("aside", ())),
     )
 
 

@@ -86,16 +86,11 @@ conditioned as (
         cast(k.day_text as timestamp with time zone) as day_from_at,
         cast(k.day_text as timestamp with time zone) + interval 1 day as day_to_at,
         case when k.is_batch or k.tier_word = 'batch' then 'batch' else 'sync' end as price_processing,
-        -- Words of OpenAI, Anthropic, the Gemini API and Vertex AI's traffic types.
         case
             when lower(k.speed) = 'fast' then 'fast'
-            when k.tier_word in (
-                '', 'default', 'standard', 'auto', 'standard_only', 'on_demand', 'unspecified', 'batch', 'traffic_type_unspecified',
-                'service_tier_unspecified'
-            ) then 'standard'
-            when k.tier_word in ('flex', 'on_demand_flex', 'flex_discount') then 'flex'
-            when k.tier_word in ('priority', 'on_demand_priority', 'priority_on_demand') then 'priority'
-            when k.tier_word in ('provisioned', 'provisioned_throughput', 'ptu', 'reserved') then 'provisioned'
+{% for tier, words in service_tiers.items() %}
+            when k.tier_word in ('{{ words | join("', '") }}') then '{{ "standard" if tier == "batch" else tier }}'
+{% endfor %}
             else k.tier_word
         end as price_tier,
         case

@@ -44,18 +44,19 @@ counted as (
         coalesce(classed.input_uncached_tokens, 0) as input_count,
         coalesce(classed.output_text_tokens, 0) as output_count,
         coalesce(classed.output_reasoning_tokens, 0) as reasoning_count,
-        coalesce(classed.cache_write_tokens, 0) + coalesce(classed.cache_write_5m_tokens, 0) + coalesce(classed.cache_write_1h_tokens, 0)
-            as written_count,
-        written_count + coalesce(classed.cache_read_tokens, 0) as cached_count,
-        input_count + cached_count + output_count + reasoning_count + coalesce(classed.input_audio_tokens, 0)
-            + coalesce(classed.input_image_tokens, 0) + coalesce(classed.input_other_tokens, 0) + coalesce(classed.output_audio_tokens, 0)
-            + coalesce(classed.output_image_tokens, 0) as whole_count,
+        coalesce(classed.written_total, 0) as written_count,
+        coalesce(classed.cached_total, 0) as cached_count,
+        coalesce(classed.class_total, 0) as whole_count,
         whole_count - classed.provider_total_tokens as surplus,
-        list_filter(
-            json_keys(usage_object),
-            lambda usage_key: not list_contains(usage_keys_known(), usage_key) and not regexp_matches(usage_key, 'cost|^unit$')
-        ) as unknown_keys,
         coalesce(nullif(stated_cost, 0), nullif(summed_cost, 0)) as cost,
+        -- What the answer says of its tier before what was asked for.
+        coalesce(
+            value_named(named, 'gen_ai.openai.response.service_tier'),
+            value_named(named, 'openai.response.service_tier'),
+            left(parameters ->> '$.service_tier', 200),
+            value_named(named, 'codex.service_tier'),
+            value_named(named, 'service_tier')
+        ) as tier_stated,
     from usage_classed
 ),
 
@@ -150,35 +151,25 @@ select
     value_named(named, 'gen_ai.request.model') as model_requested,
     model as model_served,
     coalesce(
-        left(parameters ->> '$.service_tier', 200),
-        value_named(named, 'gen_ai.openai.response.service_tier'),
-        value_named(named, 'openai.response.service_tier'),
+        case when tier_stated is null or lower(tier_stated) = 'auto' then classed.service_tier end,
+        tier_stated,
         case when pricing_tier = 'Flex' then 'flex' when pricing_tier = 'Fast mode' and provider <> 'anthropic' then 'priority' end
     ) as service_tier,
     case when pricing_tier = 'Fast mode' and provider = 'anthropic' then 'fast' end as speed,
     classed.input_uncached_tokens - input_counted_twice as input_uncached_tokens,
-    classed.input_audio_tokens as input_audio_tokens,
-    classed.input_image_tokens as input_image_tokens,
-    classed.input_other_tokens as input_other_tokens,
-    classed.cache_read_tokens as cache_read_tokens,
-    classed.cache_write_5m_tokens as cache_write_5m_tokens,
-    classed.cache_write_1h_tokens as cache_write_1h_tokens,
-    classed.cache_write_tokens as cache_write_tokens,
+    /* token_classes: classed, not input_uncached, not output_text */,
     classed.output_text_tokens - output_counted_twice as output_text_tokens,
-    classed.output_reasoning_tokens as output_reasoning_tokens,
-    classed.output_audio_tokens as output_audio_tokens,
-    classed.output_image_tokens as output_image_tokens,
     classed.extra_units as extra_units,
-    case when whole_count > 0 then whole_count - output_count - reasoning_count - coalesce(classed.output_audio_tokens, 0)
-        - coalesce(classed.output_image_tokens, 0) - input_counted_twice end as context_test_tokens,
+    case when whole_count > 0 then coalesce(classed.input_total, 0) - input_counted_twice end as context_test_tokens,
     case when basis <> 'ambiguous' then classed.provider_total_tokens end as provider_total_tokens,
     usage_shape,
-    list_concat(
+    list_sort(list_concat(
         case when kind in ('context', 'tool') then [] else classed.usage_flags end,
         case when basis = 'ambiguous' and classed.provider_total_tokens = output_count then ['output_is_total'] else [] end,
         case when is_mismatch and basis = 'disjoint' then ['split_mismatch'] else [] end,
-        case when len(unknown_keys) > 0 then ['unclassified_key'] else [] end
-    ) as usage_flags,
+        case when tiers_differ(tier_stated, classed.service_tier) then ['inferred_tier'] else [] end
+    )) as usage_flags,
+    case when kind not in ('context', 'tool') then classed.unread_usage end as unread_usage,
     basis as usage_basis,
     case when kind in ('context', 'tool') then null else classed.usage_quality end as usage_quality,
     case when cached_count > 0 then concat_ws('|', coalesce(scope_name, ''), coalesce(model, '')) end as usage_group,

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from pipelines.engine import listed
 from pipelines.records import create_records
 from pipelines.records.documents import array_elements, elements_of
 from pipelines.records.files import Readable, Unreadable, head_of, layout_of
 from pipelines.sources import Recognised, Source
-from pipelines.usage.shapes import usage_shapes
 
 if TYPE_CHECKING:
     from pipelines.landing import FileVersion
@@ -108,8 +106,6 @@ def _version(fields: Collection[str]) -> str:
 def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: one row an observation, a trace, a score or a manifest, whatever exit it came by."""
     con.execute(_MACROS)
-    known = listed(list(usage_shapes()["langfuse.usage_details"].fields))
-    con.execute(f"create or replace temp macro usage_keys_known() as {known}")
     layout = files[0].layout
     if layout in ("document", "notice"):
         selects = [elements_of(file, _parts_of(file), COLUMNS, ()) for file in files]

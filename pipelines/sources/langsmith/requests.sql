@@ -52,6 +52,9 @@ typed as (
             when run_type = 'tool' then 'tool'
             else 'context'
         end as kind,
+        coalesce(
+            left(parameters ->> '$.service_tier', 200), value_named(named, 'codex.service_tier'), value_named(named, 'service_tier')
+        ) as tier_stated,
     from usage_classed
 )
 
@@ -97,20 +100,16 @@ select
     ) as provider,
     left(coalesce(parameters ->> '$.model', parameters ->> '$.model_name'), 200) as model_requested,
     left(model, 200) as model_served,
-    left(parameters ->> '$.service_tier', 200) as service_tier,
-    classed.input_uncached_tokens as input_uncached_tokens,
-    classed.input_audio_tokens as input_audio_tokens,
-    classed.cache_read_tokens as cache_read_tokens,
-    classed.cache_write_5m_tokens as cache_write_5m_tokens,
-    classed.cache_write_1h_tokens as cache_write_1h_tokens,
-    classed.cache_write_tokens as cache_write_tokens,
-    classed.output_text_tokens as output_text_tokens,
-    classed.output_reasoning_tokens as output_reasoning_tokens,
-    classed.output_audio_tokens as output_audio_tokens,
+    coalesce(case when tier_stated is null or lower(tier_stated) = 'auto' then classed.service_tier end, tier_stated) as service_tier,
+    /* token_classes: classed */,
     classed.context_test_tokens as context_test_tokens,
     classed.provider_total_tokens as provider_total_tokens,
     usage_shape,
-    case when kind in ('context', 'tool') then [] else classed.usage_flags end as usage_flags,
+    list_concat(
+        case when kind in ('context', 'tool') then [] else classed.usage_flags end,
+        case when tiers_differ(tier_stated, classed.service_tier) then ['inferred_tier'] else [] end
+    ) as usage_flags,
+    case when kind not in ('context', 'tool') then classed.unread_usage end as unread_usage,
     classed.usage_basis as usage_basis,
     case
         when kind in ('context', 'tool') then null
