@@ -16,6 +16,7 @@ from pipelines.landing import Register
 from pipelines.paths import DataRoot
 from pipelines.reference.rows import row_to_add
 from pipelines.unmet import incomplete_bills, strangers
+from pipelines.unread import unread_keys
 from pipelines.views import open_views
 from pipelines.words import things
 
@@ -36,6 +37,8 @@ class Summary:
     untraced_usd: Decimal | None
     unpriced_requests: int
     unpriced_tokens: int
+    unread_tokens: int
+    unread: list[dict[str, Any]]
     no_usage_requests: int
     priced_share: float | None
     assumed_share: float | None
@@ -79,6 +82,8 @@ def summarise(root: DataRoot) -> Summary:
             con,
             "select count(*), sum(delta_usd), count(*) filter (where delta_usd is null) from mart_corrections_weekly",
         )
+        (unread_tokens,) = one_row(con, "select coalesce(sum(unread_tokens), 0) from mart_data_quality_daily")
+        unread = unread_keys(con, "unread_keys is not null")
         no_usage = (
             one_row(con, "select count(*) from ledger_costs where cost_status = 'no_usage'")[0] if unpriced else 0
         )
@@ -114,8 +119,10 @@ def summarise(root: DataRoot) -> Summary:
         untraced_usd=untraced,
         unpriced_requests=int(unpriced),
         unpriced_tokens=int(unpriced_tokens),
+        unread_tokens=int(unread_tokens),
+        unread=unread,
         no_usage_requests=int(no_usage),
-        priced_share=_share(tokens - unpriced_tokens, tokens),
+        priced_share=_share(tokens - unpriced_tokens, tokens + unread_tokens),
         assumed_share=assumed_share,
         attributed_share=_share(attributed, whole),
         drivers=drivers[0] if drivers else None,

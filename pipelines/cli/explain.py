@@ -8,6 +8,7 @@ import typer
 
 from pipelines.cli.arguments import EXIT_FAILED, AsJson, Root, data_root
 from pipelines.cli.printing import complain, exact, print_json, print_table
+from pipelines.words import things
 
 
 def explain(
@@ -34,6 +35,8 @@ def explain(
 
 
 def _print_explanation(content: dict[str, Any]) -> None:
+    from pipelines.unread import in_words
+
     where = f"{content['file']}, line {content['line']}" if content["file"] else content["source"]
     print(f"Call         {content['request_key']} ({content['status']}), {content['started_at']:%Y-%m-%dT%H:%M:%S.%fZ}")
     print(f"Read from    {where}, there {content['source_row_id']!r}")
@@ -48,6 +51,8 @@ def _print_explanation(content: dict[str, Any]) -> None:
     print(f"Usage        {content['usage_shape'] or 'none'}: {content['usage_raw']}")
     if content["usage_flags"]:
         print(f"Flags        {', '.join(content['usage_flags'])}")
+    for key in content["unread"]:
+        print(f"Unread       {in_words(key)}: {things(key['unread_tokens'], 'token')}; {key['remedy']}")
     print_table(content["classes"], "No tokens and no other units.")
     why = f" ({content['cost_reason']})" if content["cost_reason"] else ""
     print(

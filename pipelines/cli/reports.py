@@ -82,6 +82,7 @@ def print_summary(summary: Any) -> None:
         print(
             f"Assumed      {percent(summary.assumed_share)} of list spend stands on an assumed price or on doubtful counts"
         )
+    _print_unread(summary)
     print(
         f"Attributed   {percent(summary.attributed_share)} of the invoiced usage is tied to a feature by a traced call"
     )
@@ -108,6 +109,23 @@ def print_summary(summary: Any) -> None:
         for row in summary.to_add:
             about = "about " * (row["is_estimate"] and row["cost_usd"] is not None)
             print(f"  {row['table']}: {row['row']}   ({row['why']}, {about}{money(row['cost_usd'])})")
+
+
+def _print_unread(summary: Any) -> None:
+    from pipelines.unread import UNREAD_AT_MOST, in_words
+
+    if not summary.unread:
+        return
+    print(
+        f"Unread       {things(summary.unread_tokens, 'token')} of usage objects are in no class, the dearest keys first:"
+    )
+    for row in summary.unread[:UNREAD_AT_MOST]:
+        print(
+            f"  {row['source']}: {in_words(row)}: {things(row['requests'], 'call')}, {things(row['unread_tokens'], 'token')}, "
+            f"about {money(row['stake_usd'])}; {row['remedy']}"
+        )
+    if len(summary.unread) > UNREAD_AT_MOST:
+        print(f"  {len(summary.unread) - UNREAD_AT_MOST:,} more: unread_keys of mart_data_quality_daily")
 
 
 def corrections_in_words(number: int, usd: Decimal | None, unknown: int) -> str:

@@ -10,6 +10,7 @@ import duckdb
 from pipelines.contract import TOKEN_CLASS_NAMES
 from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
+from pipelines.unread import remedy_of
 from pipelines.views import open_views
 
 DIMENSIONS = ("feature", "team", "cost_centre", "customer_tier", "environment", "billing_account_id")
@@ -80,6 +81,7 @@ def explain(root: DataRoot, request: str) -> dict[str, Any]:
             },
             "usage_shape": call["usage_shape"],
             "usage_flags": call["usage_flags"],
+            "unread": _unread(call),
             "usage_raw": staged.get("usage_raw"),
             "context_test_tokens": call["context_test_tokens"],
             "classes": _classes(call, cost, rate),
@@ -185,6 +187,17 @@ def _classes(call: dict[str, Any], cost: dict[str, Any], rate: dict[str, Any]) -
             }
         )
     return rows
+
+
+def _unread(call: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the usage of the call states and no class has, by key."""
+    counts = dict(call["unread_usage"] or {})
+    left = (call["provider_total_tokens"] or 0) - (call["total_tokens"] or 0)
+    if not counts and left > 0:
+        counts = {"total": left}
+    return [
+        {"usage_key": key, "unread_tokens": count, "remedy": remedy_of(key)} for key, count in sorted(counts.items())
+    ]
 
 
 def _invoice(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of
 from pipelines.relations import create_model_view
+from pipelines.unread import UNREAD_AT_MOST, in_words, unread_keys
 
 SHOWBACK = "mart_showback_weekly"
 QUALITY = "mart_data_quality_daily"
@@ -70,7 +71,8 @@ _QUALITY = """
 select source, sum(records)::bigint as records, sum(booked)::bigint as booked, sum(duplicate)::bigint as duplicate,
     sum(not_billable)::bigint as not_billable, sum(quarantined)::bigint as quarantined,
     sum(unpriced_tokens)::bigint as unpriced_tokens, sum(total_tokens)::bigint as total_tokens,
-    sum(list_cost_usd) as list_cost_usd, sum(assumed_list_cost_usd) as assumed_list_cost_usd
+    sum(list_cost_usd) as list_cost_usd, sum(assumed_list_cost_usd) as assumed_list_cost_usd,
+    sum(unread_tokens)::bigint as unread_tokens
 from mart_data_quality_daily where usage_date >= ? and usage_date < ? group by source order by source
 """
 
@@ -155,6 +157,7 @@ def figures(
     corrections = named_rows(con, _CORRECTIONS, [week])
     quality = named_rows(con, _QUALITY, [week, week + WEEK])
     listed, assumed = (sum((row[name] or 0) for row in quality) for name in ("list_cost_usd", "assumed_list_cost_usd"))
+    unread = unread_keys(con, "usage_date >= ? and usage_date < ? and unread_keys is not null", [week, week + WEEK])
     return {
         "week": week,
         "last_day": week + WEEK - timedelta(days=1),
@@ -169,6 +172,9 @@ def figures(
         "drift": named_rows(con, _DRIFT, [week]),
         "quality": quality,
         "assumed_share": assumed / listed if listed else None,
+        "unread_tokens": sum(row["unread_tokens"] or 0 for row in quality),
+        "unread": [{**row, "words": in_words(row)} for row in unread[:UNREAD_AT_MOST]],
+        "unread_left": len(unread[UNREAD_AT_MOST:]),
         "checks": len(results),
         "failed": failed,
         "corrections": corrections,

@@ -108,9 +108,7 @@ class Source:
 
 def _class_columns(marker: re.Match[str]) -> str:
     but = set(marker["but"].replace(",", "").split()) - {"not"}
-    return ",\n    ".join(
-        f"{marker['of']}.{of.tokens} as {of.tokens}" for of in TOKEN_CLASSES if of.name not in but
-    )
+    return ",\n    ".join(f"{marker['of']}.{of.tokens} as {of.tokens}" for of in TOKEN_CLASSES if of.name not in but)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,9 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(statement)
 
 
-def usage_steps(records: str, *, api: str, usage: str, only: Collection[str] | None = None, further: Further | None = None) -> str:
+def usage_steps(
+    records: str, *, api: str, usage: str, only: Collection[str] | None = None, further: Further | None = None
+) -> str:
     """Common table expressions from ``records`` (a table or an earlier step) to ``usage_classed``.
 
     ``usage_classed`` has all columns of ``records``, ``usage_shape`` (null without usage, ``ambiguous`` where no api is
@@ -142,7 +144,9 @@ def classes(api: str | None, usage_json: str | None) -> dict[str, Any]:
     with duckdb.connect() as connection:
         register(connection)
         values = {"api": api, "usage": usage_json}
-        connection.execute("create temp table objects as select cast($api as varchar) as api, cast($usage as json) as usage", values)
+        connection.execute(
+            "create temp table objects as select cast($api as varchar) as api, cast($usage as json) as usage", values
+        )
         seen = look(connection, "with ", "objects", "api", "usage", None)
         steps = usage_steps("objects", api="api", usage="usage", only=shapes_named(seen.shapes), further=seen.further)
         row = connection.execute(f"with {steps} select usage_shape, classed from usage_classed").fetchone()

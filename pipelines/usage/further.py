@@ -38,7 +38,7 @@ class Look:
 def look(con: duckdb.DuckDBPyConnection, before: str, records: str, api: str, usage: str, shape: str | None) -> Look:
     """Look at a relation: ``before`` are its common table expressions up to a comma, ``shape`` the only one that occurs."""
     name = literal(shape) if shape else f"usage_shape({api}, {usage})"
-    shapes = [usage_shapes()[shape]] if shape else [of for of in usage_shapes().values()]
+    shapes = [usage_shapes()[shape]] if shape else list(usage_shapes().values())
     parents = sorted({parent for of in shapes for parent in _parents(of.fields)})
     occurring: set[str] = {shape} if shape else set()
     further: dict[str, set[Path]] = {}
@@ -169,7 +169,9 @@ def _stated(paths: Sequence[Path], places: Mapping[Path, str]) -> dict[str, str]
         found[f"{name} tiered"] = each[0] if len(each) == 1 else f"case when {some} then {whole} end"
     if tiers:
         found["tier"] = f"coalesce({', '.join(tiers)})"
-        found["has_tiers"] = f"len(list_distinct(list_filter([{', '.join(tiers)}], lambda usage_tier: usage_tier is not null))) > 1"
+        found["has_tiers"] = (
+            f"len(list_distinct(list_filter([{', '.join(tiers)}], lambda usage_tier: usage_tier is not null))) > 1"
+        )
     if units:
         found["units"] = (
             f"map_from_entries(list_filter([{', '.join(units)}], lambda usage_entry: usage_entry.quantity > 0))"
@@ -180,11 +182,11 @@ def _stated(paths: Sequence[Path], places: Mapping[Path, str]) -> dict[str, str]
         if reading_of(path).kind == "unknown"
     ]
     if unknown:
-        counts = (
+        positive = (
             f"list_filter([{', '.join(unknown)}], lambda usage_entry: usage_entry.count between 1 and {LARGEST_COUNT} "
             "and usage_entry.count = floor(usage_entry.count))"
         )
-        found["unread"] = f"try_cast(nullif(map_from_entries({counts}), map_from_entries([])) as {UNREAD})"
+        found["unread"] = f"try_cast(nullif(map_from_entries({positive}), map_from_entries([])) as {UNREAD})"
     return found
 
 
@@ -255,7 +257,7 @@ class _Merge:
     def placed(self) -> str:
         """Where the tokens that came in stood: ``part`` of the stated sum, ``beside`` it, or in another class (``overlap``)."""
         values = {}
-        whole = "usage_gain.sum + usage_gain.input + usage_gain.output - usage_gain.\"cache_read held\" - usage_gain.\"cache_write held\""
+        whole = 'usage_gain.sum + usage_gain.input + usage_gain.output - usage_gain."cache_read held" - usage_gain."cache_write held"'
         for name in _DIRECTIONS:
             rest = f"usage_parts.{default_class(name)}_tokens"
             values[name] = f"""case
@@ -300,7 +302,9 @@ class _Merge:
             own = values.get(f"{whole}_tokens", f"usage_parts.{whole}_tokens")
             held = f'usage_gain."{whole} held"'
             # A split that holds all leaves none unstated.
-            values[f"{whole}_tokens"] = f"if({held} > 0 and usage_way.input <> 'overlap', nullif({own} - {held}, 0), {own})"
+            values[f"{whole}_tokens"] = (
+                f"if({held} > 0 and usage_way.input <> 'overlap', nullif({own} - {held}, 0), {own})"
+            )
         for name in _DIRECTIONS:
             rest = f"usage_parts.{default_class(name)}_tokens"
             left = f"{rest} - if(usage_way.{name} = 'part', {_net(name)}, 0)"
@@ -314,7 +318,8 @@ class _Merge:
         tier, own_tier = self.more("tier"), "lower(usage_parts.service_tier)"
         values["service_tier"] = f"if({own_tier} = 'auto', {tier}, coalesce(usage_parts.service_tier, {tier}))"
         words = " ".join(
-            f"when {literal(name)} then {own_tier} in ({', '.join(map(literal, of))})" for name, of in SERVICE_TIERS.items()
+            f"when {literal(name)} then {own_tier} in ({', '.join(map(literal, of))})"
+            for name, of in SERVICE_TIERS.items()
         )
         contradicted = f"{own_tier} <> 'auto' and not (case {tier} {words} end)"
         flags = f"""[
@@ -324,9 +329,11 @@ class _Merge:
         values["flags"] = (
             f"nullif(list_filter(list_concat(usage_parts.flags, {flags}), lambda usage_flag: usage_flag is not null), [])"
         )
-        values["is_partial"] = "usage_parts.is_partial and (" + " or ".join(
-            f"({values[f'{default_class(name)}_tokens']}) is null" for name in _DIRECTIONS
-        ) + ")"
+        values["is_partial"] = (
+            "usage_parts.is_partial and ("
+            + " or ".join(f"({values[f'{default_class(name)}_tokens']}) is null" for name in _DIRECTIONS)
+            + ")"
+        )
         if "units" in self._names:
             values["extra_units"] = f"map_concat({self.more('units')}, coalesce(usage_parts.extra_units, map {{}}))"
         return ", ".join(f"{name} := {of}" for name, of in values.items())

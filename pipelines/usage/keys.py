@@ -74,14 +74,13 @@ class Reading:
 @cache
 def reading_of(path: tuple[str, ...]) -> Reading:
     """What the key at the end of a path says; the objects above it are part of its words."""
-    words = [word for key in path for word in words_of(key)]
+    words, tier = _without_tier([word for key in path for word in words_of(key)])
     if _NO_COUNT.intersection(words):
         return Reading("none")
     if unit := _unit_of(words):
         return Reading("unit", unit)
     if [word for word in words if word not in ("token", "count", "usage", "detail")] == ["total"]:
         return Reading("total")
-    words, tier = _without_tier(words)
     meant = [word for word in _meant(words) if word not in _NOISE]
     if not meant:
         return Reading("tier", tier=tier) if tier else Reading("unknown")

@@ -61,7 +61,10 @@ checks:
 notes:
   - A cost that a provider or gateway stated is booked only where the book has no price; it has no split by class.
   - Failed and repeated calls are priced by their usage, not by their status.
+  - A call whose usage has tokens that no class has (cost_reason unread_tokens) is assumed: its cost is that of the tokens that were read.
+  - Zero tokens and no units of a call that went well are no usage, not a cost of 0; an answer out of a gateway's own cache is free.
 */
+{% from "macros/tokens.sql" import unread_tokens with context %}
 {# What a contract may be for, and what of a call says that it is meant. #}
 {% set scopes = [
     ("billing_account", "q.billing_account_id"), ("project", "q.attributes['project_id']"), ("feature", "q.feature"), ("customer", "q.customer_id"),
@@ -131,9 +134,12 @@ asked as (
         q.total_tokens,
         q.cost_reported_usd,
         (q.total_tokens is null and coalesce(cardinality(q.extra_units), 0) = 0)
+        -- Zeros of a call that went well are no count: what it used is not known, and 0 would read as free.
+        or (q.status = 'ok' and q.total_tokens = 0 and coalesce(list_max(map_values(q.extra_units)), 0) = 0)
         or coalesce(q.usage_quality = 'missing', false)
         or coalesce(list_contains(q.usage_flags, 'negative_remainder'), false) as has_no_usage,
         case
+            when {{ unread_tokens("q") }} > 0 then 'unread_tokens'
             when list_contains(q.usage_flags, 'context_tier_unknown') then 'context_tier_unknown'
             when list_contains(q.usage_flags, 'inferred_tier') then 'inferred_tier'
             when list_contains(q.usage_flags, 'assumed_endpoint') then 'assumed_endpoint'
@@ -301,6 +307,7 @@ judged as (
             when has_price and (is_assumed or doubt is not null) then 'assumed'
             when has_price and (not is_charged_by_usage or (list_sum = 0 and has_quantity)) then 'free'
             when has_price then 'priced'
+            when stated_cost_usd is not null and doubt = 'unread_tokens' then 'assumed'
             when stated_cost_usd is not null then 'priced'
             when rate_status <> 'ok' then rate_status
             when is_fx_rate_missing or (is_standard and not lacks_version) then 'no_price_at_time'

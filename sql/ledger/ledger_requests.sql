@@ -47,6 +47,7 @@ columns:
   output_total_tokens: BIGINT; all output, reasoning included; null where no class of it is known
   total_tokens: BIGINT; input and output; null where neither is known
   extra_units: MAP(VARCHAR, DECIMAL(38,9)); quantities that are not tokens, by unit (web_search, images, seconds)
+  unread_usage: MAP(VARCHAR, BIGINT); counts above 0 of the usage object under keys that no rule reads, by key; null where there are none
   is_batch: BOOLEAN; true for a call of a batch
   speed: VARCHAR; speed mode (fast), as the source names it
   context_test_tokens: BIGINT; tokens that the provider compares with its long-context threshold
@@ -261,6 +262,7 @@ owned as (
     {% endif %}
 {% endfor %}
         p.extra_units,
+        p.unread_usage,
         p.is_batch,
         p.speed,
         case
@@ -426,6 +428,7 @@ select
     {{ total_of(output_classes, "s") }} as output_total_tokens,
     {{ total_of(token_classes, "s") }} as total_tokens,
     s.extra_units,
+    s.unread_usage,
     s.is_batch,
     s.speed,
     s.context_test_tokens,

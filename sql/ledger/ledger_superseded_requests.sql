@@ -154,6 +154,7 @@ versions as (
             coalesce(cast(s.{{ class.tokens }} as varchar), ''),
 {% endfor %}
             coalesce(cast(s.extra_units as varchar), ''),
+            coalesce(cast(s.unread_usage as varchar), ''),
             coalesce(cast(s.is_batch as varchar), ''),
             coalesce(cast(s.speed as varchar), ''),
             coalesce(cast(s.context_test_tokens as varchar), ''),

@@ -43,3 +43,15 @@ input_total_tokens - cache_read_total_tokens - cache_write_total_tokens
 {{ type }}_total_tokens
 {%- endif %}
 {% endmacro %}
+
+{#
+Tokens that the usage of a call states and no class has: what its total has on top of the classes, or what stands under keys that
+no rule reads, whichever is more. Null where there are none.
+#}
+{% macro unread_tokens(alias) %}
+nullif(greatest(
+            {{ alias }}.provider_total_tokens - coalesce({{ alias }}.total_tokens, 0),
+            cast(list_sum(map_values({{ alias }}.unread_usage)) as bigint),
+            0
+        ), 0)
+{%- endmacro %}

@@ -70,6 +70,8 @@ tested as (
                 and (surplus <> cached_count + reasoning_count or output_count >= reasoning_count)
                 then 'inclusive'
             when surplus > 0 and surplus = reasoning_count and output_count >= reasoning_count then 'inclusive'
+            -- LangChain takes what was read from the cache and what was thought out of the counts that it files under a tier.
+            when classed.service_tier is not null and surplus = 0 then 'disjoint'
             when classed.provider_total_tokens = output_count and output_count > 0 and row_type <> 'embedding' then 'ambiguous'
             when cached_count > 0 and input_count >= cached_count then 'ambiguous'
             when cached_count > 0 or whole_count > 0 then 'disjoint'

@@ -18,7 +18,9 @@ columns:
   unpriced_requests: BIGINT; of these, calls without a cost
   total_tokens: BIGINT; tokens of these calls
   unpriced_tokens: BIGINT; tokens of the calls without a cost
-  unpriced_share: DECIMAL(18,9); unpriced over all tokens; null without tokens
+  unpriced_share: DECIMAL(18,9); tokens without a price or unread, over all tokens with the unread ones; null without tokens
+  unread_tokens: BIGINT; tokens that usage objects state and no class has, in no other figure: on top of total_tokens
+  unread_keys: STRUCT(usage_key VARCHAR, requests BIGINT, unread_tokens BIGINT, stake_usd DECIMAL(38,15))[]; the keys that they stand under, the total for those under none; stake_usd at the call's own price of a token; null where there are none
   list_cost_usd: DECIMAL(38,15); cost at list prices of the priced calls; null where none is priced
   assumed_list_cost_usd: DECIMAL(38,15); of this, calls whose cost is assumed (ledger_costs, cost_status); null where there are none
   unpriced_estimate_usd: DECIMAL(38,15); what unpriced calls would cost where a part or a standard price is known; null where nothing is
@@ -43,6 +45,7 @@ answer: >-
   select usage_date, source, quarantined, unpriced_requests, unpriced_tokens, verdict
   from mart_data_quality_daily where verdict <> 'ok' order by usage_date, source
 */
+{% from "macros/tokens.sql" import unread_tokens with context %}
 with fates as (
     select
         usage_date,
@@ -64,6 +67,7 @@ calls as (
         count(case when c.effective_cost_usd is null then 1 end) as unpriced_requests,
         cast(coalesce(sum(r.total_tokens), 0) as bigint) as total_tokens,
         cast(coalesce(sum(case when c.effective_cost_usd is null then r.total_tokens end), 0) as bigint) as unpriced_tokens,
+        cast(coalesce(sum({{ unread_tokens("r") }}), 0) as bigint) as unread_tokens,
         cast(sum(c.list_cost_usd) as decimal(38, 15)) as list_cost_usd,
         cast(sum(case when c.cost_status = 'assumed' then c.list_cost_usd end) as decimal(38, 15)) as assumed_list_cost_usd,
         cast(sum(case when c.effective_cost_usd is null then c.cost_estimate_usd end) as decimal(38, 15)) as unpriced_estimate_usd,
@@ -102,6 +106,54 @@ calls as (
     group by cast(r.started_at as date), r.source
 ),
 
+-- Few calls have such keys: they are looked at again, a row a key.
+unread as (
+    select
+        cast(r.started_at as date) as usage_date,
+        r.source,
+        unnest(coalesce(map_entries(r.unread_usage), [{'key': 'total', 'value': {{ unread_tokens("r") }}}])) as entry,
+        cast(c.input_uncached_list_cost_usd as double) / nullif(r.input_uncached_tokens, 0) as input_usd,
+        cast(c.output_text_list_cost_usd as double) / nullif(r.output_text_tokens, 0) as output_usd,
+        cast(c.list_cost_usd as double) / nullif(r.total_tokens, 0) as token_usd,
+    from ledger_requests as r
+    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
+    where r.unread_usage is not null or r.provider_total_tokens > coalesce(r.total_tokens, 0)
+),
+
+-- Output at the price of output, anything else at that of input, where the call has one; else at that of its tokens together.
+unread_counts as (
+    select
+        usage_date,
+        source,
+        entry.key as usage_key,
+        entry.value as tokens,
+        coalesce(
+            if(regexp_matches(entry.key, '(?i)output|completion|candidate|reasoning|thought'), output_usd, input_usd), token_usd
+        ) * entry.value as stake,
+    from unread
+),
+
+unread_of_day as (
+    select
+        usage_date,
+        source,
+        list({
+            'usage_key': usage_key, 'requests': requests, 'unread_tokens': unread_tokens, 'stake_usd': stake_usd
+        } order by unread_tokens desc, usage_key) as unread_keys,
+    from (
+        select
+            usage_date,
+            source,
+            usage_key,
+            count(*) as requests,
+            cast(sum(tokens) as bigint) as unread_tokens,
+            cast(sum(cast(stake as decimal(38, 12))) as decimal(38, 15)) as stake_usd,
+        from unread_counts
+        group by usage_date, source, usage_key
+    )
+    group by usage_date, source
+),
+
 cost_faults as (
     select
         usage_date,
@@ -136,7 +188,10 @@ select
     coalesce(c.unpriced_requests, 0) as unpriced_requests,
     coalesce(c.total_tokens, 0) as total_tokens,
     coalesce(c.unpriced_tokens, 0) as unpriced_tokens,
-    cast(cast(c.unpriced_tokens as double) / nullif(c.total_tokens, 0) as decimal(18, 9)) as unpriced_share,
+    cast(cast(c.unpriced_tokens + c.unread_tokens as double) / nullif(c.total_tokens + c.unread_tokens, 0) as decimal(18, 9))
+        as unpriced_share,
+    coalesce(c.unread_tokens, 0) as unread_tokens,
+    k.unread_keys,
     c.list_cost_usd,
     c.assumed_list_cost_usd,
     c.unpriced_estimate_usd,
@@ -147,8 +202,8 @@ select
     w.faulty_cost_usd,
     coalesce(c.not_given, 'calls') as not_given,
     case
-        when coalesce(c.unpriced_tokens, 0) > coalesce(c.total_tokens, 0) * l.unpriced_fail_share then 'fail'
-        when coalesce(c.unpriced_tokens, 0) > coalesce(c.total_tokens, 0) * l.unpriced_warn_share
+        when c.unpriced_tokens + c.unread_tokens > (c.total_tokens + c.unread_tokens) * l.unpriced_fail_share then 'fail'
+        when c.unpriced_tokens + c.unread_tokens > (c.total_tokens + c.unread_tokens) * l.unpriced_warn_share
             or f.quarantined > f.records * l.quarantine_warn_share
             or w.faulty_cost_requests > 0 then 'warn'
         else 'ok'
@@ -156,4 +211,5 @@ select
 from fates as f
 inner join limits as l on f.usage_date = l.usage_date
 left join calls as c on f.usage_date = c.usage_date and f.source = c.source
+left join unread_of_day as k on f.usage_date = k.usage_date and f.source = k.source
 left join cost_faults as w on f.usage_date = w.usage_date and f.source = w.source
