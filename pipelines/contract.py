@@ -184,6 +184,7 @@ api_base: VARCHAR; address of the API that was called
 {_TOKENS}
 extra_units: MAP(VARCHAR, DECIMAL(38,9)); quantities that are not tokens, by unit (web_search, images, seconds)
 unread_usage: MAP(VARCHAR, BIGINT); counts above 0 of the usage object under keys that no rule reads, by key; null where there are none
+unread_tokens: BIGINT; sum of unread_usage; null where there are none
 is_batch: BOOLEAN; true for a call of a batch
 speed: VARCHAR; speed mode (fast), as the source names it
 context_test_tokens: BIGINT; tokens that the provider compares with its long-context threshold

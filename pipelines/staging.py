@@ -53,6 +53,7 @@ _DERIVED: Mapping[str, Mapping[str, str]] = {
         "request_tags": "[]",
         "attributes": "map {}",
         "extra_units": "map {}",
+        "unread_tokens": "list_sum(map_values(g.unread_usage))",
         "cost_reported_basis": "case when g.cost_reported_usd is null then 'none' else 'user_supplied' end",
     },
     "usage": {

@@ -48,6 +48,7 @@ columns:
   total_tokens: BIGINT; input and output; null where neither is known
   extra_units: MAP(VARCHAR, DECIMAL(38,9)); quantities that are not tokens, by unit (web_search, images, seconds)
   unread_usage: MAP(VARCHAR, BIGINT); counts above 0 of the usage object under keys that no rule reads, by key; null where there are none
+  unread_tokens: BIGINT; sum of unread_usage; null where there are none
   is_batch: BOOLEAN; true for a call of a batch
   speed: VARCHAR; speed mode (fast), as the source names it
   context_test_tokens: BIGINT; tokens that the provider compares with its long-context threshold
@@ -263,6 +264,7 @@ owned as (
 {% endfor %}
         p.extra_units,
         p.unread_usage,
+        p.unread_tokens,
         p.is_batch,
         p.speed,
         case
@@ -429,6 +431,7 @@ select
     {{ total_of(token_classes, "s") }} as total_tokens,
     s.extra_units,
     s.unread_usage,
+    s.unread_tokens,
     s.is_batch,
     s.speed,
     s.context_test_tokens,

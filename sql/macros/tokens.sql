@@ -51,7 +51,7 @@ no rule reads, whichever is more. Null where there are none.
 {% macro unread_tokens(alias) %}
 nullif(greatest(
             {{ alias }}.provider_total_tokens - coalesce({{ alias }}.total_tokens, 0),
-            cast(list_sum(map_values({{ alias }}.unread_usage)) as bigint),
+            {{ alias }}.unread_tokens,
             0
         ), 0)
 {%- endmacro %}

@@ -459,10 +459,11 @@ def test_a_cost_is_the_sum_of_its_classes(pricing: Pricing, calls: list[tuple[in
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=st.integers(0, 10**9), second=st.integers(0, 10**9))
 def test_splitting_a_call_does_not_change_the_total(pricing: Pricing, first: int, second: int) -> None:
-    """Prices are linear: the cost of two parts is the cost of the whole, to the last digit."""
+    """Prices are linear: the cost of two parts is the cost of the whole, to the last digit. No tokens have no cost."""
     parts = [request(request_key=f"r-{n}", output_text_tokens=n_tokens) for n, n_tokens in enumerate((first, second))]
     whole = request(request_key="whole", output_text_tokens=first + second)
 
     *split, together = pricing.costs([*parts, whole])
 
-    assert sum(row["list_cost_usd"] for row in split) == together["list_cost_usd"]
+    assert [row["list_cost_usd"] is None for row in split] == [first == 0, second == 0]
+    assert sum(row["list_cost_usd"] or 0 for row in split) == (together["list_cost_usd"] or 0)

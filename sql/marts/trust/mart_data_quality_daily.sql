@@ -137,9 +137,9 @@ unread_of_day as (
     select
         usage_date,
         source,
-        list({
+        list_sort(list({
             'usage_key': usage_key, 'requests': requests, 'unread_tokens': unread_tokens, 'stake_usd': stake_usd
-        } order by unread_tokens desc, usage_key) as unread_keys,
+        })) as unread_keys,
     from (
         select
             usage_date,
