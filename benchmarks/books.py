@@ -180,7 +180,7 @@ def _bare_engine(opened: Books) -> None:
         for name in ("ledger_requests", "ledger_costs")
     )
     tokens = ", ".join(f"sum({name}_tokens)" for name in _PRICES)
-    dollars = ", ".join(f"sum({name})" for name in (*_COSTS, "list_cost_usd", "effective_cost_usd"))
+    dollars = ", ".join(f"sum({name})" for name in (*_COSTS, "effective_cost_usd"))
     keys = "cast(started_at as date), provider, billing_account_id, model_canonical, feature, team, customer_tier"
     with duckdb.connect(config={"threads": 2}) as con:
         con.execute("set TimeZone = 'UTC'")

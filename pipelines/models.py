@@ -28,7 +28,9 @@ import yaml
 from pipelines import contract, paths
 from pipelines.contract import Column, columns_of
 from pipelines.engine import one_row
-from pipelines.headers import LOADER
+from pipelines.headers import LOADER, checks_of
+from pipelines.headers import Check as Check
+from pipelines.headers import ModelError as ModelError
 from pipelines.lake import replace_text
 
 if TYPE_CHECKING:
@@ -47,6 +49,12 @@ _COLUMNS = re.compile(r"^columns:\n(?P<lines>(?:[ ]{2}.*\n?)+)", re.MULTILINE)
 # What belongs to models and is none: expressions that several write, and parts of a long query.
 _INCLUDED = frozenset({"macros", "parts"})
 _JINJA = ("{%", "{{", "{#")
+_KNOWN = frozenset(
+    (
+        "about grain partition partition_column reads_back reads_around reads_self clock_stops meets leads repeats "
+        "order_by threads checks question answer notes"
+    ).split()
+)
 _SPAN = re.compile(r"(?P<count>\d+) (?P<unit>day|week|month)s?")
 # By the hash of a query, the tables that it reads; by that of all that a file with Jinja is made of, its text.
 _read_by: dict[str, list[str]] = {}
@@ -54,34 +62,17 @@ _written_out: dict[str, str] = {}
 _key_of: dict[Path, str] = {}
 
 
-class ModelError(ValueError):
-    """A SQL file breaks the law; the message names the file and what to change."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """A promise of a header. ``violations`` counts the rows of a partition that break it.
-
-    kind: ``unique``, ``not_null``, ``between``, ``one_of``, ``rule`` (a condition that holds in every row) or ``no_rows``
-    (a query that must give no row). A null passes ``between`` and ``one_of``; in a ``rule`` only where the header says so.
-    """
-
-    id: str
-    kind: str
-    text: str
-    severity: str
-    columns: tuple[str, ...] = ()
-    condition: str = ""
-    query: str = ""
-
-
 @dataclass(frozen=True)
 class Dated:
-    """What says to which period a row of a table belongs: a DATE, or an instant in UTC."""
+    """What says to which period a row of a table belongs: a DATE, or an instant in UTC.
+
+    ``repeats``: columns that files leave null where they are equal to another one, each with that (see ``_repeats``).
+    """
 
     column: str
     type: str
     grain: str
+    repeats: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +97,7 @@ class Model:
     clock_stops: timedelta | None = None
     meets: str = ""
     leads: frozenset[str] = frozenset()
+    repeats: tuple[tuple[str, str], ...] = ()
     order_by: tuple[str, ...] = ()
     threads: int | None = None
     question: str = ""
@@ -121,7 +113,7 @@ class Model:
         """What says to which period a row belongs; None for a table without periods."""
         if self.partition is None or self.partition_column is None:
             return None
-        return Dated(self.partition_column, self.types[self.partition_column], self.partition)
+        return Dated(self.partition_column, self.types[self.partition_column], self.partition, self.repeats)
 
     @property
     def reads_itself(self) -> bool:
@@ -143,6 +135,7 @@ class Model:
             *self.sort_columns,
             str(self.threads),
             *([f"clock stops {self.clock_stops}"] if self.clock_stops is not None else []),
+            *(f"{name} repeats {other}" for name, other in self.repeats),
         ]
         return hashlib.sha256("\n".join(shaping).encode()).hexdigest()
 
@@ -195,22 +188,9 @@ def parse(path: Path, folder: Path) -> Model:
     except (ValueError, yaml.YAMLError) as error:
         raise ModelError(f"{where}: the header cannot be read: {error}") from error
 
-    known = {
-        "about",
-        "grain",
-        "partition",
-        "partition_column",
-        "reads_back",
-        "reads_around",
-        "reads_self",
-        "clock_stops",
-        "meets",
-        "leads",
-    }
-    known |= {"order_by", "threads", "checks", "question", "answer", "notes"}
-    if unknown := sorted(set(header) - known):
+    if unknown := sorted(set(header) - _KNOWN):
         raise ModelError(
-            f"{where}: the header has unknown entries {', '.join(unknown)}; known are {', '.join(sorted(known))}."
+            f"{where}: the header has unknown entries {', '.join(unknown)}; known are {', '.join(sorted(_KNOWN))}."
         )
     for needed in ("about", "grain"):
         if needed not in header:
@@ -240,7 +220,7 @@ def parse(path: Path, folder: Path) -> Model:
         partition=partition,
         partition_column=_partition_column(where, header, columns, grain) if partition else None,
         columns=columns,
-        checks=_checks(where, header.get("checks") or [], grain, names),
+        checks=checks_of(where, header.get("checks") or [], grain, names),
         query=query,
         inputs=read,
         reads_back=_span(where, header.get("reads_back")),
@@ -249,6 +229,7 @@ def parse(path: Path, folder: Path) -> Model:
         clock_stops=_span(where, header["clock_stops"]) if "clock_stops" in header else None,
         meets=_meets(where, header, read),
         leads=_leads(where, header, read),
+        repeats=_repeats(where, header, {column.name: column.type for column in columns}),
         order_by=tuple(header.get("order_by") or ()),
         threads=header.get("threads"),
         question=str(header.get("question", "")).strip(),
@@ -315,6 +296,16 @@ def _leads(where: str, header: Mapping[str, Any], read: frozenset[str]) -> froze
     if strange := sorted(leads - read):
         raise ModelError(f"{where}: leads names {', '.join(strange)}, which the query does not read.")
     return leads
+
+
+def _repeats(where: str, header: Mapping[str, Any], types: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Columns that are null only where another is, each with that: where both are equal, files need not say it twice."""
+    repeats = dict(header.get("repeats") or {})
+    if any(name not in types or types.get(other) != types[name] or other in repeats for name, other in repeats.items()):
+        raise ModelError(f"{where}: repeats is of columns with others of the same type, which repeat none themselves.")
+    if repeats and "partition" not in header:
+        raise ModelError(f"{where}: repeats is for a table with periods.")
+    return tuple(repeats.items())
 
 
 def _meets(where: str, header: Mapping[str, Any], read: frozenset[str]) -> str:
@@ -410,61 +401,6 @@ def _span(where: str, text: str | None) -> timedelta:
     if match is None:
         raise ModelError(f"{where}: {text!r} is not a span such as '4 weeks' or '7 days'.")
     return timedelta(days=int(match["count"]) * {"day": 1, "week": 7, "month": 31}[match["unit"]])
-
-
-def _checks(where: str, entries: list[dict[str, Any]], grain: tuple[str, ...], names: list[str]) -> tuple[Check, ...]:
-    """The checks of a header. Every table is unique over its grain, said or not."""
-    if not any("unique" in entry and tuple(entry["unique"]) == grain for entry in entries):
-        entries = [{"unique": list(grain)}, *entries]
-    found = []
-    for number, entry in enumerate(entries, 1):
-        entry = dict(entry)
-        severity = entry.pop("severity", "critical")
-        text = entry.pop("text", "")
-        null_passes = entry.pop("null_passes", False)
-        if severity not in ("critical", "warning", "info"):
-            raise ModelError(f"{where}: check {number} has severity {severity!r}; expected critical, warning or info.")
-        if len(entry) != 1:
-            raise ModelError(
-                f"{where}: check {number} is not one of unique, not_null, between, one_of, rule, no_rows: {entry}"
-            )
-        [(kind, value)] = entry.items()
-        columns: tuple[str, ...] = ()
-        condition = query = ""
-        match kind:
-            case "unique":
-                columns, text = tuple(value), text or f"one row per {', '.join(value)}"
-            case "not_null":
-                columns, text = tuple(value), text or f"{', '.join(value)} always has a value"
-                condition = " and ".join(f"{name} is not null" for name in value)
-            case "between":
-                name, low, high = value
-                columns = (name,)
-                if low is None and high is None:
-                    raise ModelError(f"{where}: check {number} is between nothing and nothing.")
-                sides = [f"{name} >= {low}"] * (low is not None) + [f"{name} <= {high}"] * (high is not None)
-                condition = f"({name} is null or ({' and '.join(sides)}))"
-                text = text or f"{name} lies between {_open(low)} and {_open(high)}"
-            case "one_of":
-                name, *allowed = value
-                columns = (name,)
-                listed = ", ".join("'" + str(word).replace("'", "''") + "'" for word in allowed)
-                condition = f"({name} is null or {name} in ({listed}))"
-                text = text or f"{name} is one of {', '.join(map(str, allowed))}"
-            case "rule":
-                condition, text = (f"coalesce({value}, true)" if null_passes else str(value)), text or str(value)
-            case "no_rows":
-                query, text = str(value).strip(), text or "a query of exceptions gives no row"
-            case _:
-                raise ModelError(f"{where}: check {number} is of unknown kind {kind!r}.")
-        if strange := [name for name in columns if name not in names]:
-            raise ModelError(f"{where}: check {number} names {', '.join(strange)}, which is not among the columns.")
-        found.append(Check(f"check_{number}", kind, text, severity, columns, condition, query))
-    return tuple(found)
-
-
-def _open(bound: object) -> str:
-    return "any" if bound is None else str(bound)
 
 
 def _in_order(found: dict[str, Model]) -> dict[str, Model]:

@@ -21,6 +21,23 @@ ROW_GROUP_ROWS = 122_880
 # A column of a query's result that is not written: a hash of each row, of which the content hash of a period is made.
 ROW_HASH = "row_hash"
 
+# Texts that differ in every row: hashes as they are, and what goes on from row to row by where it differs from the last.
+_DIFFERENT = {
+    **dict.fromkeys(
+        (
+            "request_key",
+            "first_request_key",
+            "usage_key",
+            "score_key",
+            "provider_response_id",
+            "gateway_call_id",
+            "span_id",
+        ),
+        "DELTA_LENGTH_BYTE_ARRAY",
+    ),
+    **dict.fromkeys(("source_row_id", "source_row_version"), "DELTA_BYTE_ARRAY"),
+}
+
 
 @dataclass(frozen=True)
 class Period:
@@ -131,12 +148,19 @@ def _write(file: Any, tables: Iterator[pa.Table], said: Callable[[], Mapping[str
     import pyarrow.parquet as pq
 
     first = next(tables)
+    encodings = {
+        field.name: "DELTA_BINARY_PACKED" if pa.types.is_timestamp(field.type) else _DIFFERENT[field.name]
+        for field in first.schema
+        if pa.types.is_timestamp(field.type) or field.name in _DIFFERENT
+    }
     with pq.ParquetWriter(
         file,
         first.schema,
         compression="zstd",
         compression_level=1,
-        # Keys differ in every row: a dictionary of them is work for nothing.
+        use_dictionary=[leaf for field in first.schema if field.name not in encodings for leaf in _leaves(field)],
+        column_encoding=encodings,
+        # Where most rows differ a dictionary of them is work for nothing.
         dictionary_pagesize_limit=1 << 16,
         store_schema=False,
         store_decimal_as_integer=True,
@@ -145,6 +169,20 @@ def _write(file: Any, tables: Iterator[pa.Table], said: Callable[[], Mapping[str
             writer.write_table(group, row_group_size=ROW_GROUP_ROWS)
         # What is left to write is the footer.
         writer.add_key_value_metadata(said())
+
+
+def _leaves(field: pa.Field, above: str = "") -> list[str]:
+    """The columns that a field is in a file, by their paths."""
+    path, kind = f"{above}{field.name}", field.type
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    if pa.types.is_map(kind):
+        return [*_leaves(kind.key_field, f"{path}.key_value."), *_leaves(kind.item_field, f"{path}.key_value.")]
+    if pa.types.is_list(kind):
+        return _leaves(pa.field("element", kind.value_type), f"{path}.list.")
+    if pa.types.is_struct(kind):
+        return [leaf for inner in kind for leaf in _leaves(inner, f"{path}.")]
+    return [path]
 
 
 class _Hashed:

@@ -22,7 +22,7 @@ from pipelines.periods import EVER, Span, edges, end_of, is_finer, periods
 from pipelines.relations import dated_as
 
 # Raised when the runner writes other bytes for the same query.
-RUNNER_VERSION = "2"
+RUNNER_VERSION = "3"
 
 REGISTER = "staged_files"
 CALLS = "staged_requests"

@@ -18,7 +18,7 @@ import pytest
 from pipelines import upgrade
 from pipelines.engine import batches_of, connect, rows_of, with_row_hashes
 from pipelines.lake import Lake, LakeError, run_lock, sweep
-from pipelines.parquet import PeriodRows, write_rows
+from pipelines.parquet import PeriodRows, write_periods, write_rows
 from pipelines.paths import DataRoot
 from pipelines.settings import Settings
 
@@ -288,3 +288,30 @@ def test_the_index_holds_no_path_of_the_machine(root: DataRoot, con: duckdb.Duck
     assert list(json.loads(root.index.read_text(encoding="utf-8"))["tables"]["ledger_x"]) == [
         "lake/ledger_x/month=2026-11-01/part.parquet"
     ]
+
+
+def test_keys_and_instants_are_written_by_their_differences_and_everything_else_by_a_dictionary(
+    root: DataRoot, con: duckdb.DuckDBPyConnection
+) -> None:
+    """Nested columns are named by their paths in the file: one that is not would be written without a dictionary."""
+    rows = rows_of(
+        con,
+        """select md5(i::varchar) as request_key, 'call-' || i as source_row_id, timestamptz '2026-11-02' + to_seconds(i) as started_at,
+            ['a', 'b'] as tags, map {'k': 'v'} as attributes, {'x': 1, 'y': ['z']} as place, 'EUR' as currency, '{"a": 1}'::json as raw
+        from range(2000) as t(i)""",
+    )
+    path = root.stored("ledger_things", "month", date(2026, 11, 1)) / "part.parquet"
+    write_periods([PeriodRows(date(2026, 11, 2), "f", [with_row_hashes(con, rows)])], path, "1").replace(path)
+
+    group = pq.read_metadata(path).row_group(0)
+    by_dictionary = {
+        column.path_in_schema
+        for column in (group.column(n) for n in range(group.num_columns))
+        if "RLE_DICTIONARY" in column.encodings
+    }
+    assert by_dictionary == {
+        *("tags.list.element", "attributes.key_value.key", "attributes.key_value.value"),
+        *("place.x", "place.y.list.element", "currency", "raw"),
+    }
+    found = rows_of(con, f"select * from read_parquet('{path}', hive_partitioning = false)")
+    assert found.to_pylist() == rows.to_pylist()

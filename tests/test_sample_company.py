@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -17,6 +18,7 @@ from pipelines import books
 from pipelines.books import RunReport
 from pipelines.models import models
 from pipelines.paths import DataRoot
+from pipelines.relations import as_said, dated_as
 from pipelines.sample import SampleReport, company, write
 from pipelines.sample.workloads import DRIFT_DATE, GEMINI_TRIAL, LAUNCH_DATE, LOOP, WORKLOADS
 from pipelines.sources import sources
@@ -59,7 +61,10 @@ def booked(tmp_path_factory: pytest.TempPathFactory) -> Booked:
 
 
 def table(booked: Booked, name: str) -> pl.DataFrame:
-    return pl.read_parquet(booked[0].table(name) / "**" / "*.parquet", hive_partitioning=False)
+    with duckdb.connect() as con:
+        con.execute("set TimeZone = 'UTC'")
+        files = f"read_parquet('{booked[0].table(name)}/**/*.parquet', hive_partitioning = false)"
+        return con.sql(f"select {as_said(dated_as(name, models()))} from {files}").pl()
 
 
 # ---- the document
