@@ -197,7 +197,7 @@ usage_quality: VARCHAR; reported, estimated, replayed, missing or partial
 usage_raw: JSON; the usage object as received
 cost_raw: JSON; the cost object as received
 cost_reported_usd: DECIMAL(18,12); what a provider or gateway said the call cost; null where nothing was said
-cost_reported_basis: VARCHAR; provider_charge, gateway_list, user_supplied, with_margin or none
+cost_reported_basis: VARCHAR; provider_charge, gateway_list, user_supplied, with_margin, own_key (through a router) or none
 status: VARCHAR; ok, error, partial or cancelled: the call's own end
 http_status: INTEGER; HTTP status of the call
 error_class: VARCHAR; kind of error

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from pipelines import cost_faults
 from pipelines.engine import named_rows, one_row
 from pipelines.lake import Lake, months_closed
 from pipelines.landing import Register
@@ -47,6 +48,7 @@ class Summary:
     drift: list[dict[str, Any]]
     to_add: list[dict[str, Any]]
     unmet: list[dict[str, Any]]
+    cost_faults: list[dict[str, Any]]
     refused_records: int
     refused_files: int
     corrections: int
@@ -100,6 +102,7 @@ def summarise(root: DataRoot) -> Summary:
         )
         assumed_share = _assumed_share(con)
         unmet = [*incomplete_bills(con), *strangers(con, root, but=months_closed(root))]
+        faults = cost_faults.largest(con)
         # The dearest first: an unpriced call counts at the mean price of a token.
         token_usd = effective / (tokens - unpriced_tokens) if effective and tokens > unpriced_tokens else None
         to_add = [
@@ -129,6 +132,7 @@ def summarise(root: DataRoot) -> Summary:
         drift=drift,
         to_add=to_add,
         unmet=[asdict(one) | {"text": one.text} for one in unmet],
+        cost_faults=faults,
         refused_records=sum(refused),
         refused_files=len(refused),
         corrections=int(corrections),

@@ -43,6 +43,7 @@ def faults(run: Run, *calls: dict[str, Any]) -> list[dict[str, Any]]:
                 "total_tokens": call["tokens"],
                 "input_total_tokens": call["tokens"],
                 "gateway_cache_hit": call.get("hit", False),
+                "cost_reported_basis": call.get("basis", "gateway_list"),
                 "extra_units": {},
             }
         )
@@ -54,6 +55,7 @@ def faults(run: Run, *calls: dict[str, Any]) -> list[dict[str, Any]]:
                 "cost_reason": call.get("reason"),
                 "cost_reported_usd": call["stated"],
                 "list_cost_usd": call["listed"],
+                "contracted_cost_usd": call.get("contracted", call["listed"]),
             }
         )
     return run(
@@ -72,12 +74,16 @@ def faults(run: Run, *calls: dict[str, Any]) -> list[dict[str, Any]]:
         ({"tokens": 1_000, "stated": Decimal("0.0000025"), "listed": Decimal("0.0025")}, "wrong_scale", "0.0024975"),
         ({"tokens": 1_000, "stated": Decimal("0.0178571"), "listed": Decimal("0.0025")}, "wrong_currency", "0.0153571"),
         ({"tokens": 1_000, "stated": Decimal("0.00035"), "listed": Decimal("0.0025")}, "wrong_currency", "0.00215"),
+        ({"tokens": 1_000, "stated": Decimal("0.0030"), "listed": Decimal("0.0025")}, "differs", "0.0005"),
+        ({"tokens": 1_000, "stated": Decimal("0.025"), "listed": Decimal("0.0025")}, "differs", "0.0225"),
+        ({"tokens": 1_000, "stated": Decimal("0.00025"), "listed": Decimal("0.0025")}, "differs", "0.00225"),
+        ({"tokens": 1, "stated": Decimal("0.00000001"), "listed": Decimal("0.0000001")}, "differs", "0.00000009"),
     ],
 )
 def test_a_stated_cost_that_cannot_be_right_is_found_with_its_dollars(
     run: Run, call: dict[str, Any], fault: str, dollars: str
 ) -> None:
-    """gpt-4o, 1,000 tokens cost 0.0025: 999 is a placeholder, 2.5 per thousand, 0.0178571 = 0.0025 / 0.14 in yuan."""
+    """gpt-4o, 1,000 tokens cost 0.0025: 999 is a placeholder, 2.5 per thousand, 0.0178571 = 0.0025 / 0.14 in yuan, 0.025 tenfold."""
     [row] = faults(run, call)
 
     assert (row["fault"], row["faulty_requests"], row["fault_usd"]) == (fault, 1, Decimal(dollars))
@@ -87,7 +93,9 @@ def test_a_stated_cost_that_cannot_be_right_is_found_with_its_dollars(
     "call",
     [
         {"tokens": 1_000, "stated": Decimal("0.0025"), "listed": Decimal("0.0025")},
-        {"tokens": 1_000, "stated": Decimal("0.0030"), "listed": Decimal("0.0025")},
+        {"tokens": 1_000, "stated": Decimal("0.0030"), "listed": Decimal("0.0025"), "basis": "with_margin"},
+        {"tokens": 1_000, "stated": Decimal("0.0020"), "listed": Decimal("0.0025"), "contracted": Decimal("0.0020")},
+        {"tokens": 1_000, "stated": Decimal("0.000012"), "listed": Decimal("0.0000124")},
         {"tokens": 1_000, "stated": Decimal(0), "listed": Decimal(0)},
         {"tokens": 1_000, "stated": Decimal(0), "listed": Decimal("0.0025"), "hit": True},
         {"tokens": 1_000, "stated": Decimal("0.003"), "listed": Decimal("0.003"), "reason": "provider_stated"},
@@ -95,7 +103,7 @@ def test_a_stated_cost_that_cannot_be_right_is_found_with_its_dollars(
     ],
 )
 def test_an_honest_cost_is_no_fault(run: Run, call: dict[str, Any]) -> None:
-    """A margin of 20 %, a free model, a hit of the gateway's cache, a cost that is the only one there is."""
+    """A stated margin of 20 %, a contract, rounding, a free model, a hit of the gateway's cache, a cost that is the only one there is."""
     assert faults(run, call) == []
 
 

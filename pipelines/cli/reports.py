@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cli.printing import money, percent
+from pipelines.cli.printing import exact, money, percent
 from pipelines.paths import DataRoot
 from pipelines.words import things
 
@@ -104,6 +104,14 @@ def print_summary(summary: Any) -> None:
         for row in summary.drift:
             if row["verdict"] in ("drift", "one_user", "mix_shift"):
                 print(f"  {row['verdict']:<10} {row['feature']}: {row['sentence']}")
+    if summary.cost_faults:
+        print("Stated costs that are not ours, the dearest first (mart_cost_faults_daily):")
+        for row in summary.cost_faults:
+            ours = "no price here" if row["ours_usd"] is None else f"{exact(row['ours_usd'])} by price book"
+            print(
+                f"  {row['source']}, {row['provider']} {row['model']}: {things(row['requests'], 'call')}, "
+                f"{exact(row['stated_usd'])} stated, {ours}: {row['words']}; {row['remedy']}"
+            )
     if summary.to_add:
         print("To add to reference/, the dearest first:")
         for row in summary.to_add:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 
@@ -44,6 +44,25 @@ DEARER_REGIONALLY = re.compile(
     r"claude-(?:fable|haiku-(?:4-5|5)|opus-(?:4-[5-8]|5)|sonnet-(?:4-[56]|5))"
     r"|gemini-(?:3\.1-flash-(?:image|lite)|3\.[5-9]-flash|4-argon)"
 )
+# Gemini 3 is charged for each search query of a grounded prompt, 2.x and older for the prompt, however many queries it ran
+# (ai.google.dev/gemini-api/docs/pricing, cloud.google.com/vertex-ai/generative-ai/pricing). The package lists both as searches.
+CHARGED_BY_PROMPT = re.compile(r"gemini-(?:1|2)(?![0-9])")
+# xAI bills the tools that it runs by the call, alike for all models (docs.x.ai/developers/pricing, read 2026-11-22); the package
+# lists none. Connectors and a look at a picture cost their tokens alone. Sources were billed by live search, which has ended.
+XAI_TOOLS = {
+    "web_search": "5",
+    "x_search": "5",
+    "code_interpreter": "5",
+    "attachment_search": "10",
+    "document_search": "5",
+    "file_search": "2.5",
+    "mcp": "0",
+    "view_image": "0",
+    "view_x_video": "0",
+    "search_sources": "0",
+}
+# docs.x.ai/docs/guides/live-search: 25 dollars for 1,000 sources, until 2026-01-12.
+LIVE_SEARCH_PRICE, LIVE_SEARCH_END = Decimal(25), datetime(2026, 1, 12, tzinfo=UTC)
 
 
 @dataclass
@@ -148,6 +167,9 @@ def _add_model(
         rates += _cached_at_a_tenth(rates)
     if not is_taken_over:
         rates += tier_rates(model, periods, listed_by, whole, marked, rounded)
+    rates = [r._replace(unit=_charged_unit(seller, model_id, r.unit)) for r in rates]
+    if seller == "xai":
+        rates += _tools_of_xai(rates)
     if is_taken_over:
         rates = [r._replace(confidence=_derived(r)) for r in rates]
     if seller == "anthropic" and not WITHOUT_RESIDENCY.match(model_id):
@@ -202,6 +224,44 @@ def blank_rate(provider: str, model_id: str) -> Rate:
 def _derived(rate: Rate) -> str:
     """Confidence of what is worked out from a rate: no more than that of the rate."""
     return "derived" if rate.confidence in ("published", "observed") else rate.confidence
+
+
+def _charged_unit(seller: str, model_id: str, unit: str) -> str:
+    """What a search is charged as."""
+    is_by_prompt = unit == "web_search" and seller in ("google", "vertex") and CHARGED_BY_PROMPT.match(model_id)
+    return "grounded_prompt" if is_by_prompt else unit
+
+
+def _tools_of_xai(rates: list[Rate]) -> list[Rate]:
+    """Prices of xAI's tools for a model, in each tier as long as its input has one."""
+    listed = {rate.unit for rate in rates}
+    leading = "input" if "input" in listed else "audio_hour"
+    stretches = [rate for rate in rates if rate.unit == leading and rate.ctx_min_tokens == 0]
+    tools = [
+        rate._replace(
+            unit=unit,
+            per_units=1_000,
+            unit_price=Decimal(price),
+            ctx_min_tokens=0,
+            ctx_max_tokens=CONTEXT_END,
+            source="xai",
+            source_ref="docs.x.ai/developers/pricing, tool invocation costs",
+        )
+        for rate in stretches
+        for unit, price in XAI_TOOLS.items()
+        if unit not in listed
+    ]
+    searched = [
+        rate._replace(unit_price=LIVE_SEARCH_PRICE, effective_to=min(rate.effective_to, LIVE_SEARCH_END))
+        for rate in tools
+        if rate.unit == "search_sources" and rate.effective_from < LIVE_SEARCH_END
+    ]
+    after = [
+        rate._replace(effective_from=max(rate.effective_from, LIVE_SEARCH_END))
+        for rate in tools
+        if rate.unit == "search_sources" and rate.effective_to > LIVE_SEARCH_END
+    ]
+    return [*(rate for rate in tools if rate.unit != "search_sources"), *searched, *after]
 
 
 def _cached_at_a_tenth(rates: list[Rate]) -> list[Rate]:

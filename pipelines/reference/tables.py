@@ -212,7 +212,8 @@ TABLES: Mapping[str, ReferenceTable] = {
 TOKEN_UNITS = sorted({*contract.TOKEN_UNITS, "citation_out", "video_in", "video_out"})
 UNITS = (
     *TOKEN_UNITS,
-    *"annotated_page audio_hour character file_search page request text_message web_search web_search_preview".split(),
+    *"annotated_page audio_hour character file_search grounded_prompt page request text_message web_search web_search_preview".split(),
+    *"attachment_search code_interpreter document_search mcp search_sources view_image view_x_video x_search".split(),
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines import published
+from pipelines import cost_faults, published
 from pipelines.checks import CheckResult
 from pipelines.engine import named_rows
 from pipelines.lake import Lake, Part, digest, replace_text
@@ -140,7 +140,7 @@ def figures(
 ) -> dict[str, Any]:
     """What a page says, in plain values: money as Decimal, shares 0 to 1, None where it is not known."""
     published.create_published_view(con, lake, SHOWBACK, _showback_parts(lake, week, closing))
-    for table in (QUALITY, CORRECTIONS, *WEEKLY):
+    for table in (QUALITY, cost_faults.TABLE, CORRECTIONS, *WEEKLY):
         create_model_view(con, lake, models()[table], _parts_of(lake, table, week))
     [total], [before] = named_rows(con, _TOTAL, [week]), named_rows(con, _TOTAL, [week - WEEK])
     owners = named_rows(con, _OWNERS, [week])
@@ -175,6 +175,7 @@ def figures(
         "unread_tokens": sum(row["unread_tokens"] or 0 for row in quality),
         "unread": [{**row, "words": in_words(row)} for row in unread[:UNREAD_AT_MOST]],
         "unread_left": len(unread[UNREAD_AT_MOST:]),
+        "cost_faults": cost_faults.largest(con, "usage_date >= ? and usage_date < ?", [week, week + WEEK]),
         "checks": len(results),
         "failed": failed,
         "corrections": corrections,
@@ -324,7 +325,9 @@ def _mark(lake: Lake, week: date, results: Sequence[CheckResult]) -> str:
 
 def _made_from(lake: Lake, week: date, results: Sequence[CheckResult]) -> str:
     lines = [f"{part.content_hash} {closed}" for part, closed in _showback_parts(lake, week)]
-    lines += [part.content_hash for table in (QUALITY, *WEEKLY) for part in _parts_of(lake, table, week)]
+    lines += [
+        part.content_hash for table in (QUALITY, cost_faults.TABLE, *WEEKLY) for part in _parts_of(lake, table, week)
+    ]
     lines += [part.content_hash for part in lake.parts(CORRECTIONS) if part.rows]
     lines += sorted(f"{r.table}|{r.partition}|{r.check}" for r in results if r.status != "passed")
     return digest([*lines, str(len(results)), source_text()])

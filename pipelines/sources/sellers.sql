@@ -58,6 +58,17 @@ create or replace temp macro seller_of(named, model, address) as coalesce(
     'unknown'
 );
 
+-- Whom a call is owed to: the seller, or behind a router that used the account's own key (BYOK) the provider of that key, which is
+-- the upstream that the router names, else who is known for the model.
+create or replace temp macro owed_to(seller, basis, host, model) as case
+    when basis is distinct from 'own_key' then seller
+    else coalesce(
+        seller_named(host),
+        case when regexp_matches(lower(model), '^(openrouter/)?amazon/') then 'bedrock' end,
+        seller_of(cast(null as varchar), regexp_replace(lower(model), '^openrouter/', ''), cast(null as varchar))
+    )
+end;
+
 -- ---- Who sold a line of a bill. A company's form is no part of its name: OpenAI, LLC; Anthropic, PBC; X.AI Corp.
 create or replace temp macro without_company_form(name) as
     regexp_replace(name, '(_(inc|incorporated|llc|l_l_c|ltd|limited|pbc|corp|corporation|co|company|gmbh|sas|plc|opco|ireland|us))+$', '');

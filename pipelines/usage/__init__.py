@@ -16,7 +16,8 @@ expression over ``usage``, the parsed object. A new shape is a new file. The hea
 The expression names token classes, and of ``OTHER_PARTS`` what the provider tells. Counts are DOUBLE there: exact up to
 2^53, and a fraction can be seen. Names of its lambdas begin with ``usage_``: a column of the records would win.
 Everything that holds for each shape is done here: a negative remainder is nulled and flagged, the provider's total is
-tested, a count that is none becomes ``problem``.
+tested, a count that is none becomes ``problem``, and what an object states beside its tokens is read (``stated``): dollars,
+calls of tools, time.
 
 A source's SQL takes the steps as common table expressions, after the one that holds its records::
 
@@ -38,6 +39,7 @@ from typing import Any
 import duckdb
 
 from pipelines.contract import TOKEN_CLASS_NAMES, TOKEN_CLASSES
+from pipelines.usage import stated
 from pipelines.usage.further import UNREAD, Further, further_steps, look
 from pipelines.usage.problems import COUNT_PROBLEM, problem_of
 from pipelines.usage.shapes import PARTS, UsageShape, UsageShapeError, lines_of, literal, shape_macro, usage_shapes
@@ -56,6 +58,8 @@ CLASSES_TYPES = {
     "speed": "VARCHAR",
     "inference_geo": "VARCHAR",
     "unread_usage": UNREAD,
+    "cost_reported_usd": "DECIMAL(18,12)",
+    "cost_reported_basis": "VARCHAR",
     "problem": "VARCHAR",
 }
 _SMALL_SHAPE = "voyage.embeddings"
@@ -73,6 +77,7 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
         _LIFETIME_TOKENS,
         _CACHED_LEFT_OUT,
         _THOUGHT_LEFT_OUT,
+        *stated.MACROS,
         shape_macro(),
     )
     for statement in macros:
@@ -118,13 +123,13 @@ usage_counted as (
     from usage_parsed
 ),
 usage_found as (
-    select *, {_parts(shapes)} as usage_parts, {problem_of(shapes)} as usage_problem
+    select *, {_parts(shapes)} as usage_parts, usage_stated(usage_text) as usage_said, {problem_of(shapes)} as usage_problem
     from usage_counted
 ),
 {further_steps(further or {})}
 usage_classed as (
     select
-        * exclude (usage_api, usage_text, usage_texts, usage_numbers, usage_parts, usage_problem, usage_unread),
+        * exclude (usage_api, usage_text, usage_texts, usage_numbers, usage_parts, usage_said, usage_problem, usage_unread),
         {_classed()} as classed
     from usage_read
 )
@@ -263,7 +268,8 @@ def _classed() -> str:
     every = ", ".join(f"usage_parts.{name}" for name in TOKEN_CLASS_NAMES)
     negative = f"coalesce(least({every}) < 0, false)"
     class_sum = " + ".join(f"coalesce(usage_parts.{name}, 0)" for name in TOKEN_CLASS_NAMES)
-    nothing = f"(coalesce({every}) is null and coalesce(cardinality(usage_parts.extra_units), 0) = 0)"
+    units = stated.units_of("usage_parts.extra_units", f"({class_sum})")
+    nothing = f"(coalesce({every}) is null and coalesce(cardinality({units}), 0) = 0)"
     mismatch = f"coalesce({class_sum} <> usage_parts.provider_total_tokens, false)"
     # Added to a count, this nulls it in a record with a problem; the rest nulls negative counts. Branches cost more.
     nulled = "case when usage_problem is null then cast(0 as double) end"
@@ -280,7 +286,7 @@ def _classed() -> str:
     for name, of in sums.items():
         values[name] = f"try_cast({' + '.join(f'coalesce(usage_parts.{part}, 0)' for part in of)} as bigint)"
     values |= {
-        "extra_units": "usage_parts.extra_units",
+        "extra_units": units,
         "usage_flags": f"""case
             when not ({negative}) and not ({mismatch}) and not ({nothing}) and usage_parts.flags is null
                 then cast([] as varchar[])
@@ -303,6 +309,8 @@ def _classed() -> str:
         "speed": "usage_parts.speed",
         "inference_geo": "usage_parts.inference_geo",
         "unread_usage": "usage_unread",
+        "cost_reported_usd": "usage_said.usd",
+        "cost_reported_basis": "coalesce(usage_said.basis, 'none')",
         "problem": "usage_problem",
     }
     return "{" + ",\n".join(f"'{name}': {values[name]}" for name in CLASSES_TYPES) + "}"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pipelines.contract import SERVICE_TIERS, TOKEN_CLASSES, TOKEN_TYPES
+from pipelines.usage.stated import is_read_here
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+[a-z]*")
 # Words that say nothing of what is counted.
@@ -75,7 +76,7 @@ class Reading:
 def reading_of(path: tuple[str, ...]) -> Reading:
     """What the key at the end of a path says; the objects above it are part of its words."""
     words, tier = _without_tier([word for key in path for word in words_of(key)])
-    if _NO_COUNT.intersection(words):
+    if _NO_COUNT.intersection(words) or is_read_here(path):
         return Reading("none")
     if unit := _unit_of(words):
         return Reading("unit", unit)

@@ -66,6 +66,7 @@ notes:
   - Zero tokens and no units of a call that went well are no usage, not a cost of 0; an answer out of a gateway's own cache is free.
 */
 {% from "macros/tokens.sql" import unread_tokens with context %}
+{% from "macros/units.sql" import least_seconds_of, listed, search_words, seconds_in, seconds_of with context %}
 {# What a contract may be for, and what of a call says that it is meant. #}
 {% set scopes = [
     ("billing_account", "q.billing_account_id"), ("project", "q.attributes['project_id']"), ("feature", "q.feature"), ("customer", "q.customer_id"),
@@ -149,7 +150,7 @@ asked as (
         -- What someone paid or was charged counts; a list price of 0 from a gateway says that it knew none.
         case
             when q.cost_reported_basis = 'provider_charge' then q.cost_reported_usd
-            when q.cost_reported_basis = 'gateway_list' and q.cost_reported_usd > 0 then q.cost_reported_usd
+            when q.cost_reported_basis in ('gateway_list', 'own_key') and q.cost_reported_usd > 0 then q.cost_reported_usd
         end as stated_cost_usd,
     from ledger_requests as q
 {{ scopes_of_calls }}
@@ -160,6 +161,7 @@ asked as (
 asked_units as (
     select
 {{ asked_by }}
+        list_contains(q.usage_flags, 'context_tier_unknown') as is_sum_of_calls,
     from ledger_requests as q
 {{ scopes_of_calls }}
     where q.is_billable_leaf and cardinality(q.extra_units) > 0
@@ -168,7 +170,9 @@ asked_units as (
 unit_quantities as (
     select
         q.request_key,
+        q.provider,
         q.is_hit,
+        q.is_sum_of_calls,
         r.unit_list_usd_per_million,
         r.unit_usd_per_million,
         r.native_list_per_million,
@@ -177,33 +181,50 @@ unit_quantities as (
 {{ rate_of_call }}
 ),
 
+-- What is charged of a unit, and the word of the book that prices it: time by the hour, however it is counted and listed; of several
+-- searches within a prompt one where the list charges the grounded prompt; and dollars that the call's own row names for its tools.
+unit_charges as (
+    select
+        *,
+        case
+            when unit_list_usd_per_million[entry.key] is null and entry.key in ({{ listed(seconds_in) }}) then 'audio_hour'
+            else entry.key
+        end as price_word,
+        case
+            when entry.key in ({{ listed(seconds_in) }})
+                then greatest(cast(entry.value as decimal(20, 9)) * {{ seconds_of("entry.key") }}, {{ least_seconds_of("provider") }})
+            when entry.key in ({{ listed(["web_search"] + search_words) }})
+                and unit_list_usd_per_million['grounded_prompt'] is not null
+                and not is_sum_of_calls
+                then least(cast(entry.value as decimal(20, 9)), 1)
+            else cast(entry.value as decimal(20, 9))
+        end as quantity,
+        -- Seconds were counted; the price is for one of these.
+        case when entry.key in ({{ listed(seconds_in) }}) then {{ seconds_of("price_word") }} end as seconds_priced,
+    from unit_quantities
+    where entry.value is not null
+),
+
 unit_amounts as (
     select
         request_key,
+{% for amount, rates in (
+    ("list_amount", "unit_list_usd_per_million"), ("contracted_amount", "unit_usd_per_million"), ("native_amount", "native_list_per_million"),
+) %}
         case
             when is_hit or entry.value = 0 then cast(0 as decimal(38, 15))
-            else cast(
-                cast(entry.value as decimal(20, 9)) * unit_list_usd_per_million[entry.key] * 0.000001 as decimal(38, 15)
+            when entry.key = 'tool_fee_usd' then cast(entry.value as decimal(38, 15))
+            when seconds_priced > 1 then cast(
+                cast(cast(quantity as decimal(20, 9)) * {{ rates }}[price_word] * 0.000001 as double) / seconds_priced as decimal(38, 15)
             )
-        end as list_amount,
-        case
-            when is_hit or entry.value = 0 then cast(0 as decimal(38, 15))
-            else cast(
-                cast(entry.value as decimal(20, 9)) * unit_usd_per_million[entry.key] * 0.000001 as decimal(38, 15)
-            )
-        end as contracted_amount,
-        case
-            when is_hit or entry.value = 0 then cast(0 as decimal(38, 15))
-            else cast(
-                cast(entry.value as decimal(20, 9)) * native_list_per_million[entry.key] * 0.000001 as decimal(38, 15)
-            )
-        end as native_amount,
+            else cast(cast(quantity as decimal(20, 9)) * {{ rates }}[price_word] * 0.000001 as decimal(38, 15))
+        end as {{ amount }},
+{% endfor %}
         -- A version of a tool that the book does not know, beside a version that it knows: web_search_20991231.
         array_length(
             list_filter(map_keys(unit_list_usd_per_million), lambda word: starts_with(entry.key, word || '_'))
         ) > 0 as has_other_version,
-    from unit_quantities
-    where entry.value is not null
+    from unit_charges
 ),
 
 unit_costs as (

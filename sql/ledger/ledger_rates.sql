@@ -287,37 +287,7 @@ contracted as (
         and f.unit = p.unit
 ),
 
--- What a request calls its units, beside the book's own word.
-unit_words as (
-{% for word, unit in (
-    ("web_searches", "web_search"), ("web_search_requests", "web_search"), ("web_search_queries", "web_search"), ("grounding", "web_search"),
-    ("grounding_queries", "web_search"), ("file_searches", "file_search"), ("requests", "request"), ("pages", "page"), ("characters", "character"),
-) %}
-    {% if not loop.first %}
-    union all
-    {% endif %}
-    select '{{ unit }}' as unit, '{{ word }}' as word
-{% endfor %}
-),
-
-other_units as (
-    select key_number, rate_from_at, ctx_min_tokens, unit as word, list_rate, contracted_rate
-    from contracted
-    where unit not in ({{ units_of_tokens }})
-    union all
-    select p.key_number, p.rate_from_at, p.ctx_min_tokens, s.word, p.list_rate, p.contracted_rate
-    from contracted as p
-    inner join unit_words as s
-        on s.unit = p.unit
-    where not exists (
-        select 1
-        from contracted as own
-        where own.key_number = p.key_number
-            and own.rate_from_at = p.rate_from_at
-            and own.ctx_min_tokens = p.ctx_min_tokens
-            and own.unit = s.word
-    )
-),
+{% include "parts/rate_units.sql" %}
 
 box_units as (
     select

@@ -59,7 +59,7 @@ columns:
   usage_basis: VARCHAR; disjoint, inclusive or ambiguous: how the source's counts were read
   usage_quality: VARCHAR; reported, estimated, replayed, missing or partial
   cost_reported_usd: DECIMAL(18,12); what a provider or gateway said the call cost; null where nothing was said
-  cost_reported_basis: VARCHAR; provider_charge, gateway_list, user_supplied, with_margin or none
+  cost_reported_basis: VARCHAR; provider_charge, gateway_list, user_supplied, with_margin, own_key (through a router) or none
   status: VARCHAR; ok, error, partial or cancelled: the call's own end
   http_status: INTEGER; HTTP status of the call
   error_class: VARCHAR; kind of error

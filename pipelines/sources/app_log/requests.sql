@@ -8,7 +8,21 @@ with timed as (
             nullif(model, '') as model
         ),
         -- Some loggers write objects as text.
-        case when json_type(usage) = 'VARCHAR' then coalesce(try_cast(usage ->> '$' as json), usage) else usage end as usage_object,
+        case when json_type(usage) = 'VARCHAR' then coalesce(try_cast(usage ->> '$' as json), usage) else usage end as usage_said_so,
+        -- OpenAI's object has no count of tool calls, so that a logger writes them beside it. What the object says wins.
+        case
+            when json_type(usage_said_so) = 'OBJECT' and coalesce(
+                web_search_calls, num_web_search_calls, web_search_requests, web_searches, num_web_searches, x_search_calls,
+                file_search_calls, num_file_search_calls, code_interpreter_calls
+            ) is not null
+                then json_merge_patch(json_object(
+                    'web_search_calls', web_search_calls, 'num_web_search_calls', num_web_search_calls,
+                    'web_search_requests', web_search_requests, 'web_searches', web_searches, 'num_web_searches', num_web_searches,
+                    'x_search_calls', x_search_calls, 'file_search_calls', file_search_calls,
+                    'num_file_search_calls', num_file_search_calls, 'code_interpreter_calls', code_interpreter_calls
+                ), usage_said_so)
+            else usage_said_so
+        end as usage_object,
         case when json_type(metadata) = 'VARCHAR' then try_cast(metadata ->> '$' as json) else metadata end as metadata_object,
         try_cast(timestamp as timestamptz) as started,
         try_cast(coalesce(logged_at, timestamp) as timestamptz) as logged,
@@ -66,6 +80,15 @@ select
         wrong_count('static_prompt_tokens', static_prompt_tokens),
         wrong_boolean('is_retry', is_retry),
         wrong_boolean('batch', batch),
+        wrong_count('web_search_calls', web_search_calls),
+        wrong_count('num_web_search_calls', num_web_search_calls),
+        wrong_count('web_search_requests', web_search_requests),
+        wrong_count('web_searches', web_searches),
+        wrong_count('num_web_searches', num_web_searches),
+        wrong_count('x_search_calls', x_search_calls),
+        wrong_count('file_search_calls', file_search_calls),
+        wrong_count('num_file_search_calls', num_file_search_calls),
+        wrong_count('code_interpreter_calls', code_interpreter_calls),
         wrong_usd('cost_usd', cost_usd)
     ) as refusal,
     id as source_row_id,
@@ -80,16 +103,21 @@ select
     started as started_at,
     try_cast(ended_at as timestamptz) as ended_at,
     try_cast(first_token_at as timestamptz) as first_token_at,
-    seller_named(provider) as provider,
+    owed_to(seller_named(provider), classed.cost_reported_basis, host_provider, model) as provider,
     model_requested,
     model as model_served,
     coalesce(region, classed.inference_geo) as region,
     coalesce(service_tier, classed.service_tier) as service_tier,
-    classed.* exclude (service_tier, inference_geo, problem),
+    classed.* exclude (service_tier, inference_geo, cost_reported_usd, cost_reported_basis, problem),
     try_cast(batch as boolean) as is_batch,
     usage_shape,
     usage as usage_raw,
-    try_cast(cost_usd as decimal(18, 12)) as cost_reported_usd,
+    coalesce(classed.cost_reported_usd, try_cast(cost_usd as decimal(18, 12))) as cost_reported_usd,
+    case
+        when classed.cost_reported_usd is not null or classed.cost_reported_basis = 'own_key' then classed.cost_reported_basis
+        when cost_usd is not null then 'user_supplied'
+        else 'none'
+    end as cost_reported_basis,
     coalesce(lower(status), 'ok') as status,
     try_cast(whole(http_status) as integer) as http_status,
     error_class,

@@ -10,7 +10,9 @@ _TEXT = """
 id timestamp provider api model model_requested service_tier batch region response_id status http_status error_class attempt
 is_retry ended_at first_token_at logged_at feature team environment customer_id customer_tier user_id session_id task_id trace_id
 span_id parent_span_id workflow step step_index prompt_name prompt_version release api_key_name max_output_tokens
-static_prompt_tokens prompt_hash prompt_prefix_hash cost_usd outcome
+static_prompt_tokens prompt_hash prompt_prefix_hash cost_usd outcome host_provider
+web_search_calls num_web_search_calls web_search_requests web_searches num_web_searches x_search_calls file_search_calls
+num_file_search_calls code_interpreter_calls
 """.split()
 
 FORMAT = RowFormat(

@@ -22,6 +22,18 @@ found as (
             )[-1]
         ) as gemini_usage,
         json_extract(answer, '$.usage') as partner_usage,
+        -- Searches of grounding are counted nowhere: they are listed with the answer, in a stream more than once.
+        list_max(list_transform(
+            list_concat(
+                json_extract(answer, '$.candidates[*].groundingMetadata.webSearchQueries'),
+                json_extract(answer, '$[*].candidates[*].groundingMetadata.webSearchQueries'),
+                flatten(list_transform(
+                    chunks,
+                    lambda answer_chunk: json_extract(try_cast(answer_chunk as json), '$.candidates[*].groundingMetadata.webSearchQueries')
+                ))
+            ),
+            lambda answer_queries: json_array_length(answer_queries)
+        )) as searches,
         json_merge_patch(
             case when json_type(told) = 'OBJECT' then told else cast('{}' as json) end,
             coalesce(json_extract(question, '$.labels'), cast('{}' as json))
@@ -73,7 +85,12 @@ select
     -- The answer names the version that served.
     coalesce(answer ->> '$.modelVersion', answer ->> '$.model', model) as model_served,
     nullif(regexp_extract(endpoint, '/locations/([^/]+)', 1), '') as region,
-    classed.* exclude (speed, inference_geo, problem),
+    classed.* exclude (extra_units, speed, inference_geo, problem),
+    case
+        when searches > 0 and coalesce(cardinality(classed.extra_units), 0) = 0
+            then map {'web_search': cast(searches as decimal(38, 9))}
+        else classed.extra_units
+    end as extra_units,
     usage_shape,
     usage_object as usage_raw,
     case when json_type(answer, '$.error') = 'OBJECT' then 'error' else 'ok' end as status,

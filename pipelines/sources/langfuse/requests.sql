@@ -25,7 +25,10 @@ told as (
         try_cast(start_time as timestamptz) as started,
         try_cast(timestamp as timestamptz) as stamped,
         lower(value_named(named, 'gen_ai.operation.name')) as operation,
-        seller_of(named_provider, model, address) as provider,
+        seller_of(named_provider, model, address) as seller,
+        -- What a router or xAI said of a call's dollars is kept in its metadata; few sellers say any.
+        case when seller in ('openrouter', 'xai') then usage_stated_in(cast(metadata as varchar)) end as said,
+        owed_to(seller, struct_extract(said, 'basis'), value_named(named, 'provider_name'), model) as provider,
         try_cast(total_cost as decimal(18, 12)) as stated_cost,
         cast(list_sum(list_transform(
             list_filter(map_entries(cast(cost_details as map(varchar, varchar))), lambda part: part.key <> 'total'),
@@ -48,7 +51,16 @@ counted as (
         coalesce(classed.cached_total, 0) as cached_count,
         coalesce(classed.class_total, 0) as whole_count,
         whole_count - classed.provider_total_tokens as surplus,
-        coalesce(nullif(stated_cost, 0), nullif(summed_cost, 0)) as cost,
+        -- A fee that stands among the costs without a count among the usage.
+        cast(list_sum(list_transform(
+            list_filter(map_entries(cast(cost_details as map(varchar, varchar))), lambda part: regexp_matches(part.key, '(?i)tool|search|grounding')),
+            lambda part: try_cast(part.value as decimal(18, 9))
+        )) as decimal(38, 9)) as tool_fee,
+        struct_extract(said, 'basis') = 'own_key' as is_own_key,
+        case
+            when struct_extract(said, 'basis') = 'own_key' then coalesce(struct_extract(said, 'usd'), nullif(stated_cost, 0), nullif(summed_cost, 0))
+            else coalesce(nullif(stated_cost, 0), nullif(summed_cost, 0), struct_extract(said, 'usd'), nullif(classed.cost_reported_usd, 0))
+        end as cost,
         -- What the answer says of its tier before what was asked for.
         coalesce(
             value_named(named, 'gen_ai.openai.response.service_tier'),
@@ -161,7 +173,10 @@ select
     classed.input_uncached_tokens - input_counted_twice as input_uncached_tokens,
     /* token_classes: classed, not input_uncached, not output_text */,
     classed.output_text_tokens - output_counted_twice as output_text_tokens,
-    classed.extra_units as extra_units,
+    case
+        when coalesce(cardinality(classed.extra_units), 0) = 0 and tool_fee > 0 then map {'tool_fee_usd': tool_fee}
+        else classed.extra_units
+    end as extra_units,
     case when whole_count > 0 then coalesce(classed.input_total, 0) - input_counted_twice end as context_test_tokens,
     case when basis <> 'ambiguous' then classed.provider_total_tokens end as provider_total_tokens,
     usage_shape,
@@ -179,7 +194,9 @@ select
     cost_details as cost_raw,
     cost as cost_reported_usd,
     case
+        when is_own_key then 'own_key'
         when cost is null then 'none'
+        when struct_extract(said, 'usd') is not null and coalesce(nullif(stated_cost, 0), nullif(summed_cost, 0)) is null then struct_extract(said, 'basis')
         when cardinality(cast(provided_cost_details as map(varchar, json))) > 0 then 'user_supplied'
         else 'gateway_list'
     end as cost_reported_basis,

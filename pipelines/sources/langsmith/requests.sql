@@ -33,7 +33,17 @@ with told as (
             'completion_token_details', object_in(completion_token_details)
         ), '{}') end as usage_object,
         coalesce(value_named(named, 'ls_model_name'), parameters ->> '$.model', parameters ->> '$.model_name') as model,
-        nullif(try_cast(total_cost as decimal(18, 12)), 0) as cost,
+        seller_of(
+            value_named(named, 'ls_provider'),
+            model,
+            coalesce(parameters ->> '$.base_url', parameters ->> '$.azure_endpoint', value_named(named, 'ls_base_url'))
+        ) as seller,
+        -- What a router or xAI said of a call's dollars stands in its answer; few sellers say any.
+        case when seller in ('openrouter', 'xai') then usage_stated_in(cast(outputs_object as varchar)) end as said,
+        case
+            when struct_extract(said, 'basis') = 'own_key' then coalesce(struct_extract(said, 'usd'), nullif(try_cast(total_cost as decimal(18, 12)), 0))
+            else coalesce(nullif(try_cast(total_cost as decimal(18, 12)), 0), struct_extract(said, 'usd'))
+        end as cost,
         (select any_value(f.pulled_at) from landing_files as f where f.file_no = records.file_no) as pulled_at,
     from records
 ),
@@ -93,11 +103,7 @@ select
     try_cast(start_time as timestamptz) as started_at,
     try_cast(end_time as timestamptz) as ended_at,
     try_cast(first_token_time as timestamptz) as first_token_at,
-    seller_of(
-        value_named(named, 'ls_provider'),
-        model,
-        coalesce(parameters ->> '$.base_url', parameters ->> '$.azure_endpoint', value_named(named, 'ls_base_url'))
-    ) as provider,
+    owed_to(seller, struct_extract(said, 'basis'), cast(null as varchar), model) as provider,
     left(coalesce(parameters ->> '$.model', parameters ->> '$.model_name'), 200) as model_requested,
     left(model, 200) as model_served,
     coalesce(case when tier_stated is null or lower(tier_stated) = 'auto' then classed.service_tier end, tier_stated) as service_tier,
@@ -119,7 +125,12 @@ select
     end as usage_quality,
     usage_object as usage_raw,
     cost as cost_reported_usd,
-    case when cost is null then 'none' else 'gateway_list' end as cost_reported_basis,
+    case
+        when struct_extract(said, 'basis') = 'own_key' then struct_extract(said, 'basis')
+        when cost is null then 'none'
+        when nullif(try_cast(total_cost as decimal(18, 12)), 0) is null then struct_extract(said, 'basis')
+        else 'gateway_list'
+    end as cost_reported_basis,
     case
         when lower(status) in ('error', 'failed') or nullif(error, '') is not null then 'error'
         when lower(status) in ('interrupted', 'cancelled') then 'cancelled'

@@ -75,7 +75,7 @@ told as (
         'litellm.usage' as usage_kind,
         -- A failed call without counts has zeros; so has one whose usage was never seen.
         case
-            when json_exists(usage_stated, '$.prompt_tokens') and not (is_failure and coalesce(whole(total_tokens), 0) = 0) then usage_stated
+            when (json_exists(usage_stated, '$.prompt_tokens') or json_exists(usage_stated, '$.seconds')) and not (is_failure and coalesce(whole(total_tokens), 0) = 0) then usage_stated
             when coalesce(whole(total_tokens), whole(prompt_tokens), whole(completion_tokens), 0) > 0 then json_merge_patch(
                 coalesce(usage_added, cast('{}' as json)),
                 json_object('prompt_tokens', prompt_tokens, 'completion_tokens', completion_tokens, 'total_tokens', total_tokens)
@@ -83,6 +83,7 @@ told as (
         end as usage_object,
         try_cast(started_text as timestamptz) as started,
         try_cast(stated_cost as decimal(18, 12)) as cost_stated,
+        cast(try_cast(breakdown ->> '$.tool_usage_cost' as decimal(18, 9)) as decimal(38, 9)) as tool_fee,
         try_cast(breakdown ->> '$.original_cost' as decimal(18, 12)) as cost_original,
         coalesce(try_cast(breakdown ->> '$.margin_total_amount' as decimal(18, 12)) <> 0, false)
             or coalesce(try_cast(breakdown ->> '$.discount_amount' as decimal(18, 12)) <> 0, false) as is_marked_up,
@@ -95,7 +96,7 @@ told as (
             nullif(seller_of(named_provider, cast(null as varchar), api_base), 'unknown'),
             lower(named_provider),
             seller_of(cast(null as varchar), model, api_base)
-        ) as provider,
+        ) as seller,
     from opened
 ),
 
@@ -116,8 +117,9 @@ sorted as (
         end as kind,
         case
             when is_hit then cast(0 as decimal(18, 12))
+            when classed.cost_reported_basis = 'own_key' then coalesce(classed.cost_reported_usd, nullif(cost_original, 0), nullif(cost_stated, 0))
             when is_marked_up and cost_original is not null then nullif(cost_original, 0)
-            else nullif(cost_stated, 0)
+            else coalesce(nullif(cost_stated, 0), classed.cost_reported_usd)
         end as cost,
     from usage_classed
 )
@@ -158,7 +160,7 @@ select
     started as started_at,
     try_cast(ended_text as timestamptz) as ended_at,
     case when not is_failure then try_cast(first_token_text as timestamptz) end as first_token_at,
-    provider,
+    owed_to(seller, classed.cost_reported_basis, cast(null as varchar), model) as provider,
     coalesce(model_group, model) as model_requested,
     -- The name that LiteLLM found the price under is that of the response: the same model with its date.
     case
@@ -172,7 +174,11 @@ select
     api_base,
     /* token_classes: classed */,
     classed.unread_usage as unread_usage,
-    classed.extra_units as extra_units,
+    -- OpenAI's objects have no count of searches: without one the fee is what LiteLLM worked out.
+    case
+        when coalesce(cardinality(classed.extra_units), 0) = 0 and tool_fee > 0 then map {'tool_fee_usd': tool_fee}
+        else classed.extra_units
+    end as extra_units,
     case when is_batch_total then true end as is_batch,
     classed.speed as speed,
     case when not is_batch_total then classed.context_test_tokens end as context_test_tokens,
@@ -188,7 +194,13 @@ select
     usage_object as usage_raw,
     breakdown as cost_raw,
     cost as cost_reported_usd,
-    case when cost is null then 'none' when is_marked_up then 'with_margin' else 'gateway_list' end as cost_reported_basis,
+    case
+        when classed.cost_reported_basis = 'own_key' and not is_hit then 'own_key'
+        when cost is null then 'none'
+        when is_marked_up then 'with_margin'
+        when nullif(cost_stated, 0) is null and not is_hit then classed.cost_reported_basis
+        else 'gateway_list'
+    end as cost_reported_basis,
     case when is_failure then 'error' else 'ok' end as status,
     case when whole(error ->> '$.error_code') between 100 and 599 then cast(whole(error ->> '$.error_code') as integer) end as http_status,
     left(said(coalesce(error ->> '$.error_class', error ->> '$.normalized_error')), 200) as error_class,

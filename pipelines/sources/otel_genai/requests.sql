@@ -38,10 +38,17 @@ with told as (
         ) as model_served,
         coalesce(
             value_named(named, 'llm.cost.total'), value_named(named, 'gen_ai.usage.cost'), value_named(named, 'gen_ai.usage.total_cost'),
-            value_named(named, 'gen_ai.cost.total_cost'),
+            value_named(named, 'gen_ai.cost.total_cost'), value_named(named, 'gen_ai.usage.cost_usd'), value_named(named, 'gen_ai.cost'),
+            value_named(named, 'gen_ai.cost.usd'), value_named(named, 'llm.usage.cost'), value_named(named, 'llm.cost'),
+            value_named(named, 'cost_usd'),
+            try_cast(text_named(named, 'langfuse.observation.cost_details') as json) ->> '$.total',
             try_cast(text_named(named, 'mlflow.llm.cost') as json) ->> '$.total_cost'
         ) as stated_cost,
-        nullif(try_cast(stated_cost as decimal(18, 12)), 0) as cost,
+        usage_stated_in(text_named(named, 'ai.response.providermetadata')) as said,
+        case
+            when struct_extract(said, 'basis') = 'own_key' then coalesce(struct_extract(said, 'usd'), nullif(try_cast(stated_cost as decimal(18, 12)), 0))
+            else coalesce(nullif(try_cast(stated_cost as decimal(18, 12)), 0), struct_extract(said, 'usd'))
+        end as cost,
         instant_of(started_nano) as started,
         -- Looked up here once: inside of a macro they would be at each use.
         coalesce(
@@ -149,7 +156,9 @@ select
         later_by(started, value_named(named, 'gen_ai.server.time_to_first_token'), 1000000),
         later_by(started, value_named(named, 'ai.response.mstofirstchunk'), 1000)
     ) as first_token_at,
-    seller_of(named_provider, model_served, address) as provider,
+    owed_to(
+        seller_of(named_provider, model_served, address), struct_extract(said, 'basis'), value_named(named, 'gen_ai.upstream.provider'), model_served
+    ) as provider,
     model_requested,
     model_served,
     coalesce(
@@ -174,7 +183,13 @@ select
         else classed.usage_quality
     end as usage_quality,
     usage_raw,
-    cost as cost_reported_usd,
+    coalesce(cost, nullif(classed.cost_reported_usd, 0)) as cost_reported_usd,
+    case
+        when struct_extract(said, 'basis') = 'own_key' then struct_extract(said, 'basis')
+        when cost is null and nullif(classed.cost_reported_usd, 0) is null then 'none'
+        when nullif(try_cast(stated_cost as decimal(18, 12)), 0) is null then 'provider_charge'
+        else 'user_supplied'
+    end as cost_reported_basis,
     case
         when upper(status_code) in ('2', 'STATUS_CODE_ERROR') or value_named(named, 'error.type') is not null then 'error'
         else 'ok'

@@ -1,8 +1,8 @@
 /*
 about: >-
-  Costs that a source stated and that cannot be right, beside ours: a placeholder far above any list price, 0 for tokens that
+  Costs that a source stated and that are not ours, beside ours: a placeholder far above any list price, 0 for tokens that
   cost money, dollars without tokens, an amount in another currency, a price of a thousand tokens taken for one of a million or
-  the other way round. One row per UTC day, source, seller, model as served and fault.
+  the other way round, and every other difference beyond rounding. One row per UTC day, source, seller, model as served and fault.
 grain: [usage_date, source, provider, model_served, fault]
 partition: day
 columns:
@@ -10,7 +10,7 @@ columns:
   source: VARCHAR; folder of landing/ that stated the costs
   provider: VARCHAR; the seller
   model_served: VARCHAR; model as the source wrote it; empty where it wrote none
-  fault: VARCHAR; implausible_price, cost_without_tokens, zero_cost, wrong_scale or wrong_currency
+  fault: VARCHAR; implausible_price, cost_without_tokens, zero_cost, wrong_scale, wrong_currency or differs
   faulty_requests: BIGINT; calls with that fault
   total_tokens: BIGINT; tokens of these calls
   stated_cost_usd: DECIMAL(38,15); what the source stated for these calls
@@ -18,10 +18,13 @@ columns:
   fault_usd: DECIMAL(38,15); dollars at stake: the difference between the two, or what was stated where we have no price
   example_request_key: VARCHAR; one of the calls
 checks:
-  - one_of: [fault, implausible_price, cost_without_tokens, zero_cost, wrong_scale, wrong_currency]
+  - one_of: [fault, implausible_price, cost_without_tokens, zero_cost, wrong_scale, wrong_currency, differs]
   - rule: faulty_requests > 0
   - rule: fault_usd >= 0
 notes:
+  - >-
+    A cost that is ours at list or at contracted prices is no fault, nor is one that differs by less than stated_cost_tolerance or by half of
+    a millionth of a dollar, unless it is less than half of ours or more than twice. A gateway that says that it added a margin is not held to ours.
   - A call has one fault, the first of these that holds. The ledger keeps the stated cost as it is; ours is booked wherever the book has a price.
 question: Which stated costs are wrong, and by how much?
 answer: >-
@@ -62,6 +65,11 @@ stated as (
         cast(c.cost_reported_usd as decimal(38, 15)) as stated_cost_usd,
         -- Where the stated cost is the booked one there is nothing of ours to hold it against.
         case when c.cost_reason is distinct from 'provider_stated' then c.list_cost_usd end as list_cost_usd,
+        case
+            when c.cost_reason is distinct from 'provider_stated' and c.contracted_cost_usd > 0 and c.cost_reported_usd > 0
+                then cast(c.cost_reported_usd as double) / cast(c.contracted_cost_usd as double)
+        end as contracted_ratio,
+        r.cost_reported_basis is not distinct from 'with_margin' as has_margin,
         l.implausible_usd_per_mtok,
         cast(l.stated_cost_tolerance as double) as tolerance,
         l.stated_cost_min_usd,
@@ -107,6 +115,11 @@ judged as (
                 or abs(c.ratio * 1000000 - 1) <= c.tolerance
                 then 'wrong_scale'
             when f.request_key is not null then 'wrong_currency'
+            when abs(c.ratio - 1) > c.tolerance
+                and abs(coalesce(c.contracted_ratio, c.ratio) - 1) > c.tolerance
+                and not c.has_margin
+                and (abs(c.stated_cost_usd - c.list_cost_usd) > 0.0000005 or c.ratio < 0.5 or c.ratio > 2)
+                then 'differs'
         end as fault,
     from compared as c
     left join currency_faults as f on f.usage_date = c.usage_date and f.request_key = c.request_key
