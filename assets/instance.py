@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from pipelines import kept
 from pipelines.lake import replace_text
 from pipelines.paths import DataRoot
 
@@ -24,6 +28,9 @@ telemetry:
 nux:
   enabled: false
 """
+_KEPT_AS = "dagster"
+# As Dagster's storage in SQLite lays them out; the one without a name is of what was done without a run.
+_DATABASES = ("history/runs.db", "history/runs/index.db", "history/runs/.db", "schedules/schedules.db")
 # Rows of one INSERT: SQLite takes 32,766 values in a statement, and an event is 7.
 _AT_ONCE = 500
 
@@ -31,6 +38,7 @@ _AT_ONCE = 500
 def environment(root: DataRoot) -> Mapping[str, str]:
     """The variables that a process of Dagster needs to work on a data root; what it writes stays below that."""
     root.dagster.mkdir(parents=True, exist_ok=True)
+    _lay_out(root)
     home = Path(__file__).resolve().parent.parent
     if not (home / "dagster.yaml").is_file():
         # Installed without the checkout.
@@ -45,13 +53,56 @@ def environment(root: DataRoot) -> Mapping[str, str]:
     }
 
 
-def tell(root: DataRoot, results: Iterable[tuple[Materialized, Sequence[str]]]) -> None:
-    """Keep results of steps in the instance of a data root, each in its Dagster partitions (none: it has no partitions)."""
+@contextmanager
+def instance_of(root: DataRoot) -> Iterator[dg.DagsterInstance]:
+    """The instance of a data root. Its empty databases take half a second to make, so the installation keeps them."""
     os.environ.update(environment(root))
     # Dagster reads the environment when it is imported.
     import dagster as dg
+    from dagster._core.instance.utils import RUNLESS_RUN_ID
+    from dagster._core.storage.event_log import SqliteEventLogStorage
 
+    is_new = not _is_laid_out(root)
     with dg.DagsterInstance.get() as instance:
+        if is_new and isinstance(instance.event_log_storage, SqliteEventLogStorage):
+            with instance.event_log_storage.run_connection(RUNLESS_RUN_ID):
+                pass
+            kept.keep(_KEPT_AS, _layout(), {name: _content(root.dagster / name) for name in _DATABASES})
+        yield instance
+
+
+def _lay_out(root: DataRoot) -> None:
+    """Give a new instance its empty databases, whole or not at all."""
+    if _is_laid_out(root) or (files := kept.read(_KEPT_AS, _layout())) is None:
+        return
+    with TemporaryDirectory(prefix=".", dir=root.dagster) as made:
+        for name, content in files.items():
+            (Path(made) / name).parent.mkdir(parents=True, exist_ok=True)
+            (Path(made) / name).write_bytes(content)
+        # Where another process was faster, its own are there.
+        with suppress(OSError):
+            for folder in sorted(Path(made).iterdir(), reverse=True):
+                folder.rename(root.dagster / folder.name)
+
+
+def _is_laid_out(root: DataRoot) -> bool:
+    return any((root.dagster / name).exists() for name in _DATABASES)
+
+
+def _layout() -> str:
+    return f"dagster {version('dagster')}, SQLite {sqlite3.sqlite_version}"
+
+
+def _content(database: Path) -> bytes:
+    with closing(sqlite3.connect(database)) as con:
+        return con.serialize()
+
+
+def tell(root: DataRoot, results: Iterable[tuple[Materialized, Sequence[str]]]) -> None:
+    """Keep results of steps in the instance of a data root, each in its Dagster partitions (none: it has no partitions)."""
+    with instance_of(root) as instance:
+        import dagster as dg
+
         earlier: list[dg.AssetMaterialization] = []
         last: list[dg.AssetMaterialization] = []
         verdicts: list[dg.AssetCheckEvaluation] = []

@@ -25,6 +25,7 @@ from pipelines.models import Model, models, remembering_inputs
 from pipelines.paths import DataRoot
 from pipelines.periods import EVER, Span
 from pipelines.planner import Plan, Planner
+from pipelines.prices.book_kept import book_of
 from pipelines.prices.version import source_version
 from pipelines.quarantine import list_of_refusals
 from pipelines.reading import Reader, ReadReport
@@ -269,10 +270,8 @@ class Books:
         fingerprint = self._book_fingerprint()
         if fingerprint == self._book_built():
             return []
-        from pipelines.prices.book import build_book
-
         self._progress("building the price book")
-        book = build_book(*(reference.frame_of(self.lake, table) for table in _BOOK_INPUTS))
+        book = book_of(*(reference.frame_of(self.lake, table) for table in _BOOK_INPUTS))
         for table, frame in reversed(book.tables.items()):
             reference.write_frame(self.con, self.root, self.lake, table, frame, fingerprint)
         return list(book.problems)

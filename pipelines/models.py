@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import yaml
 
-from pipelines import contract, paths
+from pipelines import contract, kept, paths
 from pipelines.contract import Column, columns_of
 from pipelines.engine import one_row
 from pipelines.headers import LOADER, checks_of
@@ -60,6 +60,7 @@ _SPAN = re.compile(r"(?P<count>\d+) (?P<unit>day|week|month)s?")
 _read_by: dict[str, list[str]] = {}
 _written_out: dict[str, str] = {}
 _key_of: dict[Path, str] = {}
+_KEPT_AS = "catalogue"
 
 
 @dataclass(frozen=True)
@@ -322,24 +323,29 @@ def _meets(where: str, header: Mapping[str, Any], read: frozenset[str]) -> str:
 def remembering_inputs(path: Path) -> Iterator[None]:
     """What an earlier process wrote out and parsed is not written out and parsed again: all of it takes half a second and more.
 
-    ``path``: where the texts are kept, and which tables a query reads. A file that is broken, or of another DuckDB, is made anew.
+    The texts, and which tables a query reads, are kept for the installation; in ``path`` where that cannot be written. What is
+    broken, or of another DuckDB, is made anew.
     """
     version = f"2 {duckdb.__version__}"
-    kept: dict[str, list[str]] = {}
+    read_by: dict[str, list[str]] = {}
     texts: dict[str, str] = {}
     with suppress(OSError, ValueError, KeyError, TypeError):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        files = kept.read(_KEPT_AS, version)
+        content = json.loads(files[_KEPT_AS] if files else path.read_bytes())
         if content["version"] == version:
-            kept = {str(query): [str(table) for table in tables] for query, tables in content["inputs"].items()}
+            read_by = {str(query): [str(table) for table in tables] for query, tables in content["inputs"].items()}
             texts = {str(key): str(text) for key, text in content["texts"].items()}
-    _read_by.update(kept)
+    _read_by.update(read_by)
     _written_out.update(texts)
     yield
-    read_by = {_key(model.query): sorted(inputs(model.query)) for model in models().values()}
+    queries = [query for m in models().values() for query in (m.query, *(c.query for c in m.checks)) if query]
+    found = {_key(query): sorted(inputs(query)) for query in queries}
     keys = {_key_of[model.path] for model in models().values() if model.path in _key_of}
-    if read_by != kept or keys != set(texts):
+    if found != read_by or keys != set(texts):
         written = {key: _written_out[key] for key in sorted(keys)}
-        replace_text(path, json.dumps({"version": version, "inputs": read_by, "texts": written}, indent=0))
+        text = json.dumps({"version": version, "inputs": found, "texts": written}, indent=0)
+        if not kept.keep(_KEPT_AS, version, {_KEPT_AS: text.encode()}):
+            replace_text(path, text)
 
 
 def inputs(query: str, where: str = "query") -> frozenset[str]:

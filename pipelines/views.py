@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import duckdb
 
+from pipelines import kept
 from pipelines.contract import shapes
 from pipelines.engine import listed, one_row, quoted
 from pipelines.exports import MONTHLY
@@ -17,6 +19,7 @@ from pipelines.paths import DataRoot
 from pipelines.relations import as_said
 
 SHOWBACK = "mart_showback_weekly"
+_KEPT_AS = "views"
 
 
 class QueryRefused(ValueError):
@@ -31,15 +34,24 @@ def refresh(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> bool:
         return False
     temporary = root.views.with_name(f".{root.views.name}.tmp")
     temporary.unlink(missing_ok=True)
-    with duckdb.connect(str(temporary), config={"file_search_path": str(root.path)}) as con:
+    if (files := kept.read(_KEPT_AS, version)) is not None:
+        temporary.write_bytes(files[_KEPT_AS])
+    else:
+        _write(temporary, root, statements, version)
+        kept.keep(_KEPT_AS, version, {_KEPT_AS: temporary.read_bytes()})
+    temporary.replace(root.views)
+    _note_version(root, version)
+    return True
+
+
+def _write(path: Path, root: DataRoot, statements: Iterable[str], version: str) -> None:
+    """A file of views. It names no place of its own, so that it is right for every data root with these tables."""
+    with duckdb.connect(str(path), config={"file_search_path": str(root.path)}) as con:
         con.execute("begin transaction")
         for statement in statements:
             con.execute(statement)
         con.execute("commit")
         con.execute(f"create macro views_version() as {quoted(version)}")
-    temporary.replace(root.views)
-    _note_version(root, version)
-    return True
 
 
 @contextmanager

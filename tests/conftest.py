@@ -22,7 +22,6 @@ from pipelines.engine import connect, named_rows
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
-from pipelines.prices import book
 from pipelines.prices.book import BOOK_SCHEMA
 from pipelines.reference import files
 from pipelines.reference.tables import TABLES, ReferenceTable
@@ -88,10 +87,9 @@ def golden_books(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
 
 @pytest.fixture(scope="session", autouse=True)
 def _what_is_shipped_is_read_once() -> Iterator[None]:
-    """Hundreds of tests make a data root of their own; the shipped rows, and the price book of the same rows, are alike in all."""
-    read, build_book = files.read, book.build_book
+    """Hundreds of tests make a data root of their own; the shipped rows are alike in all."""
+    read = files.read
     read_already: dict[Any, Any] = {}
-    made: dict[Any, book.Book] = {}
 
     def read_once(table: ReferenceTable, path: Path, shown_as: str) -> Any:
         if not path.is_relative_to(paths.SHIPPED_DATA):
@@ -102,17 +100,8 @@ def _what_is_shipped_is_read_once() -> Iterator[None]:
         rows, problems = read_already[key]
         return [dict(row) for row in rows], list(problems)
 
-    def build_once(*frames: Any, **more: Any) -> book.Book:
-        if more:
-            return build_book(*frames, **more)
-        key = (book.read_package, *(frame.write_csv() if frame is not None else None for frame in frames))
-        if key not in made:
-            made[key] = build_book(*frames)
-        return made[key]
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "read", read_once)
-        patch.setattr(book, "build_book", build_once)
         yield
 
 

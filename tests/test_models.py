@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import contract, paths
+from pipelines import contract, kept, paths
 from pipelines.contract import TOKEN_CLASS_NAMES, TOKEN_CLASSES
 from pipelines.models import ModelError, expanded, inputs, load, main, models, parse, remembering_inputs
 
@@ -172,24 +172,29 @@ def test_every_model_stands_behind_its_inputs() -> None:
     )
 
 
+@pytest.mark.parametrize("folder", ["kept", "file/kept"], ids=["by the installation", "in the data root"])
 def test_a_query_that_an_earlier_process_parsed_is_not_parsed_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     def refuse(*arguments: object) -> None:
         raise AssertionError("parsed again")
 
-    kept = tmp_path / "query_inputs.json"
-    with remembering_inputs(kept):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(kept, "FOLDER", tmp_path / folder)
+    path = tmp_path / "query_inputs.json"
+    with remembering_inputs(path):
         pass
+    assert path.exists() != (tmp_path / "kept").exists()
     monkeypatch.setattr("pipelines.models._read_by", {})
     monkeypatch.setattr("pipelines.models._written_out", {})
     monkeypatch.setattr("pipelines.models._parsed_inputs", refuse)
     monkeypatch.setattr("pipelines.models._render", refuse)
 
-    with remembering_inputs(kept):
+    with remembering_inputs(path):
         for model in models().values():
             assert inputs(model.query) - {model.name} == model.inputs - {model.name}
             assert model.query in expanded(model.path, paths.SQL)
+            assert all(inputs(check.query) for check in model.checks if check.query)
 
 
 def test_a_kept_text_does_not_outlive_what_it_was_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,14 +213,18 @@ def test_a_kept_text_does_not_outlive_what_it_was_made_of(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("broken", ["{ torn", "{}", "[1]", '{"version": "1 0.1.0", "inputs": {}}'])
-def test_what_was_kept_of_queries_is_made_anew_where_it_cannot_be_used(tmp_path: Path, broken: str) -> None:
-    kept = tmp_path / "query_inputs.json"
-    with remembering_inputs(kept):
+def test_what_was_kept_of_queries_is_made_anew_where_it_cannot_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(kept, "FOLDER", tmp_path / "file" / "kept")
+    path = tmp_path / "query_inputs.json"
+    with remembering_inputs(path):
         pass
-    written = kept.read_text(encoding="utf-8")
-    kept.write_text(broken, encoding="utf-8")
+    written = path.read_text(encoding="utf-8")
+    path.write_text(broken, encoding="utf-8")
 
-    with remembering_inputs(kept):
+    with remembering_inputs(path):
         pass
 
-    assert kept.read_text(encoding="utf-8") == written
+    assert path.read_text(encoding="utf-8") == written

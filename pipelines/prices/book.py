@@ -6,18 +6,16 @@ below it. Two rows of the same layer that overlap without being equal are a conf
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
 import polars as pl
 
+from pipelines.prices.book_tables import Book
 from pipelines.prices.checks import doubts, name_of, overlaps
 from pipelines.prices.package import read_package
 from pipelines.prices.package_names import AMBIGUOUS_NAMES, Name
@@ -75,24 +73,6 @@ NAMES_SCHEMA: dict[str, Any] = {
     "region_class": pl.String,
     "source_ref": pl.String,
 }
-
-
-@dataclass(frozen=True)
-class Book:
-    """The book as tables for the queries.
-
-    ``version`` is the hash of their content, ``problems`` are conflicts and doubts, for people to read.
-    """
-
-    tables: dict[str, pl.DataFrame]
-    problems: tuple[str, ...]
-
-    @cached_property
-    def version(self) -> str:
-        said = hashlib.sha256()
-        for table in self.tables.values():
-            said.update(table.write_csv().encode())
-        return said.hexdigest()
 
 
 def build_book(

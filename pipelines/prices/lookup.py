@@ -15,7 +15,8 @@ from pipelines.contract import shapes
 from pipelines.engine import connect
 from pipelines.lake import Lake
 from pipelines.models import models
-from pipelines.prices.book import Book, build_book
+from pipelines.prices.book_kept import book_of
+from pipelines.prices.book_tables import Book
 from pipelines.prices.rates import CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END
 from pipelines.reference.files import Problem, current_frame
 from pipelines.reference.tables import TABLES
@@ -32,7 +33,7 @@ def current_book(root: DataRoot) -> tuple[Book, list[Problem]]:
     prices, wrong = current_frame(root, "prices")
     names, wrong_names = current_frame(root, "model_aliases")
     pools, wrong_pools = current_frame(root, "gpu_pools")
-    return build_book(prices, names, pools), [*wrong, *wrong_names, *wrong_pools]
+    return book_of(prices, names, pools), [*wrong, *wrong_names, *wrong_pools]
 
 
 def first_fx_dates(root: DataRoot) -> dict[str, date]:

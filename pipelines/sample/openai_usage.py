@@ -16,7 +16,8 @@ from functools import cache
 import polars as pl
 
 from pipelines import paths
-from pipelines.prices.book import Book, build_book
+from pipelines.prices.book_kept import book_of
+from pipelines.prices.book_tables import Book
 from pipelines.prices.lookup import rates_at
 from pipelines.reference.files import read
 from pipelines.reference.tables import TABLES
@@ -53,7 +54,7 @@ def shipped_book() -> Book:
         if problems:
             raise ValueError(str(problems[0]))
         frames.append(pl.DataFrame(rows, infer_schema_length=None))
-    return build_book(*frames)
+    return book_of(*frames)
 
 
 def count_model_days(calls: pl.DataFrame, weeks: int, book: Book, seed: int) -> list[ModelDay]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from pipelines.paths import DataRoot
-from pipelines.prices.book import Book
+from pipelines.prices.book_tables import Book
 from pipelines.prices.lookup import rates_at
 from pipelines.reference.tables import TABLES, template
 from pipelines.sample import app_log, company, langfuse, openai_usage, outcomes, reference_tables

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 import sqlalchemy
 
-from assets.instance import environment
+from assets.instance import environment, instance_of
 from pipelines.paths import DataRoot
 
 # 2026-11-18: files of the company were written then, so that no path and no clock of a test enters a table.
@@ -69,5 +69,5 @@ def books_of() -> Iterator[Callable[[DataRoot], DataRoot]]:
 def instance(root: DataRoot, books_of: Callable[[DataRoot], DataRoot]) -> Iterator[dg.DagsterInstance]:
     """The instance of an empty data root, which is the one that Dagster works on."""
     books_of(root)
-    with dg.DagsterInstance.get() as found:
+    with instance_of(root) as found:
         yield found

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.prices.book import Book
+from pipelines.prices.book_tables import Book
 from tests.prices.pricing import Pricing, request, shipped_book
 
 

@@ -15,7 +15,8 @@ import polars as pl
 
 from pipelines import checks, contract, models, paths
 from pipelines.engine import named_rows
-from pipelines.prices.book import Book, build_book
+from pipelines.prices.book import build_book
+from pipelines.prices.book_tables import Book
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GOLDEN = REPOSITORY / "tests" / "golden" / "books"

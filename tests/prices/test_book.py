@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines.prices.book import Book
+from pipelines.prices.book_tables import Book
 from pipelines.prices.lookup import rates_at
 from pipelines.prices.rates import OPEN_END
 from pipelines.prices.version import source_version

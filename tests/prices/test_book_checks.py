@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.prices.book import Book
+from pipelines.prices.book_tables import Book
 from pipelines.prices.checks import batch_factors, doubts, gaps, long_context_factors, overlaps
 from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Rate
 from pipelines.prices.sync import rates_of

@@ -16,7 +16,8 @@ from typer.testing import CliRunner, Result
 
 from pipelines.cli import app
 from pipelines.paths import DataRoot
-from pipelines.prices.book import Book, build_book
+from pipelines.prices.book import build_book
+from pipelines.prices.book_tables import Book
 from pipelines.prices.rates import OPEN_END
 from pipelines.prices.sync import changes, keep, rates_of, witness_changes
 from pipelines.prices.witness import read_map

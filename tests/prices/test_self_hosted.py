@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipelines.prices.book import Book, build_book
+from pipelines.prices.book import build_book
+from pipelines.prices.book_tables import Book
 from tests.prices.pricing import Pricing, book_of, frame, request, shipped, usd
 
 HOUR = datetime(2026, 11, 10, 9, tzinfo=UTC)

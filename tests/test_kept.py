@@ -1,0 +1,131 @@
+"""What an installation keeps of what it has worked out, so that a new data root costs no more than an old one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from assets.instance import environment, instance_of
+from pipelines import kept, reference, views
+from pipelines.engine import connect
+from pipelines.lake import Lake
+from pipelines.models import models
+from pipelines.paths import DataRoot
+from pipelines.prices import book
+from pipelines.prices.book_kept import book_of
+from pipelines.reference.files import current_frame
+from pipelines.settings import Settings
+
+FILES = {"a": b"\n1\n", "b": b""}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation that has kept nothing yet."""
+    monkeypatch.setattr(kept, "FOLDER", tmp_path / "kept")
+    return kept.FOLDER
+
+
+def test_files_come_back_as_they_were_kept_under_their_key_alone(folder):
+    assert kept.read("book", "one") is None
+    assert kept.keep("book", "one", FILES)
+    assert kept.read("book", "one") == FILES
+    assert kept.read("book", "other") is None
+    assert kept.read("views", "one") is None
+    assert [path.suffix for path in folder.iterdir()] == [".kept"]
+
+
+@pytest.mark.parametrize("tear", [lambda whole: b"", lambda whole: whole[:-1], lambda whole: whole[:40] + whole[41:]])
+def test_what_is_torn_is_as_if_it_were_not_there(folder, tear):
+    kept.keep("book", "one", FILES)
+    [path] = folder.iterdir()
+    path.write_bytes(tear(path.read_bytes()))
+
+    assert kept.read("book", "one") is None
+    assert kept.keep("book", "one", FILES)
+    assert kept.read("book", "one") == FILES
+
+
+def test_where_nothing_can_be_written_nothing_is_kept(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setattr(kept, "FOLDER", tmp_path / "file" / "kept")
+
+    assert not kept.keep("book", "one", FILES)
+    assert kept.read("book", "one") is None
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_of_a_name_the_twelve_that_were_used_last_stay(folder):
+    for number in range(12):
+        kept.keep("book", str(number), FILES)
+        os.utime(kept._path("book", str(number)), (number, number))
+    kept.keep("views", "one", FILES)
+    assert kept.read("book", "0") == FILES
+
+    kept.keep("book", "12", FILES)
+
+    assert [number for number in range(13) if kept.read("book", str(number)) is None] == [1]
+    assert kept.read("views", "one") == FILES
+
+
+def test_a_kept_book_is_the_book_that_was_built_and_of_these_rows_alone(folder, root, monkeypatch):
+    """The second is not built: the name that builds it is gone by then."""
+    frames = [current_frame(root, table)[0] for table in ("prices", "model_aliases", "gpu_pools")]
+    built = book_of(*frames)
+    build = book.build_book
+    monkeypatch.delattr(book, "build_book")
+
+    again = book_of(*frames)
+
+    assert again.tables.keys() == built.tables.keys()
+    assert all(again.tables[name].equals(table) for name, table in built.tables.items())
+    assert all(again.tables[name].schema == table.schema for name, table in built.tables.items())
+    assert (again.problems, again.version) == (built.problems, built.version)
+    with pytest.raises(ImportError):
+        book_of(frames[0].head(0), *frames[1:])
+    assert build(*frames).version == built.version
+
+
+def test_views_that_another_data_root_had_are_right_for_this_one(folder, tmp_path):
+    """Each answers with its own row, from the file of views that the first has made."""
+    roots = [DataRoot(tmp_path / name) for name in ("one", "other")]
+    for root in roots:
+        lake = Lake(root)
+        with connect(Settings(threads=1), root.scratch) as con:
+            frame = pl.DataFrame([[root.path.name]], {"feature": pl.String}, orient="row")
+            reference.write_frame(con, root, lake, "ref_features", frame, "f")
+        views.refresh(root, lake, models())
+
+    assert len(list(folder.iterdir())) == 1
+    assert roots[0].views.read_bytes() == roots[1].views.read_bytes()
+    for root in roots:
+        with views.open_views(root) as con:
+            assert con.execute("from ref_features").fetchall() == [(root.path.name,)]
+
+
+def test_a_kept_instance_is_one_that_dagster_would_have_made(folder, tmp_path, monkeypatch):
+    """With the tables that its own has, empty, and the same of no two data roots: each is given an id of its own."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    roots = [DataRoot(tmp_path / name) for name in ("one", "other")]
+    with instance_of(roots[0]) as instance:
+        ids = [instance.run_storage.get_run_storage_id()]
+        instance.report_runless_asset_event(dg.AssetMaterialization("told"))
+        assert len(instance.all_asset_keys()) == 1
+
+    environment(roots[1])
+    assert sorted(path.name for path in roots[1].dagster.rglob("*.db")) == [
+        ".db",
+        "index.db",
+        "runs.db",
+        "schedules.db",
+    ]
+    with instance_of(roots[1]) as instance:
+        ids.append(instance.run_storage.get_run_storage_id())
+        assert instance.all_asset_keys() == []
+        instance.report_runless_asset_event(dg.AssetMaterialization("told"))
+        assert len(instance.all_asset_keys()) == 1
+    assert ids[0] != ids[1]
