@@ -37,7 +37,8 @@ def _settings() -> Settings:
 
 
 _WHEN = _settings()
-_LOOK_EVERY_S = 30
+# A look at what has not changed takes milliseconds; the daemon itself looks every five seconds.
+_LOOK_EVERY_S = 10
 _FRESH = "Nothing is out of date."
 _Answer = TypeVar("_Answer")
 

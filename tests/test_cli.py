@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from pipelines import upgrade
+from pipelines import cli, upgrade
 from pipelines.cli.reports import broken_checks, corrections_in_words
 from pipelines.engine import rows_of
 from pipelines.parquet import write_rows
@@ -21,9 +23,7 @@ from pipelines.paths import DataRoot
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
-def tokenbooks(
-    *words: str, data: Path, stdin: str | None = None, cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
+def in_a_process(*words: str, data: Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, from another folder than the checkout."""
     environment = {**os.environ, "TOKENBOOKS_DATA": str(data), "PYTHONPATH": str(CHECKOUT), "NO_COLOR": "1"}
     return subprocess.run(
@@ -33,8 +33,23 @@ def tokenbooks(
         capture_output=True,
         text=True,
         check=False,
-        cwd=cwd or data.parent,
+        cwd=data.parent,
     )
+
+
+def tokenbooks(*words: str, data: Path) -> subprocess.CompletedProcess[str]:
+    """The command's entry point in this process, from another folder than the checkout: importing what it needs takes seconds."""
+    printed, said, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(said):
+        patch.setenv("TOKENBOOKS_DATA", str(data))
+        patch.setenv("NO_COLOR", "1")
+        patch.setattr(sys, "argv", ["tokenbooks", *words])
+        patch.chdir(data.parent)
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return subprocess.CompletedProcess(words, code, printed.getvalue(), said.getvalue())
 
 
 def calls(feature: str = "answers", model: str = "own-model-1") -> str:
@@ -62,7 +77,7 @@ def calls(feature: str = "answers", model: str = "own-model-1") -> str:
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A first-time user's data root: ten lines of an own log, an own feature and an own price."""
     data = tmp_path_factory.mktemp("walk") / "books"
-    assert tokenbooks("init", str(data), data=data).returncode == 0
+    assert in_a_process("init", str(data), data=data).returncode == 0
     (data / "landing" / "app_log" / "mine.jsonl").write_text(calls(), encoding="utf-8")
     with (data / "reference" / "features.csv").open("a", encoding="utf-8") as file:
         file.write("answers,desk,CC-7,answers questions,interactive,,answers,2026-01-01,,\n")
@@ -80,7 +95,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     with (data / "reference" / "prices.csv").open("a", encoding="utf-8") as file:
         file.writelines(",".join(row.get(name, "") for name in header) + "\n" for row in rows)
-    done = tokenbooks("run", "--direct", data=data)
+    done = in_a_process("run", "--direct", data=data)
     assert done.returncode == 0, done.stdout + done.stderr
     return data
 
@@ -122,7 +137,7 @@ def test_no_prompt_and_no_user_id_leaves_the_landing_files(walked: Path) -> None
 
 
 def test_a_second_run_says_that_nothing_is_new(walked: Path) -> None:
-    done = tokenbooks("run", data=walked)
+    done = in_a_process("run", data=walked)
 
     assert done.returncode == 0
     assert "Nothing new: every table is up to date." in done.stdout
@@ -167,7 +182,7 @@ def test_status_counts_records_by_fate_and_tables_by_freshness(walked: Path) -> 
 def test_status_tells_newest_day_gaps_and_what_the_last_file_brought(walked: Path) -> None:
     """Ten calls on 2, 3 and 4 November: no day between them is without one."""
     [source] = json.loads(tokenbooks("status", "--json", data=walked).stdout)["sources"]
-    said = tokenbooks("status", data=walked).stdout
+    said = in_a_process("status", data=walked).stdout
 
     assert (source["newest_day"], source["days_without_records"], source["gaps"]) == ("2026-11-04", 0, [])
     last = source["last_file"]
@@ -269,14 +284,16 @@ def test_sql_keeps_money_exact_in_json(walked: Path) -> None:
 
 
 def test_sql_without_a_query_reads_queries_from_standard_input(walked: Path) -> None:
-    done = tokenbooks("sql", "--format", "csv", data=walked, stdin="select 1 as a;\nselect nothing;\nselect 2 as b;\n")
+    done = in_a_process(
+        "sql", "--format", "csv", data=walked, stdin="select 1 as a;\nselect nothing;\nselect 2 as b;\n"
+    )
 
     assert done.stdout == "a\n1\nb\n2\n"
     assert "nothing" in done.stderr
 
 
 def test_the_last_query_on_standard_input_needs_no_semicolon_and_may_fail(walked: Path) -> None:
-    done = tokenbooks("sql", data=walked, stdin=".tables\n")
+    done = in_a_process("sql", data=walked, stdin=".tables\n")
 
     assert "syntax error" in done.stderr
     assert "Traceback" not in done.stderr
@@ -358,7 +375,7 @@ def test_a_fault_in_a_reference_table_blocks_publishing_and_keeps_the_last_good_
 
 def test_before_the_first_run_a_question_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    done = tokenbooks("sql", "select 1", data=tmp_path / "empty")
+    done = in_a_process("sql", "select 1", data=tmp_path / "empty")
 
     assert done.returncode == 1
     assert "Run 'tokenbooks run' first" in done.stderr
@@ -379,7 +396,7 @@ def test_before_the_first_run_a_question_says_what_to_do(tmp_path: Path) -> None
 )
 def test_wrong_usage_exits_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "books").mkdir()
-    done = tokenbooks(*words, data=tmp_path / "books")
+    done = (in_a_process if words == ("nothing",) else tokenbooks)(*words, data=tmp_path / "books")
 
     assert done.returncode == 2
     assert "There is no data root" not in done.stderr
@@ -388,7 +405,7 @@ def test_wrong_usage_exits_with_2(tmp_path: Path, words: tuple[str, ...]) -> Non
 
 @pytest.mark.parametrize("words", [("run", "--direct"), ("status",), ("quarantine", "list"), ("close", "--verify")])
 def test_a_data_root_that_is_not_there_is_not_made(tmp_path: Path, words: tuple[str, ...]) -> None:
-    done = tokenbooks(*words, data=tmp_path / "nosuch")
+    done = (in_a_process if words == ("status",) else tokenbooks)(*words, data=tmp_path / "nosuch")
 
     assert done.returncode == 2
     root = tmp_path / "nosuch"
