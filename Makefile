@@ -28,14 +28,15 @@ UV_CACHE := cache="$${UV_CACHE_DIR:-$${XDG_CACHE_HOME:-$${HOME:-/dev/null}/.cach
 	{ mkdir -p "$$cache" && test -w "$$cache"; } 2>/dev/null || export UV_NO_CACHE=1
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint dev bench docs clean help
+.PHONY: demo test lint witnesses dev bench docs clean help
 
 demo: $(INSTALLED)  ## build the sample company, run the whole job, say where the report is
 	@.venv/bin/tokenbooks demo
 
 # Three workers for two cores: one waits for Dagster's clock for minutes. In the order of the files, where that one is among the first.
+# With bytecode kept, or each of the commands that the tests start compiles us anew.
 test: $(INSTALLED) $(WITNESS) $(FOCUS_WITNESS)  ## run the whole test suite
-	@.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)  ## check style, format and types
 	@.venv/bin/ruff check .
@@ -73,7 +74,10 @@ $(LOCKED): requirements.lock
 
 $(INSTALLED): $(LOCKED) pyproject.toml
 	@$(UV_CACHE); $(UV_INSTALL) --no-deps --no-build-isolation -e . || $(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@.venv/bin/python -m compileall -q pipelines assets || true
 	@touch $@
+
+witnesses: $(WITNESS) $(FOCUS_WITNESS)
 
 # In an environment of its own: its versions do not go with ours. Where it cannot be had, its one test is skipped.
 $(WITNESS): $(LOCKED) requirements-witness.lock
