@@ -95,6 +95,23 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     # Now: a record that is in no month above.
     calls.append({**call, "id": "now", "timestamp": "2026-11-18T12:00:00Z", "provider": "groq"})
     land(made, "app_log/web/calls.jsonl", lines(*calls))
+    # Seats: 1 and 3 million tokens at 2.80 a million, for a fee of 5.60 that week.
+    seat = {**call, "provider": "mistral", "timestamp": "2026-11-05T12:00:00Z"}
+    three = {name: 3 * tokens for name, tokens in usage.items()}
+    seats = [{**seat, "id": "seat-a", "feature": "a"}, {**seat, "id": "seat-b", "feature": "b", "usage": three}]
+    land(made, "app_log/seats/calls.jsonl", lines(*seats))
+    # An own GPU of 2.50 an hour that is full for one hour of the day, and one of 4.00 that nobody calls.
+    full = {"prompt_tokens": 0, "completion_tokens": 5_400_000, "total_tokens": 5_400_000}
+    own = {
+        **call,
+        "id": "own",
+        "provider": "vllm",
+        "model": "acme-8b",
+        "usage": full,
+        "timestamp": "2026-11-18T09:00:00Z",
+        "feature": "a",
+    }
+    land(made, "app_log/own/calls.jsonl", lines(own))
     for month, (_, bill, _) in PAIRS.items():
         land(made, f"focus/bills/{month}.pulled-2026{int(month) + 1:02d}05T000000Z.csv", focus(month, *bill))
     for name, content in {
@@ -124,7 +141,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     for account, pulled in (("cloud_early", "20261102"), ("cloud_whole", "20261104")):
         land(made, f"focus/{account}/10.pulled-{pulled}T000000Z.csv", focus("10", "Together AI", "x", "", account))
     price = "provider,model_id,unit,per_units,unit_price,currency,effective_from,region_class\n"
-    sellers = ("google", "vertex", "openai", "azure", "anthropic", "bedrock", "openrouter", "groq")
+    sellers = ("google", "vertex", "openai", "azure", "anthropic", "bedrock", "openrouter", "groq", "mistral")
     made.reference.mkdir(parents=True)
     (made.reference / "prices.csv").write_text(
         price
@@ -133,6 +150,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
             for seller in sellers
         )
     )
+    for name, text in {
+        "accounts": "provider,account_id,account_name,paid_by\nmistral,team-plan,seats,seat\n",
+        "period_charges": "charge_id,provider,billing_account_id,kind,period_start_date,period_end_date,amount_usd\n"
+        "plan,mistral,team-plan,subscription,2026-11-02,2026-11-09,5.60\n",
+        "gpu_pools": "pool_id,model_id,valid_from_date,valid_to_date,gpu_count,gpu_hour_usd,input_tokens_per_s,cache_read_tokens_per_s,"
+        "output_tokens_per_s\none,acme-8b,2026-11-18,2026-11-19,1,2.5,15000,150000,1500\ntwo,acme-70b,2026-11-18,2026-11-19,1,4,15000,150000,1500\n",
+        "allocation_rules": "charge_match_field,charge_match_value,method,target_kind,target_value,share\n"
+        "model_canonical,acme-70b,fixed,team,research,1\n",
+    }.items():
+        (made.reference / f"{name}.csv").write_text(text)
     report = books.run(made, now=NOW)
     assert not report.is_blocked, report.failed
     return made
@@ -315,3 +342,44 @@ def test_the_printed_row_joins_them(joined: DataRoot, month: str) -> None:
 def test_a_later_page_closes_the_bill(joined: DataRoot) -> None:
     query = "select state, missing_pull from ledger_invoices where billing_account_id = 'more'"
     assert rows(joined, query) == [{"state": "final", "missing_pull": None}]
+
+
+def test_calls_that_a_seat_pays_for_cost_nothing_and_show_what_they_would_have_cost(root: DataRoot) -> None:
+    """2.80 + 8.40 = 11.20 at list prices, 0 owed; the fee of 5.60 is half of it, spread 1.40 and 4.20."""
+    query = """select source_row_id as id, cost_status, cost_reason, list_cost_usd, effective_cost_usd
+        from ledger_requests as r inner join ledger_costs as c on r.request_key = c.request_key where provider = 'mistral' order by id"""
+    assert rows(root, query) == [
+        {"id": "seat-a", "cost_status": "free", "cost_reason": "paid_by_seat", "list_cost_usd": Decimal("2.8"), "effective_cost_usd": 0},
+        {"id": "seat-b", "cost_status": "free", "cost_reason": "paid_by_seat", "list_cost_usd": Decimal("8.4"), "effective_cost_usd": 0},
+    ]  # fmt: skip
+    borne = """select feature, invoiced_cost_usd as usd from mart_showback_weekly
+        where provider = 'mistral' and feature <> 'unattributed' order by feature"""
+    assert rows(root, borne) == [{"feature": "a", "usd": Decimal("1.40")}, {"feature": "b", "usd": Decimal("4.20")}]
+    [saved] = rows(root, "from mart_savings_weekly where provider = 'mistral'")
+    assert (saved["seat_requests"], saved["seat_list_cost_usd"], saved["seat_fee_usd"]) == (
+        2,
+        Decimal("11.2"),
+        Decimal("5.6"),
+    )
+    assert (saved["seat_fee_ratio"], saved["list_cost_usd"], saved["effective_savings_rate"]) == (
+        Decimal("0.5"),
+        None,
+        None,
+    )
+
+
+def test_an_account_paid_by_seats_waits_for_no_bill_of_its_calls(root: DataRoot) -> None:
+    """Its invoice is the fee: 5.60, which agrees with no token at all."""
+    query = "select verdict, invoiced_cost_usd as usd, untraced_usd from mart_reconciliation_monthly where provider = 'mistral'"
+    assert rows(root, query) == [{"verdict": "ok", "usd": Decimal("5.60"), "untraced_usd": 0}]
+
+
+def test_idle_hours_of_own_gpus_are_borne_by_rule_else_unattributed(root: DataRoot) -> None:
+    """The day of the first costs 24 x 2.50 = 60.00: one hour its call, 23 hours nobody; that of the second 24 x 4.00 = 96.00."""
+    query = """select feature, team, direct_cost_usd > 0 as is_direct, sum(invoiced_cost_usd) as usd
+        from mart_showback_weekly where provider = 'self' group by all order by usd"""
+    assert rows(root, query) == [
+        {"feature": "a", "team": "unattributed", "is_direct": True, "usd": Decimal("2.50")},
+        {"feature": "unattributed", "team": "unattributed", "is_direct": False, "usd": Decimal("57.50")},
+        {"feature": "unattributed", "team": "research", "is_direct": False, "usd": Decimal("96.00")},
+    ]

@@ -72,7 +72,7 @@ TABLES: Mapping[str, ReferenceTable] = {
         (
             "accounts",
             "Billing accounts, by id or name.",
-            "provider! account_id! account_name team cost_centre environment",
+            "provider! account_id! account_name team cost_centre environment paid_by:text=usage|seat",
             "provider account_id",
         ),
         (

@@ -12,10 +12,13 @@ columns:
   week_start_date: DATE; Monday of the ISO week, UTC
 {% include "parts/columns_showback_key.sql" %}
   component: VARCHAR; key, direct, untraced, discount, credit or tax_fee: where the money stands in the showback
-  pool_id: VARCHAR; pool of the list or discount amount in ledger_bill_pools, accrual without a bill, key on the row that only names the key
+  pool_id: VARCHAR; pool of the list or discount amount in ledger_bill_pools, accrual without a bill, gpu_idle| and the model for idle hours of own GPUs, key on the row that only names the key
   allocation_method: VARCHAR; how the pool was shared out
   allocated_usd: DECIMAL(38,10); what the key bears of the pool; 0 where a rate to USD is missing
   allocated_amount: DECIMAL(38,10); the same split in the currency of the bill; 0 without a bill
+notes:
+  - Idle hours of own GPUs (ledger_gpu_rates) are untraced cost where no bill of their seller is in. An allocation rule for their model,
+    the source gpu_pools or their seller says who bears them; else they stay unattributed.
 checks:
   - one_of: [component, key, direct, untraced, discount, credit, tax_fee]
 */

@@ -72,6 +72,12 @@ charges as (
 
 {{ fx_rates() }},
 
+-- A charge of a period stands in a month with calls too, where there is no bill.
+months as (
+    select distinct cast(date_trunc('month', usage_date) as date) as month_start_date
+    from ledger_models
+),
+
 charge_lines as (
     select
         'period_charge|' || c.charge_id as cost_key,
@@ -103,6 +109,7 @@ charge_lines as (
     from charges as c
     left join rates as x
         on c.currency = x.currency and c.period_start_date >= x.rate_date and c.period_start_date < x.next_rate_date
+    left join months as m on cast(date_trunc('month', c.period_start_date) as date) = m.month_start_date
 ),
 
 all_lines as (

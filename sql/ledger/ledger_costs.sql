@@ -15,13 +15,13 @@ columns:
   cost_reason: VARCHAR; what stands behind the status (cache_hit, provider_stated, assumed_price ...); null where nothing has to be said
   list_cost_usd: DECIMAL(38,15); cost at list prices; null, never 0, where it is not known
   contracted_cost_usd: DECIMAL(38,15); cost at negotiated prices and multipliers; null as the list cost
-  effective_cost_usd: DECIMAL(38,15); contracted cost, or 0 where provisioned throughput paid for the call; null as the list cost
+  effective_cost_usd: DECIMAL(38,15); contracted cost, or 0 where provisioned throughput or a seat paid for the call; null as the list cost
 {% for class in token_classes %}
   {{ class.name }}_list_cost_usd: DECIMAL(38,15); {{ class.words }} tokens at list price; null where not split out or not priced, 0 where there are none
 {% endfor %}
   units_list_cost_usd: DECIMAL(38,15); units that are not tokens (web searches ...) at list price; null where the call has none
 {% for class in token_classes %}
-  {{ class.name }}_cost_usd: DECIMAL(38,15); {{ class.words }} tokens as owed: contracted price, 0 under provisioned throughput; null as above
+  {{ class.name }}_cost_usd: DECIMAL(38,15); {{ class.words }} tokens as owed: contracted price, 0 where effective_cost_usd is; null as above
 {% endfor %}
   units_cost_usd: DECIMAL(38,15); units that are not tokens, as owed; null as above
   cost_estimate_usd: DECIMAL(38,15); where the cost is null: standard price of an unknown tier, or the part that has a price; never in a total
@@ -127,9 +127,17 @@ with
 ),
 
 {% endfor %}
+-- Accounts that accounts.csv says are paid by the seat: their calls cost nothing by themselves.
+seats as (
+    select distinct provider, account_id
+    from ref_accounts
+    where paid_by = 'seat'
+),
+
 asked as (
     select
 {{ asked_by }}
+        s.account_id is not null as is_by_seat,
 {% for class in token_classes %}
         q.{{ class.tokens }},
 {% endfor %}
@@ -154,6 +162,8 @@ asked as (
         end as stated_cost_usd,
     from ledger_requests as q
 {{ scopes_of_calls }}
+    left join seats as s
+        on q.provider = s.provider and q.billing_account_id = s.account_id
     where q.is_billable_leaf
 ),
 
@@ -252,7 +262,8 @@ matched as (
         coalesce(r.rate_reason, case when r.rate_status is null then 'rates_not_built' end) as rate_reason,
         r.is_standard,
         r.is_assumed,
-        r.is_charged_by_usage,
+        r.is_charged_by_usage and not q.is_by_seat as is_charged_by_usage,
+        q.is_by_seat,
         r.price_ids,
         r.book_version,
         r.price_currency,
@@ -338,6 +349,7 @@ judged as (
         case
             when is_hit then 'cache_hit'
             when has_no_usage then 'usage_missing'
+            when has_price and is_by_seat then 'paid_by_seat'
             when has_price and doubt is not null then doubt
             when has_price and is_assumed then 'assumed_price'
             when has_price and not is_charged_by_usage then 'provisioned_throughput'
@@ -369,6 +381,7 @@ select
     case
         when is_split and not coalesce(is_charged_by_usage, true) then cast(0 as decimal(38, 15))
         when is_split then contracted_sum
+        when cost_reason = 'provider_stated' and is_by_seat then cast(0 as decimal(38, 15))
         when cost_reason = 'provider_stated' then cast(stated_cost_usd as decimal(38, 15))
     end as effective_cost_usd,
 {% for class in token_classes %}

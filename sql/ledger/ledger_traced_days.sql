@@ -24,7 +24,13 @@ notes:
 */
 {% from "macros/tokens.sql" import each, rate_tier with context %}
 {% set cell = ["usage_date", "provider", "billing_account_id", "model_canonical", "rate_tier"] %}
-with calls as (
+with seats as (
+    select distinct provider, account_id
+    from ref_accounts
+    where paid_by = 'seat'
+),
+
+calls as (
     select
         cast(r.started_at as date) as usage_date,
         r.provider,
@@ -42,6 +48,9 @@ with calls as (
         cast(sum(case when c.cost_reason = 'provider_stated' then c.effective_cost_usd else c.units_cost_usd end) as decimal(38, 15)) as beside_effective,
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
+    -- A seat pays for all calls of its account: no line of a bill counts them.
+    anti join seats as s
+        on r.provider = s.provider and r.billing_account_id = s.account_id
     where r.is_billable_leaf
     group by cast(r.started_at as date), r.provider, r.billing_account_id, r.model_canonical, rate_tier
 ),

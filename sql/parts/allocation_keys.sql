@@ -53,10 +53,47 @@ bill_units as (
     from bill_days
 ),
 
+-- Hours of own GPUs in which nothing was asked of them, where no bill of theirs is in: a charge beside what the calls cost. They
+-- belong to the account of the calls that the GPUs serve, if those have one.
+idle_hours as (
+    select
+        cast(date_trunc('month', cast(g.hour_from_at as date)) as date) as month_start_date,
+        cast(date_trunc('week', cast(g.hour_from_at as date)) as date) as week_start_date,
+        g.provider,
+        g.model_canonical,
+        cast(round(sum(g.full_cost_usd), 10) * 10000000000::hugeint as hugeint) as idle_units,
+    from ledger_gpu_rates as g
+    anti join ledger_invoices as i
+        on cast(date_trunc('month', cast(g.hour_from_at as date)) as date) = i.month_start_date and g.provider = i.provider
+    where g.unit = 'idle' and g.full_cost_usd > 0
+    group by
+        cast(date_trunc('month', cast(g.hour_from_at as date)) as date), cast(date_trunc('week', cast(g.hour_from_at as date)) as date), g.provider,
+        g.model_canonical
+),
+
+idle_charges as (
+    select
+        h.*,
+        coalesce(a.billing_account_id, 'unattributed') as billing_account_id,
+        concat_ws(
+            chr(31), cast(h.month_start_date as varchar), cast(h.week_start_date as varchar), h.provider, coalesce(a.billing_account_id, 'unattributed')
+        ) as part,
+    from idle_hours as h
+    left join (
+        select month_start_date, week_start_date, provider, min(billing_account_id) as billing_account_id
+        from traced
+        group by month_start_date, week_start_date, provider
+        having count(distinct billing_account_id) = 1
+    ) as a
+        on h.month_start_date = a.month_start_date and h.week_start_date = a.week_start_date and h.provider = a.provider
+),
+
 parts as (
     select distinct month_start_date, week_start_date, provider, billing_account_id from traced
     union
     select distinct month_start_date, week_start_date, provider, billing_account_id from bill_days
+    union
+    select distinct month_start_date, week_start_date, provider, billing_account_id from idle_charges
 ),
 
 read_lines as (
@@ -67,11 +104,51 @@ read_lines as (
     from bill_units
 ),
 
-judged_charges as (
-    select * from read_lines where line_level in ('charge', 'unmapped')
+{% include "parts/allocation_rules.sql" %}
+
+-- Of idle hours a rule for the model decides, else one for the source gpu_pools, else one for the seller.
+idle_rules as (
+    select c.part, c.model_canonical, r.field, r.field_value
+    from idle_charges as c
+    inner join (select distinct field, field_value, valid_from_date, valid_to_date from rules) as r
+        on r.field_value = case r.field when 'model_canonical' then c.model_canonical when 'source' then 'gpu_pools' when 'provider' then c.provider end
+        and c.month_start_date >= r.valid_from_date
+        and c.month_start_date < r.valid_to_date
+    qualify row_number() over (
+        partition by c.part, c.model_canonical order by case r.field when 'model_canonical' then 0 when 'source' then 1 else 2 end
+    ) = 1
 ),
 
-{% include "parts/allocation_rules.sql" %}
+{% set charge = [
+    "month_start_date", "week_start_date", "provider", "billing_account_id", "kind", "part", "component", "field", "field_value", "charge_id",
+    "charge_start_date", "pool_id", "billed_units", "scope", "charge_basis", "model_canonical", "charge_category",
+] %}
+judged_charges as (
+    select {{ charge | join(", ") }}
+    from read_lines
+    where line_level in ('charge', 'unmapped')
+    union all
+    select
+        c.month_start_date,
+        c.week_start_date,
+        c.provider,
+        c.billing_account_id,
+        'usd' as kind,
+        c.part,
+        'untraced' as component,
+        r.field,
+        r.field_value,
+        cast(null as varchar) as charge_id,
+        c.month_start_date as charge_start_date,
+        'gpu_idle|' || c.model_canonical as pool_id,
+        c.idle_units as billed_units,
+        cast(null as varchar) as scope,
+        cast(null as varchar) as charge_basis,
+        c.model_canonical,
+        'Usage' as charge_category,
+    from idle_charges as c
+    left join idle_rules as r on c.part = r.part and c.model_canonical = r.model_canonical
+),
 
 -- Whoever a rule names bears its share, with or without a call in that part of the month.
 named_targets as (

@@ -81,6 +81,9 @@ POOL_TYPES = {
         "DECIMAL(38,15)",
     ),
 }
+ACCOUNT_TYPES = dict.fromkeys(
+    ("provider", "account_id", "account_name", "team", "cost_centre", "environment", "paid_by"), "VARCHAR"
+)
 ALIAS_TYPES = {
     **dict.fromkeys(("source", "provider", "billing_account_id", "seller", "seller_account_id"), "VARCHAR"),
     **dict.fromkeys(("valid_from_date", "valid_to_date"), "DATE"),
@@ -201,6 +204,7 @@ class Pricing:
         overrides: list[dict[str, Any]] | None = None,
         fx_rates: list[dict[str, Any]] | None = None,
         gpu_pools: list[dict[str, Any]] | None = None,
+        accounts: list[dict[str, Any]] | None = None,
     ) -> None:
         con = self.con
         for name, table in book.tables.items():
@@ -211,6 +215,7 @@ class Pricing:
         _table(con, "ref_fx_rates", fx_rates or [], FX_TYPES)
         _table(con, "ref_gpu_pools", gpu_pools or [], POOL_TYPES)
         _table(con, "ref_seller_aliases", [], ALIAS_TYPES)
+        _table(con, "ref_accounts", accounts or [], ACCOUNT_TYPES)
         for shape in ("requests", "usage", "bills"):
             types = contract.shapes()[shape].types
             _table(con, f"staged_{shape}", requests if shape == "requests" else [], types)

@@ -1,10 +1,12 @@
 /*
 about: >-
-  What contracts save: list, contracted and effective cost side by side, and the Effective Savings Rate. One row per week, seller,
-  billing account and model; calls that provisioned throughput paid for stand apart, as no price of theirs says what they cost.
+  What contracts and seats save: list, contracted and effective cost side by side, and the Effective Savings Rate. One row per week,
+  seller, billing account and model; calls that provisioned throughput or a seat paid for stand apart, as no price of theirs says
+  what they cost.
 grain: [week_start_date, provider, billing_account_id, model_canonical]
 partition: week
 reads_around: 1 day
+leads: [ledger_requests]
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   provider: VARCHAR; the seller
@@ -14,6 +16,10 @@ columns:
   unpriced_requests: BIGINT; of these, calls without a cost
   provisioned_requests: BIGINT; of these, calls that provisioned throughput paid for
   provisioned_list_cost_usd: DECIMAL(38,15); what these calls would cost at list prices; null where there are none
+  seat_requests: BIGINT; of these, calls of an account that is paid by the seat
+  seat_list_cost_usd: DECIMAL(38,15); what these calls would cost at list prices; null where there are none
+  seat_fee_usd: DECIMAL(38,10); what was charged for the seats of the account in the week, shared by list cost; null where nothing was
+  seat_fee_ratio: DECIMAL(18,9); seat_fee_usd over seat_list_cost_usd: below 1 where seats are cheaper than paying by use
   list_cost_usd: DECIMAL(38,15); the other priced calls at list prices; null where there are none
   contracted_cost_usd: DECIMAL(38,15); the same calls at negotiated prices and multipliers
   effective_cost_usd: DECIMAL(38,15); the same calls as owed
@@ -21,16 +27,24 @@ columns:
   effective_savings_rate: DECIMAL(18,9); Effective Savings Rate, saved over list cost; null where nothing has a list cost
 checks:
   - rule: requests >= unpriced_requests + provisioned_requests
+  - rule: requests >= seat_requests
   - rule: saved_usd = list_cost_usd - effective_cost_usd
     null_passes: true
 notes:
+  - The fee of a week is that of its UTC days, and of the seats of an account without a priced call it stands at unknown_model.
   - A cost that only the seller or a gateway stated has no list price of its own; it counts as its own list cost.
 question: What do our contracts save?
 answer: >-
   select provider, sum(list_cost_usd) as list_cost_usd, sum(effective_cost_usd) as effective_cost_usd,
   sum(saved_usd) / sum(list_cost_usd) as effective_savings_rate from mart_savings_weekly group by provider order by provider
 */
-with calls as (
+with seats as (
+    select distinct provider, account_id
+    from ref_accounts
+    where paid_by = 'seat'
+),
+
+calls as (
     select
         cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
         r.provider,
@@ -39,10 +53,15 @@ with calls as (
         c.list_cost_usd,
         c.contracted_cost_usd,
         c.effective_cost_usd,
-        -- Nothing else makes the two differ.
-        coalesce(c.effective_cost_usd <> c.contracted_cost_usd, false) as is_provisioned,
+        case
+            when s.account_id is not null then 'seat'
+            -- Nothing else makes the two differ.
+            when coalesce(c.effective_cost_usd <> c.contracted_cost_usd, false) then 'provisioned'
+            else 'use'
+        end as paid_by,
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
+    left join seats as s on r.provider = s.provider and r.billing_account_id = s.account_id
     cross join ref_reporting as z
     where r.is_billable_leaf
 ),
@@ -55,29 +74,91 @@ summed as (
         model_canonical,
         count(*) as requests,
         count(case when list_cost_usd is null then 1 end) as unpriced_requests,
-        count(case when is_provisioned then 1 end) as provisioned_requests,
-        cast(sum(case when is_provisioned then list_cost_usd end) as decimal(38, 15)) as provisioned_list_cost_usd,
-        cast(sum(case when not is_provisioned then list_cost_usd end) as decimal(38, 15)) as list_cost_usd,
-        cast(sum(case when not is_provisioned then contracted_cost_usd end) as decimal(38, 15)) as contracted_cost_usd,
-        cast(sum(case when not is_provisioned then effective_cost_usd end) as decimal(38, 15)) as effective_cost_usd,
+        count(case when paid_by = 'provisioned' then 1 end) as provisioned_requests,
+        cast(sum(case when paid_by = 'provisioned' then list_cost_usd end) as decimal(38, 15)) as provisioned_list_cost_usd,
+        count(case when paid_by = 'seat' then 1 end) as seat_requests,
+        cast(sum(case when paid_by = 'seat' then list_cost_usd end) as decimal(38, 15)) as seat_list_cost_usd,
+        cast(sum(case when paid_by = 'use' then list_cost_usd end) as decimal(38, 15)) as list_cost_usd,
+        cast(sum(case when paid_by = 'use' then contracted_cost_usd end) as decimal(38, 15)) as contracted_cost_usd,
+        cast(sum(case when paid_by = 'use' then effective_cost_usd end) as decimal(38, 15)) as effective_cost_usd,
     from calls
     group by week_start_date, provider, billing_account_id, model_canonical
+),
+
+fees as (
+    select
+        cast(date_trunc('week', b.usage_date) as date) as week_start_date,
+        b.provider,
+        b.billing_account_id,
+        cast(sum(b.billed_usd) as decimal(38, 10)) as fee_usd,
+    from ledger_bill_days as b
+    inner join seats as s on b.provider = s.provider and b.billing_account_id = s.account_id
+    where b.charge_category = 'Purchase'
+    group by cast(date_trunc('week', b.usage_date) as date), b.provider, b.billing_account_id
+),
+
+seat_sums as (
+    select week_start_date, provider, billing_account_id, sum(seat_list_cost_usd) as seat_list_usd
+    from summed
+    group by week_start_date, provider, billing_account_id
+    having sum(seat_list_cost_usd) > 0
+),
+
+-- Shared by list cost, as the showback shares it; all of it where no call has one.
+shared as (
+    select
+        f.week_start_date,
+        f.provider,
+        f.billing_account_id,
+        coalesce(c.model_canonical, 'unknown_model') as model_canonical,
+        case
+            when c.model_canonical is null then f.fee_usd
+            else cast(cast(f.fee_usd as double) * cast(c.seat_list_cost_usd as double) / cast(s.seat_list_usd as double) as decimal(38, 10))
+        end as seat_fee_usd,
+    from fees as f
+    left join seat_sums as s
+        on f.week_start_date = s.week_start_date and f.provider = s.provider and f.billing_account_id = s.billing_account_id
+    left join summed as c
+        on s.week_start_date = c.week_start_date
+        and s.provider = c.provider
+        and s.billing_account_id = c.billing_account_id
+        and c.seat_list_cost_usd > 0
+),
+
+keys as (
+    select week_start_date, provider, billing_account_id, model_canonical from summed
+    union
+    select week_start_date, provider, billing_account_id, model_canonical from shared
 )
 
 select
-    week_start_date,
-    provider,
-    billing_account_id,
-    model_canonical,
-    requests,
-    unpriced_requests,
-    provisioned_requests,
-    provisioned_list_cost_usd,
-    list_cost_usd,
-    contracted_cost_usd,
-    effective_cost_usd,
-    list_cost_usd - effective_cost_usd as saved_usd,
+    k.week_start_date,
+    k.provider,
+    k.billing_account_id,
+    k.model_canonical,
+    coalesce(c.requests, 0) as requests,
+    coalesce(c.unpriced_requests, 0) as unpriced_requests,
+    coalesce(c.provisioned_requests, 0) as provisioned_requests,
+    c.provisioned_list_cost_usd,
+    coalesce(c.seat_requests, 0) as seat_requests,
+    c.seat_list_cost_usd,
+    f.seat_fee_usd,
+    cast(cast(f.seat_fee_usd as double) / nullif(cast(c.seat_list_cost_usd as double), 0) as decimal(18, 9)) as seat_fee_ratio,
+    c.list_cost_usd,
+    c.contracted_cost_usd,
+    c.effective_cost_usd,
+    c.list_cost_usd - c.effective_cost_usd as saved_usd,
     cast(
-        cast(list_cost_usd - effective_cost_usd as double) / nullif(cast(list_cost_usd as double), 0) as decimal(18, 9)
+        cast(c.list_cost_usd - c.effective_cost_usd as double) / nullif(cast(c.list_cost_usd as double), 0) as decimal(18, 9)
     ) as effective_savings_rate,
-from summed
+from keys as k
+left join summed as c
+    on k.week_start_date = c.week_start_date
+    and k.provider = c.provider
+    and k.billing_account_id = c.billing_account_id
+    and k.model_canonical = c.model_canonical
+left join shared as f
+    on k.week_start_date = f.week_start_date
+    and k.provider = f.provider
+    and k.billing_account_id = f.billing_account_id
+    and k.model_canonical = f.model_canonical
