@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from pipelines.prices import history, observed
-from pipelines.prices.book import Book
+from pipelines.prices.book_tables import Book
 from pipelines.prices.history import rows_of
 from pipelines.prices.package import blank_rate
 from pipelines.prices.rates import OPEN_END, Rate
