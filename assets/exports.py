@@ -74,7 +74,7 @@ def _exports() -> dg.AssetsDefinition:
                 *(f"{r.table} {r.partition}: {r.message}" for r in run.report.failed),
             ]
             raise dg.Failure(
-                description="Nothing was published, what was published before stays: "
+                description=f"Nothing was published, what was published before stays: {run.report.cause}. In full: "
                 + "; ".join(reasons[:_NAMED_AT_MOST]),
                 allow_retries=False,
             )

@@ -37,6 +37,7 @@ from pipelines.runner import Built, build, count_checks, label
 from pipelines.settings import Settings
 from pipelines.settings import load as load_settings
 from pipelines.sources import sources
+from pipelines.words import listed, things
 
 _BOOK_INPUTS = ("ref_prices", "ref_model_aliases", "ref_gpu_pools")
 
@@ -69,7 +70,23 @@ class RunReport:
             "warned": [asdict(result) for result in self._missed if result.severity != "critical"],
             "published": self.published,
             "is_blocked": self.is_blocked,
+            "cause": self.cause,
         }
+
+    @property
+    def cause(self) -> str | None:
+        """Why nothing is published, by name, and what to do; None where nothing stands in the way."""
+        causes = []
+        if self.problems:
+            files = list(dict.fromkeys(problem.file for problem in self.problems))
+            places = listed([problem.place for problem in self.problems], 2)
+            causes.append(f"a fault in {places}: mend {listed(files, 2)}")
+        if failed := self.failed:
+            broken = list(dict.fromkeys(f"{result.table} ({result.text or result.message})" for result in failed))
+            causes.append(
+                f"{things(len(failed), 'failed check')} of {listed(broken, 2)}: mend the landed files or reference rows behind it"
+            )
+        return f"{'; and '.join(causes)}; then run again" if causes else None
 
     @property
     def failed(self) -> list[CheckResult]:

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Sequence
+
 
 def things(number: int, name: str) -> str:
     """``1 row``, ``2,000 rows``."""
     return f"{number:,} {name}{'s' * (number != 1)}"
+
+
+def listed(names: Sequence[str], at_most: int = 5) -> str:
+    """``a``, ``a and b``, ``a, b and c``, ``a, b, c, d, e and 7 more``."""
+    *first, last = [*names[:at_most], *([f"{len(names) - at_most:,} more"] if len(names) > at_most else [])]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def nearest(name: str, known: Iterable[str], at_most: int = 3) -> list[str]:
+    """The names that somebody may have meant, the nearest first: alike in spelling, else such as have all its words."""
+    names = sorted(known)
+    alike = difflib.get_close_matches(name, names, n=at_most, cutoff=0.6)
+    words = {word for word in name.lower().split("_") if word}
+    return (alike or [one for one in names if words and words <= set(one.split("_"))])[:at_most]

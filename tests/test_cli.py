@@ -367,10 +367,17 @@ def test_a_fault_in_a_reference_table_blocks_publishing_and_keeps_the_last_good_
 
     assert done.returncode == 3
     assert "reference/features.csv, line 3, column valid_from_date: '2026-13-01', expected a date" in done.stdout
-    assert "Nothing was published" in done.stdout
+    # The last line names the cause and the remedy, and so does the JSON.
+    cause = (
+        "a fault in reference/features.csv, line 3, column valid_from_date: mend reference/features.csv; then run again"
+    )
+    assert done.stdout.splitlines()[-1] == (
+        f"Nothing was published (exit code 3; the exports are those of the last good run): {cause}."
+    )
     assert {path: path.read_bytes() for path in (data / "exports").rglob("*") if path.is_file()} == exports
-    again = tokenbooks("run", "--direct", data=data)
+    again = tokenbooks("run", "--direct", "--json", data=data)
     assert again.returncode == 3
+    assert json.loads(again.stdout)["cause"] == cause
 
 
 def test_before_the_first_run_a_question_says_what_to_do(tmp_path: Path) -> None:

@@ -301,6 +301,85 @@ def test_every_fault_of_a_file_is_named_at_once(root):
     ]
 
 
+RIGHT = {
+    "date": "2026-09-01",
+    "instant": "2026-09-01",
+    "whole": "1000",
+    "amount": "0.25",
+    "price": "0.25",
+    "value": "0.25",
+    "unit": "input",
+    "rate": "1.08",
+    "currency": "USD",
+    "scope": "feature=search",
+    "text": "a",
+}
+# Columns that must be after another one; those without a value are as they should be.
+ENDS = ("valid_to_date", "effective_to", "period_end_date")
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_wrong_column_is_one_message_with_its_lines_whatever_table_and_column_it_is(root, name):
+    """40 rows, the same column wrong in each: the first line, three of the others by number, and that 36 more are alike."""
+    table = TABLES[name]
+    cells = {field.name: field.allowed[0] if field.allowed else RIGHT[field.kind] for field in table.fields}
+    cells |= {end: "2026-10-01" for end in ENDS if end in cells}
+    for field in table.fields:
+        if field.kind == "text" and not field.allowed and not field.required:
+            continue
+        wrong = "" if field.required else "inputs" if field.kind == "unit" else "no such thing, to be sure"
+        rows = [",".join(cells), *[",".join(f'"{v}"' for v in (cells | {field.name: wrong}).values())] * 40]
+        write(root, f"{name}.csv", "\n".join(rows) + "\n")
+
+        _, problems = files.current_frame(root, name)
+
+        [said] = map(str, problems)
+        assert said.startswith(f"reference/{name}.csv, line 2, column {field.name}: ")
+        assert said.endswith(". The same in 39 further lines: 3, 4, 5 and 36 more")
+
+
+def test_what_is_wrong_with_the_columns_and_the_cells_of_a_whole_file_is_a_message_for_each_kind(root):
+    """Cents after a comma make a cell too many of 40 rows; three unknown columns, two missing ones; two rows of a key, 39 times."""
+    for name, content, wanted in (
+        (
+            "fx_rates",
+            "currency,rate_date,fx_rate_to_usd\n" + "EUR,2026-09-01,1,08\n" * 40,
+            ["line 2: 4 cells, expected 3. The same in 39 further lines: 3, 4, 5 and 36 more"],
+        ),
+        (
+            "fx_rates",
+            "currencies,day,rate_date,rate\n" + "EUR,1,1,1\n" * 40,
+            [
+                "line 1, columns currencies, day and rate: unknown columns. Known are currency, rate_date, fx_rate_to_usd, why, "
+                "source_ref. "
+                "currencies may be currency and rate may be fx_rate_to_usd",
+                "line 1, columns currency and fx_rate_to_usd: the columns are missing",
+            ],
+        ),
+        (
+            "fx_rates",
+            "currency,rate_date,fx_rate_to_usd\n" + "EUR,2026-09-01,1.08\n" * 40,
+            [
+                "line 3: a second row for currency=EUR, rate_date=2026-09-01 (first in line 2). "
+                "The same in 38 further lines: 4, 5, 6 and 35 more"
+            ],
+        ),
+        (
+            "price_overrides",
+            "provider,kind,value,effective_from,effective_to\n" + "openai,multiplier,9.9,2026-09-01,2026-08-01\n" * 3,
+            [
+                "line 2: effective_to 2026-08-01 00:00:00+00:00 is not after effective_from 2026-09-01 00:00:00+00:00 (ends are exclusive). "
+                "The same in 2 further lines: 3, 4"
+            ],
+        ),
+    ):
+        write(root, f"{name}.csv", content)
+
+        _, problems = files.current_frame(root, name)
+
+        assert [str(problem).removeprefix(f"reference/{name}.csv, ") for problem in problems] == wanted
+
+
 @pytest.mark.parametrize("content", ["", "# nothing yet\n", FEATURES, "\ufeff"])
 def test_a_file_without_rows_is_an_empty_table(root, content):
     write(root, "features.csv", content)

@@ -35,7 +35,7 @@ def export_statements(root: Root = None, as_json: AsJson = False) -> None:
 
 
 def _export(root: Path | None, name: str, version: str, *, as_json: bool) -> None:
-    from pipelines.books import open_books
+    from pipelines.books import RunReport, open_books
     from pipelines.exports import MONTHLY
 
     wanted = [export for export in MONTHLY if (export.name, export.version) == (name, version)]
@@ -45,8 +45,9 @@ def _export(root: Path | None, name: str, version: str, *, as_json: bool) -> Non
     data = data_root(root)
     with open_books(data) as books:
         written = books.export(wanted)
+        cause = RunReport(results=books.results).cause
     if written is None:
-        complain("A check has failed: nothing was written. 'tokenbooks run' says which.")
+        complain(f"Nothing was written: {cause}.")
         raise typer.Exit(EXIT_CHECK_FAILED)
     rows = []
     for path in sorted((data.exports / name / version).glob("month=*/manifest.json")):

@@ -49,7 +49,7 @@ def print_report(data: DataRoot, report: dict[str, Any]) -> None:
             )
         )
     if report["is_blocked"]:
-        print("Nothing was published: the exports are those of the last good run. Exit code 3.")
+        print(f"Nothing was published (exit code 3; the exports are those of the last good run): {report['cause']}.")
     elif report["published"]:
         print(f"Published {len(report['published'])} files below {data.exports}.")
 

@@ -7,7 +7,7 @@ import difflib
 import io
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -17,20 +17,48 @@ import polars as pl
 from pipelines import paths
 from pipelines.paths import DataRoot
 from pipelines.reference.tables import TABLES, TOKEN_UNITS, UNITS, Field, ReferenceTable
+from pipelines.words import listed, nearest, things
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong in a reference file."""
+    """What is wrong in a reference file. ``rule`` says it without the value found; further ``lines`` may break the same one."""
 
     file: str
     line: int | None
     column: str
     text: str
+    rule: str = ""
+    lines: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        place = f", line {self.line}" if self.line else ""
-        return f"{self.file}{place}{f', column {self.column}' if self.column else ''}: {self.text}"
+        more = ""
+        if self.lines:
+            first = ", ".join(f"{line}" for line in self.lines[:_LINES_NAMED])
+            rest = f" and {len(self.lines) - _LINES_NAMED:,} more" if len(self.lines) > _LINES_NAMED else ""
+            more = f". The same in {things(len(self.lines), 'further line')}: {first}{rest}"
+        return f"{self.place}: {self.text}{more}"
+
+    @property
+    def place(self) -> str:
+        """File, line and column, as far as known."""
+        line = f", line {self.line}" if self.line else ""
+        column = f", column{'s' * (' and ' in self.column)} {self.column}" if self.column else ""
+        return f"{self.file}{line}{column}"
+
+
+_LINES_NAMED = 3
+
+
+def grouped(problems: Sequence[Problem]) -> list[Problem]:
+    """One problem for each rule that a column breaks, with all its lines: a wrong column is one message, not one a line."""
+    found: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in problems:
+        found.setdefault((problem.file, problem.column, problem.rule or problem.text), []).append(problem)
+    return [
+        replace(first, lines=tuple(dict.fromkeys(p.line for p in rest if p.line is not None and p.line != first.line)))
+        for first, *rest in found.values()
+    ]
 
 
 # A price holds nine places before the point, a factor one.
@@ -84,21 +112,7 @@ def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[st
             return [], [
                 Problem(shown_as, rows.line_num, "", "cells are set apart by semicolons or tabs, expected commas")
             ]
-        for place, name in enumerate(header):
-            if name not in fields and name not in ("why", "source_ref"):
-                problems.append(
-                    Problem(
-                        shown_as,
-                        rows.line_num,
-                        name,
-                        f"an unknown column. Known are {', '.join([*fields, 'why', 'source_ref'])}",
-                    )
-                )
-            if name in header[:place]:
-                problems.append(Problem(shown_as, rows.line_num, name, "a second column of that name"))
-        for field in table.fields:
-            if field.required and field.name not in header:
-                problems.append(Problem(shown_as, rows.line_num, field.name, "the column is missing"))
+        problems = _wrong_columns(table, header, shown_as, rows.line_num)
         if problems:
             return [], problems
         columns = [fields.get(name) or Field(name, "text") for name in header]
@@ -106,20 +120,42 @@ def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[st
             if _is_comment(row):
                 continue
             if len(row) != len(header):
-                problems.append(Problem(shown_as, rows.line_num, "", f"{len(row)} cells, expected {len(header)}"))
+                text = f"{len(row)} cells, expected {len(header)}"
+                problems.append(Problem(shown_as, rows.line_num, "", text, "cells"))
                 continue
             values: dict[str, object] = {"reference_file": shown_as, "reference_line": rows.line_num}
             for field, cell in zip(columns, row, strict=True):
-                value, problem = _value(field, cell.strip())
-                if problem:
-                    problems.append(Problem(shown_as, rows.line_num, field.name, problem))
+                value, expected = _value(field, cell.strip())
+                if expected:
+                    text = f"{cell.strip()!r}, expected {expected}" if cell.strip() else f"blank, expected {expected}"
+                    problems.append(Problem(shown_as, rows.line_num, field.name, text, expected))
                 values[field.name] = value
-            problems += [Problem(shown_as, rows.line_num, "", text) for text in _disorder(values)]
-            problems += [Problem(shown_as, rows.line_num, name, text) for name, text in _out_of_bounds(values)]
+            problems += [Problem(shown_as, rows.line_num, "", text, rule) for rule, text in _disorder(values)]
+            problems += [Problem(shown_as, rows.line_num, name, text, name) for name, text in _out_of_bounds(values)]
             found.append(values)
     except csv.Error as error:
         problems.append(Problem(shown_as, rows.line_num, "", f"not CSV ({error})"))
     return found, problems
+
+
+def _wrong_columns(table: ReferenceTable, header: Sequence[str], shown_as: str, line: int) -> list[Problem]:
+    """What is wrong with the names of the columns: a problem for each way in which they are, whatever their number."""
+    known = [*(field.name for field in table.fields), "why", "source_ref"]
+    unknown = [name for place, name in enumerate(header) if name not in known and name not in header[:place]]
+    twice = list(dict.fromkeys(name for place, name in enumerate(header) if name in header[:place]))
+    missing = [field.name for field in table.fields if field.required and field.name not in header]
+    found = []
+    if unknown:
+        hints = [f"{name} may be {hint[0]}" for name in unknown if (hint := nearest(name, set(known) - set(header)))]
+        meant = f". {listed(hints)}" if hints else ""
+        text = f"{'an unknown column' if len(unknown) == 1 else 'unknown columns'}. Known are {', '.join(known)}{meant}"
+        found.append(Problem(shown_as, line, listed(unknown), text))
+    if twice:
+        found.append(Problem(shown_as, line, listed(twice), "a second column of that name"))
+    if missing:
+        text = "the column is missing" if len(missing) == 1 else "the columns are missing"
+        found.append(Problem(shown_as, line, listed(missing), text))
+    return found
 
 
 def _is_comment(row: Sequence[str]) -> bool:
@@ -127,14 +163,15 @@ def _is_comment(row: Sequence[str]) -> bool:
 
 
 def _value(field: Field, cell: str) -> tuple[object, str]:
+    """The value of a cell, and what was expected where it is none."""
     if not cell:
-        return None, "blank, expected a value" if field.required else ""
+        return None, "a value" if field.required else ""
     if field.allowed and cell not in field.allowed:
-        return None, f"{cell!r}, expected {' or '.join(field.allowed)}"
+        return None, " or ".join(field.allowed)
     try:
         return _READ_AS[field.kind](cell), ""
     except (ValueError, OverflowError, InvalidOperation):
-        return None, f"{cell!r}, expected {_EXPECTED[field.kind]}"
+        return None, _EXPECTED[field.kind]
 
 
 def _whole(cell: str) -> int:
@@ -211,7 +248,8 @@ _READ_AS: Mapping[str, Callable[[str], object]] = {
 }
 
 
-def _disorder(values: Mapping[str, object]) -> list[str]:
+def _disorder(values: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Ends before their starts: the name of the end, and what is wrong with it."""
     found = []
     for first, last in (
         ("valid_from_date", "valid_to_date"),
@@ -220,7 +258,7 @@ def _disorder(values: Mapping[str, object]) -> list[str]:
     ):
         start, end = values.get(first), values.get(last)
         if start is not None and end is not None and end <= start:  # type: ignore[operator]
-            found.append(f"{last} {end} is not after {first} {start} (ends are exclusive)")
+            found.append((last, f"{last} {end} is not after {first} {start} (ends are exclusive)"))
     return found
 
 
@@ -252,7 +290,7 @@ def price_remarks(root: DataRoot, providers: Collection[str]) -> list[str]:
     """What the user's prices and contracts say that is no fault and yet hardly meant: a contract with a seller of no model,
     two prices of one thing. Line by line, as a person reads it.
     """
-    found = []
+    found: list[Problem] = []
     for name, price in (("prices", "unit_price"), ("price_overrides", "value")):
         path, shown_as = root.reference / f"{name}.csv", f"reference/{name}.csv"
         if not path.is_file():
@@ -264,10 +302,10 @@ def price_remarks(root: DataRoot, providers: Collection[str]) -> list[str]:
         for row in rows:
             line, provider = row["reference_line"], str(row["provider"])
             if name == "price_overrides" and provider not in providers:
-                nearest = difflib.get_close_matches(provider.lower(), sorted(providers), n=3, cutoff=0.6)
-                hint = f"; nearest: {', '.join(nearest)}" if nearest else ""
+                close = nearest(provider.lower(), providers)
+                hint = f"; nearest: {', '.join(close)}" if close else ""
                 text = f"no price or model of provider {provider!r} is known, so the row changes nothing{hint}"
-                found.append(f"{Problem(shown_as, line, 'provider', text)}.")  # type: ignore[arg-type]
+                found.append(Problem(shown_as, line, "provider", text))  # type: ignore[arg-type]
             # Multipliers and uplifts add up; of two prices one holds.
             if row.get("kind", "absolute") != "absolute":
                 continue
@@ -276,8 +314,8 @@ def price_remarks(root: DataRoot, providers: Collection[str]) -> list[str]:
             mine, theirs = ([one[price], one.get("per_units"), one.get("currency")] for one in (row, other))
             if mine != theirs:
                 text = f"{row[price]} where line {other['reference_line']} says {other[price]} for the same; the later line is taken"
-                found.append(f"{Problem(shown_as, line, price, text)}.")  # type: ignore[arg-type]
-    return found
+                found.append(Problem(shown_as, line, price, text))  # type: ignore[arg-type]
+    return [f"{problem}." for problem in grouped(found)]
 
 
 def files_of(root: DataRoot, table: ReferenceTable) -> tuple[Path, Path]:
@@ -297,7 +335,7 @@ def _merge(
                 f"{name}={value}" for name, value in zip(table.key, key, strict=True) if value is not None
             )
             text = f"a second row for {named} (first in line {seen[key]})"
-            problems.append(Problem(str(row["reference_file"]), row["reference_line"], "", text))  # type: ignore[arg-type]
+            problems.append(Problem(str(row["reference_file"]), row["reference_line"], "", text, "key"))  # type: ignore[arg-type]
         seen[key] = row["reference_line"]
     kept = [row for row in ours if tuple(row.get(name) for name in table.key) not in seen]
     return [*kept, *theirs]
@@ -313,7 +351,7 @@ def current_frame(root: DataRoot, name: str) -> tuple[pl.DataFrame, list[Problem
         problems += wrong
         if not wrong:
             rows = _merge(table, rows, more, problems)
-    return frame_of_rows(table, rows), problems
+    return frame_of_rows(table, rows), grouped(problems)
 
 
 def _shown(root: DataRoot, table: ReferenceTable) -> list[tuple[Path, str]]:

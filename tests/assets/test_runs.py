@@ -271,6 +271,8 @@ def test_a_failed_check_leaves_the_last_good_exports_and_dagster_names_it(again,
 
     assert (report["is_blocked"], report["published"]) == (True, [])
     assert {result["table"] for result in report["failed"]} == {"ledger_costs"}
+    assert report["cause"].startswith(f"{len(report['failed'])} failed checks of ledger_costs (")
+    assert report["cause"].endswith(": mend the landed files or reference rows behind it; then run again")
     assert {name: value for name, value in hashes(again).items() if name.startswith("exports/")} == exports_before
     with dg.DagsterInstance.get() as instance:
         [verdict] = instance.event_log_storage.get_asset_check_execution_history(
