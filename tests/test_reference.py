@@ -368,8 +368,8 @@ def test_what_is_wrong_with_the_columns_and_the_cells_of_a_whole_file_is_a_messa
             "price_overrides",
             "provider,kind,value,effective_from,effective_to\n" + "openai,multiplier,9.9,2026-09-01,2026-08-01\n" * 3,
             [
-                "line 2: effective_to 2026-08-01 00:00:00+00:00 is not after effective_from 2026-09-01 00:00:00+00:00 (ends are exclusive). "
-                "The same in 2 further lines: 3, 4"
+                "line 2: effective_to 2026-08-01 00:00:00+00:00 is not after effective_from 2026-09-01 00:00:00+00:00 "
+                "(ends are exclusive). The same in 2 further lines: 3, 4"
             ],
         ),
     ):

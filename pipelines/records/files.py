@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -16,6 +18,7 @@ _BLOCK_BYTES = 32 << 20
 # Larger files of lines are read in pieces of about this size.
 PIECE_BYTES = 128 << 20
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5": "zstd"}
+_DECODER = json.JSONDecoder()
 BOM = b"\xef\xbb\xbf"
 # Stands in the problem of a compressed file that was not copied whole.
 CUT_SHORT = "stream ends early"
@@ -71,6 +74,27 @@ def head_of(path: Path, size: int = 1 << 16) -> bytes:
     return pieces[:size]
 
 
+def head_below(path: Path, size: int = 1 << 16) -> bytes:
+    """The first bytes of a file below its first line, decompressed: of a line larger than any head nothing else is seen."""
+    with path.open("rb") as file:
+        compression = compression_of(file.read(4))
+    pieces, is_below = b"", False
+    with suppress(*STREAM_ERRORS):
+        for piece in blocks_of(path, compression):
+            if not is_below:
+                _, is_below, piece = piece.partition(b"\n")
+            pieces += piece[:size]
+            if len(pieces) >= size:
+                break
+    return pieces[:size]
+
+
+def first_bytes_of(path: Path) -> bytes:
+    """The first bytes of a file, and where those are but a part of its first line the first bytes below that as well."""
+    head = head_of(path)
+    return head if b"\n" in head or head[:4] == b"PAR1" else head + b"\n" + head_below(path)
+
+
 def _footer(file: BinaryIO) -> bytes:
     end = file.seek(0, os.SEEK_END)
     file.seek(max(end - 8, 0))
@@ -97,12 +121,35 @@ def layout_of(head: bytes) -> str:
     return "jsonl" if has_records else "csv"
 
 
+def json_of(text: str | bytes) -> Any:
+    """A JSON document as objects. Raises ValueError, for one nested deeper than Python can follow too."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def first_json_of(text: str, start: int = 0) -> tuple[Any, int]:
+    """The JSON document that a text begins with, and where it ends. Raises ValueError as ``json_of``."""
+    try:
+        return _DECODER.raw_decode(text, start)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def header_of(text: str) -> list[str]:
+    """The names in the first line of a text of CSV; none where it is no CSV."""
+    with suppress(csv.Error):
+        return [cell.strip() for cell in next(csv.reader(io.StringIO(text, newline="")), [])]
+    return []
+
+
 def is_record(line: bytes) -> bool:
     """Whether a line is a JSON object by itself, with something in it."""
     if not (line.startswith(b"{") and line.rstrip().endswith(b"}")):
         return False
     try:
-        return bool(json.loads(line))
+        return bool(json_of(line))
     except ValueError:
         return False
 

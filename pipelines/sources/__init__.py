@@ -6,11 +6,8 @@ of the relation ``records``.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import importlib
-import io
-import json
 import re
 import struct
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -26,10 +23,11 @@ from pipelines import paths, usage
 from pipelines.contract import CONTRACT_VERSION, TOKEN_CLASSES, shapes
 from pipelines.landing import FileVersion
 from pipelines.records import create_records
-from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.records.files import Readable, Unreadable, first_json_of, header_of, json_of, layout_of
 from pipelines.usage.further import look
 
 _NAME = re.compile(r'"(\w+)"\s*:')
+_BEGUN = re.compile(r'\[|\{\s*"data"\s*:\s*\[')
 _USAGE_STEPS = re.compile(r"/\* usage_steps: (?P<records>\w+), (?P<api>\w+), (?P<usage>\w+)(, (?P<shape>[\w.]+))? \*/")
 _TOKEN_CLASSES = re.compile(r"/\* token_classes: (?P<of>\w+)(?P<but>(, not \w+)*) \*/")
 
@@ -149,7 +147,7 @@ def recognise_rows(head: bytes, rows: RowFormat, what: str) -> str:
     records = []
     for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n")[:50]:
         with suppress(ValueError):
-            record = json.loads(line)
+            record = json_of(line)
             if isinstance(record, dict):
                 records.append(record)
     if records and not any(any(name in record for name in rows.required) for record in records):
@@ -171,15 +169,30 @@ def first_fields(head: bytes, layout: str) -> list[set[str]]:
         return [set(names)]
     text = head.decode("utf-8", "replace").removeprefix("\ufeff").lstrip()
     if layout == "csv":
-        return [{cell.strip() for cell in next(csv.reader(io.StringIO(text, newline="")), [])}]
+        return [set(header_of(text))]
     found = []
     for line in text.split("\n")[:50] if layout == "jsonl" else []:
         with suppress(ValueError):
-            found += _records_in(json.loads(line))
-    if not found:
-        with suppress(ValueError):
-            found = _records_in(json.JSONDecoder().raw_decode(text)[0])
-    return found or [set(_NAME.findall(text))]
+            found += _records_in(json_of(line))
+    return found or _records_in_head(text) or [set(_NAME.findall(text))]
+
+
+def _records_in_head(text: str) -> list[set[str]]:
+    """The fields of the records that stand whole in a text that is a document, or begins an array or a page of them."""
+    with suppress(ValueError):
+        return _records_in(first_json_of(text)[0])
+    found: list[set[str]] = []
+    begun = _BEGUN.match(text)
+    place = text.find("{", begun.end()) if begun else -1
+    while place >= 0 and len(found) < 50:
+        try:
+            record, end = first_json_of(text, place)
+            found += _records_in(record)
+            place = text.find("{", end)
+        except ValueError:
+            # What is odd costs itself; the next line may begin another record.
+            place = text.find("\n{", place) + 1 or -1
+    return found
 
 
 def _records_in(value: object) -> list[set[str]]:
@@ -202,7 +215,7 @@ def recognise_versions(head: bytes, versions: Mapping[str, Collection[str]], wha
         if not re.match(r'\{\s*"data"\s*:\s*\[', text) and not re.search(r'"data"\s*:\s*\[', text):
             raise Unreadable("an error answer of the API, expected a page with data; pull it again")
         layout = "pages"
-    elif layout == "json" or text.startswith("["):
+    elif layout == "json":
         layout = "array"
     if not text.strip() or re.fullmatch(r'\[\s*\]\s*|\{\s*"data"\s*:\s*\[\s*\].*', text, re.DOTALL):
         return Recognised("empty", "jsonl" if not text.strip() else layout)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 import duckdb
 
 from pipelines.records import create_records
-from pipelines.records.files import Readable, layout_of
+from pipelines.records.files import Readable, header_of, json_of, layout_of
 
 
 def columns_in(head: bytes, known: Iterable[str]) -> set[str]:
@@ -21,11 +18,11 @@ def columns_in(head: bytes, known: Iterable[str]) -> set[str]:
         return {name for name in known if _is_named(head, name.encode())}
     text = head.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     if layout == "csv":
-        return {cell.strip() for cell in next(csv.reader(io.StringIO(text, newline="")), [])}
+        return set(header_of(text))
     if layout == "jsonl":
         for line in text.splitlines()[:50]:
             with suppress(ValueError):
-                record = json.loads(line)
+                record = json_of(line)
                 if isinstance(record, dict):
                     return set(record)
     return {name for name in known if f'"{name}"' in text}

@@ -31,6 +31,11 @@ COUNT = re.compile(
     r'|input_uncached_tokens)\\?"\s*:\s*)(\d+)\b(?!\.)'
 )
 MONEY = re.compile(r'("(?:cost|spend|total_cost|cost_reported_usd)"\s*:\s*"?)(\d+\.\d+)')
+NUMBER = re.compile(r"(:\s*)(\d+)(?=[,}\s])")
+# Deeper than Python follows, in what is looked at to recognise a file and in what is larger than that.
+DEEP, DEEPEST = (
+    {"object": '{"a":' * depth + "1" + "}" * depth, "list": "[" * depth + "]" * depth} for depth in (2_000, 40_000)
+)
 INSTANT = re.compile(r"2026-11-1[78][T ](\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00| UTC)?")
 
 
@@ -62,8 +67,29 @@ def renamed(log: Log, text: str, number: int) -> str:
     return text.replace(f'"{log.id}"', f'"{name}"')
 
 
+def added(text: str, more: str) -> str:
+    return text.rstrip().removesuffix("}") + f", {more}}}"
+
+
+def numbered(text: str, number: str) -> str:
+    """The record with every number another one."""
+    return NUMBER.sub(lambda m: m[1] + number, text)
+
+
 def torn(text: str) -> str:
     return text[: len(text) * 2 // 3]
+
+
+# Their calls are lines or rows of a table.
+NO_LISTS = {"app_log", "coding_agents", "openai_usage", "outcomes", "requests"}
+NUMBERS = ("9223372036854775808", "9" * 300, "1e400", "-9223372036854775809", "NaN", "-Infinity", '"NaN"', '"Infinity"')
+NO_FIELD = '"no_field": '
+HALF = chr(92) + "ud83d"
+
+
+def quoted(text: str) -> str:
+    """A text as it stands within a text of JSON."""
+    return json.dumps(text)[1:-1]
 
 
 CASES = (
@@ -88,6 +114,28 @@ CASES = (
     Case("blank", lambda one: INSTANT.sub(r"2026-11-18 \1", one(1)) + "\n", 1),
     Case("offset", lambda one: INSTANT.sub(r"2026-11-18T\1+00:00", one(1)) + "\n", 1),
     Case("day", lambda one: INSTANT.sub(r"2026-11-18", one(1)) + "\n", 1),
+    Case("deep_list", lambda one: f"{one(1)}\n{DEEPEST['list']}\n{one(2)}\n", 2, 1, "a JSON array, expected an object"),
+    Case("deep_list_first", lambda one: f"{DEEP['list']}\n{one(1)}\n", 1, 1, "a JSON array, expected an object"),
+    Case("deepest_list_first", lambda one: f"{DEEPEST['list']}\n{one(1)}\n", 1, 1, "a JSON array, expected an object"),
+    Case("deep_torn_first", lambda one: f"{'[' * 80_000}\n{one(1)}\n", 1, 1, "not JSON"),
+    # What no source reads of a call may be as it will: the call is booked.
+    Case("deep_field", lambda one: f"{one(1)}\n{added(one(2), NO_FIELD + DEEP['object'])}\n{one(3)}\n", 3),
+    Case("deep_text", lambda one: f"{one(1)}\n{one(2).replace(PROMPT, quoted(DEEP['object']))}\n{one(3)}\n", 3),
+    Case("no_text", lambda one: f"{one(1)}\n{one(2).replace(PROMPT, chr(0))}\n{one(3)}\n", 2, 1, "not JSON"),
+    Case("no_lines", lambda one: f"{one(1)}\n{chr(0) * 5000}\n{one(3)}\n", 2, 1, "not JSON"),
+    Case("no_character", lambda one: f"{one(1)}\n{one(2).replace(PROMPT, 'a' + chr(92) + 'u0000')}\n", 2),
+    Case("half_an_emoji", lambda one: f"{one(1)}\n{one(2).replace(PROMPT, 'cut ' + HALF)}\n", 2),
+    Case(
+        "half_an_emoji_in_bytes",
+        lambda one: one(1).replace(PROMPT, "\ud83d").encode("utf-8", "surrogatepass"),
+        0,
+        1,
+        "not UTF-8",
+    ),
+    Case("twice", lambda one: f"{one(1)}\n{added(one(2), one(2).strip()[1:-1])}\n", 2),
+    Case("marked_within", lambda one: f"{one(1)}\n\ufeff{one(2)}\n{one(3)}\n", 2, 1, "not JSON"),
+    Case("marked_windows", lambda one: f"\ufeff{one(1)}\r\n{one(2)}\r\n", 2),
+    Case("wide", lambda one: f"{one(1)}\n".encode("utf-16"), 0, 1, "UTF-16, expected UTF-8. Save it as UTF-8"),
     Case("error", lambda one: json.dumps({"error": {"message": "Rate limit", "code": 429}}) + "\n", 0, 1, "expected"),
     Case("nothing", lambda one: "", 0),
     Case("blank_lines", lambda one: "\n \n", 0),
@@ -124,6 +172,16 @@ def files() -> dict[str, str | bytes]:
                 return renamed(log, text, 10 * place + number)
 
             found[f"{log.source}/all/{case.claim}.jsonl"] = case.make(one)
+        # A document without anything of a record, and records whose numbers are none that a column holds.
+        plain, *others = (renamed(log, text, 9_100 + number) for number in range(len(NUMBERS) + 3))
+        odd = [numbered(other, number) for other, number in zip(others, NUMBERS, strict=False)]
+        found[f"{log.source}/all/deep_document.jsonl"] = "\n".join(
+            (DEEP["object"], plain, DEEPEST["object"], others[-1])
+        )
+        found[f"{log.source}/all/numbers.jsonl"] = "\n".join((plain.replace("9100", "9199"), *odd, others[-2]))
+        found[f"{log.source}/all/list.json"] = (
+            f"[{plain},\n{added(others[0], NO_FIELD + DEEP['object'])},\n{DEEP['object']},\n{others[1]}]"
+        )
     # One is enough for all, for the reader of lines is one.
     log = FILES[0]
     found[f"{log.source}/all/long.jsonl"] = renamed(log, line_of(log), 9_001).replace(PROMPT, "x" * 20_000_000) + "\n"
@@ -217,6 +275,34 @@ def test_an_instant_is_one_in_each_of_its_forms(records, source):
 
     assert records[source, "blank"][at] == records[source, "offset"][at] == utc
     assert records[source, "day"][at] in (utc, utc.replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_a_document_nested_thousands_deep_is_one_refused_record_wherever_it_stands(fates, source):
+    """Lines: the first and the third of four. A list: the third of four, and the second has a field that is as deep.
+
+    Lines of a coding agent's session that are no answer are none. Lists are no form of some sources.
+    """
+    in_a_line = fates[f"{source}/all/plain.jsonl"]["records"] // 2
+    lines, elements = fates[f"{source}/all/deep_document.jsonl"], fates[f"{source}/all/list.json"]
+
+    assert (lines["records"], lines["quarantined"]) == (2 * in_a_line + 2, 0 if source == "coding_agents" else 2)
+    if source in NO_LISTS:
+        assert elements["records"] == elements["quarantined"]
+    else:
+        assert (elements["records"], elements["quarantined"]) == (3 * in_a_line + 1, 1)
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_numbers_that_no_column_holds_cost_no_neighbour(landed, source):
+    """Ten lines: the first and the last are booked; of those between every number is one that is none, or is too large."""
+    rows = [row for name in ("requests", "scores") for row in landed.rows(f"staged_{name}")]
+    # Of a line with several records the place of each stands above the line's number.
+    booked = {
+        row["source_row"] % (1 << 32) for row in rows if row["source_file"] == f"landing/{source}/all/numbers.jsonl"
+    }
+
+    assert {min(booked), max(booked)} == {1, len(NUMBERS) + 2}
 
 
 def test_a_line_of_20_megabytes_is_read(landed):

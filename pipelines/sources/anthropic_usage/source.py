@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ import duckdb
 
 from pipelines.records import create_records
 from pipelines.records.documents import CONTINUED, create_continued, create_pages
-from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.records.files import Readable, Unreadable, header_of, layout_of
 from pipelines.sources import Recognised, Source
 
 _FOLDER = Path(__file__).parent
@@ -51,9 +49,7 @@ def recognise(name: str, head: bytes) -> Recognised:
     if text.strip() in ("", "[]"):
         return Recognised("empty", "pages")
     if layout_of(head) == "csv":
-        return Recognised(
-            _version_of([cell.strip() for cell in next(csv.reader(io.StringIO(text, newline="")), [])]), "csv"
-        )
+        return Recognised(_version_of(header_of(text)), "csv")
     if not re.search(r'"data"\s*:\s*\[', text):
         if re.search(r'"error"\s*:\s*\{', text):
             raise Unreadable("an error answer of the API, expected a page with data; pull it again")

@@ -10,7 +10,7 @@ import duckdb
 
 from pipelines.engine import quoted
 from pipelines.records import create_records
-from pipelines.records.files import Readable, Unreadable, head_of, layout_of
+from pipelines.records.files import Readable, Unreadable, first_bytes_of, layout_of
 from pipelines.sources import Recognised, Source
 from pipelines.sources.bills import columns_in, create_rows, short_list
 
@@ -86,7 +86,7 @@ def recognise(name: str, head: bytes) -> Recognised:
 
 
 def _is_log(file: Readable) -> bool:
-    return b'"modelId"' in head_of(file.path) and file.layout in ("jsonl", "array")
+    return b'"modelId"' in first_bytes_of(file.path) and file.layout in ("jsonl", "array")
 
 
 def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:

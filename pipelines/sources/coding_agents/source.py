@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.records import create_records
-from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.records.files import Readable, Unreadable, json_of, layout_of
 from pipelines.sources import Recognised, Source
 
 _FOLDER = Path(__file__).parent
@@ -44,7 +43,7 @@ def recognise(name: str, head: bytes) -> Recognised:
     # A first line longer than what is there still shows its keys.
     for line in text.split("\n")[:200]:
         with suppress(ValueError):
-            record = json.loads(line)
+            record = json_of(line)
             if isinstance(record, dict) and (found := _tool_of(record)):
                 return Recognised(found, "jsonl")
     keys = set(_KEY.findall(text))

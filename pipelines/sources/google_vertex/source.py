@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.records import create_records
-from pipelines.records.files import Readable, Unreadable, head_of, layout_of
+from pipelines.records.files import Readable, Unreadable, first_bytes_of, layout_of
 from pipelines.sources import Recognised, Source
 from pipelines.sources.bills import columns_in, create_rows, short_list
 
@@ -47,7 +47,7 @@ def recognise(name: str, head: bytes) -> Recognised:
 
 
 def _is_log(file: Readable) -> bool:
-    head = head_of(file.path)
+    head = first_bytes_of(file.path)
     return b"logging_time" in head and b"usage_start_time" not in head
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +13,7 @@ import duckdb
 
 from pipelines.records import create_records
 from pipelines.records.documents import array_elements, elements_of
-from pipelines.records.files import Readable, Unreadable, head_of, layout_of
+from pipelines.records.files import Readable, Unreadable, first_json_of, head_of, json_of, layout_of
 from pipelines.sources import Recognised, Source
 
 if TYPE_CHECKING:
@@ -67,20 +66,20 @@ def recognise(name: str, head: bytes) -> Recognised:
         return Recognised(_version({cell.strip().strip('"') for cell in text.split("\n", 1)[0].split(",")}), layout)
     fields = _fields_of(text)
     version = "empty" if text.strip() == "[]" else _version(fields)
-    return Recognised(version, "array" if text[0] == "[" or layout == "json" or version == "manifest" else layout)
+    return Recognised(version, "array" if layout == "json" or version == "manifest" else layout)
 
 
 def _fields_of(text: str) -> set[str]:
     """The fields of the first records; of one that is longer than what is there, all names that are."""
     for line in text.split("\n")[:50]:
         with suppress(ValueError):
-            record = json.loads(line)
+            record = json_of(line)
             if isinstance(record, list):
                 record = record[0] if record else {}
             if isinstance(record, dict) and record:
                 return set(record)
     with suppress(ValueError):
-        record, _ = json.JSONDecoder().raw_decode(text.lstrip("[ \t\r\n"))
+        record, _ = first_json_of(text.lstrip("[ \t\r\n"))
         if isinstance(record, dict):
             return set(record)
     return set(_KEY.findall(text))
@@ -188,7 +187,7 @@ def _opened(manifest: Path) -> dict[str, Any]:
     """A manifest; one that cannot be read names nothing."""
     content: Any = None
     with suppress(OSError, ValueError):
-        content = json.loads(head_of(manifest, _MANIFEST_BYTES))
+        content = json_of(head_of(manifest, _MANIFEST_BYTES))
     content = content if isinstance(content, dict) else {}
     files = content.get("files")
     window = content.get("window")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from pipelines.records.files import Readable, Unreadable
+from pipelines.records.files import Readable, Unreadable, layout_of
 from pipelines.sources import Recognised, RowFormat, Source, recognise_rows
 
 # Of outputs the response's id alone is taken, of extra names and models; inputs, events and messages are not read.
@@ -28,7 +28,7 @@ _EXPECTED = "expected runs of LangSmith with id, run_type, start_time and trace_
 def recognise(name: str, head: bytes) -> Recognised:
     """Runs, by their fields. Raises Unreadable for a file of another tool."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"["):
+    if text.startswith(b"[") and layout_of(head) == "json":
         if text.strip() != b"[]" and b'"run_type"' not in text:
             raise Unreadable(f"a list without run_type, {_EXPECTED}")
         return Recognised("runs", "array")

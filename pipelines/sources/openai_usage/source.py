@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +11,7 @@ import duckdb
 from pipelines.engine import quoted
 from pipelines.records import create_records
 from pipelines.records.documents import CONTINUED, array_elements, create_continued, create_pages, elements_of
-from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.records.files import Readable, Unreadable, first_json_of, header_of, layout_of
 from pipelines.sources import Recognised, Source
 
 _ENDPOINT = re.compile(r"organization\.(usage\.[a-z_]+|costs)\.result")
@@ -83,10 +80,10 @@ def recognise(name: str, head: bytes) -> Recognised:
 
 def _refuse_torn(text: str) -> None:
     """The engine reads JSON with commas too many, as in the published example of a batch; what else is wrong in it is not known."""
-    decoder, place = json.JSONDecoder(), 0
+    place = 0
     while place < len(text):
         try:
-            _, place = decoder.raw_decode(text, place)
+            _, place = first_json_of(text, place)
         except ValueError as error:
             raise Unreadable(f"not JSON ({error}), expected a batch as the API gives it") from error
         place += len(text[place:]) - len(text[place:].lstrip())
@@ -94,7 +91,7 @@ def _refuse_torn(text: str) -> None:
 
 def _dashboard_version(text: str) -> str:
     """Raises Unreadable for a header that is not known, naming those that are."""
-    header = [cell.strip() for cell in next(csv.reader(io.StringIO(text, newline="")), [])]
+    header = header_of(text)
     names = {name for name in header if name}
     if names == set(_TIMES):
         return "dashboard_empty"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +11,7 @@ import duckdb
 
 from pipelines.records import create_records
 from pipelines.records.documents import array_elements
-from pipelines.records.files import Readable, Unreadable, layout_of
+from pipelines.records.files import Readable, Unreadable, first_json_of, header_of, layout_of
 from pipelines.sources import Recognised, Source
 
 _FOLDER = Path(__file__).parent
@@ -43,7 +40,7 @@ def recognise(name: str, head: bytes) -> Recognised:
     if text.strip() in ("", "[]"):
         return Recognised("empty", "pages")
     if layout_of(head) == "csv":
-        header = [cell.strip() for cell in next(csv.reader(io.StringIO(text, newline="")), [])]
+        header = header_of(text)
         for version, known in (("activity_daily", DAILY), ("activity_generations", GENERATIONS)):
             if {cell for cell in header if cell} == set(known):
                 return Recognised(version, "csv")
@@ -68,7 +65,7 @@ def _refuse_unknown_keys(text: str) -> None:
     row: dict[str, object] = {}
     start = text.find("{", text.find("[") + 1)
     with suppress(ValueError):
-        row, _ = json.JSONDecoder().raw_decode(text[start:])
+        row, _ = first_json_of(text, start)
     if strange := sorted(set(row) - set(_GROQ)):
         raise Unreadable(
             f"rows of Groq with the unknown fields {', '.join(strange)[:200]}; known are {', '.join(_GROQ)}"
