@@ -82,7 +82,8 @@ def head_below(path: Path, size: int = 1 << 16) -> bytes:
     with suppress(*STREAM_ERRORS):
         for piece in blocks_of(path, compression):
             if not is_below:
-                _, is_below, piece = piece.partition(b"\n")
+                _, end, piece = piece.partition(b"\n")
+                is_below = bool(end)
             pieces += piece[:size]
             if len(pieces) >= size:
                 break
