@@ -17,6 +17,7 @@ import pytest
 from pipelines import cli, upgrade
 from pipelines.cli.reports import broken_checks, corrections_in_words
 from pipelines.engine import rows_of
+from pipelines.models import models
 from pipelines.parquet import write_rows
 from pipelines.paths import DataRoot
 
@@ -179,11 +180,27 @@ def test_status_counts_records_by_fate_and_tables_by_freshness(walked: Path) -> 
     assert content["summary"]["priced_share"] == 1.0
 
 
+def test_a_table_that_is_not_there_is_answered_with_the_nearest_of_ours(walked: Path) -> None:
+    asked = tokenbooks("sql", "from mart_showbck_weekly", data=walked)
+    part = tokenbooks("sql", "select 1 from showback", data=walked)
+    selected = tokenbooks("run", "--select", "ledger_request", data=walked)
+
+    assert asked.stderr.startswith("No table mart_showbck_weekly. Nearest: mart_showback_weekly")
+    assert "pg_" not in asked.stderr
+    assert "mart_showback_weekly" in part.stderr
+    said = " ".join(selected.stderr.replace("│", " ").split())
+    assert "no such table: ledger_request. Nearest: ledger_requests" in said
+    assert len(said) < 500
+
+
 def test_status_tells_newest_day_gaps_and_what_the_last_file_brought(walked: Path) -> None:
     """Ten calls on 2, 3 and 4 November: no day between them is without one."""
     [source] = json.loads(tokenbooks("status", "--json", data=walked).stdout)["sources"]
     said = in_a_process("status", data=walked).stdout
 
+    # That all is fresh is one line, not one a table.
+    assert f"Tables       all {len(models())} are fresh, " in said
+    assert "ledger_requests" not in said
     assert (source["newest_day"], source["days_without_records"], source["gaps"]) == ("2026-11-04", 0, [])
     last = source["last_file"]
     assert (

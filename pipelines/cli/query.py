@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,6 +13,9 @@ import typer
 
 from pipelines.cli.arguments import EXIT_FAILED, Root, data_root
 from pipelines.cli.printing import cell_text, complain, json_value, print_json, terminal
+from pipelines.words import nearest
+
+_NO_TABLE = re.compile(r'^Catalog Error: Table with name "?(?P<name>[^\s"]+)"? does not exist')
 
 
 def sql(
@@ -38,10 +42,21 @@ def sql(
                 for one in asked:
                     _answer(con, one, format_)
             except (duckdb.Error, QueryRefused) as error:
-                complain(str(error))
+                complain(_said(con, error))
                 raise typer.Exit(EXIT_FAILED) from None
             return
         _shell(con, format_)
+
+
+def _said(con: Any, error: Exception) -> str:
+    """What is wrong with a question. Of a table that is not there the engine would propose one of its own."""
+    unknown = _NO_TABLE.search(str(error))
+    if unknown is None:
+        return str(error)
+    names = [name for (name, *_) in con.execute("show tables").fetchall()]
+    close = nearest(unknown["name"].lower(), names)
+    meant = f" Nearest: {', '.join(close)}." if close else ""
+    return f"No table {unknown['name']}.{meant} 'show tables' lists all {len(names)}."
 
 
 def _answer(con: Any, query: str, format_: str) -> None:
@@ -123,7 +138,7 @@ def _shell(con: Any, format_: str) -> None:
             for query in questions(con, text):
                 _answer(con, query, format_)
         except (duckdb.Error, QueryRefused) as error:
-            complain(str(error))
+            complain(_said(con, error))
 
     interactive = sys.stdin.isatty()
     if interactive:

@@ -15,6 +15,7 @@ from pipelines.cli.arguments import EXIT_CHECK_FAILED, AsJson, Root, data_root, 
 from pipelines.cli.printing import print_json, progress
 from pipelines.cli.reports import print_report
 from pipelines.paths import DataRoot
+from pipelines.words import nearest
 
 if TYPE_CHECKING:
     from pipelines.periods import Span
@@ -87,8 +88,11 @@ def run(
     data = data_root(root)
     window = Span(day_of(from_, "--from"), day_of(to, "--to"))
     if select and (unknown := sorted(set(select) - set(models()))):
+        close = [name for one in unknown for name in nearest(one, models())]
+        meant = f" Nearest: {', '.join(close)}." if close else ""
         raise typer.BadParameter(
-            f"no such table: {', '.join(unknown)}. Known are {', '.join(models())}.", param_hint="--select"
+            f"no such table: {', '.join(unknown)}.{meant} 'tokenbooks status --json' lists all {len(models())}.",
+            param_hint="--select",
         )
     code = run_books(data, full=full, window=window, select=select or (), direct=direct, as_json=as_json)
     if code:

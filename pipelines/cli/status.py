@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipelines.cli.arguments import AsJson, Root, data_root
 from pipelines.cli.printing import print_json, print_table
 from pipelines.cli.reports import broken_checks, print_summary
+from pipelines.words import things
 
 if TYPE_CHECKING:
     from pipelines.books import Books
@@ -126,7 +128,7 @@ def _print_status(content: dict[str, Any]) -> None:
         )
     for remark in (*content["warnings"], *content["remarks"]):
         print(remark)
-    print_table(content["tables"], "")
+    _print_tables(content["tables"])
     if content["closed_months"]:
         print(f"Closed months {', '.join(content['closed_months'])}")
     for is_critical, word in ((True, "FAILED"), (False, "Warning")):
@@ -138,6 +140,21 @@ def _print_status(content: dict[str, Any]) -> None:
         from pipelines.summary import Summary
 
         print_summary(Summary(**content["summary"]))
+
+
+def _print_tables(tables: Sequence[dict[str, Any]]) -> None:
+    """The tables that a run would build, and how many are as they should be: that needs no line each."""
+    stale = [table for table in tables if table["stale_partitions"]]
+    print_table(stale, "")
+    if not any(table["partitions"] for table in tables):
+        print("Tables       none is built yet: see 'tokenbooks run'")
+        return
+    fresh, rows = len(tables) - len(stale), sum(table["rows"] for table in tables)
+    print(
+        f"Tables       {fresh} of {len(tables)} are fresh; 'tokenbooks run' builds the others"
+        if stale
+        else f"Tables       all {fresh} are fresh, {things(rows, 'row')}"
+    )
 
 
 def _sentence_of(source: dict[str, Any]) -> str:
