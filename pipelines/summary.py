@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,6 +15,7 @@ from pipelines.lake import Lake, months_closed
 from pipelines.landing import Register
 from pipelines.paths import DataRoot
 from pipelines.reference.rows import row_to_add
+from pipelines.remedies import unpriced_models
 from pipelines.unmet import incomplete_bills, strangers
 from pipelines.unread import unread_keys
 from pipelines.views import open_views
@@ -109,7 +109,10 @@ def summarise(root: DataRoot) -> Summary:
             *(unpriced_models(con, token_usd, root) if unpriced else []),
             *(_ownerless(con, root) if ownerless else []),
         ]
-        to_add = sorted(to_add, key=lambda row: (-(row["cost_usd"] or 0), row["table"], row["row"]))[:TO_ADD_AT_MOST]
+        # The rows of one model stay together, and are shown all or not at all.
+        to_add.sort(key=lambda row: (-(row["cost_usd"] or 0), row["table"], row["why"], row["row"]))
+        last = to_add[TO_ADD_AT_MOST - 1]["why"] if len(to_add) > TO_ADD_AT_MOST else None
+        to_add = [row for place, row in enumerate(to_add) if place < TO_ADD_AT_MOST or row["why"] == last]
     return Summary(
         first_date=first_date,
         last_date=last_date,
@@ -147,50 +150,6 @@ def _assumed_share(con: duckdb.DuckDBPyConnection) -> float | None:
         con, "select coalesce(sum(assumed_list_cost_usd), 0), sum(list_cost_usd) from mart_data_quality_daily"
     )
     return _share(assumed, listed)
-
-
-def unpriced_models(con: duckdb.DuckDBPyConnection, token_usd: Decimal | None, root: DataRoot) -> list[dict[str, Any]]:
-    """Models without a price, as rows of the table that lacks something. A call without usage lacks tokens, not a price."""
-    rows = named_rows(
-        con,
-        """select r.provider, coalesce(r.model_canonical, r.model_served) as model, count(*) as requests,
-            case when c.cost_reason in ('no_fx_rate', 'no_gpu_cost', 'no_throughput') then c.cost_reason end as lacking,
-            max(c.price_currency) as currency,
-            coalesce(sum(r.total_tokens), 0) as tokens, min(cast(r.started_at as date)) as since
-        from ledger_costs as c inner join ledger_requests as r on c.request_key = r.request_key
-        where c.effective_cost_usd is null and c.cost_status <> 'no_usage' and r.model_served is not null
-        group by all order by tokens desc, provider, model limit 20""",
-    )
-    return [
-        {
-            **(remedy := _remedy(row, root)),
-            "why": f"no price: {things(row['requests'], 'call')}, {things(row['tokens'], 'token')} since {row['since']}"
-            + "; another row for output" * (remedy["table"] == "prices.csv"),
-            "cost_usd": None if token_usd is None else row["tokens"] * token_usd,
-            "is_estimate": True,
-        }
-        for row in rows
-    ]
-
-
-def _remedy(row: Mapping[str, Any], root: DataRoot) -> dict[str, str]:
-    """The table and the row that would give a model its price."""
-    if row["lacking"] == "no_fx_rate":
-        foreign = " or ".join(word for word in str(row["currency"] or "<currency>").split(",") if word != "USD")
-        rate = {"currency": foreign, "rate_date": row["since"], "fx_rate_to_usd": f"<USD for one {foreign}>"}
-        return {"table": "fx_rates.csv", "row": row_to_add(root, "fx_rates", rate)}
-    if row["lacking"] is not None:
-        what = "gpu_hour_usd or capex_usd" if row["lacking"] == "no_gpu_cost" else "tokens a second of every class"
-        return {"table": "gpu_pools.csv", "row": f"{row['model']}: {what}"}
-    price = {
-        "provider": row["provider"],
-        "model_id": row["model"],
-        "unit": "input",
-        "per_units": 1_000_000,
-        "unit_price": "<price>",
-        "currency": "USD",
-    }
-    return {"table": "prices.csv", "row": row_to_add(root, "prices", price)}
 
 
 def _ownerless(con: duckdb.DuckDBPyConnection, root: DataRoot) -> list[dict[str, Any]]:

@@ -124,6 +124,7 @@ def test_what_to_add_is_named_as_a_row_the_dearest_first(reported: DataRoot) -> 
     assert [(row["table"], row["row"], str(round(row["cost_usd"], 2))) for row in found.to_add] == [
         ("attribution_rules.csv", "10,app_log,api_key_name,exact,key-7,feature,<feature>,,,", "3.50"),
         ("prices.csv", "openai,own-model-9,input,1000000,<price>,USD" + "," * 16, "3.50"),
+        ("prices.csv", "openai,own-model-9,output,1000000,<price>,USD" + "," * 16, "3.50"),
     ]
     assert {row["verdict"] for row in found.drift} == {"insufficient"}
     assert found.drivers is not None
@@ -158,7 +159,8 @@ def test_what_calls_without_a_price_come_to_is_unknown_and_not_0(tmp_path: Path)
     assert (found.effective_cost_usd, found.accrued_cost_usd) == (None, None)
     assert [(row["why"], row["cost_usd"]) for row in found.to_add] == [
         ("no feature: 1 call", None),
-        ("no price: 1 call, 1,100,000 tokens since 2026-11-03; another row for output", None),
+        ("no price: 1 call, 1,100,000 tokens since 2026-11-03", None),
+        ("no price: 1 call, 1,100,000 tokens since 2026-11-03", None),
     ]
 
 

@@ -54,7 +54,8 @@ def _print_explanation(content: dict[str, Any]) -> None:
     for key in content["unread"]:
         print(f"Unread       {in_words(key)}: {things(key['unread_tokens'], 'token')}; {key['remedy']}")
     print_table(content["classes"], "No tokens and no other units.")
-    why = f" ({content['cost_reason']})" if content["cost_reason"] else ""
+    lacks = ", ".join(content["classes_without_rate"])
+    why = f" ({content['cost_reason']}{f': {lacks}' if lacks else ''})" if content["cost_reason"] else ""
     print(
         f"Cost         {content['cost_status']}{why}: list {exact(content['list_cost_usd'])}, contracted "
         f"{exact(content['contracted_cost_usd'])}, effective {exact(content['effective_cost_usd'])}"

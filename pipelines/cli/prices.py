@@ -94,8 +94,9 @@ def show_prices(
 
 @app.command("check")
 def check_prices(root: Root = None, as_json: AsJson = False) -> None:
-    """Check the book: rates that overlap, rows that win over others, gaps, and figures that look like typing errors."""
+    """Check the book: rates that overlap, rows that win over others and whose calls they change, gaps, likely typing errors."""
     from pipelines.prices import checks, lookup
+    from pipelines.prices.replaced import replaced_prices
     from pipelines.prices.sync import rates_of
 
     data = data_root(root)
@@ -106,6 +107,7 @@ def check_prices(root: Root = None, as_json: AsJson = False) -> None:
         {"kind": "fault", "text": f"{checks.name_of(left.key)}: {left.source_ref} and {right.source_ref} overlap."}
         for left, right in checks.overlaps(rates)
     ]
+    found += [{"kind": "warning", "text": text} for text in replaced_prices(data, rates)]
     found += [{"kind": "note", "text": text} for text in book.problems]
     found += [{"kind": "gap", "text": text} for text in checks.without_fx_rate(rates, lookup.first_fx_dates(data))]
     found += [{"kind": "doubt", "text": text} for text in sorted(checks.long_context_factors(rates))]
@@ -140,12 +142,12 @@ def check_prices(root: Root = None, as_json: AsJson = False) -> None:
         print(
             f"Book {book.version[:12]}: {content['rates']:,} rates of {content['models']:,} models, {content['names']:,} names."
         )
-        for kind in ("fault", "note", "doubt", "gap"):
+        for kind in ("fault", "warning", "note", "doubt", "gap"):
             texts = [row["text"] for row in found if row["kind"] == kind]
             for text in texts[:MOST_LINES]:
-                print(f"{kind:6s} {text}")
+                print(f"{kind:7s} {text}")
             if len(texts) > MOST_LINES:
-                print(f"{kind:6s} ... and {len(texts) - MOST_LINES} more (--json has all)")
+                print(f"{kind:7s} ... and {len(texts) - MOST_LINES} more (--json has all)")
         print(f"{faults} faults." if faults else "No faults.")
     if faults:
         raise typer.Exit(EXIT_CHECK_FAILED)

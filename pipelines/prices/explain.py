@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from pipelines.contract import TOKEN_CLASS_NAMES
+from pipelines.contract import TOKEN_CLASSES, TOKEN_UNITS
 from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
 from pipelines.unread import remedy_of
@@ -84,10 +84,17 @@ def explain(root: DataRoot, request: str) -> dict[str, Any]:
             "unread": _unread(call),
             "usage_raw": staged.get("usage_raw"),
             "context_test_tokens": call["context_test_tokens"],
-            "classes": _classes(call, cost, rate),
-            "prices": prices,
+            "classes": (classes := _classes(call, cost, rate)),
+            "prices": _used(call, rate, prices),
             "cost_status": cost.get("cost_status"),
             "cost_reason": cost.get("cost_reason"),
+            "classes_without_rate": [
+                row["class"]
+                for row in classes
+                if cost.get("cost_reason") in ("no_row_for_a_class", "no_row_for_unit_version")
+                and row["list_usd_per_mtok"] is None
+                and row["class"] != "tool_fee_usd"
+            ],
             "list_cost_usd": cost.get("list_cost_usd"),
             "contracted_cost_usd": cost.get("contracted_cost_usd"),
             "effective_cost_usd": cost.get("effective_cost_usd"),
@@ -157,10 +164,29 @@ def _rate(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[str, 
     return found[0] if found else {}
 
 
+def _used(call: dict[str, Any], rate: dict[str, Any], prices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of the prices that hold for a call, those that it was priced by: each class by its first unit that has one."""
+    priced = {price["unit"] for price in prices}
+    used = {next((unit for unit in one.units if unit in priced), "") for one in TOKEN_CLASSES if call[one.tokens]}
+    listed = rate.get("unit_list_usd_per_million") or {}
+    rates = [listed.get(word) for word, quantity in (call["extra_units"] or {}).items() if quantity]
+    # Other units have several words; one without a rate of its own (minutes) is priced by another that the list has.
+    return [
+        price
+        for price in prices
+        if price["unit"] in used
+        or (
+            price["unit"] not in TOKEN_UNITS
+            and rates
+            and (None in rates or price["unit_price"] * 1_000_000 / price["per_units"] in rates)
+        )
+    ]
+
+
 def _classes(call: dict[str, Any], cost: dict[str, Any], rate: dict[str, Any]) -> list[dict[str, Any]]:
     """One line a token class that the call has, and one for each unit that is no token."""
     rows = []
-    for name in (word.removesuffix("_tokens") for word in TOKEN_CLASS_NAMES):
+    for name in (one.name for one in TOKEN_CLASSES):
         if call[f"{name}_tokens"]:
             rows.append(
                 {

@@ -14,6 +14,7 @@ import genai_prices
 import pytest
 from typer.testing import CliRunner, Result
 
+from pipelines import books
 from pipelines.cli import app
 from pipelines.paths import DataRoot
 from pipelines.prices.book import build_book
@@ -22,6 +23,7 @@ from pipelines.prices.rates import OPEN_END
 from pipelines.prices.sync import changes, keep, rates_of, witness_changes
 from pipelines.prices.witness import read_map
 from pipelines.reference.files import current_frame
+from tests.conftest import upstream
 from tests.prices.pricing import REPOSITORY, at
 
 GOLDEN = REPOSITORY / "tests" / "golden" / "books"
@@ -337,6 +339,41 @@ def test_explain_goes_from_the_usage_object_to_the_dollars(company: Path) -> Non
     assert found["file"].startswith("landing/app_log/")
     assert all(price["source_ref"] for price in found["prices"])
     assert {row["dimension"] for row in found["attribution"]} >= {"feature", "team"}
+
+
+def test_explain_shows_the_rates_that_the_call_used_and_names_the_class_that_has_none(tmp_path: Path) -> None:
+    """A text call of a model that hears too; and one with speech, on a model that has no price of it. A row of the user's then
+    gives the first call another price: $0.0015 were its 1,000 tokens, $0.0025 with the row."""
+    root = DataRoot(tmp_path)
+    path = root.landing / "requests" / "calls.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "source_row_id,started_at,provider,model_served,input_uncached_tokens,input_audio_tokens,output_text_tokens\n"
+        "a,2026-11-16T10:00:00Z,google,gemini-2.5-flash,1000,0,10\n"
+        "b,2026-11-16T10:00:00Z,openai,gpt-4o-mini,1000,500,0\n",
+        encoding="utf-8",
+    )
+    books.run(root, select=upstream("mart_showback_weekly"))
+
+    heard, unheard = answer(tmp_path, "explain", "a"), answer(tmp_path, "explain", "b")
+    assert [price["unit"] for price in heard["prices"]] == ["input", "output"]
+    assert heard["classes_without_rate"] == []
+    assert [price["unit"] for price in unheard["prices"]] == ["input"]
+    assert (unheard["cost_reason"], unheard["classes_without_rate"]) == ("no_row_for_a_class", ["input_audio"])
+    assert "no_row_for_a_class: input_audio" in tokenbooks(tmp_path, "explain", "b").output
+
+    root.reference.mkdir(exist_ok=True)
+    (root.reference / "prices.csv").write_text(
+        "provider,model_id,unit,per_units,unit_price,currency\n"
+        "google,gemini-2.5-flash,input,1000000,0.5,USD\nopenai,gpt-4o-mini,audio_in,1000000,10,USD\n",
+        encoding="utf-8",
+    )
+    warned = [row["text"] for row in answer(tmp_path, "prices", "check")["findings"] if row["kind"] == "warning"]
+    [text] = warned
+    assert text.startswith(
+        "google / gemini-2.5-flash / input / standard / sync / global: reference/prices.csv says 0.5 where "
+    )
+    assert "says 0.3, and 1 call from 2026-11-16 to 2026-11-16 had a price" in text
 
 
 def test_explain_shows_the_calls_part_of_the_invoice(company: Path) -> None:
