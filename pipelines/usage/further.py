@@ -68,7 +68,7 @@ def look(con: duckdb.DuckDBPyConnection, before: str, records: str, api: str, us
                         if len(path) < _DEEPEST:
                             deeper.add(path)
         parents = sorted(deeper)
-    kept = {of: sorted(path for path in paths if reading_of(path).kind != "none") for of, paths in further.items()}
+    kept = {of: sorted(path for path in paths if _says_more(usage_shapes()[of], path)) for of, paths in further.items()}
     return Look(occurring, {of: paths for of, paths in kept.items() if paths})
 
 
@@ -91,6 +91,13 @@ def _is_aside(shape: UsageShape, path: Path) -> bool:
     return any(".".join(path[: length + 1]) in shape.aside for length in range(len(path)))
 
 
+def _says_more(shape: UsageShape, path: Path) -> bool:
+    """Whether a key changes what its shape reads. A detail that is what no other detail has, at no tier of its own, does not."""
+    reading = reading_of(path)
+    is_left_over = reading.kind == "rest" and not reading.tier and shape.basis == "inclusive" and len(path) > 1
+    return reading.kind != "none" and not is_left_over
+
+
 def _pointer(path: Path) -> str:
     return "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in path) or "$"
 
@@ -104,25 +111,27 @@ def further_steps(further: Further) -> str:
     counts = ", ".join(f"'k{number}': {_count_at(path)}" for number, path in enumerate(paths))
     stated = {shape: _stated(of, places) for shape, of in further.items()}
     names = sorted({name for of in stated.values() for name in of})
-    structs = [
-        f"when {literal(shape)} then {{{', '.join(f'{literal(name)}: {of.get(name, _nothing(name))}' for name in names)}}}"
-        for shape, of in stated.items()
-    ]
+    # A row without any of the keys is as it was.
+    some = {shape: " or ".join(f"{places[path]} is not null" for path in of) for shape, of in further.items()}
+    structs = []
+    for shape, of in stated.items():
+        values = {name: of.get(name, _nothing(name)) for name in names}
+        structs.append(f"when usage_shape = {literal(shape)} and ({some[shape]}) then {_struct(values)}")
     if not names:
         return further_steps({})
     merge = _Merge(names, sorted(further))
     return f"""
 usage_further as (select *, {{{counts}}} as usage_counts from usage_found),
-usage_stated as (select *, case usage_shape {" ".join(structs)} end as usage_more from usage_further),
-usage_spelled as (select *, {merge.spelled()} as usage_new from usage_stated),
-usage_gained as (select *, {merge.gained()} as usage_gain from usage_spelled),
-usage_placed as (select *, {merge.placed()} as usage_way from usage_gained),
-usage_added as (select *, {merge.added()} as usage_rest from usage_placed),
+usage_stated as (select *, case {" ".join(structs)} end as usage_more from usage_further),
+usage_spelled as (select *, case when usage_more is not null then {merge.spelled()} end as usage_new from usage_stated),
+usage_gained as (select *, case when usage_more is not null then {merge.gained()} end as usage_gain from usage_spelled),
+usage_placed as (select *, case when usage_more is not null then {merge.placed()} end as usage_way from usage_gained),
+usage_added as (select *, case when usage_more is not null then {merge.added()} end as usage_rest from usage_placed),
 usage_read as (
     select
         * exclude (usage_parts, usage_problem, usage_counts, usage_more, usage_new, usage_gain, usage_way, usage_rest),
         case when usage_more is null then usage_parts else struct_update(usage_parts, {merge.parts()}) end as usage_parts,
-        coalesce(usage_problem, {_problems(further)}) as usage_problem,
+        coalesce(usage_problem, {_problems(further, places)}) as usage_problem,
         {merge.more("unread")} as usage_unread
     from usage_added
 ),"""
@@ -190,11 +199,12 @@ def _stated(paths: Sequence[Path], places: Mapping[Path, str]) -> dict[str, str]
     return found
 
 
-def _problems(further: Further) -> str:
+def _problems(further: Further, places: Mapping[Path, str]) -> str:
     """What is wrong with a number that is read. What is no number, such as a list, is no count of ours."""
     paths = {path for of in further.values() for path in of if reading_of(path).kind != "unknown"}
     found = [
-        f"case when {_count_at(path)} is not null then usage_count_problem("
+        f"case when {places[path]} < 0 or {places[path]} > {LARGEST_COUNT} or {places[path]} <> floor({places[path]}) "
+        "then usage_count_problem("
         f"{literal('.'.join(('usage', *path)))}, json_extract(usage_text, {literal(_pointer(path))})) end"
         for path in sorted(paths)
     ]

@@ -8,7 +8,7 @@ about: >-
   apiece, Mistral's audio input by the second. The lifetime of a cache write is not said.
 apis: [openai.chat, openai.completions, azure.chat, groq.chat, mistral.chat, deepseek.chat, together.chat,
   cerebras.chat, fireworks.chat, openrouter.chat]
-aside: [server_tool_use_details.tool_calls_executed, server_tool_use_details.tool_calls_requested]
+aside: [prompt_cache_miss_tokens, server_tool_use_details.tool_calls_executed, server_tool_use_details.tool_calls_requested]
 recognised_by:
   all: [prompt_tokens, completion_tokens]
   none: [num_sources_used, cache_creation_input_tokens, cache_read_input_tokens, search_context_size]

@@ -33,14 +33,15 @@ def _is_sound(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterato
     """Conditions that all hold where each value is surely what it must be.
 
     A value that is no number is there as text and not as number. An object or a list of which nothing could be read
-    leaves a doubt, as it may be something else.
+    may be something else: of an object the text is asked, a list leaves a doubt.
     """
     for name, of in fields.items():
         number = ".".join(("usage_numbers", *above, name))
         text = ".".join(("usage_texts", *above, name))
         if isinstance(of, Mapping):
             anything = " or ".join(f"{text}.{inner} is not null" for inner in of)
-            yield f"({text} is null or {anything})"
+            json_path = ".".join(("$", *above, name))
+            yield f"({text} is null or {anything} or json_type(usage_text, {literal(json_path)}) = 'OBJECT')"
             yield from _is_sound(of, (*above, name))
         elif isinstance(of, list):
             counts = [part for part, kind in of[0].items() if kind == "count"]
