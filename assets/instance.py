@@ -38,7 +38,6 @@ _AT_ONCE = 500
 def environment(root: DataRoot) -> Mapping[str, str]:
     """The variables that a process of Dagster needs to work on a data root; what it writes stays below that."""
     root.dagster.mkdir(parents=True, exist_ok=True)
-    _lay_out(root)
     home = Path(__file__).resolve().parent.parent
     if not (home / "dagster.yaml").is_file():
         # Installed without the checkout.
@@ -57,6 +56,7 @@ def environment(root: DataRoot) -> Mapping[str, str]:
 def instance_of(root: DataRoot) -> Iterator[dg.DagsterInstance]:
     """The instance of a data root. Its empty databases take half a second to make, so the installation keeps them."""
     os.environ.update(environment(root))
+    _lay_out(root)
     # Dagster reads the environment when it is imported.
     import dagster as dg
     from dagster._core.instance.utils import RUNLESS_RUN_ID

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from assets.instance import environment, instance_of
+from assets.instance import instance_of
 from pipelines import kept, reference, views
 from pipelines.engine import connect
 from pipelines.lake import Lake
@@ -116,14 +116,11 @@ def test_a_kept_instance_is_one_that_dagster_would_have_made(folder, tmp_path, m
         instance.report_runless_asset_event(dg.AssetMaterialization("told"))
         assert len(instance.all_asset_keys()) == 1
 
-    environment(roots[1])
-    assert sorted(path.name for path in roots[1].dagster.rglob("*.db")) == [
-        ".db",
-        "index.db",
-        "runs.db",
-        "schedules.db",
-    ]
+    # The second keeps nothing: it has found what the first kept.
+    monkeypatch.setattr(kept, "keep", None)
     with instance_of(roots[1]) as instance:
+        found = sorted(path.name for path in roots[1].dagster.rglob("*.db"))
+        assert found == [".db", "index.db", "runs.db", "schedules.db"]
         ids.append(instance.run_storage.get_run_storage_id())
         assert instance.all_asset_keys() == []
         instance.report_runless_asset_event(dg.AssetMaterialization("told"))
