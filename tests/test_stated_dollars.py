@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipelines import cost_faults
 from pipelines.books import run
 from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
@@ -561,3 +562,18 @@ def test_a_difference_beyond_rounding_is_a_fault_with_its_dollars(root: DataRoot
         ("app_log", 3, Decimal("0.211")),
         ("helicone", 1, Decimal("0.0315")),
     ]
+
+
+def test_the_largest_differences_are_named_with_what_to_do(root: DataRoot) -> None:
+    """gpt-5-mini's 0.211 in the application's log is the dearest: 0.047, 0.07 and 0.12 for 0.007, 0.007 and 0.012."""
+    with open_views(root) as con:
+        first, *_ = cost_faults.largest(con)
+
+    assert (first["source"], first["model"], first["requests"], first["fault_usd"]) == (
+        "app_log",
+        "gpt-5-mini",
+        3,
+        Decimal("0.211"),
+    )
+    assert (first["stated_usd"], first["ours_usd"]) == (Decimal("0.237"), Decimal("0.026"))
+    assert f"tokenbooks explain {first['example']}" in first["remedy"]
