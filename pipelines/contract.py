@@ -192,7 +192,7 @@ provider_total_tokens: BIGINT; the provider's own total
 usage_shape: VARCHAR; API shape of the usage object
 usage_flags: VARCHAR[]; doubts about the usage, an empty list where there is none
 usage_basis: VARCHAR; disjoint, inclusive or ambiguous: how the source's counts were read
-usage_group: VARCHAR; rows that count tokens alike (project and SDK), for a source that does not say how; null for others
+usage_group: VARCHAR; rows that count alike (model and SDK, or scope and version), where a source does not say how; null for others
 usage_quality: VARCHAR; reported, estimated, replayed, missing or partial
 usage_raw: JSON; the usage object as received
 cost_raw: JSON; the cost object as received

@@ -18,7 +18,7 @@ create or replace temp macro known_seller_of(name, named) as case
     when name in ('ollama', 'ollama_chat', 'vllm', 'hosted_vllm', 'llama_cpp', 'llamafile', 'huggingface_tgi', 'lm_studio', 'lmstudio', 'xinference', 'triton')
         then 'self'
     -- The AI SDK names an API with the seller: openai.responses, anthropic.messages.
-    when lower(named) similar to '(openai|anthropic|groq|mistral|deepseek|cohere|xai|perplexity)\..*' then split_part(lower(named), '.', 1)
+    when lower(named) similar to '(openai|anthropic|groq|mistral|deepseek|cohere|xai|perplexity|openrouter|fireworks|cerebras)\..*' then split_part(lower(named), '.', 1)
 end;
 create or replace temp macro known_seller(named) as known_seller_of(seller_name(named), named);
 -- For sources whose records name the seller: a name that is not known stays as it was written, in lower case.

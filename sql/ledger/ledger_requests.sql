@@ -246,7 +246,8 @@ owned as (
         p.region,
         p.service_tier,
         p.api_base,
-        -- Rows of its group told that the stated input and output hold the cached and the reasoning tokens.
+        -- Rows of its group told that the stated input and output hold the cached and the reasoning tokens. Spans tell of the latter
+        -- themselves.
 {% for class in token_classes %}
     {% if class.name == "input_uncached" %}
         case
@@ -255,7 +256,8 @@ owned as (
         end as input_uncached_tokens,
     {% elif class.name == "output_text" %}
         case
-            when p.usage_verdict = 'inclusive' and p.output_text_tokens >= p.output_reasoning_tokens
+            when p.usage_verdict = 'inclusive' and not starts_with(coalesce(p.usage_shape, ''), 'otel.')
+                and p.output_text_tokens >= p.output_reasoning_tokens
                 then p.output_text_tokens - p.output_reasoning_tokens
             else p.output_text_tokens
         end as output_text_tokens,

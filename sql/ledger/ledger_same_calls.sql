@@ -1,6 +1,7 @@
 /*
 about: >-
-  Calls that several tools recorded: equal response id of the provider, else equal id of a gateway, else equal trace and span.
+  Calls that several tools recorded: equal response id of the provider, else equal id of a gateway, else equal trace and span; of a
+  coding agent also equal session and counts.
   Tokens and dollars are those of the tool that saw the wire, the owner is that of the tool that runs in the application
   (thresholds.csv has both orders); the rows of the others are duplicates. Looks only at ids that occur in more than one source or
   account, within a day. One row per call that another tool recorded too.
@@ -42,6 +43,7 @@ answer: >-
   from ledger_same_calls group by counted_source order by calls desc
 */
 {% from "macros/versions.sql" import but_superseded with context %}
+{% from "macros/tokens.sql" import cached_classes, input_classes, output_classes, sum_of with context %}
 with tools as (
     select count(distinct source || '|' || source_account) > 1 as are_several
     from staged_requests
@@ -57,6 +59,14 @@ calls as (
         s.gateway_call_id,
         s.trace_id,
         s.span_id,
+        -- A coding agent's session file and its telemetry share no other id where the agent is old, or Codex.
+        case
+            when s.fallback_feature in ('claude_code', 'codex') and s.session_id is not null
+                then concat_ws(
+                    '|', s.session_id, {{ sum_of(input_classes, "s", "_tokens") }}, {{ sum_of(cached_classes, "s", "_tokens") }},
+                    {{ sum_of(output_classes, "s", "_tokens") }}
+                )
+        end as agent_call,
     from staged_requests as s
     cross join tools as t
     {{ but_superseded() }}
@@ -76,6 +86,10 @@ keyed as (
     select request_key, source, source_account, 'span|' || trace_id || '|' || span_id as call_id
     from calls
     where trace_id is not null and span_id is not null
+    union all
+    select request_key, source, source_account, 'agent|' || agent_call as call_id
+    from calls
+    where agent_call is not null
 ),
 
 shared as (

@@ -1,8 +1,8 @@
 /*
 about: >-
   The basis test (does the input that a source states hold the cached tokens?) counted for rows that count alike: one certain row
-  makes a group disjoint; else the provider's own usage decides, where one reading meets it and the other does not; else enough
-  cached rows of which none is certain make it inclusive. One row per month and group of rows with cached tokens.
+  makes a group disjoint; else the provider's own usage decides, where one reading meets it and the other does not; else a convention
+  that the rows follow, or enough cached rows of which none is certain, make it inclusive. One row per month and group of rows with cached tokens.
 grain: [month_start_date, source, source_account, usage_group, provider]
 partition: month
 leads: [staged_requests]
@@ -17,11 +17,11 @@ columns:
   billed_input_tokens: BIGINT; input that the provider reports for the model, on days that it reports; null where it reports none
   disjoint_input_tokens: BIGINT; input of all calls of the model on those days if undecided input leaves the cached tokens out
   inclusive_input_tokens: BIGINT; input of all calls of the model on those days if undecided input holds the cached tokens
-  decided_by: VARCHAR; certain_row, provider_usage, votes or nothing
+  decided_by: VARCHAR; certain_row, provider_usage, convention, votes or nothing
   usage_basis: VARCHAR; disjoint, inclusive or ambiguous: how the source's counts are read where a row does not tell
 checks:
   - one_of: [usage_basis, disjoint, inclusive, ambiguous]
-  - one_of: [decided_by, certain_row, provider_usage, votes, nothing]
+  - one_of: [decided_by, certain_row, provider_usage, convention, votes, nothing]
   - rule: cached_requests = disjoint_requests + inclusive_requests + undecided_requests
 question: Which projects and SDKs state cached tokens inside of the input?
 answer: >-
@@ -143,6 +143,7 @@ weighed as (
         c.inclusive_input_tokens >= c.billed_input_tokens * l.coverage_ok
             and c.inclusive_input_tokens <= c.billed_input_tokens * (2 - l.coverage_ok) as is_inclusive_met,
         g.disjoint_requests = 0 and g.cached_requests >= l.basis_votes as has_votes,
+        starts_with(g.usage_group, 'by convention inclusive|') as is_by_convention,
     from groups as g
     inner join limits as l on g.month_start_date = l.month_start_date
     left join names as n
@@ -165,6 +166,7 @@ select
     case
         when disjoint_requests > 0 then 'certain_row'
         when is_disjoint_met <> is_inclusive_met then 'provider_usage'
+        when is_by_convention then 'convention'
         when has_votes then 'votes'
         else 'nothing'
     end as decided_by,
@@ -172,7 +174,7 @@ select
         when disjoint_requests > 0 then 'disjoint'
         when is_disjoint_met and not is_inclusive_met then 'disjoint'
         when is_inclusive_met and not is_disjoint_met then 'inclusive'
-        when has_votes then 'inclusive'
+        when is_by_convention or has_votes then 'inclusive'
         else 'ambiguous'
     end as usage_basis,
 from weighed

@@ -2,5 +2,5 @@
   month_start_date: DATE; first day of the month of the calls, UTC
   source: VARCHAR; folder of landing/ that the record came from
   source_account: VARCHAR; first folder below the source, else 'default'
-  usage_group: VARCHAR; rows that count tokens alike (project and SDK), as their source names them
+  usage_group: VARCHAR; rows that count alike (model and SDK, or scope and version), as their source names them
   provider: VARCHAR; the seller

@@ -8,6 +8,11 @@ create or replace temp macro attribute_text(attribute) as case
     )
 end;
 
+create or replace temp macro attributes_in(document) as from_json(
+    document,
+    '[{"key":"VARCHAR","value":{"stringValue":"VARCHAR","intValue":"VARCHAR","doubleValue":"VARCHAR","boolValue":"VARCHAR","arrayValue":"JSON"}}]'
+);
+
 -- Attributes that may hold a prompt are long, and none of those that are looked up is; but for a few that are objects.
 create or replace temp macro attributes_of(attributes) as list_reverse(list_filter(
     coalesce(attributes, []),
@@ -51,3 +56,24 @@ end;
 -- Seconds or milliseconds after the start.
 create or replace temp macro later_by(instant, amount, microseconds) as
     instant + to_microseconds(cast(round(try_cast(amount as decimal(18, 6)) * microseconds) as bigint));
+
+-- Whether attributes, whatever their names, count tokens that were used; not limits of them.
+create or replace temp macro bears_tokens(attributes) as len(list_filter(
+    attributes,
+    lambda attribute: regexp_matches(lower(attribute.key), 'tokens?([._]?(count|usage|used))?$|token_(count|usage)[.]')
+        and not regexp_matches(lower(attribute.key), 'max|limit|window|budget|threshold')
+        and whole(attribute_text(attribute)) > 0
+)) > 0;
+-- Coding agents write a log for each call: claude_code.api_request, codex.sse_event, gemini_cli.api_response. What a log is to us:
+-- call, error, restated (it counts again what another log counts), unknown, or null where it has nothing to do with tokens.
+create or replace temp macro log_kind(event, named, attributes) as case
+    when regexp_matches(event, '^(claude_code[.])?api_request$') and value_named(named, 'model') is not null then 'call'
+    when regexp_matches(event, '^(codex[.](sse|websocket)_event|[a-z]+[_-](cli|code)[.]api_response)$')
+        and value_named(named, 'input_token_count') is not null then 'call'
+    when regexp_matches(event, '^(([a-z]+[_-](cli|code))[.])?api_error$') and value_named(named, 'model') is not null then 'error'
+    when not bears_tokens(attributes) then null
+    when regexp_matches(event, '^(codex|[a-z]+[_-](cli|code))[.]')
+        or regexp_matches(value_named(named, 'service.name'), '^(codex|[a-z]+[_-](cli|code)$)') then 'restated'
+    when event = 'gen_ai.client.inference.operation.details' then 'call'
+    else 'unknown'
+end;

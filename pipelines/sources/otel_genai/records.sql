@@ -1,5 +1,5 @@
--- Lines -> one row a span or an evaluation (an event of a span or of a log), in the order of the line. A line without any is one
--- row by itself. Texts of prompts are in attributes and events that are not taken along.
+-- Lines -> one row a span, an evaluation (an event of a span or of a log) or a log that counts tokens, in the order of the line. A line
+-- without any is one row by itself. Texts of prompts are in attributes and events that are not taken along.
 with opened as (
     select
         file_no,
@@ -15,13 +15,13 @@ with opened as (
         ) as problem,
         from_json(resourceSpans, '[{
             "resource":{"attributes":[{"key":"VARCHAR","value":{"stringValue":"VARCHAR","intValue":"VARCHAR","doubleValue":"VARCHAR","boolValue":"VARCHAR","arrayValue":"JSON"}}]},
-            "scopeSpans":[{"scope":{"name":"VARCHAR"},"spans":[{
+            "scopeSpans":[{"scope":{"name":"VARCHAR","version":"VARCHAR"},"spans":[{
                 "traceId":"VARCHAR","spanId":"VARCHAR","parentSpanId":"VARCHAR","name":"VARCHAR",
                 "startTimeUnixNano":"VARCHAR","endTimeUnixNano":"VARCHAR",
                 "attributes":[{"key":"VARCHAR","value":{"stringValue":"VARCHAR","intValue":"VARCHAR","doubleValue":"VARCHAR","boolValue":"VARCHAR","arrayValue":"JSON"}}],
                 "events":[{"timeUnixNano":"VARCHAR","name":"VARCHAR","attributes":"JSON"}],
                 "status":{"code":"VARCHAR"}}]}],
-            "instrumentationLibrarySpans":[{"instrumentationLibrary":{"name":"VARCHAR"},"spans":[{
+            "instrumentationLibrarySpans":[{"instrumentationLibrary":{"name":"VARCHAR","version":"VARCHAR"},"spans":[{
                 "traceId":"VARCHAR","spanId":"VARCHAR","parentSpanId":"VARCHAR","name":"VARCHAR",
                 "startTimeUnixNano":"VARCHAR","endTimeUnixNano":"VARCHAR",
                 "attributes":[{"key":"VARCHAR","value":{"stringValue":"VARCHAR","intValue":"VARCHAR","doubleValue":"VARCHAR","boolValue":"VARCHAR","arrayValue":"JSON"}}],
@@ -29,8 +29,11 @@ with opened as (
                 "status":{"code":"VARCHAR"}}]}]
         }]') as resource_spans,
         case when resourceLogs is not null then from_json(resourceLogs, '[{
-            "scopeLogs":[{"logRecords":[{"timeUnixNano":"VARCHAR","observedTimeUnixNano":"VARCHAR","traceId":"VARCHAR","spanId":"VARCHAR","eventName":"VARCHAR","attributes":"JSON"}]}]
+            "resource":{"attributes":"JSON"},
+            "scopeLogs":[{"logRecords":[{"timeUnixNano":"VARCHAR","observedTimeUnixNano":"VARCHAR","traceId":"VARCHAR","spanId":"VARCHAR","eventName":"VARCHAR","body":{"stringValue":"VARCHAR"},"attributes":"JSON"}]}]
         }]') end as resource_logs,
+        case when resourceMetrics is not null then regexp_extract(cast(resourceMetrics as varchar), '"name"\s*:\s*"([^"]*token[^"]*)"', 1) end
+            as token_metric,
     from otlp_lines
 ),
 
@@ -41,20 +44,28 @@ listed as (
         problem,
         flatten(list_transform(coalesce(resource_spans, []), lambda group_of: flatten(list_transform(
             list_concat(
-                list_transform(coalesce(group_of.scopeSpans, []), lambda scoped: {'scope_name': scoped.scope.name, 'spans': scoped.spans}),
+                list_transform(coalesce(group_of.scopeSpans, []), lambda scoped: {'scope': scoped.scope, 'spans': scoped.spans}),
                 list_transform(
                     coalesce(group_of.instrumentationLibrarySpans, []),
-                    lambda scoped: {'scope_name': scoped.instrumentationLibrary.name, 'spans': scoped.spans}
+                    lambda scoped: {'scope': scoped.instrumentationLibrary, 'spans': scoped.spans}
                 )
             ),
             lambda scoped: list_transform(coalesce(scoped.spans, []), lambda span: {
-                'resource': group_of.resource.attributes, 'scope_name': scoped.scope_name, 'span': span
+                'resource': group_of.resource.attributes, 'scope': scoped.scope, 'span': span
             })
         )))) as spans,
         flatten(list_transform(coalesce(resource_logs, []), lambda group_of: flatten(list_transform(
             coalesce(group_of.scopeLogs, []),
             lambda scoped: list_filter(coalesce(scoped.logRecords, []), lambda written: written.eventName = 'gen_ai.evaluation.result')
         )))) as evaluations,
+        flatten(list_transform(coalesce(resource_logs, []), lambda group_of: flatten(list_transform(
+            coalesce(group_of.scopeLogs, []),
+            lambda scoped: list_transform(
+                list_filter(coalesce(scoped.logRecords, []), lambda written: coalesce(written.eventName <> 'gen_ai.evaluation.result', true)),
+                lambda written: {'resource': group_of.resource.attributes, 'written': written}
+            )
+        )))) as logs,
+        nullif(token_metric, '') as token_metric,
     from opened
 ),
 
@@ -96,6 +107,50 @@ evaluations as (
     )
 ),
 
+logs as (
+    select
+        file_no,
+        line,
+        problem,
+        nth,
+        written,
+        named,
+        attributes,
+        event,
+        log_kind(event, named, attributes) as log_kind,
+    from (
+        select
+            *,
+            attributes_of(attributes_in(written.attributes)) as attributes,
+            attributes_of(attributes_in(resource)) as resource_attributes,
+            {
+                'names': list_concat(attribute_names(attributes), attribute_names(resource_attributes)),
+                'texts': list_concat(attribute_texts(attributes), attribute_texts(resource_attributes))
+            } as named,
+            -- A name with its agent's before it goes before a bare one.
+            lower(list_filter(
+                [written.eventName, value_named(named, 'event.name'), left(written.body.stringValue, 200)],
+                lambda name: regexp_full_match(name, '[\w-]+([.][\w-]+)+')
+            )[1]) as full_event,
+            coalesce(full_event, lower(value_named(named, 'event.name')), lower(nullif(written.eventName, ''))) as event,
+        from (
+            select
+                file_no,
+                line,
+                problem,
+                unnest(logs).written as written,
+                unnest(logs).resource as resource,
+                len(spans) + len(evaluations) + generate_subscripts(logs, 1) as nth,
+            from listed
+            where len(logs) > 0
+        )
+    )
+),
+
+counted_logs as (
+    select * from logs where log_kind is not null
+),
+
 attributed as (
     select
         file_no,
@@ -103,7 +158,8 @@ attributed as (
         nth,
         problem,
         found.span as span,
-        found.scope_name as scope_name,
+        found.scope.name as scope_name,
+        found.scope.version as scope_version,
         attributes_of(found.span.attributes) as attributes,
         attributes_of(found.resource) as resource,
         text_named({'names': attribute_names(attributes), 'texts': attribute_texts(attributes)}, 'metadata') as metadata_text_of,
@@ -131,6 +187,7 @@ select
     nullif(span.endTimeUnixNano, '') as ended_nano,
     span.status.code as status_code,
     scope_name,
+    scope_version,
     list_transform(tag_values, lambda tag: tag.stringValue) as tags,
     list_reverse(list_filter(list_transform(tag_values, lambda tag: tag.stringValue), lambda tag: contains(tag, ':'))) as pairs,
     -- The span's own attributes first, then tags, metadata and what holds for the whole process.
@@ -163,8 +220,32 @@ from evaluations
 union all by name
 select
     file_no,
+    row_in_line(line, nth) as source_row,
+    case
+        when log_kind = 'unknown' then 'the log ' || coalesce(event, 'without a name') || ' counts tokens and is of no known tool: '
+            || 'read are those of Claude Code, Codex and Gemini CLI, and spans; export the traces of this one'
+    end as problem,
+    'log' as record_kind,
+    log_kind,
+    event as name,
+    nullif(written.traceId, '') as trace_id,
+    nullif(written.spanId, '') as parent_span_id,
+    coalesce(nullif(nullif(written.timeUnixNano, '0'), ''), nullif(nullif(written.observedTimeUnixNano, '0'), '')) as ended_nano,
+    cast([] as varchar[]) as tags,
+    cast([] as varchar[]) as pairs,
+    named,
+    counts_of(attributes, '^(gen_ai|llm)\.usage\.') as gen_ai_counts,
+    counts_of(attributes, '^llm\.token_count\.') as openinference_counts,
+    counts_of(attributes, '^ai\.usage\.') as ai_sdk_counts,
+from counted_logs
+union all by name
+select
+    file_no,
     line as source_row,
     problem,
-    'none' as record_kind,
+    case when token_metric is null then 'none' else 'metric' end as record_kind,
+    token_metric as name,
 from listed
-where len(spans) = 0 and len(evaluations) = 0
+where len(spans) = 0 and len(evaluations) = 0 and not exists (
+    select 1 from counted_logs as l where l.file_no = listed.file_no and l.line = listed.line
+)

@@ -14,7 +14,7 @@ from pipelines.records.files import Readable, Unreadable, layout_of
 from pipelines.sources import Recognised, Source
 
 _FOLDER = Path(__file__).parent
-_MACROS = (_FOLDER / "macros.sql").read_text(encoding="utf-8")
+_MACROS = "".join((_FOLDER / name).read_text(encoding="utf-8") for name in ("macros.sql", "objects.sql"))
 _RECORDS = (_FOLDER / "records.sql").read_text(encoding="utf-8")
 COLUMNS = dict.fromkeys(("resourceSpans", "resourceLogs", "resourceMetrics"), "JSON")
 
@@ -42,7 +42,7 @@ def recognise(name: str, head: bytes) -> Recognised:
 
 
 def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
-    """``records``: one row a span, an evaluation, or a line that has neither."""
+    """``records``: one row a span, an evaluation, a log that counts tokens, or a line that has none of them."""
     con.execute(_MACROS)
     if files[0].layout == "document":
         selects = [elements_of(file, array_elements(file), COLUMNS, ()) for file in files]
@@ -57,7 +57,7 @@ def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequen
 SOURCE = Source(
     name="otel_genai",
     folder=_FOLDER,
-    about="OpenTelemetry traces as OTLP JSON: GenAI conventions, OpenInference, OpenLLMetry, MLflow, AI SDK.",
+    about="OpenTelemetry as OTLP JSON: GenAI conventions, OpenInference, OpenLLMetry, MLflow, AI SDK, logs of coding agents.",
     recognise=recognise,
     read=read,
     keeps_attributes=True,
