@@ -41,6 +41,7 @@ shaped as (
             value_named(named, 'gen_ai.cost.total_cost'), value_named(named, 'gen_ai.usage.cost_usd'), value_named(named, 'gen_ai.cost'),
             value_named(named, 'gen_ai.cost.usd'), value_named(named, 'llm.usage.cost'), value_named(named, 'llm.cost'),
             value_named(named, 'cost_usd'), provider_metadata ->> '$.gateway.cost',
+            case when not regexp_matches(provider_said, 'pstream|is_byok') then provider_metadata ->> '$.openrouter.usage.cost' end,
             try_cast(text_named(named, 'langfuse.observation.cost_details') as json) ->> '$.total',
             try_cast(text_named(named, 'mlflow.llm.cost') as json) ->> '$.total_cost'
         ) as stated_cost,
