@@ -17,7 +17,6 @@ import duckdb
 from pipelines.engine import one_row, quoted
 from pipelines.models import models
 from pipelines.paths import DataRoot
-from pipelines.relations import as_said, dated_as
 
 PREFIXES = ("focus_", "ledger_", "mart_", "staged_", "stat_")
 # What knows a clock, or how files were read rather than what is in them: two runs over the same files differ here.
@@ -89,8 +88,7 @@ def _load(con: duckdb.DuckDBPyConnection, name: str, root: DataRoot, table: str,
         con.register(name, rows)
     elif files := sorted(str(path) for path in _files(root.table(table))):
         listed = ", ".join(map(quoted, files))
-        said = as_said(dated_as(table, models()))
-        con.execute(f"create view {name} as select {said} from read_parquet([{listed}], hive_partitioning = false)")
+        con.execute(f"create view {name} as select * from read_parquet([{listed}], hive_partitioning = false)")
     else:
         return {}
     return {row[0]: row[1] for row in con.execute(f"describe {name}").fetchall()}

@@ -51,7 +51,7 @@ _INCLUDED = frozenset({"macros", "parts"})
 _JINJA = ("{%", "{{", "{#")
 _KNOWN = frozenset(
     (
-        "about grain partition partition_column reads_back reads_around reads_self clock_stops meets leads repeats "
+        "about grain partition partition_column reads_back reads_around reads_self clock_stops meets leads "
         "order_by threads checks question answer notes"
     ).split()
 )
@@ -65,15 +65,11 @@ _KEPT_AS = "catalogue"
 
 @dataclass(frozen=True)
 class Dated:
-    """What says to which period a row of a table belongs: a DATE, or an instant in UTC.
-
-    ``repeats``: columns that files leave null where they are equal to another one, each with that (see ``_repeats``).
-    """
+    """What says to which period a row of a table belongs: a DATE, or an instant in UTC."""
 
     column: str
     type: str
     grain: str
-    repeats: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,6 @@ class Model:
     clock_stops: timedelta | None = None
     meets: str = ""
     leads: frozenset[str] = frozenset()
-    repeats: tuple[tuple[str, str], ...] = ()
     order_by: tuple[str, ...] = ()
     threads: int | None = None
     question: str = ""
@@ -114,7 +109,7 @@ class Model:
         """What says to which period a row belongs; None for a table without periods."""
         if self.partition is None or self.partition_column is None:
             return None
-        return Dated(self.partition_column, self.types[self.partition_column], self.partition, self.repeats)
+        return Dated(self.partition_column, self.types[self.partition_column], self.partition)
 
     @property
     def reads_itself(self) -> bool:
@@ -136,7 +131,6 @@ class Model:
             *self.sort_columns,
             str(self.threads),
             *([f"clock stops {self.clock_stops}"] if self.clock_stops is not None else []),
-            *(f"{name} repeats {other}" for name, other in self.repeats),
         ]
         return hashlib.sha256("\n".join(shaping).encode()).hexdigest()
 
@@ -230,7 +224,6 @@ def parse(path: Path, folder: Path) -> Model:
         clock_stops=_span(where, header["clock_stops"]) if "clock_stops" in header else None,
         meets=_meets(where, header, read),
         leads=_leads(where, header, read),
-        repeats=_repeats(where, header, {column.name: column.type for column in columns}),
         order_by=tuple(header.get("order_by") or ()),
         threads=header.get("threads"),
         question=str(header.get("question", "")).strip(),
@@ -297,16 +290,6 @@ def _leads(where: str, header: Mapping[str, Any], read: frozenset[str]) -> froze
     if strange := sorted(leads - read):
         raise ModelError(f"{where}: leads names {', '.join(strange)}, which the query does not read.")
     return leads
-
-
-def _repeats(where: str, header: Mapping[str, Any], types: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Columns that are null only where another is, each with that: where both are equal, files need not say it twice."""
-    repeats = dict(header.get("repeats") or {})
-    if any(name not in types or types.get(other) != types[name] or other in repeats for name, other in repeats.items()):
-        raise ModelError(f"{where}: repeats is of columns with others of the same type, which repeat none themselves.")
-    if repeats and "partition" not in header:
-        raise ModelError(f"{where}: repeats is for a table with periods.")
-    return tuple(repeats.items())
 
 
 def _meets(where: str, header: Mapping[str, Any], read: frozenset[str]) -> str:

@@ -46,31 +46,10 @@ def rows_sql(lake: Lake, parts: Sequence[Part], types: Mapping[str, str], dated:
     if dated is not None and any(together[path] > count for path, count in wanted.items()):
         where = f" where {within(dated, [part.start for part in parts if part.start])}"
     if not any(path.startswith("closed/") for path in wanted):
-        return f"select {as_said(dated)} from read_parquet([{files}], hive_partitioning = false){where}"
+        return f"select * from read_parquet([{files}], hive_partitioning = false){where}"
     # A month closed long ago may lack columns that its table has by now.
-    rows = (
-        f"select {as_said(dated)} from read_parquet([{files}], hive_partitioning = false, union_by_name = true){where}"
-    )
+    rows = f"select * from read_parquet([{files}], hive_partitioning = false, union_by_name = true){where}"
     return f"{_no_rows_of(types)} union all by name {rows}"
-
-
-def as_said(dated: Dated | None) -> str:
-    """What to select of files of a table, so that a column that repeats another has its value."""
-    if dated is None or not dated.repeats:
-        return "*"
-    return f"* replace ({', '.join(f'coalesce({name}, {other}) as {name}' for name, other in dated.repeats)})"
-
-
-def as_kept(dated: Dated | None) -> str:
-    """What files keep of the columns of rows: nothing where a column repeats another. It fails where the other alone has a value."""
-    if dated is None or not dated.repeats:
-        return "*"
-    return "* replace ({})".format(
-        ", ".join(
-            f"case when {name} is distinct from {other} then coalesce({name}, error('{name} is null and {other} is not')) end as {name}"
-            for name, other in dated.repeats
-        )
-    )
 
 
 def within(dated: Dated, starts: Iterable[date]) -> str:

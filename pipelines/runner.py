@@ -24,7 +24,7 @@ from pipelines.lake import STORED_BY, Lake, Part, home
 from pipelines.models import Dated, Model, ModelError, inputs
 from pipelines.parquet import ROW_GROUP_ROWS, ROW_HASH, PeriodRows
 from pipelines.planner import CLOCK, Plan, Planner, Stale, keeps_calls
-from pipelines.relations import as_kept, create_model_view, create_view, dated_as, rows_sql, within
+from pipelines.relations import create_model_view, create_view, dated_as, rows_sql, within
 
 # Periods built by one execution of a query hold at most about this many input rows, so that memory stays bounded; of a
 # table with a row a call, at most about this many values. A single period of more is sorted by the engine, on disk where
@@ -178,7 +178,7 @@ def _run(
 ) -> tuple[pa.Schema, list[tuple[Stale, Iterable[pa.Table]]]]:
     """The rows of each period, in order, with a hash each; and what the columns are without it."""
     columns = ", ".join(f'"{column.name}"' for column in model.columns)
-    query = f"select {as_kept(model.dated)}, hash({columns}) as {ROW_HASH} from ({model.query}) as result"
+    query = f"select *, hash({columns}) as {ROW_HASH} from ({model.query}) as result"
     if model.dated is not None:
         query += f" where {within(model.dated, [stale.start for stale in batch if stale.start])}"
     try:

@@ -16,7 +16,6 @@ from pipelines.exports import MONTHLY
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, digest, replace_text
 from pipelines.models import Model
 from pipelines.paths import DataRoot
-from pipelines.relations import as_said
 
 SHOWBACK = "mart_showback_weekly"
 _KEPT_AS = "views"
@@ -105,8 +104,7 @@ def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
         if parts:
             inside = "*.parquet" if parts[0].start is None else "*/*.parquet"
             # Names and types are those of the header: every file was held to it.
-            said = as_said(model.dated if model else None)
-            yield f"create view {table} as select {said} from read_parquet('lake/{table}/{inside}', hive_partitioning = false)"
+            yield f"create view {table} as select * from read_parquet('lake/{table}/{inside}', hive_partitioning = false)"
         elif columns:
             typed = ", ".join(f"cast(null as {column.type}) as {column.name}" for column in columns)
             yield f"create view {table} as select {typed} where false"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from pipelines.parquet import PeriodRows
 from pipelines.paths import DataRoot
 from pipelines.periods import Span
 from pipelines.planner import Planner, stale_weeks
-from pipelines.relations import rows_sql
 from pipelines.runner import Built, build
 from pipelines.settings import Settings
 
@@ -241,60 +239,6 @@ def test_meets_is_of_a_day_that_looks_around_and_of_what_its_query_reads(house: 
     house.add("ledger_beside", CALLS.replace("staged_scores", "ledger_calls").replace("columns:", f"{header}columns:"))
 
     with pytest.raises(ModelError, match="meets is for a table by day"):
-        house.run()
-
-
-REPEATED = """/*
-about: Calls, and what they would have cost.
-grain: [call_id]
-partition: day
-partition_column: usage_date
-repeats: {list_usd: spent_usd}
-columns:
-  usage_date: DATE; UTC day
-  call_id: BIGINT; number of the call
-  spent_usd: DECIMAL(18,2); what it cost
-  list_usd: DECIMAL(18,2); what it would have cost
-*/
-select usage_date, call_id, spent_usd, case call_id when 1 then 9 %s else spent_usd end::decimal(18,2) as list_usd
-from ledger_calls
-"""
-
-
-def test_a_column_that_repeats_another_is_null_in_the_file_and_whole_for_readers(house: House) -> None:
-    """Calls of 1.00, 2.00 and nothing known; the second would have cost 9.00."""
-    house.add("ledger_repeated", REPEATED % "")
-    query = "select date_trunc('week', usage_date)::date, sum(list_usd)::decimal(38,2) from ledger_repeated group by 1"
-    house.add("mart_spend_weekly", weekly(query=query))
-    house.calls("2026-11-02", "1.00", "2.00", "null")
-
-    house.run()
-
-    assert [row[3] for row in house.rows("ledger_repeated")] == [None, Decimal("9.00"), None]
-    [part] = house.lake.parts("ledger_repeated")
-    model = house.models["ledger_repeated"]
-    found = house.con.execute(
-        f"select list_usd from ({rows_sql(house.lake, [part], model.types, model.dated)}) order by call_id"
-    )
-    assert found.fetchall() == [(Decimal("1.00"),), (Decimal("9.00"),), (None,)]
-    assert [str(row[1]) for row in house.rows("mart_spend_weekly")] == ["10.00"]
-
-
-def test_a_column_that_is_null_where_the_one_it_repeats_is_not_stops_the_table(house: House) -> None:
-    house.add("ledger_repeated", REPEATED % "when 0 then null")
-    house.calls("2026-11-02", "1.00")
-
-    with pytest.raises(ModelError, match="list_usd is null and spent_usd is not"):
-        house.run()
-
-
-@pytest.mark.parametrize("said", ["list_usd: call_id", "list_usd: other", "{list_usd: spent_usd, spent_usd: list_usd}"])
-def test_repeats_names_columns_of_one_type_that_repeat_none(house: House, said: str) -> None:
-    house.add(
-        "ledger_repeated", (REPEATED % "").replace("{list_usd: spent_usd}", said if said[0] == "{" else f"{{{said}}}")
-    )
-
-    with pytest.raises(ModelError, match="repeats is of columns"):
         house.run()
 
 

@@ -7,7 +7,6 @@ partition: day
 partition_column: started_at
 order_by: [started_at, request_key]
 leads: [ledger_requests]
-repeats: {list_cost_usd: effective_cost_usd, contracted_cost_usd: effective_cost_usd}
 columns:
   request_key: VARCHAR; the call in ledger_requests
   started_at: TIMESTAMP WITH TIME ZONE; start of the call, the clock of its price

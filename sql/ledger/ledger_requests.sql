@@ -6,7 +6,6 @@ order_by: [started_at, request_key]
 partition: day
 partition_column: started_at
 leads: [staged_requests]
-repeats: {entity_key: request_key}
 columns:
   request_key: VARCHAR; md5 of source, account and the source's row id
   source: VARCHAR; folder of landing/ that the record came from

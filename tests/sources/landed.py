@@ -15,10 +15,8 @@ from pipelines import reference
 from pipelines.books import open_books
 from pipelines.contract import TOKEN_CLASS_NAMES
 from pipelines.engine import named_rows
-from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.reading import ReadReport
-from pipelines.relations import as_said, dated_as
 from pipelines.runner import build
 
 # After every instant of the files: a record later than its file's first sight is refused.
@@ -99,8 +97,7 @@ def rows(root: DataRoot, table: str, order: str = "all", where: str = "true") ->
     with duckdb.connect() as con:
         con.execute("set TimeZone = 'UTC'")
         files = f"read_parquet('{root.table(table)}/**/*.parquet', hive_partitioning = false)"
-        said = as_said(dated_as(table, models()))
-        return named_rows(con, f"select * from (select {said} from {files}) where {where} order by {order}")
+        return named_rows(con, f"select * from {files} where {where} order by {order}")
 
 
 def lines(*records: Any, end: str = "\n") -> str:
