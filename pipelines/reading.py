@@ -464,8 +464,11 @@ def _recognise(source: Source, path: Path) -> Recognised:
     except Unreadable:
         if b"\n" in head or head[:4] == b"PAR1":
             raise
+        # A file of one line has nothing below it, which would be recognised as an empty file.
+        if not (rest := head_below(path)).strip():
+            raise
         with suppress(Unreadable):
-            below = source.recognise(path.name, head_below(path))
+            below = source.recognise(path.name, rest)
             if below.layout == "jsonl" and below.schema_version != "empty":
                 return below
         raise
