@@ -13,10 +13,6 @@ with told as (
         object_in(json_extract(object_in(extra), '$.invocation_params')) as parameters,
         list_in(tags) as tag_list,
         list_reverse(list_filter(list_in(tags), lambda tag: contains(tag, ':'))) as pairs,
-        {
-            'names': list_concat(list_transform(pairs, lambda tag: lower(split_part(tag, ':', 1))), names_in(metadata)),
-            'texts': list_concat(list_transform(pairs, lambda tag: substr(tag, strpos(tag, ':') + 1)), texts_in(metadata))
-        } as named,
         object_in(outputs) as outputs_object,
         coalesce(
             outputs_object ->> '$.id',
@@ -32,23 +28,52 @@ with told as (
             'prompt_token_details', object_in(prompt_token_details),
             'completion_token_details', object_in(completion_token_details)
         ), '{}') end as usage_object,
+        (select any_value(f.pulled_at) from landing_files as f where f.file_no = records.file_no) as pulled_at,
+    from records
+),
+
+-- In steps: an alias of the same select is written out wherever it stands.
+modelled as (
+    select
+        *,
+        {
+            'names': list_concat(list_transform(pairs, lambda tag: lower(split_part(tag, ':', 1))), names_in(metadata)),
+            'texts': list_concat(list_transform(pairs, lambda tag: substr(tag, strpos(tag, ':') + 1)), texts_in(metadata))
+        } as named,
         coalesce(value_named(named, 'ls_model_name'), parameters ->> '$.model', parameters ->> '$.model_name') as model,
+    from told
+),
+
+sold as (
+    select
+        *,
         seller_of(
             value_named(named, 'ls_provider'),
             model,
             coalesce(parameters ->> '$.base_url', parameters ->> '$.azure_endpoint', value_named(named, 'ls_base_url'))
         ) as seller,
+    from modelled
+),
+
+stated as (
+    select
+        *,
         -- What a router or xAI said of a call's dollars stands in its answer; few sellers say any.
         case when seller in ('openrouter', 'xai') then usage_stated_in(cast(outputs_object as varchar)) end as said,
+    from sold
+),
+
+priced as (
+    select
+        *,
         case
             when struct_extract(said, 'basis') = 'own_key' then coalesce(struct_extract(said, 'usd'), nullif(try_cast(total_cost as decimal(18, 12)), 0))
             else coalesce(nullif(try_cast(total_cost as decimal(18, 12)), 0), struct_extract(said, 'usd'))
         end as cost,
-        (select any_value(f.pulled_at) from landing_files as f where f.file_no = records.file_no) as pulled_at,
-    from records
+    from stated
 ),
 
-/* usage_steps: told, usage_kind, usage_object */,
+/* usage_steps: priced, usage_kind, usage_object */,
 
 typed as (
     select
