@@ -103,7 +103,7 @@ def listing(root: DataRoot, known_sources: frozenset[str]) -> tuple[list[Found],
                     Path(entry.path),
                     root.relative(Path(entry.path)),
                     folder.name,
-                    _account(inner),
+                    account_below(inner),
                     status.st_size,
                     status.st_mtime_ns,
                 )
@@ -111,7 +111,8 @@ def listing(root: DataRoot, known_sources: frozenset[str]) -> tuple[list[Found],
     return sorted(found, key=lambda file: file.name), strangers
 
 
-def _account(inner: tuple[str, ...]) -> str:
+def account_below(inner: tuple[str, ...]) -> str:
+    """The account that a file is of, from its path below its source's folder: the first folder, else ``default``."""
     if len(inner) < 2 or inner[0] in _EXPORT_FOLDERS or _DATED.fullmatch(inner[0]) or "=" in inner[0]:
         return "default"
     return inner[0]

@@ -82,6 +82,30 @@ def focus(month: str, provider: str, service: str, host: str, account: str = "",
     return text.getvalue()
 
 
+def cur(month: str, payer: str, cost: str) -> str:
+    """A part of a Cost and Usage Report: a line of the month's first day."""
+    row = {
+        "bill_payer_account_id": payer,
+        "bill_billing_period_start_date": f"2026-{month}-01T00:00:00Z",
+        "bill_billing_period_end_date": f"2026-{int(month) + 1:02d}-01T00:00:00Z",
+        "line_item_usage_start_date": f"2026-{month}-01T00:00:00Z",
+        "line_item_usage_end_date": f"2026-{month}-01T01:00:00Z",
+        "line_item_line_item_type": "Usage",
+        "line_item_product_code": "AmazonBedrock",
+        "line_item_usage_type": "USE1-NovaPro-input-tokens",
+        "line_item_usage_amount": "1",
+        "line_item_currency_code": "USD",
+        "line_item_unblended_cost": cost,
+    }
+    return ",".join(row) + "\n" + ",".join(row.values()) + "\n"
+
+
+def manifest(name: str, *keys: str, period: str = "") -> str:
+    """What AWS lists of a report (reportKeys) or of an export (dataFiles)."""
+    more = {"billingPeriod": {"start": f"{period}T000000.000Z"}} if period else {}
+    return json.dumps({"columns": [{"name": "x", "type": "String"}], name: keys, **more}, indent=2)
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     """Nine months of one call of 2.80 and one bill of 10.80, and October with all that is not pulled whole."""
@@ -140,6 +164,35 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     # What says no days is whole by a pull after its period and three days of restatement.
     for account, pulled in (("cloud_early", "20261102"), ("cloud_whole", "20261104")):
         land(made, f"focus/{account}/10.pulled-{pulled}T000000Z.csv", focus("10", "Together AI", "x", "", account))
+    # Manifests of AWS: a part that is missing, one that is left of a longer refresh, and reports that are whole.
+    export, month = "cur/export", "BILLING_PERIOD=2026-10"
+    for name, content in {
+        f"{export}/metadata/{month}/export-Manifest.json": manifest(
+            "dataFiles", *(f"s3://bucket/prefix/export/data/{month}/export-0000{part}.csv.gz" for part in (1, 2, 3))
+        ),
+        f"{export}/data/{month}/export-00001.csv": cur("10", "parts", "1.00"),
+        f"{export}/data/{month}/export-00002.csv": cur("10", "parts", "2.00"),
+        f"{export}/data/{month}/export-00004.csv": cur("10", "parts", "99.00"),
+        # A report of CUR in a folder of each version, the older of which is no longer there as a whole.
+        "old/v1/report-Manifest.pulled-20261104T000000Z.json": manifest(
+            "reportKeys", "p/report/20261001-20261101/v1/report-1.csv.zip", "p/report/20261001-20261101/v1/report-2.csv.zip", period="20261001"
+        ),
+        "old/v1/report-1.pulled-20261104T000000Z.csv": cur("10", "versions", "50.00"),
+        "old/v2/report-Manifest.pulled-20261106T000000Z.json": manifest(
+            "reportKeys", "p/report/20261001-20261101/v2/report-1.csv.zip", period="20261001"
+        ),
+        "old/v2/report-1.pulled-20261106T000000Z.csv": cur("10", "versions", "4.00"),
+        # As the older reports number their files, in the folder of a billing period.
+        "cur/report/20261001-20261101/report-1.csv": cur("10", "numbered", "6.00"),
+        "cur/report/20261001-20261101/report-12.csv": cur("10", "numbered", "7.00"),
+    }.items():
+        land(made, f"aws_bedrock/{name}", content)
+    focus_key = "s3://bucket/focus/data/year=2026/month=10/focus-00001.csv.gz"
+    for name, content in {
+        "Manifest.json": manifest("dataFiles", focus_key, focus_key.replace("00001", "00002")),
+        "00001.csv": focus("10", "AWS", "Amazon Bedrock", "", "aws_focus"),
+    }.items():
+        land(made, f"focus/aws/year=2026/month=10/focus-{name}", content)
     price = "provider,model_id,unit,per_units,unit_price,currency,effective_from,region_class\n"
     sellers = ("google", "vertex", "openai", "azure", "anthropic", "bedrock", "openrouter", "groq", "mistral")
     made.reference.mkdir(parents=True)
@@ -283,7 +336,38 @@ def test_a_bill_is_final_only_when_all_of_it_was_pulled(root: DataRoot) -> None:
             "2026-11-04: pull it again from then on",
         ),
         "cloud_whole": ("final", None, None),
+        "parts": (
+            "provisional",
+            None,
+            "landing/aws_bedrock/cur/export/metadata/BILLING_PERIOD=2026-10/export-Manifest.json names "
+            "prefix/export/data/BILLING_PERIOD=2026-10/export-00003.csv.gz, which is not there or could not be read: copy it",
+        ),
+        "versions": ("final", None, None),
+        "numbered": ("final", None, None),
+        "aws_focus": (
+            "provisional",
+            None,
+            "landing/focus/aws/year=2026/month=10/focus-Manifest.json names focus/data/year=2026/month=10/focus-00002.csv.gz, "
+            "which is not there or could not be read: copy it",
+        ),
     }
+
+
+def test_a_report_is_what_its_newest_manifest_names(root: DataRoot) -> None:
+    """1.00 + 2.00; the 99.00 of a part that is left of a longer refresh are none of it; of versions the newest counts;
+    6.00 + 7.00 of files that are numbered without zeros."""
+    found = {
+        row["billing_account_id"]: row["invoiced_cost_usd"]
+        for row in rows(root, "from ledger_invoices where provider = 'bedrock' and month_start_date = date '2026-10-01'")
+    }
+    assert found == {
+        "parts": Decimal("3.00"),
+        "versions": Decimal("4.00"),
+        "numbered": Decimal("13.00"),
+        "aws_focus": Decimal("10.80"),
+    }
+    [left] = rows(root, "select path, reasons from ledger_files where state = 'withheld'")
+    assert left["path"].endswith("export-00004.csv") and left["reasons"] == "its manifest does not name it"
 
 
 def test_the_summary_and_the_close_name_what_is_not_all_there(root: DataRoot) -> None:
@@ -292,7 +376,7 @@ def test_the_summary_and_the_close_name_what_is_not_all_there(root: DataRoot) ->
         october = close.unreconciled(opened, date(2026, 10, 1))
         march = close.unreconciled(opened, date(2026, 3, 1))
 
-    assert len(texts) == 6
+    assert len(texts) == 8
     wanted = "landing/openai_usage/early/costs.pulled-20261010T060000Z.json covers days to 2026-10-09: pull from 2026-10-10 on"
     assert f"2026-10: the bill of openai (early) is not all there: {wanted}" in texts
     assert f"openai early: the bill is not all there: {wanted}" in october
@@ -318,6 +402,8 @@ def joined(root: DataRoot, said: dict[str, Any], tmp_path_factory: pytest.TempPa
         text += ",".join(cells) + "\n"
     Path(copy.reference / "seller_aliases.csv").write_text(text)
     land(copy, "openai_usage/more/costs.2.pulled-20261106T000000Z.json", costs("2026-10-04", "2026-10-31"))
+    month = "BILLING_PERIOD=2026-10"
+    land(copy, f"aws_bedrock/cur/export/data/{month}/export-00003.csv", cur("10", "parts", "5.00"))
     report = books.run(copy, now=NOW)
     assert not report.is_blocked, report.failed
     return copy
@@ -342,6 +428,11 @@ def test_the_printed_row_joins_them(joined: DataRoot, month: str) -> None:
 def test_a_later_page_closes_the_bill(joined: DataRoot) -> None:
     query = "select state, missing_pull from ledger_invoices where billing_account_id = 'more'"
     assert rows(joined, query) == [{"state": "final", "missing_pull": None}]
+
+
+def test_the_missing_file_closes_the_bill(joined: DataRoot) -> None:
+    query = "select state, missing_pull, invoiced_cost_usd from ledger_invoices where billing_account_id = 'parts'"
+    assert rows(joined, query) == [{"state": "final", "missing_pull": None, "invoiced_cost_usd": Decimal("8.00")}]
 
 
 def test_calls_that_a_seat_pays_for_cost_nothing_and_show_what_they_would_have_cost(root: DataRoot) -> None:

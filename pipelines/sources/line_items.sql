@@ -87,6 +87,20 @@ from (
     group by l.file_no, l.endpoint, l.pull_grain
 );
 
+-- What a manifest names, of (file_no, report, period_start_date, named_files), on the first day of its billing period. The newest of a report counts.
+create or replace temp macro named_files(manifests) as table
+select
+    file_no,
+    0 as source_row,
+    cast(null as varchar) as refusal,
+    'manifest/' || report as endpoint,
+    cast(null as varchar[]) as pull_grain,
+    false as is_stated,
+    cast(period_start_date as timestamptz) as window_start_at,
+    cast(period_start_date as timestamptz) + interval 1 day as window_end_at,
+    named_files as next_page,
+from query_table(manifests);
+
 -- How many tokens a unit of a bill is: Tokens, 1K, 10K, 1M, 1000 Tokens, 1M tokens. null where it is none of tokens.
 create or replace temp macro tokens_in_unit(unit) as case
     when regexp_matches(lower(unit), '^\d* ?(k|m|b|thousand|million)? ?tokens?$') or regexp_matches(lower(unit), '^\d+ ?(k|m|b)?$')

@@ -31,7 +31,8 @@ answer: >-
   from ledger_invoices order by all
 notes:
   - Days before the first one that was pulled in a month are no gap, unless the last day of the month before was pulled.
-  - A pull that does not say what it covers (FOCUS, exports of the clouds) is whole when it was made after its billing period and the restatement lag.
+  - A pull that does not say what it covers (FOCUS, exports of the clouds) is whole when it was made after its billing period and the restatement lag
+    and all files are there that the newest manifest of its report names.
 */
 with summed as (
     select
@@ -152,7 +153,56 @@ met_gaps as (
     group by {% for name in report %}a.{{ name }}, {% endfor %}a.missing_date, a.month_end_date
 ),
 
+-- What the newest manifest of each report names: key, pattern of the path, and the files that are there and were read.
+named_files as (
+    select
+        *,
+        split_part(named, chr(9), 1) as file_key,
+        split_part(named, chr(9), 2) as file_pattern,
+    from (
+        select
+            source,
+            source_account,
+            source_file as manifest_file,
+            endpoint,
+            cast(date_trunc('month', window_start_at) as date) as month_start_date,
+            unnest(string_split(next_page, chr(10))) as named,
+        from ledger_pulls
+        where starts_with(endpoint, 'manifest/') and counts
+    )
+),
+
+met_files as (
+    select n.*, p.source_file
+    from named_files as n
+    left join (select distinct source, source_account, source_file from ledger_pulls where not starts_with(endpoint, 'manifest/')) as p
+        on n.source = p.source and n.source_account = p.source_account and regexp_matches(p.source_file, n.file_pattern)
+),
+
+missing_files as (
+    select source, source_account, manifest_file, endpoint, month_start_date, min(file_key) as file_key, count(*) as files
+    from met_files
+    where source_file is null
+    group by source, source_account, manifest_file, endpoint, month_start_date
+),
+
+-- The bills that have lines of the other files of such a manifest.
+short_bills as (
+    select distinct p.month_start_date, p.provider, p.billing_account_id, m.manifest_file, m.file_key, m.files
+    from missing_files as m
+    inner join met_files as f
+        on m.source = f.source and m.source_account = f.source_account and m.endpoint = f.endpoint and m.month_start_date = f.month_start_date
+    inner join pulled_days as p
+        on f.source = p.source and f.source_account = p.source_account and f.source_file = p.source_file and f.month_start_date = p.month_start_date
+),
+
 faults as (
+    select
+        month_start_date, provider, billing_account_id, cast(null as date) as covered_to_date, 0 as place,
+        manifest_file || ' names ' || file_key || case when files > 1 then ' and ' || cast(files - 1 as varchar) || ' more' else '' end
+            || ', which is not there or could not be read: copy it' as missing_pull,
+    from short_bills
+    union all
     select
         month_start_date, provider, billing_account_id, covered_date as covered_to_date, 1 as place,
         source_file || ' covers days to ' || cast(covered_date as varchar) || ' and says that more follows: pull '

@@ -13,6 +13,7 @@ from pipelines.records import create_records
 from pipelines.records.files import Readable, Unreadable, first_bytes_of, layout_of
 from pipelines.sources import Recognised, Source
 from pipelines.sources.bills import columns_in, create_rows, short_list
+from pipelines.sources.manifests import create_manifests, is_manifest, withheld
 
 _FOLDER = Path(__file__).parent
 _BILL_RECORDS = (_FOLDER / "bill_records.sql").read_text(encoding="utf-8")
@@ -69,6 +70,8 @@ def recognise(name: str, head: bytes) -> Recognised:
     """Rows of a report, or invocations. Raises Unreadable for anything else."""
     if not head.strip() or head.removeprefix(b"\xef\xbb\xbf").strip() == b"[]":
         return Recognised("empty", "jsonl" if not head.strip() else "array")
+    if is_manifest(name, head):
+        return Recognised("manifest", "manifest")
     layout = layout_of(head)
     found = columns_in(head, [*_COLUMNS, *_RENAMED, *_LOG_COLUMNS, "schemaType"])
     if "modelId" in found and found & {"requestId", "schemaType"}:
@@ -91,6 +94,7 @@ def _is_log(file: Readable) -> bool:
 
 def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``bill_records``: one row a line item; ``log_records``: one row an invocation; ``records``: both, without their fields."""
+    files = create_manifests(con, files)
     logs = [file for file in files if _is_log(file)]
     bills = [file for file in files if file not in logs]
     # The older reports give each tag a column.
@@ -126,5 +130,6 @@ SOURCE = Source(
     recognise=recognise,
     read=read,
     keeps_attributes=True,
+    withheld=withheld,
     maps_dimensions=True,
 )

@@ -10,6 +10,7 @@ import duckdb
 from pipelines.records.files import Readable, Unreadable, layout_of
 from pipelines.sources import Recognised, Source
 from pipelines.sources.bills import columns_in, create_rows, short_list
+from pipelines.sources.manifests import create_manifests, is_manifest, withheld
 
 _RECORDS = (Path(__file__).parent / "records.sql").read_text(encoding="utf-8")
 _REQUIRED = (
@@ -40,6 +41,8 @@ def recognise(name: str, head: bytes) -> Recognised:
     """A header of FOCUS. Raises Unreadable for any other."""
     if not head.strip():
         return Recognised("empty", "jsonl")
+    if is_manifest(name, head):
+        return Recognised("manifest", "manifest")
     layout = layout_of(head)
     if layout not in ("csv", "parquet"):
         raise Unreadable("neither CSV nor Parquet, expected a FOCUS file of 1.0, 1.1, 1.2, 1.3 or 1.4")
@@ -62,7 +65,7 @@ def _version(found: Collection[str]) -> str:
 
 def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: one row a charge, its texts, its instants and the seller."""
-    create_rows(con, files, _COLUMNS, keep)
+    create_rows(con, create_manifests(con, files), _COLUMNS, keep)
     con.execute(f"create or replace temp view records as {_RECORDS}")
 
 
@@ -73,4 +76,5 @@ SOURCE = Source(
     recognise=recognise,
     read=read,
     keeps_attributes=True,
+    withheld=withheld,
 )
