@@ -175,7 +175,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
         f"{export}/data/{month}/export-00004.csv": cur("10", "parts", "99.00"),
         # A report of CUR in a folder of each version, the older of which is no longer there as a whole.
         "old/v1/report-Manifest.pulled-20261104T000000Z.json": manifest(
-            "reportKeys", "p/report/20261001-20261101/v1/report-1.csv.zip", "p/report/20261001-20261101/v1/report-2.csv.zip", period="20261001"
+            "reportKeys",
+            "p/report/20261001-20261101/v1/report-1.csv.zip",
+            "p/report/20261001-20261101/v1/report-2.csv.zip",
+            period="20261001",
         ),
         "old/v1/report-1.pulled-20261104T000000Z.csv": cur("10", "versions", "50.00"),
         "old/v2/report-Manifest.pulled-20261106T000000Z.json": manifest(
@@ -358,7 +361,9 @@ def test_a_report_is_what_its_newest_manifest_names(root: DataRoot) -> None:
     6.00 + 7.00 of files that are numbered without zeros."""
     found = {
         row["billing_account_id"]: row["invoiced_cost_usd"]
-        for row in rows(root, "from ledger_invoices where provider = 'bedrock' and month_start_date = date '2026-10-01'")
+        for row in rows(
+            root, "from ledger_invoices where provider = 'bedrock' and month_start_date = date '2026-10-01'"
+        )
     }
     assert found == {
         "parts": Decimal("3.00"),

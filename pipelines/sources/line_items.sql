@@ -44,10 +44,16 @@ create or replace temp macro maker_of(model) as case
         then regexp_extract(lower(model), '^(?:(?:us-gov|us|eu|apac|au|jp|ca|sa|in|global)\.)?([a-z0-9]+)\.[a-z]', 1)
 end;
 
--- Files of one delivery differ by a number of five digits or more that starts with 0, or by part_<n>; null for a file of its own.
-create or replace temp macro part_of(path) as
-    nullif(regexp_extract(path, '([-_.]0\d{4,}|part[-_]?\d+(_\d+)?)[^/]*$', 1), '');
+-- Files of one delivery differ by a number of five digits or more that starts with 0, or by part_<n>, or, in the folder of a billing
+-- period (20261001-20261101/) of an older report of AWS, by any number; null for a file of its own.
+create or replace temp macro is_numbered_report(path) as regexp_matches(path, '/20\d{6}-20\d{6}/.*-\d{1,4}\.csv[^/]*$');
+create or replace temp macro part_of(path) as coalesce(
+    nullif(regexp_extract(path, '([-_.]0\d{4,}|part[-_]?\d+(_\d+)?)[^/]*$', 1), ''),
+    case when is_numbered_report(path) then regexp_extract(path, '(-\d{1,4})\.csv[^/]*$', 1) end
+);
 create or replace temp macro delivery_of(path) as case
+    when not regexp_matches(path, '([-_.]0\d{4,}|part[-_]?\d+(_\d+)?)[^/]*$') and is_numbered_report(path)
+        then regexp_replace(path, '-\d{1,4}(\.csv[^/]*)$', '\1')
     when part_of(path) is not null
         then regexp_replace(path, '([-_.]0\d{4,}|part[-_]?\d+(?:_\d+)?)([^/]*)$', '\2')
 end;

@@ -23,7 +23,9 @@ _LISTS = ("reportKeys", "dataFiles")
 _NAMED = re.compile(rb'"(' + "|".join(_LISTS).encode() + rb')"\s*:\s*\[')
 _PACKED = re.compile(r"\.(gz|zip|zst)$")
 _MARK = r"(\.pulled-[0-9]{8}T[0-9]{6}Z)?"
-_PERIOD = re.compile(r"(?:billing_period=|year=)(20\d\d)(?:-|/month=)(\d\d?)(?!\d)|/(20\d\d)(\d\d)01-20\d{4}01/", re.IGNORECASE)
+_PERIOD = re.compile(
+    r"(?:billing_period=|year=)(20\d\d)(?:-|/month=)(\d\d?)(?!\d)|/(20\d\d)(\d\d)01-20\d{4}01/", re.IGNORECASE
+)
 
 
 def is_manifest(name: str, head: bytes) -> bool:
@@ -48,11 +50,20 @@ def create_manifests(con: duckdb.DuckDBPyConnection, files: Sequence[Readable]) 
             continue
         keys, period = _opened(file.path)
         if not keys or period is None:
-            raise Unreadable("a manifest that names no files of a billing period, expected reportKeys or dataFiles with their keys")
+            raise Unreadable(
+                "a manifest that names no files of a billing period, expected reportKeys or dataFiles with their keys"
+            )
         named = "\n".join(f"{key}\t{_pattern(key, file.path)}" for key in keys)
-        rows.append({"file_no": file.number, "report": report_of(keys[0]), "period_start_date": period, "named_files": named})
+        rows.append(
+            {"file_no": file.number, "report": report_of(keys[0]), "period_start_date": period, "named_files": named}
+        )
     schema = pa.schema(
-        [("file_no", pa.int32()), ("report", pa.string()), ("period_start_date", pa.date32()), ("named_files", pa.string())]
+        [
+            ("file_no", pa.int32()),
+            ("report", pa.string()),
+            ("period_start_date", pa.date32()),
+            ("named_files", pa.string()),
+        ]
     )
     con.register("manifest_rows", pa.Table.from_pylist(rows, schema))
     con.execute("create or replace temp table manifests as select * from manifest_rows")

@@ -4,13 +4,16 @@ create or replace temp macro seller_name(named) as trim(regexp_replace(lower(nam
 create or replace temp macro known_seller_of(name, named) as case
     when name in ('openai', 'anthropic', 'google', 'vertex', 'bedrock', 'azure', 'openrouter', 'together', 'groq', 'mistral', 'xai',
         'deepseek', 'cohere', 'perplexity', 'fireworks', 'cerebras', 'self') then name
-    when regexp_matches(name, '^(ms_|microsoft_)?(azure|az_ai)(_.*)?$') then 'azure'
-    when regexp_matches(name, '^(aws|amazon)(_?bedrock.*)?$|^bedrock_.*') then 'bedrock'
-    when regexp_matches(name, '^((gcp|google)(_cloud)?_?)?vertex(_?ai)?(_.*)?$') then 'vertex'
+    when regexp_matches(name, '(^|_)azure(_?open_?ai|_?ai)?(_.*)?$|^az_ai(_.*)?$|^microsoft(_(ai_)?foundry(_.*)?)?$') then 'azure'
+    when regexp_matches(name, '^(aws|amazon)(_?bedrock.*)?$|(^|_)bedrock(_.*)?$') then 'bedrock'
+    when regexp_matches(name, '(^|_|gcp|google)vertex(_?ai)?(_.*)?$') then 'vertex'
     when regexp_matches(name, '^((gcp|google)_)?(gemini|gen_?ai|generative_?(ai|language)|gla|ai_studio)(_.*)?$|^google_?ai(_studio)?$') then 'google'
     when name in ('open_ai', 'text_completion_openai') then 'openai'
+    when name in ('claude', 'claude_api') then 'anthropic'
     when name in ('mistral_ai', 'mistralai', 'codestral', 'text_completion_codestral') then 'mistral'
-    when name in ('x', 'x_ai') then 'xai'
+    when name in ('x', 'x_ai', 'grok') then 'xai'
+    when name in ('groq_cloud', 'groqcloud') then 'groq'
+    when regexp_matches(name, '^vercel(_ai)?(_gateway)?$') then 'vercel'
     when name in ('open_router') then 'openrouter'
     when name in ('cohere_chat') then 'cohere'
     when name in ('togetherai', 'together_computer') then 'together'
@@ -87,6 +90,7 @@ create or replace temp macro company_seller(service_provider) as coalesce(
     known_seller(without_company_form(seller_name(service_provider))),
     nullif(regexp_extract(seller_name(service_provider), '^(openai|anthropic|mistral|deepseek|groq|cohere|together|openrouter|perplexity|fireworks|cerebras)(_|$)', 1), ''),
     case when regexp_matches(seller_name(service_provider), '^x_?ai(_|$)') then 'xai' end,
+    nullif(without_company_form(seller_name(service_provider)), ''),
     nullif(seller_name(service_provider), '')
 );
 -- names are those of the host and of the sellers that the line has; is_of_cloud says that the line is written by a cloud itself.

@@ -12,13 +12,16 @@ from tests.sources.landed import lines
 from tests.sources.together import Place, together
 
 NAMES = {
-    "azure": "azure_openai azure-openai Azure_OpenAI azure.ai.openai az.ai.inference azure_ai azure.chat microsoft_azure azure_text",
-    "vertex": "vertex_ai vertexai google-vertex gcp.vertex_ai google_vertexai vertex_ai-language-models google.vertex.chat",
+    "azure": "azure_openai azure-openai Azure_OpenAI azure.ai.openai az.ai.inference azure_ai azure.chat microsoft_azure azure_text AzureOpenAI microsoft microsoft_foundry",
+    "vertex": "vertex_ai vertexai google-vertex gcp.vertex_ai google_vertexai vertex_ai-language-models google.vertex.chat anthropic_vertex google_anthropic_vertex",
     "google": "gemini gcp.gemini google-gla google_genai google.generative-ai gcp.gen_ai google_ai_studio generative-language",
-    "bedrock": "aws aws_bedrock aws.bedrock amazon-bedrock bedrock_converse Amazon_Bedrock bedrock",
+    "bedrock": "aws aws_bedrock aws.bedrock amazon-bedrock bedrock_converse Amazon_Bedrock bedrock anthropic-bedrock bedrock_mantle",
     "openai": "openai text-completion-openai openai.responses",
     "mistral": "mistral_ai mistralai codestral",
-    "xai": "x_ai x-ai x xai.chat",
+    "xai": "x_ai x-ai x xai.chat grok",
+    "anthropic": "anthropic claude anthropic.messages",
+    "groq": "groq groqcloud",
+    "vercel": "vercel vercel_ai_gateway",
     "together": "together_ai together-ai togetherai",
     "self": "vllm ollama_chat llama.cpp lm_studio hosted_vllm",
 }

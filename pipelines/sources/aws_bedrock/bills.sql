@@ -36,15 +36,21 @@ named as (
         case when meter.token_type is not null or category = 'Usage' then coalesce(bedrock_resource(line_item_resource_id), meter.model, bedrock_product(product_name)) end
             as model_raw,
         is_model and not is_adjusting as is_used,
+        is_adjusting and line_item_product_code is null as is_of_invoice,
     from metered
 ),
 
--- Tax, credits and refunds name no model: they belong to the bill of the use of their product, some of which have a random code.
+-- Tax, credits and refunds name no model: they belong to the bill of the use of their product, some of which have a random code. Those
+-- of no product are of the invoice as a whole: they are Bedrock's where nothing else is on it.
 owned as (
     select
         *,
-        is_model or (is_adjusting and bool_or(is_used) over (partition by file_no, bill_payer_account_id, line_item_product_code)) as is_own,
+        is_model
+            or (is_adjusting and bool_or(is_used) over product)
+            or (is_of_invoice and bool_or(is_used) over account and not bool_or(not is_model and not is_adjusting) over account) as is_own,
+        is_of_invoice and bool_or(is_used) over account as is_of_mixed_invoice,
     from named
+    window account as (partition by file_no, bill_payer_account_id), product as (partition by file_no, bill_payer_account_id, line_item_product_code)
 )
 
 select
@@ -69,7 +75,10 @@ select
         wrong_bill_instant('line_item_usage_end_date', line_item_usage_end_date),
         case when charge_start_at is null then 'identity_time_interval is ' || left(identity_time_interval, 60) || ', expected two instants' end
     ) as refusal,
-    case when not is_own then 'other_service' end as context,
+    case
+        when not is_own and is_of_mixed_invoice then 'other_service (of an invoice of several services)'
+        when not is_own then 'other_service'
+    end as context,
     concat_ws(
         '|',
         endpoint,

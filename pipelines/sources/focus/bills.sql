@@ -85,7 +85,10 @@ owned as (
         end as category,
         category in ('Tax', 'Credit', 'Adjustment') as is_adjusting,
         coalesce(lower(ServiceName) = 'invoice', false) as is_of_invoice,
-        coalesce(case provider
+        -- A cloud's line is of a model where the maker of models sells it there, or where it counts tokens of an AI service.
+        coalesce(lower(ServiceCategory) in ('ai and machine learning', 'generative ai'), false) as is_of_ai,
+        coalesce(is_of_ai and (is_sold_by_clouds(seller_name(service_provider)) or tokens_in_unit(quantity_unit) is not null), false)
+            or coalesce(case provider
             when 'bedrock' then token_type is not null or contains(lower(concat_ws(' ', ServiceName, x_ServiceCode, ChargeDescription)), 'bedrock')
                 or contains(ResourceId, ':bedrock:')
             when 'azure' then meter.token_type is not null or detail_type is not null
@@ -94,7 +97,7 @@ owned as (
                 or (regexp_matches(lower(ServiceName), 'vertex|gemini|claude|generative|llama|mistral') and not is_machine(lower(ChargeDescription)))
             when 'google' then true
             else provider in ('openai', 'anthropic', 'mistral', 'deepseek', 'groq', 'cohere', 'together', 'openrouter', 'perplexity', 'fireworks', 'cerebras', 'xai')
-                or lower(ServiceCategory) in ('ai and machine learning', 'generative ai') or ServiceSubcategory = 'Generative AI' or detail_type is not null
+                or is_of_ai or ServiceSubcategory = 'Generative AI' or detail_type is not null
         end, false) as is_model,
         is_model and not is_adjusting as is_used,
     from typed
