@@ -356,7 +356,7 @@ window_start_at: TIMESTAMP WITH TIME ZONE; start of what the pull covers on this
 window_end_at: TIMESTAMP WITH TIME ZONE; its end, exclusive
 delivery: VARCHAR; files of one delivery count together; null where the file is all of it
 is_stated: BOOLEAN; true where the pull itself names the days that it covers, those without a cost too; else they are told by its rows
-next_page: VARCHAR; page that the pull says follows, on the last day that it covers; null elsewhere, and where nothing follows; of a manifest the keys of the files that it names, a line each, with the pattern of their paths behind a tab
+next_page: VARCHAR; page that the pull says follows, on its last day, or the files that a manifest names, a line each; else null
 """
 
 _REFUSALS = f"""

@@ -372,7 +372,8 @@ def test_a_report_is_what_its_newest_manifest_names(root: DataRoot) -> None:
         "aws_focus": Decimal("10.80"),
     }
     [left] = rows(root, "select path, reasons from ledger_files where state = 'withheld'")
-    assert left["path"].endswith("export-00004.csv") and left["reasons"] == "its manifest does not name it"
+    assert left["path"].endswith("export-00004.csv")
+    assert left["reasons"] == "its manifest does not name it"
 
 
 def test_the_summary_and_the_close_name_what_is_not_all_there(root: DataRoot) -> None:

@@ -18,7 +18,7 @@ columns:
   pull_grain: VARCHAR[]; dimensions that the pull was grouped by; null where it shows none
   counts: BOOLEAN; true where the rows of this pull are booked
   is_stated: BOOLEAN; true where the pull names the days that it covers, false where they are told by its rows
-  next_page: VARCHAR; page that the pull says follows, on the last day that it covers; null elsewhere, and where nothing follows; of a manifest the keys of the files that it names, a line each, with the pattern of their paths behind a tab
+  next_page: VARCHAR; page that the pull says follows, on its last day, or the files that a manifest names, a line each; else null
   source_file: VARCHAR; path of the file below the data root
 checks:
   - rule: window_end_at > window_start_at
