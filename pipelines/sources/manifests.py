@@ -96,8 +96,9 @@ def report_of(key: str) -> str:
 
 
 def _number(name: str) -> tuple[str, str, str]:
-    before, number, after = re.fullmatch(r"(.*?)(-?\d+)?((?:\.\w+)*)", name).groups() if name else ("", "", "")
-    return before, number or "", after
+    """A file's name before its number, the number, and its ends."""
+    match = re.fullmatch(r"(.*?)(-?\d+)?((?:\.\w+)*)", name, re.DOTALL)
+    return (match[1], match[2] or "", match[3]) if match else (name, "", "")
 
 
 def _account(path: Path) -> str:
