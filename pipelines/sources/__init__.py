@@ -23,8 +23,9 @@ from pipelines import paths, usage
 from pipelines.contract import CONTRACT_VERSION, TOKEN_CLASSES, shapes
 from pipelines.landing import FileVersion
 from pipelines.records import create_records
-from pipelines.records.files import Readable, Unreadable, first_json_of, header_of, json_of, layout_of
+from pipelines.records.files import Readable, Unreadable, first_bytes_of, first_json_of, header_of, json_of, layout_of
 from pipelines.usage.further import look
+from pipelines.usage.keys import counts_beside
 
 _NAME = re.compile(r'"(\w+)"\s*:')
 _BEGUN = re.compile(r'\[|\{\s*"data"\s*:\s*\[')
@@ -175,6 +176,17 @@ def first_fields(head: bytes, layout: str) -> list[set[str]]:
         with suppress(ValueError):
             found += _records_in(json_of(line))
     return found or _records_in_head(text) or [set(_NAME.findall(text))]
+
+
+def further_counts(files: Sequence[Readable], known: Collection[str]) -> list[str]:
+    """Fields of the files' first records that count tokens or calls by their name and are not among the known ones: to be kept,
+    so that what a new version of a tool counts beside the rest is read or named."""
+    taken = {name.lower() for name in known}
+    found: set[str] = set()
+    for path, layout in {(file.path, file.layout) for file in files}:
+        with suppress(Unreadable):
+            found.update(*first_fields(first_bytes_of(path), layout))
+    return sorted(name for name in found if name.lower() not in taken and counts_beside(name))
 
 
 def _records_in_head(text: str) -> list[set[str]]:

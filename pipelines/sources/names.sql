@@ -32,3 +32,18 @@ create or replace temp macro names_in(document) as
     list_reverse(list_transform(coalesce(json_keys(document), []), lambda written: metadata_name(written)));
 create or replace temp macro texts_in(document) as
     list_reverse(list_transform(coalesce(json_extract(document, '$.*'), []), lambda found: metadata_text(found)));
+
+-- Of an object the numbers whose names fit: {"prompt_video_tokens": 700}. A text may be a secret or a prompt.
+create or replace temp macro numbers_in(object, fitting) as cast('{' || array_to_string(list_transform(
+    list_filter(
+        coalesce(json_keys(object), []),
+        lambda field: regexp_matches(field, fitting) and try_cast(json_extract_string(object, '$.' || field) as double) is not null
+    ),
+    lambda field: '"' || field || '":' || json_extract_string(object, '$.' || field)
+), ',') || '}' as json);
+
+-- A usage object with the further fields of its record that count tokens or calls; what it says itself counts.
+create or replace temp macro with_counts(usage_object, further) as case
+    when further is null or usage_object is null then usage_object
+    else json_merge_patch(numbers_in(further, '^\w+$'), usage_object)
+end;

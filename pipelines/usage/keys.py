@@ -97,6 +97,13 @@ def reading_of(path: tuple[str, ...]) -> Reading:
     return Reading("class", found, tier)
 
 
+def counts_beside(name: str) -> bool:
+    """Whether a field of a record, outside of any usage object, names itself a count of tokens or of tools' calls."""
+    reading, words = reading_of((name,)), words_of(name)
+    is_cache = reading.kind == "class" and "cache" in words
+    return reading.kind == "unit" or is_cache or (reading.kind != "none" and "token" in words)
+
+
 def words_of(key: str) -> list[str]:
     """The words of a key in lower case and in the singular: ``webSearchQueries`` is web, search, query."""
     return [_singular(word.lower()) for word in _WORD.findall(key)]

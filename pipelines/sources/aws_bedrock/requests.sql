@@ -14,6 +14,12 @@ with opened as (
         ) as metrics,
         json_extract(input, '$.inputTokenCount') as input_count,
         json_extract(output, '$.outputTokenCount') as output_count,
+        -- Keys that nothing below reads: of Converse's own object, and beside the counts of the log.
+        json_merge_patch(
+            case when json_exists(output, '$.outputBodyJson.usage.inputTokens') then json_extract(output, '$.outputBodyJson.usage') else cast('{}' as json) end,
+            numbers_in(input, '^\w+TokenCount$'),
+            numbers_in(output, '^\w+TokenCount$')
+        ) as further_counts,
         nullif(errorCode, '') as error_code,
         try_cast(timestamp as timestamptz) as started,
         json_merge_patch(
@@ -31,7 +37,7 @@ named as (
             'texts': list_transform(coalesce(json_extract(metadata, '$.*'), []), lambda metadata_value: metadata_value ->> '$')
         } as named,
         case
-            when coalesce(input_count, output_count) is not null then json_object(
+            when coalesce(input_count, output_count) is not null then json_merge_patch(further_counts, json_object(
                 'inputTokens', input_count,
                 'outputTokens', output_count,
                 'cacheReadInputTokenCount', coalesce(json_extract(input, '$.cacheReadInputTokenCount'), json_extract(body_usage, '$.cacheReadInputTokens'),
@@ -39,8 +45,9 @@ named as (
                 'cacheWriteInputTokenCount', coalesce(json_extract(input, '$.cacheWriteInputTokenCount'), json_extract(body_usage, '$.cacheWriteInputTokens'),
                     json_extract(metrics, '$.cacheWriteInputTokenCount')),
                 'cacheDetails', json_extract(coalesce(body_usage, stream_usage), '$.cacheDetails'),
-                'totalTokens', json_extract(body_usage, '$.totalTokens')
-            )
+                'totalTokens', json_extract(body_usage, '$.totalTokens'),
+                'inputTokenCount', null, 'outputTokenCount', null, 'cacheReadInputTokens', null, 'cacheWriteInputTokens', null
+            ))
             when metrics is not null then json_object(
                 'inputTokens', json_extract(metrics, '$.inputTokenCount'),
                 'outputTokens', json_extract(metrics, '$.outputTokenCount'),

@@ -57,6 +57,8 @@ parsed as (
                 "total_token_usage":{"input_tokens":"VARCHAR","cached_input_tokens":"VARCHAR","cache_write_input_tokens":"VARCHAR","output_tokens":"VARCHAR","reasoning_output_tokens":"VARCHAR","total_tokens":"VARCHAR"},
                 "last_token_usage":{"input_tokens":"VARCHAR","cached_input_tokens":"VARCHAR","cache_write_input_tokens":"VARCHAR","output_tokens":"VARCHAR","reasoning_output_tokens":"VARCHAR","total_tokens":"VARCHAR"}}
         }') end as codex,
+        -- What a count says of one call, with keys that no column names.
+        case when type = 'event_msg' then json_extract(payload, '$.info.last_token_usage') end as last_stated,
     from lines
 ),
 

@@ -41,7 +41,7 @@ told as (
         case when kind = 'message' then 'anthropic.messages' when kind in ('count', 'compaction') then 'codex.token_count' end as usage_kind,
         case kind
             when 'message' then usage_without(claude.usage, apart)
-            when 'count' then cast(to_json(counted) as json)
+            when 'count' then json_merge_patch(coalesce(last_stated, cast('{}' as json)), cast(to_json(counted) as json))
             when 'compaction' then cast(to_json(used) as json)
         end as usage_object,
         case when kind = 'message' then claude.model when kind in ('count', 'compaction') then coalesce(codex.info.model, turn_model) end

@@ -39,6 +39,7 @@ with read as (
         -- The CSV has no id of its own for a row.
         md5(concat_ws('|', response_id, request_created_at, response_created_at, request_user_id, prompt_tokens, completion_tokens, cost))
             as row_hash,
+        further,
     from records
 ),
 
@@ -50,11 +51,11 @@ told as (
         request_id is null and response_id is not null and named_provider is null and request_model is null as is_poor,
         coalesce(regexp_matches(cache_reference, '[1-9a-f]'), false) as is_hit,
         'helicone.log' as usage_kind,
-        case when coalesce(prompt_tokens, completion_tokens) is not null then json_object(
+        case when coalesce(prompt_tokens, completion_tokens) is not null then with_counts(json_object(
             'prompt_tokens', prompt_tokens, 'completion_tokens', completion_tokens, 'total_tokens', total_tokens,
             'prompt_cache_read_tokens', cache_read, 'prompt_cache_write_tokens', cache_write, 'prompt_audio_tokens', prompt_audio,
             'completion_audio_tokens', completion_audio, 'reasoning_tokens', reasoning
-        ) end as usage_object,
+        ), further) end as usage_object,
         try_cast(started_text as timestamptz) as started,
         nullif(try_cast(stated_cost as decimal(18, 12)), 0) as cost,
         try_cast(whole(response_status) as integer) as status_code,

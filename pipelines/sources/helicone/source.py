@@ -10,7 +10,7 @@ import duckdb
 
 from pipelines.records import create_records
 from pipelines.records.files import Readable
-from pipelines.sources import Recognised, Source, recognise_versions
+from pipelines.sources import Recognised, Source, further_counts, recognise_versions
 
 if TYPE_CHECKING:
     from pipelines.landing import FileVersion
@@ -40,8 +40,8 @@ def recognise(name: str, head: bytes) -> Recognised:
 
 
 def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
-    """``records``: the fields of either version, as text."""
-    create_records(con, files, COLUMNS, ())
+    """``records``: the fields of either version, as text, and ``further``: others that count tokens or calls."""
+    create_records(con, files, COLUMNS, (), further_counts(files, COLUMNS))
 
 
 def remarks(versions: Sequence[FileVersion], data_root: Path) -> list[str]:

@@ -21,13 +21,17 @@ with told as (
             outputs_object ->> '$.message.response_metadata.id'
         ) as response_id,
         case when coalesce(prompt_tokens, completion_tokens, total_tokens) is not null then 'langsmith.tokens' end as usage_kind,
-        case when usage_kind is not null then json_merge_patch(json_object(
+        case when usage_kind is not null then json_merge_patch(with_counts(cast('{}' as json), further), json_object(
             'prompt_tokens', prompt_tokens,
             'completion_tokens', completion_tokens,
             'total_tokens', total_tokens,
             'prompt_token_details', object_in(prompt_token_details),
             'completion_token_details', object_in(completion_token_details)
-        ), '{}') end as usage_object,
+        )) end as usage_object,
+        -- Some exports give the two sides alone.
+        nullif(coalesce(
+            try_cast(total_cost as decimal(18, 12)), try_cast(prompt_cost as decimal(18, 12)) + try_cast(completion_cost as decimal(18, 12))
+        ), 0) as own_cost,
         (select any_value(f.pulled_at) from landing_files as f where f.file_no = records.file_no) as pulled_at,
     from records
 ),
@@ -67,8 +71,8 @@ priced as (
     select
         *,
         case
-            when struct_extract(said, 'basis') = 'own_key' then coalesce(struct_extract(said, 'usd'), nullif(try_cast(total_cost as decimal(18, 12)), 0))
-            else coalesce(nullif(try_cast(total_cost as decimal(18, 12)), 0), struct_extract(said, 'usd'))
+            when struct_extract(said, 'basis') = 'own_key' then coalesce(struct_extract(said, 'usd'), own_cost)
+            else coalesce(own_cost, struct_extract(said, 'usd'))
         end as cost,
     from stated
 ),
@@ -153,7 +157,7 @@ select
     case
         when struct_extract(said, 'basis') = 'own_key' then struct_extract(said, 'basis')
         when cost is null then 'none'
-        when nullif(try_cast(total_cost as decimal(18, 12)), 0) is null then struct_extract(said, 'basis')
+        when own_cost is null then struct_extract(said, 'basis')
         else 'gateway_list'
     end as cost_reported_basis,
     case

@@ -9,12 +9,12 @@ from pathlib import Path
 import duckdb
 
 from pipelines.records.files import Readable, Unreadable, layout_of
-from pipelines.sources import Recognised, RowFormat, Source, recognise_rows
+from pipelines.sources import Recognised, RowFormat, Source, further_counts, recognise_rows
 
 # Of outputs the response's id alone is taken, of extra names and models; inputs, events and messages are not read.
 _TEXT = """
-id name run_type start_time end_time status error trace_id parent_run_id prompt_tokens completion_tokens total_tokens total_cost
-first_token_time
+id name run_type start_time end_time status error trace_id parent_run_id prompt_tokens completion_tokens total_tokens total_cost prompt_cost
+completion_cost first_token_time
 """.split()
 _OBJECTS = "extra tags outputs feedback_stats prompt_token_details completion_token_details parent_run_ids".split()
 
@@ -41,8 +41,8 @@ def recognise(name: str, head: bytes) -> Recognised:
 
 
 def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
-    """``records``: one row a run. Nothing is kept of fields that no column names: they may hold a prompt."""
-    FORMAT.read(con, files, [])
+    """``records``: one row a run. Of fields that no column names counts alone are kept: others may hold a prompt."""
+    FORMAT.read(con, files, further_counts(files, FORMAT.columns))
 
 
 SOURCE = Source(

@@ -38,6 +38,7 @@ with read as (
         object_in(error_information) as own_error,
         object_in(model_parameters) as parameters,
         object_in(model_map_information) as own_map,
+        further,
     from records
 ),
 
@@ -75,9 +76,10 @@ told as (
         'litellm.usage' as usage_kind,
         -- A failed call without counts has zeros; so has one whose usage was never seen.
         case
-            when (json_exists(usage_stated, '$.prompt_tokens') or json_exists(usage_stated, '$.seconds')) and not (is_failure and coalesce(whole(total_tokens), 0) = 0) then usage_stated
+            when (json_exists(usage_stated, '$.prompt_tokens') or json_exists(usage_stated, '$.seconds')) and not (is_failure and coalesce(whole(total_tokens), 0) = 0)
+                then with_counts(usage_stated, further)
             when coalesce(whole(total_tokens), whole(prompt_tokens), whole(completion_tokens), 0) > 0 then json_merge_patch(
-                coalesce(usage_added, cast('{}' as json)),
+                with_counts(coalesce(usage_added, cast('{}' as json)), further),
                 json_object('prompt_tokens', prompt_tokens, 'completion_tokens', completion_tokens, 'total_tokens', total_tokens)
             )
         end as usage_object,

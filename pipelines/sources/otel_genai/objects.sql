@@ -75,12 +75,21 @@ create or replace temp macro provider_details(metadata, ai_sdk_counts) as case
     )) as varchar), '{}')
 end;
 
+-- Counts of tokens that a log or span of Claude Code names beside those that are read below.
+create or replace temp macro further_tokens(named) as cast('{' || array_to_string(list_transform(
+    list_filter(
+        range(1, len(named.names) + 1),
+        lambda place: ends_with(named.names[place], '_tokens') and try_cast(named.texts[place] as double) is not null
+            and named.names[place] not in ('input_tokens', 'output_tokens', 'cache_read_tokens', 'cache_creation_tokens')
+    ),
+    lambda place: cast(to_json(named.names[place]) as varchar) || ':' || named.texts[place]
+), ',') || '}' as json);
 -- {agent, shape, usage} of a log or span that a coding agent wrote of a call; null for others.
 create or replace temp macro agent_usage(name, record_kind, named) as case
     when regexp_matches(name, '^(claude_code[.])?(api_request|llm_request)$') and value_named(named, 'input_tokens') is not null then {
         'agent': 'claude_code',
         'shape': 'anthropic.messages',
-        'usage': json_merge_patch('{}', json_object(
+        'usage': json_merge_patch(further_tokens(named), json_object(
             'input_tokens', value_named(named, 'input_tokens'),
             'output_tokens', value_named(named, 'output_tokens'),
             'cache_read_input_tokens', value_named(named, 'cache_read_tokens'),
