@@ -132,6 +132,50 @@ def run_of(number: int, **more: Any) -> dict[str, Any]:
     }
 
 
+def helicone(name: str, **counts: Any) -> dict[str, Any]:
+    """A row of Helicone's request query with 1,000 tokens in and 100 out."""
+    return {
+        "request_id": name,
+        "request_created_at": f"{DAY} 10:00:01.000",
+        "response_status": 200,
+        "provider": "ANTHROPIC",
+        "request_model": "claude-sonnet-4-6",
+        "prompt_tokens": 1_000,
+        "completion_tokens": 100,
+        "total_tokens": 1_100,
+        "target_url": "https://api.anthropic.com/v1/messages",
+        **counts,
+    }
+
+
+def invocation(name: str, given: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
+    """A line of Bedrock's log with 1,000 tokens in and 100 out."""
+    counted = {"inputTokens": 1_000, "outputTokens": 100, **usage}
+    return {
+        "schemaType": "ModelInvocationLog",
+        "schemaVersion": "1.0",
+        "timestamp": f"{DAY}T12:00:00Z",
+        "accountId": "012345678901",
+        "region": "us-east-1",
+        "requestId": name,
+        "operation": "Converse",
+        "modelId": "global.anthropic.claude-sonnet-4-6",
+        "input": {"inputTokenCount": 1_000, "inputBodyJson": {"messages": []}, **given},
+        "output": {"outputTokenCount": 100, "outputBodyJson": {"usage": counted}},
+    }
+
+
+# Columns of Helicone that stand beside those that it has had so far.
+BESIDE: dict[str, dict[str, Any]] = {
+    "beside-hours": {"prompt_cache_write_1h": 2_000},
+    "beside-split": {
+        "prompt_cache_write_tokens": 2_000,
+        "prompt_cache_write_5m": 1_500,
+        "prompt_cache_write_1h": 500,
+    },
+    "beside-unknown": {"prompt_zibu_tokens": 700},
+    "beside-nothing": {"access_token": "sk-abc", "max_tokens": 5, "tokens_per_second": 90, "zuby_tokens": None},
+}
 SEARCHED = responses(20_000, 1_000)
 BY_KEY = {"cost": 0.0, "is_byok": True, "cost_details": {"upstream_inference_cost": 0.029208}}
 GROUNDED = chat(10_000, 1_000, prompt_tokens_details={"text_tokens": 10_000, "web_search_requests": 4})
@@ -160,6 +204,13 @@ LANDED: dict[str, list[dict[str, Any]]] = {
             "xai",
             "grok-4.7",
             responses(1_000, 0, num_server_side_tools_used=2, costInUsdTicks="120000000"),
+            "xai.responses",
+        ),
+        call(
+            "xai-new",
+            "xai",
+            "grok-4.7",
+            responses(1_000, 0, server_side_tool_usage_details={"web_search_calls": 1, "zibu_calls": 2}),
             "xai.responses",
         ),
         call("nano", "openai", "gpt-5-mini", SEARCHED | {"cost_in_nano_usd": 7_000_000}, "openai.responses"),
@@ -255,6 +306,15 @@ LANDED: dict[str, list[dict[str, Any]]] = {
             {"tool_usage_cost": 0.04, "total_cost": 0.047, "original_cost": 0.047},
         ),
         spend("lite-own", "openrouter/anthropic/claude-sonnet-4.6", "openrouter", chat(9_171, 113, **BY_KEY), 0.0),
+        spend(
+            "lite-router",
+            "gpt-5-mini",
+            "openai",
+            chat(20_000, 1_000, prompt_tokens_details={"web_search_requests": 4}),
+            0.0471,
+            {"tool_usage_cost": 0.04, "additional_costs": {"router_flat_cost": 0.0001}, "original_cost": 0.0471},
+        ),
+        spend("lite-beside", "gpt-5-mini", "openai", chat(20_000, 1_000), 0.007) | {"vexu_tokens": 400},
         spend("lite-audio", "whisper-1", "openai", chat(0, 0, type="duration", seconds=27), 0.0027),
     ],
     "langfuse/p/observations_v2/2026-11-18T10-00-00.jsonl": [
@@ -313,7 +373,8 @@ LANDED: dict[str, list[dict[str, Any]]] = {
             "total_tokens": 1_100,
             "target_url": "https://api.openai.com/v1/chat/completions",
             "cost": 0.035,
-        }
+        },
+        *(helicone(name, **counts) for name, counts in BESIDE.items()),
     ],
     "portkey/logs.jsonl": [
         {
@@ -353,6 +414,21 @@ LANDED: dict[str, list[dict[str, Any]]] = {
             total_tokens=9_284,
             total_cost=None,
         ),
+        run_of(
+            3,
+            extra=json.dumps({"metadata": {"ls_provider": "openai", "ls_model_name": "gpt-4o-2024-08-06"}}),
+            prompt_tokens=1_000,
+            completion_tokens=100,
+            total_tokens=1_100,
+            cache_read_tokens=400,
+            prompt_cost="0.002",
+            completion_cost="0.001",
+        ),
+    ],
+    "aws_bedrock/payer/invocations.jsonl": [
+        invocation("bedrock-beside", {"vexuTokenCount": 300}, {}),
+        invocation("bedrock-within", {}, {"vexuTokens": 300}),
+        invocation("bedrock-known", {"cacheReadInputTokenCount": 4_000}, {"cacheReadInputTokens": 4_000}),
     ],
     "otel_genai/spans.jsonl": [
         span(
@@ -416,6 +492,10 @@ LANDED: dict[str, list[dict[str, Any]]] = {
 # The id that a source makes of another one.
 IDS = {
     "langsmith": "1efa0000-0000-6000-8000-000000000001",
+    "langsmith-sides": "1efa0000-0000-6000-8000-000000000003",
+    "bedrock-beside": "012345678901/us-east-1/bedrock-beside",
+    "bedrock-within": "012345678901/us-east-1/bedrock-within",
+    "bedrock-known": "012345678901/us-east-1/bedrock-known",
     "langsmith-own": "1efa0000-0000-6000-8000-000000000002",
     "otel": f"{1:032x}:{1:016x}",
     "otel-own": f"{2:032x}:{2:016x}",
@@ -577,3 +657,34 @@ def test_the_largest_differences_are_named_with_what_to_do(root: DataRoot) -> No
     )
     assert (first["stated_usd"], first["ours_usd"]) == (Decimal("0.237"), Decimal("0.026"))
     assert f"tokenbooks explain {first['example']}" in first["remedy"]
+
+
+def test_counts_that_stand_beside_what_a_source_reads_are_read_or_named(booked: dict[str, dict[str, Any]]) -> None:
+    """Sonnet 4.6: 1,000 x 3 + 100 x 15 = $0.0045, with 2,000 written for an hour at 6 $0.0165, with 1,500 at 3.75 and 500 at 6
+    $0.013125, with 4,000 read at 0.3 $0.0057. gpt-4o: 600 x 2.5 + 400 x 1.25 + 100 x 10 = $0.003. gpt-5-mini: $0.007."""
+    names = (*BESIDE, "langsmith-sides", "bedrock-known", "bedrock-beside", "bedrock-within", "lite-beside")
+    found = {
+        name: (booked[name]["list_cost_usd"].normalize(), booked[name]["cost_status"], booked[name]["unread_usage"])
+        for name in names
+    }
+
+    assert found == {
+        "beside-hours": (Decimal("0.0165"), "priced", None),
+        "beside-split": (Decimal("0.013125"), "priced", None),
+        "beside-unknown": (Decimal("0.0045"), "assumed", {"prompt_zibu_tokens": 700}),
+        "beside-nothing": (Decimal("0.0045"), "priced", None),
+        "langsmith-sides": (Decimal("0.003"), "priced", None),
+        "bedrock-known": (Decimal("0.0057"), "priced", None),
+        "bedrock-beside": (Decimal("0.0045"), "assumed", {"vexuTokenCount": 300}),
+        "bedrock-within": (Decimal("0.0045"), "assumed", {"vexuTokens": 300}),
+        "lite-beside": (Decimal("0.007"), "assumed", {"vexu_tokens": 400}),
+    }
+    assert "sk-abc" not in str(booked["beside-nothing"])
+    assert booked["langsmith-sides"]["cost_reported_usd"] == Decimal("0.003")
+
+
+def test_a_tool_and_a_fee_that_no_price_knows_are_not_left_out(booked: dict[str, dict[str, Any]]) -> None:
+    """0.007 of tokens, 4 searches at 0.01 and 0.0001 that LiteLLM names. A tool of xAI without a price leaves the call without one."""
+    assert booked["lite-router"]["list_cost_usd"] == Decimal("0.0471")
+    assert (booked["xai-new"]["cost_status"], booked["xai-new"]["list_cost_usd"]) == ("no_price_at_time", None)
+    assert booked["xai-new"]["extra_units"]["zibu"] == 2

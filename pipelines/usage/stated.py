@@ -47,6 +47,9 @@ TOOLS = {
     "view_x_video": "view_x_video",
 }
 _TOOL_KEY = rf"^(num_|total_|server_side_tool_)*({'|'.join(TOOLS)})(_(calls|requests|queries|count|invocations))?$"
+# Within an object of tools also those that no price knows yet: they are a unit by their own name.
+_CALLS = "_(calls|requests|queries|invocations)$"
+_ANY_TOOL_KEY = f"{_TOOL_KEY}|{_CALLS}"
 _TOOL_OBJECTS = ("server_side_tool_usage_details", "server_side_tool_usage", "tool_usage", "tool_usage_details")
 # Time by its unit in seconds.
 _SECONDS_IN = {"seconds": 1, "minutes": 60, "hours": 3600}
@@ -124,7 +127,7 @@ _SCALE = " ".join(
 )
 _ANY_PART = "|".join(word for word, _ in _PARTS_OF_A_DOLLAR)
 _ENTRIES = ", ".join(
-    f"case when json_type(object, '$.{name}') = 'OBJECT' then usage_tool_entries(json_extract(object, '$.{name}')) end"
+    f"case when json_type(object, '$.{name}') = 'OBJECT' then usage_tool_entries(json_extract(object, '$.{name}'), '{_ANY_TOOL_KEY}') end"
     for name in _TOOL_OBJECTS
 )
 _TIME = ", ".join(
@@ -150,14 +153,17 @@ create or replace temp macro usage_small_dollars(object) as list_filter(
 """,
     # Calls of tools by the unit that prices them; a total of calls that nobody breaks down is a unit without a price.
     f"""
-create or replace temp macro usage_tool_entries(object) as list_transform(
+create or replace temp macro usage_tool_entries(object, fitting) as list_transform(
     list_filter(
         coalesce(json_keys(object), []),
-        lambda usage_key: regexp_matches({_WORD}, '{_TOOL_KEY}')
+        lambda usage_key: regexp_matches({_WORD}, fitting)
             and try_cast(json_extract_string(object, '$."' || usage_key || '"') as decimal(18, 0)) > 0
     ),
     lambda usage_key: {{
-        'unit': (map {{{", ".join(f"'{word}': '{unit}'" for word, unit in TOOLS.items())}}})[regexp_extract({_WORD}, '{_TOOL_KEY}', 2)],
+        'unit': coalesce(
+            (map {{{", ".join(f"'{word}': '{unit}'" for word, unit in TOOLS.items())}}})[regexp_extract({_WORD}, '{_TOOL_KEY}', 2)],
+            regexp_replace({_WORD}, '{_CALLS}', '')
+        ),
         'calls': try_cast(json_extract_string(object, '$."' || usage_key || '"') as decimal(18, 0))
     }}
 )
@@ -165,7 +171,7 @@ create or replace temp macro usage_tool_entries(object) as list_transform(
     f"""
 create or replace temp macro usage_tools(object) as list_transform(
     [list_concat(
-        usage_tool_entries(object),
+        usage_tool_entries(object, '{_TOOL_KEY}'),
         {_ENTRIES}
     )],
     lambda usage_found: case

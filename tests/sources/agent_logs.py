@@ -28,6 +28,12 @@ def count(clock: str, total: Sequence[int], last: Sequence[int] | None = None, d
     return {"timestamp": at(clock, day), "type": "event_msg", "payload": {"type": "token_count", "info": info}}
 
 
+def with_key(line: Record, key: str, tokens: int) -> Record:
+    """The same count with a key of the call's own usage."""
+    line["payload"]["info"]["last_token_usage"][key] = tokens
+    return line
+
+
 def meta(clock: str, thread: str, day: int = 18, **more: Any) -> Record:
     payload = {"id": thread, "cwd": "/srv/w/shop", "cli_version": "0.153.3", "model_provider": "openai"} | more
     return {"timestamp": at(clock, day), "type": "session_meta", "payload": payload}
@@ -129,6 +135,13 @@ def codex() -> dict[str, list[Record]]:
             meta("11:00:00", "k02"), turn("11:00:01", "gpt-5.6-terra"),
             count("11:00:05", (60000, 2000, 1000, 200, 57000)),
             count("11:00:15", (70000, 10000, 1500, 200, 58000)),
+        ],
+        # Keys and a kind of record that nobody knew when this was written.
+        "k02/rollout-new": [
+            meta("11:30:00", "k02-new"), turn("11:30:01", "gpt-5.4"),
+            with_key(count("11:30:05", (10000, 4000, 500, 100)), "vexu_tokens", 300),
+            with_key(count("11:30:15", (21000, 9000, 900, 200), (11000, 5000, 400, 100)), "cached_audio_tokens", 0),
+            {"timestamp": at("11:30:20"), "type": "event_msg", "payload": {"type": "review_usage", "usage": usage(5000, 0, 100, 0)}},
         ],
         "k03/rollout": [
             meta("12:00:00", "k03"), turn("12:00:01", "gpt-5.6-sol"), tier("12:00:02", service_tier="default"),

@@ -181,6 +181,7 @@ def telemetry() -> dict[str, list[Any]]:
                     status_code="529", attempt="2", duration_ms="900", session__id="s-failed",
                 ),
                 api_request("s-profile", "0f-aws", 50, model="us.anthropic.claude-sonnet-4-6"),
+                api_request("s-strange", "req_strange", 55, vexu_tokens="70"),
             ),
             span(
                 "com.anthropic.claude_code.tracing", "1", 900, "claude_code.llm_request", input_tokens=1000, output_tokens=2000,

@@ -155,6 +155,16 @@ def test_cache_writes_of_codex_are_a_part_of_the_input(books):
     assert second["list_cost_usd"] == Decimal("0.0121")
 
 
+def test_keys_and_records_that_nobody_knows_are_named(books):
+    """Of 10,000 and of 11,000 more: a strange key is unread, one of 0 says nothing. A record that counts tokens is refused by name."""
+    first, second = books.calls("k02-new")
+    assert (first["cost_status"], first["unread_usage"]) == ("assumed", {"vexu_tokens": 300})
+    assert (second["cost_status"], second["list_cost_usd"]) == ("priced", total(11000, 5000, 400))
+    assert books.fates("coding_agents/k02/rollout-new.jsonl") == (5, 2, 0, 2, 1)
+    [strange] = books.calls("s-strange")
+    assert (strange["cost_status"], strange["unread_usage"]) == ("assumed", {"vexu_tokens": 70})
+
+
 def test_the_tier_of_a_turn_holds_until_the_next(books):
     """F5: 20,000 x 4 + 1,000 x 20 = $0.10; at priority 20,000 x 8 + 1,000 x 40 = $0.20, also after an event that names none."""
     assert [(one["service_tier"], one["list_cost_usd"].normalize()) for one in books.calls("k03")] == [

@@ -81,6 +81,9 @@ kinds as (
             -- What the tool writes itself, of a call that failed, goes by this name.
             when json_type(claude.usage) = 'OBJECT' and coalesce(claude.role, 'assistant') = 'assistant'
                 and coalesce(claude.model, '') <> '<synthetic>' then 'message'
+            -- What is of no known kind and counts tokens is refused, not passed over.
+            when 'token_usage_record' not in (coalesce(type, ''), coalesce(codex.type, ''))
+                and greatest(whole(codex.usage.output_tokens), whole(total.output_tokens), whole(last.output_tokens)) > 0 then 'unknown'
             else 'other'
         end as kind,
     from opened

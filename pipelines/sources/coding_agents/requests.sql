@@ -71,13 +71,16 @@ told as (
 select
     file_no,
     place as source_row,
-    case when kind in ('message', 'count', 'compaction', 'problem') then coalesce(
+    case
+        when kind = 'unknown' then 'the record ' || left(concat_ws('/', type, nullif(codex.type, type)), 80) || ' counts tokens and is of no known kind'
+        when kind in ('message', 'count', 'compaction', 'problem') then coalesce(
         problem,
         case when timestamp is null then 'missing timestamp' end,
         wrong_instant('timestamp', timestamp),
         classed.problem,
         wrong_usd('costUSD', cost_usd)
-    ) end as refusal,
+    )
+    end as refusal,
     case
         when kind in ('meta', 'turn', 'tier', 'response', 'compacted', 'other') then 'context'
         when is_repeated then 'repeated_count'

@@ -86,6 +86,8 @@ told as (
         try_cast(started_text as timestamptz) as started,
         try_cast(stated_cost as decimal(18, 12)) as cost_stated,
         cast(try_cast(breakdown ->> '$.tool_usage_cost' as decimal(18, 9)) as decimal(38, 9)) as tool_fee,
+        -- What LiteLLM adds by name, such as the flat price of a router: {"azure_model_router_flat_cost": 0.00014}.
+        list_sum(try_cast(json_extract_string(breakdown, '$.additional_costs.*') as decimal(18, 9)[])) as other_fees,
         try_cast(breakdown ->> '$.original_cost' as decimal(18, 12)) as cost_original,
         coalesce(try_cast(breakdown ->> '$.margin_total_amount' as decimal(18, 12)) <> 0, false)
             or coalesce(try_cast(breakdown ->> '$.discount_amount' as decimal(18, 12)) <> 0, false) as is_marked_up,
@@ -178,7 +180,9 @@ select
     classed.unread_usage as unread_usage,
     -- OpenAI's objects have no count of searches: without one the fee is what LiteLLM worked out.
     case
-        when coalesce(cardinality(classed.extra_units), 0) = 0 and tool_fee > 0 then map {'tool_fee_usd': tool_fee}
+        when coalesce(cardinality(classed.extra_units), 0) = 0 and coalesce(tool_fee, 0) + coalesce(other_fees, 0) > 0
+            then map {'tool_fee_usd': cast(coalesce(tool_fee, 0) + coalesce(other_fees, 0) as decimal(38, 9))}
+        when other_fees > 0 then map_concat(classed.extra_units, map {'tool_fee_usd': cast(other_fees as decimal(38, 9))})
         else classed.extra_units
     end as extra_units,
     case when is_batch_total then true end as is_batch,
