@@ -23,9 +23,9 @@ from pipelines.lake import Lake, digest
 from pipelines.landing import Contents, FileVersion, Found, Register, contents_of, listing, pulled_at_of
 from pipelines.paths import DataRoot
 from pipelines.quarantine import list_refusals, reason_of, sentence_of
-from pipelines.records.files import Readable, Unreadable, compression_of, head_below, head_of
+from pipelines.records.files import Readable, Unreadable, compression_of
 from pipelines.settings import Settings
-from pipelines.sources import Recognised, Source
+from pipelines.sources import Source, recognise
 from pipelines.staging import OUR_FAULT, Pending, Stager
 
 BATCH_BYTES = 64 << 20
@@ -213,7 +213,7 @@ class Reader:
         self._stager.prepare()
         with suppress(Unreadable, duckdb.Error, OSError):
             source = self._sources[file.source]
-            layout = _recognise(source, file.path).layout
+            layout = recognise(source, file.path).layout
             with file.path.open("rb") as opened:
                 compression = compression_of(opened.read(4))
             source.read(self._con, [Readable(0, file.path, layout, compression, lines=contents.lines)], [])
@@ -286,7 +286,7 @@ class Reader:
         for one in changed:
             file, sha256 = one.found, one.contents.sha256
             try:
-                recognised = _recognise(self._sources[file.source], file.path)
+                recognised = recognise(self._sources[file.source], file.path)
             except Unreadable as error:
                 self._refuse(file, sha256, str(error), report)
                 continue
@@ -449,29 +449,6 @@ class Reader:
             if version.quarantined:
                 report.warnings.append(sentence_of(version, count.refusals[0] if count.refusals else None))
         self.register.save_now_and_then()
-
-
-def _recognise(source: Source, path: Path) -> Recognised:
-    """What a source makes of a file. Raises Unreadable.
-
-    A first line that is larger than what is looked at, and nothing that the source knows, does not hide the records below it.
-    """
-    head = head_of(path)
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise Unreadable("UTF-16, expected UTF-8. Save it as UTF-8")
-    try:
-        return source.recognise(path.name, head)
-    except Unreadable:
-        if b"\n" in head or head[:4] == b"PAR1":
-            raise
-        # A file of one line has nothing below it, which would be recognised as an empty file.
-        if not (rest := head_below(path)).strip():
-            raise
-        with suppress(Unreadable):
-            below = source.recognise(path.name, rest)
-            if below.layout == "jsonl" and below.schema_version != "empty":
-                return below
-        raise
 
 
 def _batches(pending: Sequence[Pending]) -> Iterable[list[Pending]]:

@@ -23,7 +23,17 @@ from pipelines import paths, usage
 from pipelines.contract import CONTRACT_VERSION, TOKEN_CLASSES, shapes
 from pipelines.landing import FileVersion
 from pipelines.records import create_records
-from pipelines.records.files import Readable, Unreadable, first_bytes_of, first_json_of, header_of, json_of, layout_of
+from pipelines.records.files import (
+    Readable,
+    Unreadable,
+    first_bytes_of,
+    first_json_of,
+    head_below,
+    head_of,
+    header_of,
+    json_of,
+    layout_of,
+)
 from pipelines.usage.further import look
 from pipelines.usage.keys import counts_beside
 
@@ -108,6 +118,29 @@ class Source:
 def _class_columns(marker: re.Match[str]) -> str:
     but = set(marker["but"].replace(",", "").split()) - {"not"}
     return ",\n    ".join(f"{marker['of']}.{of.tokens} as {of.tokens}" for of in TOKEN_CLASSES if of.name not in but)
+
+
+def recognise(source: Source, path: Path) -> Recognised:
+    """What a source makes of a file. Raises Unreadable.
+
+    A first line that is larger than what is looked at, and nothing that the source knows, does not hide the records below it.
+    """
+    head = head_of(path)
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise Unreadable("UTF-16, expected UTF-8. Save it as UTF-8")
+    try:
+        return source.recognise(path.name, head)
+    except Unreadable:
+        if b"\n" in head or head[:4] == b"PAR1":
+            raise
+        # A file of one line has nothing below it, which would be recognised as an empty file.
+        if not (rest := head_below(path)).strip():
+            raise
+        with suppress(Unreadable):
+            below = source.recognise(path.name, rest)
+            if below.layout == "jsonl" and below.schema_version != "empty":
+                return below
+        raise
 
 
 @dataclass(frozen=True)
