@@ -15,10 +15,6 @@ _IN_WHEEL = _SHIPPED.is_dir()
 SQL = _SHIPPED / "sql" if _IN_WHEEL else _PACKAGE.parent / "sql"
 SHIPPED_DATA = _SHIPPED / "data" if _IN_WHEEL else _PACKAGE.parent / "data" / "shipped"
 SOURCES = _PACKAGE / "sources"
-SELLERS = SOURCES / "sellers.sql"
-LINE_ITEMS = SOURCES / "line_items.sql"
-NAMES = SOURCES / "names.sql"
-ITERATIONS = SOURCES / "iterations.sql"
 USAGE = _PACKAGE / "usage"
 
 

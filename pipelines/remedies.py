@@ -16,6 +16,7 @@ import duckdb
 from pipelines.contract import TOKEN_CLASSES, TOKEN_UNITS
 from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
+from pipelines.prices.rate_of_call import NARROWEST_FIRST, RATE_OF_CALL
 from pipelines.prices.rates import BEGINNING, CONTEXT_END, OPEN_END
 from pipelines.reference.rows import row_to_add
 from pipelines.words import things
@@ -27,66 +28,51 @@ _GIVEN_NAMES_AT = frozenset({"azure"})
 
 # The classes and other units of a call that have no rate, by name. Where the status is not ok, the rates are an estimate's.
 _LACKING = ",\n            ".join(
-    f"case when r.{one.tokens} > 0 and (t.rate_status is distinct from 'ok' or t.{one.name}_list_usd_per_mtok is null) "
+    f"case when q.{one.tokens} > 0 and (r.rate_status is distinct from 'ok' or r.{one.name}_list_usd_per_mtok is null) "
     f"then '{one.name}' end"
     for one in TOKEN_CLASSES
 )
 _UNPRICED = f"""
 with unpriced as (
     select
-        r.request_key,
-        r.provider,
-        coalesce(r.model_canonical, r.model_served) as model,
-        r.model_canonical is null as is_unknown,
+        q.request_key,
+        q.provider,
+        coalesce(q.model_canonical, q.model_served) as model,
+        q.model_canonical is null as is_unknown,
         case when c.cost_reason in ('no_fx_rate', 'no_gpu_cost', 'no_throughput') then c.cost_reason end as lacking,
         c.price_currency,
-        r.total_tokens,
-        r.started_at,
-        t.price_tier,
-        t.price_processing,
-        t.price_region_class,
-        struct_pack(low := t.ctx_min_tokens, high := t.ctx_max_tokens) as lengths,
+        q.total_tokens,
+        q.started_at,
+        r.price_tier,
+        r.price_processing,
+        r.price_region_class,
+        struct_pack(low := r.ctx_min_tokens, high := r.ctx_max_tokens) as lengths,
         list_filter([
             {_LACKING}
         ], lambda name: name is not null) as classes,
         list_filter(
-            map_keys(r.extra_units),
+            map_keys(q.extra_units),
             -- A fee in dollars is its own price, and time has one by the hour, however it is counted.
-            lambda word: r.extra_units[word] > 0 and word <> 'tool_fee_usd'
+            lambda word: q.extra_units[word] > 0 and word <> 'tool_fee_usd'
                 and (
-                    t.rate_status is distinct from 'ok'
+                    r.rate_status is distinct from 'ok'
                     or (
-                        t.unit_list_usd_per_million[word] is null
+                        r.unit_list_usd_per_million[word] is null
                         and (
                             not regexp_matches(word, '^(audio_)?(second|minute|hour)s?$')
-                            or t.unit_list_usd_per_million['audio_hour'] is null
+                            or r.unit_list_usd_per_million['audio_hour'] is null
                         )
                     )
                 )
         ) as words,
     from ledger_costs as c
-    inner join ledger_requests as r on c.request_key = r.request_key
-    left join ledger_rates as t
-        on t.usage_date = cast(r.started_at as date)
-        and t.provider = r.provider
-        and t.model_canonical = coalesce(r.model_canonical, '')
-        and t.service_tier = coalesce(r.service_tier, '')
-        and t.is_batch = coalesce(r.is_batch, false)
-        and t.speed = coalesce(r.speed, '')
-        and t.region = coalesce(r.region, '')
-        and t.region_class = coalesce(r.region_class, '')
-        and t.billing_account_scope in ('', coalesce(r.billing_account_id, ''))
-        and t.project_scope in ('', coalesce(r.attributes['project_id'], ''))
-        and t.feature_scope in ('', coalesce(r.feature, ''))
-        and t.customer_scope in ('', coalesce(r.customer_id, ''))
-        and t.rate_from_at <= r.started_at
-        and t.rate_to_at > r.started_at
-        and t.ctx_min_tokens <= coalesce(r.context_test_tokens, r.input_total_tokens, 0)
-        and t.ctx_max_tokens > coalesce(r.context_test_tokens, r.input_total_tokens, 0)
-    where c.effective_cost_usd is null and c.cost_status <> 'no_usage' and r.model_served is not null
+    inner join ledger_requests as q on c.request_key = q.request_key
+    left join ledger_rates as r
+        on {RATE_OF_CALL}
+    where c.effective_cost_usd is null and c.cost_status <> 'no_usage' and q.model_served is not null
     qualify row_number() over (
-        partition by r.request_key
-        order by t.billing_account_scope desc, t.project_scope desc, t.feature_scope desc, t.customer_scope desc
+        partition by q.request_key
+        order by {NARROWEST_FIRST}
     ) = 1
 )
 select

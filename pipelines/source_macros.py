@@ -97,7 +97,7 @@ def create_name_macros(
     ``text_named(named, name)`` gives a text whole, ``value_named`` its first 200 characters, ``dimension_of(named, dimension)``
     gives a dimension that every call has, ``kept_of(named)`` the attributes and ``kept_tags(tags)`` the tags kept by name.
     """
-    for written in (paths.SELLERS, paths.NAMES, paths.LINE_ITEMS, paths.ITERATIONS):
+    for written in sorted(paths.SOURCES.glob("*.sql")):
         con.execute(written.read_text(encoding="utf-8"))
     keys = ", ".join(f"{quoted(name)}: {listed([key.lower() for key in of])}" for name, of in dimension_keys.items())
     kept = f"cast({listed(keep)} as varchar[])"

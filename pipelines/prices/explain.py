@@ -10,6 +10,7 @@ import duckdb
 from pipelines.contract import TOKEN_CLASSES, TOKEN_UNITS
 from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
+from pipelines.prices.rate_of_call import NARROWEST_FIRST, RATE_OF_CALL
 from pipelines.unread import remedy_of
 from pipelines.views import open_views
 
@@ -128,36 +129,15 @@ def _call(con: duckdb.DuckDBPyConnection, request: str) -> dict[str, Any]:
 
 
 def _rate(con: duckdb.DuckDBPyConnection, call: dict[str, Any], cost: dict[str, Any]) -> dict[str, Any]:
-    """The row of ledger_rates that priced the call: the join of ledger_costs, for one row."""
+    """The row of ledger_rates that priced the call; nothing where none did."""
     found = named_rows(
         con,
-        """select r.*
+        f"""select r.*
         from ledger_requests as q
         inner join ledger_rates as r
-            on r.usage_date = cast(q.started_at as date)
-            and r.provider = q.provider
-            and r.model_canonical = coalesce(q.model_canonical, '')
-            and r.service_tier = coalesce(q.service_tier, '')
-            and r.is_batch = coalesce(q.is_batch, false)
-            and r.speed = coalesce(q.speed, '')
-            and r.region = coalesce(q.region, '')
-            and r.region_class = coalesce(q.region_class, '')
-            and r.billing_account_scope in ('', coalesce(q.billing_account_id, ''))
-            and r.project_scope in ('', coalesce(q.attributes['project_id'], ''))
-            and r.feature_scope in ('', coalesce(q.feature, ''))
-            and r.customer_scope in ('', coalesce(q.customer_id, ''))
-            and r.rate_from_at <= q.started_at
-            and r.rate_to_at > q.started_at
-            and r.ctx_min_tokens <= case
-                when list_contains(q.usage_flags, 'context_tier_unknown') then 0
-                else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
-            end
-            and r.ctx_max_tokens > case
-                when list_contains(q.usage_flags, 'context_tier_unknown') then 0
-                else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
-            end
+            on {RATE_OF_CALL}
         where q.request_key = ?
-        order by r.billing_account_scope desc, r.project_scope desc, r.feature_scope desc, r.customer_scope desc
+        order by {NARROWEST_FIRST}
         limit 1""",
         [call["request_key"]],
     )

@@ -106,12 +106,11 @@ class Source:
 
     @cached_property
     def version(self) -> str:
-        """Hash of all that decides how this source's files are read."""
+        """Hash of all that decides how this source's files are read: its own folder, usage objects, and what sources share."""
         content = hashlib.sha256(str(CONTRACT_VERSION).encode())
-        usage = sorted(path for path in paths.USAGE.iterdir() if path.suffix in (".py", ".sql"))
-        own = sorted(path for path in self.folder.iterdir() if path.suffix in (".py", ".sql"))
-        for path in [*own, *usage, paths.SELLERS, paths.NAMES, paths.LINE_ITEMS, paths.ITERATIONS]:
-            content.update(path.name.encode() + path.read_bytes())
+        for folder in (self.folder, paths.USAGE, paths.SOURCES):
+            for path in sorted(path for path in folder.iterdir() if path.suffix in (".py", ".sql")):
+                content.update(path.name.encode() + path.read_bytes())
         return content.hexdigest()[:16]
 
 

@@ -169,7 +169,7 @@ def meter(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, A
         with connect(Settings(threads=1), tmp_path_factory.mktemp("scratch")) as con:
             for written in MACROS:
                 con.execute(f"create or replace temp macro {written}")
-            con.execute(paths.LINE_ITEMS.read_text(encoding="utf-8"))
+            con.execute((paths.SOURCES / "line_items.sql").read_text(encoding="utf-8"))
             found = con.execute(f"select {macro}({', '.join('?' * len(texts))})", list(texts)).fetchall()[0][0]
         return {name: value for name, value in found.items() if value is not None}
 

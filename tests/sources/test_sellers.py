@@ -30,7 +30,7 @@ NAMES = {
 @pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as opened:
-        opened.execute(paths.SELLERS.read_text(encoding="utf-8"))
+        opened.execute((paths.SOURCES / "sellers.sql").read_text(encoding="utf-8"))
         yield opened
 
 
