@@ -5,54 +5,26 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import cache
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import polars as pl
-import pyarrow as pa
 import pytest
 
 from pipelines import books, paths, reference
-from pipelines.contract import TOKEN_CLASS_NAMES, shapes
 from pipelines.engine import connect, named_rows
-from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake
+from pipelines.lake import Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
-from pipelines.prices.book import BOOK_SCHEMA
 from pipelines.reference import files
-from pipelines.reference.tables import TABLES, ReferenceTable
+from pipelines.reference.tables import ReferenceTable
 from pipelines.settings import Settings
 from tests.sources.together import Place, lay
+from tests.tables import Rows, create, empty, types_of
+from tests.weeks import Weeks, books_of_weeks
 
-Rows = Sequence[Mapping[str, Any]]
 GOLDEN = Path(__file__).parent / "golden" / "books"
-
-# Values that a row of a table has where a test does not say otherwise.
-DEFAULTS: Mapping[str, Any] = {
-    "source": "app_log",
-    "source_account": "default",
-    "source_schema_version": "1",
-    "source_file": "landing/app_log/a.jsonl",
-    "source_file_sha256": "a",
-    "source_row": 1,
-    "row_kind": "llm_call",
-    "is_billable_leaf": True,
-    "started_at": datetime(2026, 11, 2, 12, tzinfo=UTC),
-    "provider": "openai",
-    "usage_flags": [],
-    "request_tags": [],
-    "status": "ok",
-    "gateway_cache_hit": False,
-    "feature": "unattributed",
-    "team": "unattributed",
-    "cost_centre": "unattributed",
-    "customer_tier": "unattributed",
-    "environment": "unattributed",
-}
 
 
 def upstream(*names: str) -> list[str]:
@@ -127,88 +99,35 @@ def run(shipped: Lake) -> Callable[..., list[dict[str, Any]]]:
         model = models()[name]
         with connect(Settings(threads=2), shipped.root.scratch) as con:
             for table in sorted(model.inputs):
-                types = _types(table)
+                types = types_of(table)
                 if table in tables:
-                    _create(con, table, types, tables[table])
+                    create(con, table, types, tables[table])
                 elif table.startswith("ref_"):
                     part = shipped.part(table, None)
                     con.execute(
                         f"create table {table} as select * from read_parquet('{shipped.absolute(part)}')"
                         if part
-                        else _empty(table, types)
+                        else empty(table, types)
                     )
                 else:
-                    con.execute(_empty(table, types))
+                    con.execute(empty(table, types))
             return named_rows(con, f"select * from ({model.query}) order by {', '.join(model.sort_columns)}")
 
     return run_model
 
 
-@cache
-def _types(table: str) -> dict[str, str]:
-    if table == CLOSED_MONTHS:
-        return dict(CLOSED_MONTHS_TYPES)
-    table = table.removeprefix(CLOSED)
-    if table in models():
-        return models()[table].types
-    for shape in shapes().values():
-        if table == shape.table:
-            return shape.types
-    if table == reference.REPORTING:
-        return {"reporting_time_zone": "varchar"}
-    if table == "ref_price_book":
-        book = duckdb.from_arrow(pl.DataFrame(schema=BOOK_SCHEMA).to_arrow())
-        return dict(zip(book.columns, map(str, book.types), strict=True))
-    found = TABLES.get(table.removeprefix("ref_"))
-    if found is None:
-        return {}
-    kinds = {
-        "text": "varchar",
-        "date": "date",
-        "instant": "timestamptz",
-        "whole": "bigint",
-        **dict.fromkeys(("amount", "price", "rate"), "decimal(38, 15)"),
-        **dict.fromkeys(("currency", "scope"), "varchar"),
-    }
-    types = {field.name: kinds[field.kind] for field in found.fields}
-    return types | {"why": "varchar", "source_ref": "varchar", "reference_file": "varchar", "reference_row": "bigint"}
+@pytest.fixture
+def weeks_of(tmp_path: Path) -> Iterator[Callable[..., Weeks]]:
+    """``weeks_of(calls, **tables)``: the tables of statistics and marts over calls (tests/weeks.py)."""
+    with ExitStack() as stack:
+        number = 0
 
+        def make(calls: Any, **more: Any) -> Weeks:
+            nonlocal number
+            number += 1
+            return stack.enter_context(books_of_weeks(DataRoot(tmp_path / f"books-{number}"), calls, **more))
 
-def _empty(table: str, types: Mapping[str, str]) -> str:
-    return f"create table {table} ({', '.join(f'{name} {type_}' for name, type_ in types.items())})"
-
-
-def _create(con: Any, table: str, types: Mapping[str, str], rows: Rows) -> None:
-    con.execute(_empty(table, types))
-    filled = []
-    for number, row in enumerate(rows, 1):
-        assert not set(row) - set(types), f"{table} has no {sorted(set(row) - set(types))}"
-        known = (
-            {name: value for name, value in DEFAULTS.items() if name in types} if not table.startswith("ref_") else {}
-        )
-        values = {**known, **({"reference_row": number} if "reference_row" in types else {}), **row}
-        if "total_tokens" in types and not {"total_tokens", "input_total_tokens"} & set(row):
-            values |= _totals(values)
-        filled.append(values)
-    if len(filled) > 500:
-        con.register("many_rows", pa.Table.from_pylist(filled))
-        names = ", ".join(filled[0])
-        con.execute(f"insert into {table} ({names}) select {names} from many_rows")
-        return
-    for values in filled:
-        con.execute(
-            f"insert into {table} ({', '.join(values)}) values ({', '.join('?' * len(values))})", list(values.values())
-        )
-
-
-def _totals(row: Mapping[str, Any]) -> dict[str, int]:
-    stated = {name: row[name] for name in TOKEN_CLASS_NAMES if row.get(name) is not None}
-    output = sum(value for name, value in stated.items() if name.startswith("output_"))
-    return {
-        "input_total_tokens": sum(stated.values()) - output,
-        "output_total_tokens": output,
-        "total_tokens": sum(stated.values()),
-    }
+        yield make
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ from pipelines.paths import DataRoot
 from pipelines.settings import Settings
 from pipelines.summary import summarise
 from tests import test_golden_books as golden
-from tests.conftest import GOLDEN, _create, _types
+from tests.conftest import GOLDEN
+from tests.tables import create, types_of
 from tests.test_golden_books import KEY, differences, expected, rows
 
 AUGUST, SEPTEMBER, OCTOBER = date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1)
@@ -224,7 +225,7 @@ def test_a_verdict_beyond_tolerance_an_unfinished_invoice_and_a_missing_rate_are
         },
     ]
     with duckdb.connect() as con:
-        _create(
+        create(
             con,
             "found",
             model.types,
@@ -609,7 +610,7 @@ def corrections(**tables: list[dict[str, Any]]) -> list[dict[str, Any]]:
     model = models()["mart_corrections_weekly"]
     with duckdb.connect() as con:
         for table in model.inputs:
-            _create(con, table, _types(table), tables.get(table, []))
+            create(con, table, types_of(table), tables.get(table, []))
         return named_rows(con, model.query)
 
 

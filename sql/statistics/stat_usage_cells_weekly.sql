@@ -22,6 +22,8 @@ columns:
   answered_requests: BIGINT; calls that ended well and tell both input (more than none) and output
   input_total_tokens: BIGINT; input of the answered calls, cached included
   output_total_tokens: BIGINT; output of the answered calls, reasoning included
+  cache_known_input_tokens: BIGINT; input of those of the answered calls that tell what they read from the prompt cache, be it none
+  cache_read_total_tokens: BIGINT; of that input, what was read from the prompt cache
   output_priced_tokens: BIGINT; of this output, what has a cost of its own
   output_cost_usd: DECIMAL(38,15); effective cost of that output; null where none has one
   logged_requests: BIGINT; answered calls with any output, so that both lengths have a logarithm
@@ -66,6 +68,7 @@ with calls as (
         r.status = 'ok' and coalesce(r.input_total_tokens, 0) > 0 and r.output_total_tokens is not null as is_answered,
         r.input_total_tokens,
         r.output_total_tokens,
+        r.cache_read_total_tokens,
         c.effective_cost_usd,
         {{ total_of(output_classes, "c", "_cost_usd") }} as output_cost_usd,
     from ledger_requests as r
@@ -91,6 +94,10 @@ select
     count(case when is_answered then 1 end) as answered_requests,
     cast(sum(case when is_answered then input_total_tokens else 0 end) as bigint) as input_total_tokens,
     cast(sum(case when is_answered then output_total_tokens else 0 end) as bigint) as output_total_tokens,
+    cast(
+        sum(case when is_answered and cache_read_total_tokens is not null then input_total_tokens else 0 end) as bigint
+    ) as cache_known_input_tokens,
+    cast(sum(case when is_answered then coalesce(cache_read_total_tokens, 0) else 0 end) as bigint) as cache_read_total_tokens,
     cast(sum(case when is_answered and output_cost_usd is not null then output_total_tokens else 0 end) as bigint) as output_priced_tokens,
     cast(sum(case when is_answered then output_cost_usd end) as decimal(38, 15)) as output_cost_usd,
     count(case when is_answered and output_total_tokens > 0 then 1 end) as logged_requests,
