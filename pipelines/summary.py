@@ -22,6 +22,16 @@ from pipelines.views import open_views
 from pipelines.words import things
 
 TO_ADD_AT_MOST = 10
+ALERTS_AT_MOST = 3
+_OPEN_ALERTS = """
+select
+    severity, is_possible, rule, entity_type, entity_id, dimension, opened_date, dollars_at_stake_usd, owner, sentence,
+    remedy, evidence_query
+from mart_alerts
+where alert_state = 'open'
+order by
+    dollars_at_stake_usd desc nulls last, case severity when 'critical' then 0 when 'warning' then 1 else 2 end,
+    opened_date, alert_id"""
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,8 @@ class Summary:
     cost_faults: list[dict[str, Any]]
     refused_records: int
     refused_files: int
+    alerts: list[dict[str, Any]]
+    open_alerts: int
     corrections: int
     corrected_usd: Decimal | None
     unknown_corrections: int
@@ -100,6 +112,7 @@ def summarise(root: DataRoot) -> Summary:
             qualify week_start_date = max(week_start_date) over ()
             order by week_start_date, verdict <> 'drift', feature""",
         )
+        alerts = named_rows(con, _OPEN_ALERTS)
         assumed_share = _assumed_share(con)
         unmet = [*incomplete_bills(con), *strangers(con, root, but=months_closed(root))]
         faults = cost_faults.largest(con)
@@ -138,6 +151,8 @@ def summarise(root: DataRoot) -> Summary:
         cost_faults=faults,
         refused_records=sum(refused),
         refused_files=len(refused),
+        alerts=alerts[:ALERTS_AT_MOST],
+        open_alerts=len(alerts),
         corrections=int(corrections),
         corrected_usd=corrected,
         unknown_corrections=int(unknown_corrections),

@@ -52,6 +52,8 @@ def print_report(data: DataRoot, report: dict[str, Any]) -> None:
         print(f"Nothing was published (exit code 3; the exports are those of the last good run): {report['cause']}.")
     elif report["published"]:
         print(f"Published {len(report['published'])} files below {data.exports}.")
+    if report["summary"]:
+        print_alerts(Summary(**report["summary"]))
 
 
 def print_summary(summary: Any) -> None:
@@ -117,6 +119,24 @@ def print_summary(summary: Any) -> None:
         for row in summary.to_add:
             about = "about " * (row["is_estimate"] and row["cost_usd"] is not None)
             print(f"  {row['table']}: {row['row']}   ({row['why']}, {about}{money(row['cost_usd'])})")
+
+
+def print_alerts(summary: Any) -> None:
+    """The open alerts that the most dollars hang on, each with who owns it and what to do."""
+    if not summary.open_alerts:
+        return
+    more = summary.open_alerts - len(summary.alerts)
+    print(
+        f"Alerts       {summary.open_alerts} open"
+        + (f", the dearest {len(summary.alerts)} (all of them: mart_alerts):" if more else ", the dearest first:")
+    )
+    for row in summary.alerts:
+        owner = "nobody owns it" if row["owner"] == "unattributed" else f"owner {row['owner']}"
+        possible = "possible, " if row["is_possible"] else ""
+        print(
+            f"  {money(row['dollars_at_stake_usd'])}, {possible}{row['severity']}, {owner}, since {row['opened_date']}: {row['sentence']}\n"
+            f"    {row['remedy']}"
+        )
 
 
 def _print_unread(summary: Any) -> None:

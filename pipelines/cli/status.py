@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines.cli.arguments import AsJson, Root, data_root
 from pipelines.cli.printing import print_json, print_table
-from pipelines.cli.reports import broken_checks, print_summary
+from pipelines.cli.reports import broken_checks, print_alerts, print_summary
 from pipelines.words import things
 
 if TYPE_CHECKING:
@@ -140,6 +140,7 @@ def _print_status(content: dict[str, Any]) -> None:
         from pipelines.summary import Summary
 
         print_summary(Summary(**content["summary"]))
+        print_alerts(Summary(**content["summary"]))
 
 
 def _print_tables(tables: Sequence[dict[str, Any]]) -> None:

@@ -9,6 +9,8 @@ columns:
   scope_value: VARCHAR; which value of that dimension, empty where it is for everything
   threshold: VARCHAR; the limit as written, a number or a word
   threshold_number: DECIMAL(18,9); the limit where it is a number, else null
+  severity: VARCHAR; how grave it is to be beyond it: info, warning or critical; null where it raises no alert
+  limit_owner: VARCHAR; who is told where nobody owns what is beyond it; null where nobody is named
   valid_from_date: DATE; first day on which it holds
   valid_to_date: DATE; first day on which it holds no longer
 checks:
@@ -20,6 +22,8 @@ with dated as (
         coalesce(scope_kind, '') as scope_kind,
         coalesce(scope_value, '') as scope_value,
         threshold,
+        severity,
+        owner as limit_owner,
         coalesce(valid_from_date, date '0001-01-01') as valid_from_date,
         row_number() over (
             partition by name, coalesce(scope_kind, ''), coalesce(scope_value, ''), coalesce(valid_from_date, date '0001-01-01')
@@ -34,6 +38,8 @@ select
     scope_value,
     threshold,
     try_cast(threshold as decimal(18, 9)) as threshold_number,
+    severity,
+    limit_owner,
     valid_from_date,
     coalesce(
         lead(valid_from_date) over (partition by limit_name, scope_kind, scope_value order by valid_from_date), date '9999-12-31'

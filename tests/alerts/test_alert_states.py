@@ -1,0 +1,169 @@
+"""What each rule of alerts says of a period: beyond its limit, within it, or not known."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pipelines.models import models
+
+MONDAY = date(2026, 10, 5)
+NOW = [{"clock": "books", "now_at": datetime(2026, 12, 1, tzinfo=UTC)}]
+ZONE = [{"reporting_time_zone": "UTC"}]
+
+
+@pytest.fixture(scope="session")
+def limits(shipped: Any) -> list[dict[str, Any]]:
+    """The limits that we ship, as ref_limits has them."""
+    import duckdb
+
+    from pipelines.engine import named_rows
+
+    with duckdb.connect() as con:
+        con.execute(f"create table ref_thresholds as from '{shipped.absolute(shipped.part('ref_thresholds', None))}'")
+        return named_rows(con, models()["ref_limits"].query)
+
+
+@pytest.fixture
+def state_of(run, limits):
+    """``state_of(rule, table=rows ...)``: the only row of a rule."""
+
+    def one(rule: str, **tables: list[dict[str, Any]]) -> dict[str, Any]:
+        given = {"ledger_clock": NOW, "ref_reporting": ZONE, "ref_limits": limits, **tables}
+        [row] = [row for row in run("mart_alert_states", **given) if row["rule"] == rule]
+        return row
+
+    return one
+
+
+def test_a_drift_belongs_to_the_team_of_its_feature_with_its_dollars(state_of):
+    row = state_of(
+        "output_ratio_drift",
+        mart_output_ratio_drift_weekly=[
+            {
+                "week_start_date": MONDAY, "feature": "chat's", "is_closed": True, "verdict": "drift", "is_incomplete": False,
+                "sentence": "Answers are longer.", "cost_impact_usd": Decimal("12.5"),
+            }
+        ],
+        ref_features=[{"feature": "chat's", "owner_team": "care"}],
+    )  # fmt: skip
+
+    assert (row["state"], row["severity"], row["owner"], row["cost_impact_usd"]) == (
+        "breach",
+        "warning",
+        "care",
+        Decimal("12.5"),
+    )
+    # A name with a quote in it does not break the query that shows the figures.
+    assert row["evidence_query"] == (
+        "select * from mart_output_ratio_drift_weekly where week_start_date = date '2026-10-05' and feature = 'chat''s'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "closed", "incomplete", "impact", "state"),
+    [
+        ("stable", True, False, None, "ok"),
+        ("one_user", True, False, 5, "ok"),
+        ("mix_shift", True, False, 5, "ok"),
+        ("insufficient", True, False, None, "unknown"),
+        ("drift", True, True, 5, "unknown"),
+        ("drift", False, False, 5, "unknown"),
+        # Answers that got shorter.
+        ("drift", True, False, -5, "ok"),
+    ],
+)
+def test_only_a_drift_of_a_whole_week_that_is_priced_and_costs_money_is_an_alert(
+    state_of, verdict, closed, incomplete, impact, state
+):
+    row = state_of(
+        "output_ratio_drift",
+        mart_output_ratio_drift_weekly=[
+            {
+                "week_start_date": MONDAY, "feature": "chat", "is_closed": closed, "verdict": verdict, "is_incomplete": incomplete,
+                "sentence": "", "cost_impact_usd": impact,
+            }
+        ],
+    )  # fmt: skip
+
+    assert (row["state"], row["severity"]) == (state, None)
+
+
+@pytest.mark.parametrize(
+    ("unattributed", "state", "severity"), [(10, "ok", None), (11, "breach", "warning"), (21, "breach", "critical")]
+)
+def test_spend_of_nobody_is_an_alert_above_a_tenth_and_a_grave_one_above_a_fifth(
+    state_of, unattributed, state, severity
+):
+    """Of $100 of a week over two months."""
+    parts = [
+        {"week_start_date": MONDAY, "dimension": "feature", "gross_cost_usd": 40, "unattributed_usd": unattributed - 2},
+        {"week_start_date": MONDAY, "dimension": "feature", "gross_cost_usd": 60, "unattributed_usd": 2},
+        {"week_start_date": MONDAY, "dimension": "team", "gross_cost_usd": 100, "unattributed_usd": 100},
+    ]
+
+    row = state_of("unattributed_share", mart_attribution_weekly=parts)
+
+    assert (row["state"], row["severity"]) == (state, severity)
+    assert row["cost_impact_usd"] == unattributed
+
+
+def test_tokens_without_a_price_are_summed_over_a_week(state_of):
+    """1,500 of 100,000 and 0 of 100,000 are 0.75 % of the week, though one day has 1.5 %; unread tokens count on both sides."""
+    days = [
+        {
+            "usage_date": MONDAY,
+            "source": "app_log",
+            "requests": 1,
+            "total_tokens": 100_000,
+            "unpriced_tokens": 1_500,
+            "unread_tokens": 0,
+        },
+        {
+            "usage_date": date(2026, 10, 7),
+            "source": "app_log",
+            "requests": 1,
+            "total_tokens": 100_000,
+            "unpriced_tokens": 0,
+            "unread_tokens": 0,
+        },
+    ]
+    within = state_of("unpriced_share", mart_data_quality_daily=days)
+    beyond = state_of("unpriced_share", mart_data_quality_daily=[days[0], {**days[1], "unread_tokens": 12_000}])
+
+    assert within["state"] == "ok"
+    # 13,500 of 212,000 are 6.4 %.
+    assert (beyond["state"], beyond["severity"], "6.4 %" in beyond["sentence"]) == ("breach", "critical", True)
+    assert "usage_date >= date '2026-10-05' and usage_date < date '2026-10-12'" in beyond["evidence_query"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "severity"),
+    [("ok", "ok", None), ("warn", "breach", "warning"), ("fail", "breach", "critical"), ("no_bill", "unknown", None)],
+)
+def test_a_month_whose_bill_and_calls_do_not_agree_is_an_alert_and_one_without_a_bill_is_none(
+    state_of, verdict, state, severity
+):
+    row = state_of(
+        "reconciliation",
+        mart_reconciliation_monthly=[
+            {
+                "month_start_date": date(2026, 10, 1), "provider": "openai", "billing_account_id": "org", "billing_currency": "USD",
+                "verdict": verdict, "billed_usd": 100, "untraced_usd": Decimal("-7.5"), "unexplained_usd": 2,
+            }
+        ],
+    )  # fmt: skip
+
+    assert (row["state"], row["severity"], row["cost_impact_usd"]) == (state, severity, Decimal("7.5"))
+
+
+def test_a_month_that_is_not_over_is_not_judged(state_of):
+    row = state_of(
+        "reconciliation",
+        mart_reconciliation_monthly=[{"month_start_date": date(2026, 12, 1), "provider": "openai", "verdict": "fail"}],
+    )
+
+    assert row["state"] == "unknown"
