@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import cast
 
 import duckdb
 import polars as pl
@@ -18,7 +19,7 @@ from pipelines.in_force import rows_in_force
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, Part, digest
 from pipelines.meetings import create_views, met_around
 from pipelines.models import Model, ModelError, inputs
-from pipelines.periods import EVER, Span, edges, end_of, is_finer, periods
+from pipelines.periods import EVER, Span, edges, end_of, is_finer, periods, start_of
 from pipelines.relations import dated_as
 
 # Raised when the runner writes other bytes for the same query.
@@ -30,6 +31,8 @@ CALLS = "staged_requests"
 BUSY_MONTH_ROWS = 500_000
 CLOCK = "ledger_clock"
 ZONE = "ref_reporting"
+# The column by which rows of a reference table bring about periods.
+PERIOD_START = "period_start_date"
 _LONGEST = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
 _FINGERPRINT_LENGTH = 32
 
@@ -357,6 +360,9 @@ class Planner:
             return [None]
         starts: set[date] = set()
         for table in (model.leads or model.inputs) - {model.name}:
+            if table in model.leads and table.startswith("ref_"):
+                starts.update(start_of(model.partition, day) for day in self._days_due(table))
+                continue
             grain = self.grain(table)
             if grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
                 continue
@@ -365,6 +371,16 @@ class Planner:
                 if part.start is not None and part.rows:
                     starts.update(periods(model.partition, part.start - around, end_of(grain, part.start) + around))
         return [*sorted(starts)]
+
+    def _days_due(self, table: str) -> list[date]:
+        """The days on which periods of a reference table start, as far as they are reached by the books' now."""
+        now, part = self._clock(), self._lake.part(table, None)
+        if now is None or part is None:
+            return []
+        key = (table, part.content_hash)
+        if key not in self._values:
+            self._values[key] = pl.read_parquet(self._lake.absolute(part))[PERIOD_START].to_list()
+        return [day for day in cast(list[date | None], self._values[key]) if day is not None and day <= now.date()]
 
     def _around(self, model: Model, grain: str) -> timedelta:
         """How far outside of its own dates a partition of an input gives rows to a table of reporting weeks or months."""

@@ -130,6 +130,15 @@ invoice_ids as (
 
 {% include "parts/accrued_use.sql" %}
 
+idle_pours as (
+    select
+        *,
+        substr(pool_id, length('gpu_idle|') + 1) as idle_model,
+        cast(allocated_usd * 10000000000::hugeint as hugeint) as billed_units,
+    from ledger_allocations
+    where pool_id like 'gpu_idle|%' and allocated_usd <> 0
+),
+
 rows_of_charges as (
     select
         c.month_start_date,
@@ -227,6 +236,43 @@ rows_of_charges as (
             as decimal(38, 12)
         ) end as contracted_unit_price,
     from accruals
+    union all
+    -- What own GPUs cost beyond their calls, week by week.
+    select
+        month_start_date,
+        week_start_date,
+        greatest(week_start_date, month_start_date) as first_date,
+        least(cast(week_start_date + 7 as date), cast(month_start_date + interval 1 month as date)) as end_date,
+        provider,
+        billing_account_id,
+        'USD' as billing_currency,
+        {{ key_as_bearer | join(", ") }},
+        'effective_cost' as allocation_basis,
+{% for name in ("origin_id", "invoice_detail_id", "invoice_id", "stated_invoice_id", "invoice_issuer", "sub_account_id", "sub_account_name") %}
+        cast(null as varchar) as {{ name }},
+{% endfor %}
+        'Usage' as charge_category,
+        false as is_correction,
+        false as is_recurring,
+        idle_model || ' idle hours of own GPUs' as charge_text,
+        cast(null as varchar) as product_name,
+        idle_model as model_canonical,
+        'idle' as token_type,
+        cast(null as varchar) as service_tier,
+        false as is_batch,
+{% for name in ("context_tier", "cache_ttl", "modality", "region_scope", "tags_text") %}
+        cast(null as varchar) as {{ name }},
+{% endfor %}
+        false as is_quantity_known,
+        billed_units,
+        cast(null as hugeint) as weight,
+        cast(null as hugeint) as ratio,
+        billed_units * 1000000000000 as list_product,
+        billed_units * 1000000000000 as contracted_product,
+        billed_units * 100000 * 1000000000000 as quantity_product,
+        cast(1 as decimal(38, 12)) as list_unit_price,
+        cast(1 as decimal(38, 12)) as contracted_unit_price,
+    from idle_pours
 ),
 
 {% include "parts/bill_adjustments.sql" %}
@@ -409,7 +455,7 @@ select
     md5(
         concat_ws(
             chr(31), coalesce(origin_id, allocation_basis), cast(month_start_date as varchar), cast(week_start_date as varchar), cast(first_date as varchar),
-            provider, billing_account_id, billing_currency, coalesce(token_type, ''), cost_centre, team, feature, customer_tier, environment, row_model,
+            provider, billing_account_id, billing_currency, case when token_type = 'idle' then sku_id else coalesce(token_type, '') end, cost_centre, team, feature, customer_tier, environment, row_model,
             row_model_tier
         )
     ) as x_RowId,

@@ -7,18 +7,20 @@ grain: [month_start_date, week_start_date, cost_centre, team, feature, customer_
 partition: month
 partition_column: month_start_date
 leads: [ledger_bill_days, ledger_showback_days]
+clock_stops: 1 day
 columns:
   month_start_date: DATE; first day of the billing month, UTC
   week_start_date: DATE; Monday of the ISO week, UTC
 {% include "parts/columns_showback_key.sql" %}
   component: VARCHAR; key, direct, untraced, discount, credit or tax_fee: where the money stands in the showback
-  pool_id: VARCHAR; pool of the list or discount amount in ledger_bill_pools, accrual without a bill, gpu_idle| and the model for idle hours of own GPUs, key on the row that only names the key
+  pool_id: VARCHAR; pool of the list or discount amount in ledger_bill_pools, accrual without a bill, gpu_idle| and the model for what own GPUs cost beyond their calls, key on the row that only names the key
   allocation_method: VARCHAR; how the pool was shared out
   allocated_usd: DECIMAL(38,10); what the key bears of the pool; 0 where a rate to USD is missing
   allocated_amount: DECIMAL(38,10); the same split in the currency of the bill; 0 without a bill
 notes:
-  - Idle hours of own GPUs (ledger_gpu_rates) are untraced cost where no bill of their seller is in. An allocation rule for their model,
-    the source gpu_pools or their seller says who bears them; else they stay unattributed.
+  - What own GPUs cost (gpu_pools.csv, every hour of every day up to the books' own now) beyond what their calls bear is untraced cost
+    where no bill of their seller is in. An allocation rule for their model, the source gpu_pools or their seller says who bears it; else it
+    stays unattributed.
 checks:
   - one_of: [component, key, direct, untraced, discount, credit, tax_fee]
 */
@@ -59,7 +61,10 @@ ruled_pools as (
         field,
         field_value,
         charge_start_date,
-        concat_ws('|', field, field_value, charge_id, cast(charge_start_date as varchar)) as word,
+        -- GPUs of several models under one rule are a pool each.
+        concat_ws(
+            '|', field, field_value, charge_id, cast(charge_start_date as varchar), case when pool_id like 'gpu_idle|%' then model_canonical end
+        ) as word,
         min(pool_id) as pool_id,
         cast(sum(billed_units) as hugeint) as pool_units,
     from judged_charges
@@ -190,11 +195,11 @@ pools as (
     from whole_accounts
     union all
     select
-        kind, part, 'untraced' as component, '' as weight, '' as model, '' as weight_word, 'unmapped' as word,
-        min(pool_id) as pool_id, cast(sum(billed_units) as hugeint) as pool_units, 'not allocated' as allocation_method
+        kind, part, 'untraced' as component, '' as weight, '' as model, '' as weight_word, pool_id as word, pool_id,
+        cast(sum(billed_units) as hugeint) as pool_units, 'not allocated' as allocation_method
     from judged_charges
     where component = 'untraced' and field is null
-    group by kind, part
+    group by kind, part, pool_id
     union all
     -- Credits, discounts and charges of a period by list cost, or what the charge is shared by, in its scope.
     select

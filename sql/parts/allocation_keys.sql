@@ -53,22 +53,61 @@ bill_units as (
     from bill_days
 ),
 
--- Hours of own GPUs in which nothing was asked of them, where no bill of theirs is in: a charge beside what the calls cost. They
--- belong to the account of the calls that the GPUs serve, if those have one.
+-- Own GPUs cost money on every day of their pool, also on those on which nobody called anything; up to the books' own now.
+gpu_days as (
+    select cast(m.month_start_date + cast(n.place as integer) as date) as usage_date
+    from (select distinct month_start_date from traced union select distinct month_start_date from bill_days) as m
+    cross join (select unnest(range(0, 31)) as place) as n
+    cross join ledger_clock as t
+    where cast(m.month_start_date + cast(n.place as integer) as date) <= cast(t.now_at as date)
+        and date_trunc('month', cast(m.month_start_date + cast(n.place as integer) as date)) = m.month_start_date
+),
+
+{% include "parts/gpu_pool_hours.sql" %}
+
+pool_weeks as (
+    select
+        cast(date_trunc('month', usage_date) as date) as month_start_date,
+        cast(date_trunc('week', usage_date) as date) as week_start_date,
+        provider,
+        model_canonical,
+        sum(hour_cost_usd) * 24 as pool_cost_usd,
+    from pool_hours
+    group by
+        cast(date_trunc('month', usage_date) as date), cast(date_trunc('week', usage_date) as date), provider, model_canonical
+),
+
+served as (
+    select month_start_date, week_start_date, provider, model_canonical, cast(sum(effective_units) as hugeint) as effective_units
+    from traced
+    group by month_start_date, week_start_date, provider, model_canonical
+),
+
+-- What the pools cost beyond what the calls bear, where no bill of theirs is in: hours in which nothing was asked of them, and those
+-- of calls that have no price.
 idle_hours as (
     select
-        cast(date_trunc('month', cast(g.hour_from_at as date)) as date) as month_start_date,
-        cast(date_trunc('week', cast(g.hour_from_at as date)) as date) as week_start_date,
-        g.provider,
-        g.model_canonical,
-        cast(round(sum(g.full_cost_usd), 10) * 10000000000::hugeint as hugeint) as idle_units,
-    from ledger_gpu_rates as g
-    anti join ledger_invoices as i
-        on cast(date_trunc('month', cast(g.hour_from_at as date)) as date) = i.month_start_date and g.provider = i.provider
-    where g.unit = 'idle' and g.full_cost_usd > 0
-    group by
-        cast(date_trunc('month', cast(g.hour_from_at as date)) as date), cast(date_trunc('week', cast(g.hour_from_at as date)) as date), g.provider,
-        g.model_canonical
+        p.month_start_date,
+        p.week_start_date,
+        p.provider,
+        p.model_canonical,
+        cast(round(p.pool_cost_usd, 10) * 10000000000::hugeint as hugeint) - coalesce(s.effective_units, 0) as idle_units,
+    from pool_weeks as p
+    left join served as s
+        on p.month_start_date = s.month_start_date
+        and p.week_start_date = s.week_start_date
+        and p.provider = s.provider
+        and p.model_canonical = s.model_canonical
+    anti join ledger_invoices as i on p.month_start_date = i.month_start_date and p.provider = i.provider
+    where cast(round(p.pool_cost_usd, 10) * 10000000000::hugeint as hugeint) > coalesce(s.effective_units, 0)
+),
+
+-- They belong to the account of the calls that the GPUs serve, if those have one.
+serving_accounts as (
+    select month_start_date, provider, min(billing_account_id) as billing_account_id
+    from traced
+    group by month_start_date, provider
+    having count(distinct billing_account_id) = 1
 ),
 
 idle_charges as (
@@ -79,13 +118,7 @@ idle_charges as (
             chr(31), cast(h.month_start_date as varchar), cast(h.week_start_date as varchar), h.provider, coalesce(a.billing_account_id, 'unattributed')
         ) as part,
     from idle_hours as h
-    left join (
-        select month_start_date, week_start_date, provider, min(billing_account_id) as billing_account_id
-        from traced
-        group by month_start_date, week_start_date, provider
-        having count(distinct billing_account_id) = 1
-    ) as a
-        on h.month_start_date = a.month_start_date and h.week_start_date = a.week_start_date and h.provider = a.provider
+    left join serving_accounts as a on h.month_start_date = a.month_start_date and h.provider = a.provider
 ),
 
 parts as (

@@ -6,7 +6,8 @@ about: >-
 grain: [week_start_date, provider, billing_account_id, model_canonical]
 partition: week
 reads_around: 1 day
-leads: [ledger_requests]
+leads: [ledger_requests, ledger_bill_days]
+clock_stops: 1 day
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   provider: VARCHAR; the seller
@@ -85,16 +86,46 @@ summed as (
     group by week_start_date, provider, billing_account_id, model_canonical
 ),
 
+{% include "parts/period_charges.sql" %}
+
+charge_days as (
+    select
+        *,
+        charge_end_date - charge_start_date as days,
+        unnest(generate_series(0, charge_end_date - charge_start_date - 1)) as place,
+        cast(billed_usd * 10000000000::hugeint as hugeint) as units,
+    from charge_lines
+    where charge_category = 'Purchase'
+),
+
+-- Charges of a period as a bill's days have them, also of those that began in another month; of bills what they list themselves.
+fee_days as (
+    select
+        cast(charge_start_date + cast(place as integer) as date) as usage_date,
+        provider,
+        billing_account_id,
+        case when place < days - 1 then sign(units) * (abs(units) // days) else units - sign(units) * (abs(units) // days) * (days - 1) end as units,
+    from charge_days
+    union all
+    select usage_date, provider, billing_account_id, cast(billed_usd * 10000000000::hugeint as hugeint) as units
+    from ledger_bill_days
+    where charge_category = 'Purchase'
+        and charge_id is null
+        and month_start_date in (
+            cast(date_trunc('month', date_trunc('week', usage_date)) as date),
+            cast(date_trunc('month', date_trunc('week', usage_date) + interval 6 day) as date)
+        )
+),
+
 fees as (
     select
-        cast(date_trunc('week', b.usage_date) as date) as week_start_date,
-        b.provider,
-        b.billing_account_id,
-        cast(sum(b.billed_usd) as decimal(38, 10)) as fee_usd,
-    from ledger_bill_days as b
-    inner join seats as s on b.provider = s.provider and b.billing_account_id = s.account_id
-    where b.charge_category = 'Purchase'
-    group by cast(date_trunc('week', b.usage_date) as date), b.provider, b.billing_account_id
+        cast(date_trunc('week', d.usage_date) as date) as week_start_date,
+        d.provider,
+        d.billing_account_id,
+        cast(sum(d.units) * cast(0.0000000001 as decimal(11, 10)) as decimal(38, 10)) as fee_usd,
+    from fee_days as d
+    inner join seats as s on d.provider = s.provider and d.billing_account_id = s.account_id
+    group by cast(date_trunc('week', d.usage_date) as date), d.provider, d.billing_account_id
 ),
 
 seat_sums as (
