@@ -102,6 +102,10 @@ def run(shipped: Lake) -> Callable[..., list[dict[str, Any]]]:
                 types = types_of(table)
                 if table in tables:
                     create(con, table, types, tables[table])
+                elif table == "ref_limits":
+                    thresholds = shipped.absolute(shipped.part("ref_thresholds", None))
+                    con.execute(f"create temp view ref_thresholds as from read_parquet('{thresholds}')")
+                    con.execute(f"create table ref_limits as {models()[table].query}")
                 elif table.startswith("ref_"):
                     part = shipped.part(table, None)
                     con.execute(

@@ -39,6 +39,8 @@ SHIPPED = sorted(path.name for path in paths.SHIPPED_DATA.glob("*.csv"))
 TWO_SCALES = {
     "billed_amount": {"DECIMAL(38,12)", "DECIMAL(38,10)"},
     "billed_usd": {"DECIMAL(38,12)", "DECIMAL(38,10)"},
+    # Of rows that are booked to the cent, and of effects that sum to a change.
+    "delta_usd": {"DECIMAL(38,2)", "DECIMAL(38,6)"},
     "effective_cost_usd": {"DECIMAL(38,15)", "DECIMAL(38,10)"},
     "list_amount": {"DECIMAL(38,12)", "DECIMAL(38,10)"},
     "list_cost_usd": {"DECIMAL(38,15)", "DECIMAL(38,10)"},
