@@ -27,6 +27,7 @@ columns:
   change_low: DOUBLE; lower end of its 95 % interval
   change_high: DOUBLE; upper end of its 95 % interval
   mde_80: DOUBLE; smallest rise that would be seen 4 times in 5, as a fraction
+  is_drift: BOOLEAN; true where a tested change is beyond chance (q below drift_q; against the weeks further back p below creep_p) and at least drift_min_change
   untested_reason: VARCHAR; why it is no test: week_not_over, few_users, few_degrees_of_freedom, few_requests, few_base_requests or few_base_weeks; null where it is one
 checks:
   - one_of: [measure, output_ratio, output, input]
@@ -94,7 +95,7 @@ limits as (
         on c.week_start_date >= l.valid_from_date
         and c.week_start_date < l.valid_to_date
         and (l.scope_kind = '' or (l.scope_kind = 'feature' and l.scope_value = c.feature))
-    where l.limit_name like 'drift_%'
+    where l.limit_name like 'drift_%' or l.limit_name = 'creep_p'
     qualify row_number() over (partition by c.week_start_date, c.feature, l.limit_name order by l.scope_kind desc) = 1
 ),
 
@@ -106,6 +107,9 @@ limits as (
     "drift_min_requests_current": "min_requests",
     "drift_min_requests_base": "min_base_requests",
     "drift_min_base_weeks": "min_base_weeks",
+    "drift_q": "drift_q",
+    "drift_min_change": "min_change",
+    "creep_p": "creep_p",
 }) }},
 
 pairs as (
@@ -255,22 +259,43 @@ placed_tests as (
             partition by week_start_date, measure, baseline, untested_reason is null order by p_value, feature
         ) as place,
     from tested
+),
+
+quantified as (
+    select
+        {{ compared | join(", ") }},
+        t_statistic,
+        p_value,
+        case
+            when untested_reason is null
+                then min(p_value * tests / place) over (
+                    partition by week_start_date, measure, baseline, untested_reason is null
+                    order by place desc rows between unbounded preceding and current row
+                )
+        end as q_value,
+        exp(log_change) - 1 as change,
+        exp(log_change - reach) - 1 as change_low,
+        exp(log_change + reach) - 1 as change_high,
+        exp(reach + power_reach) - 1 as mde_80,
+        untested_reason,
+    from placed_tests
 )
 
 select
-    {{ compared | join(", ") }},
-    t_statistic,
-    p_value,
-    case
-        when untested_reason is null
-            then min(p_value * tests / place) over (
-                partition by week_start_date, measure, baseline, untested_reason is null
-                order by place desc rows between unbounded preceding and current row
-            )
-    end as q_value,
-    exp(log_change) - 1 as change,
-    exp(log_change - reach) - 1 as change_low,
-    exp(log_change + reach) - 1 as change_high,
-    exp(reach + power_reach) - 1 as mde_80,
-    untested_reason,
-from placed_tests
+    {{ compared | join(", q.") | replace("week_start_date", "q.week_start_date", 1) }},
+    q.t_statistic,
+    q.p_value,
+    q.q_value,
+    q.change,
+    q.change_low,
+    q.change_high,
+    q.mde_80,
+    coalesce(
+        q.untested_reason is null
+        and case q.baseline when 'lag8' then q.p_value < l.creep_p else q.q_value < l.drift_q end
+        and abs(q.change) >= l.min_change,
+        false
+    ) as is_drift,
+    q.untested_reason,
+from quantified as q
+inner join limit_rows as l on q.week_start_date = l.week_start_date and q.feature = l.feature

@@ -35,35 +35,16 @@ checks:
   - rule: (effective_cost_usd is null) = (requests = unpriced_requests)
     text: a cost is unknown exactly where no call has one
 */
+{% from "macros/cells.sql" import cluster_of, type_of %}
 {% from "macros/tokens.sql" import output_classes, total_of with context %}
 with calls as (
     select
         cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
         r.feature,
-        case
-            when r.workflow is null and r.step is null then '(unnamed)'
-            else concat_ws('/', r.workflow, r.step)
-        end as workflow_step,
-        coalesce(r.prompt_name, '(unnamed)') as prompt_name,
+        {{ type_of("r") }},
         r.provider,
         coalesce(r.model_canonical, 'unknown_model') as model_canonical,
-        -- A session ends within its week, so it can hardly be compared with itself, and a customer's sessions resemble each
-        -- other: the customer goes before the session.
-        case
-            when r.user_id is not null then 'user'
-            when r.customer_id is not null then 'customer'
-            when r.session_id is not null then 'session'
-            else 'day_and_type'
-        end as cluster_unit,
-        coalesce(
-            r.user_id,
-            r.customer_id,
-            r.session_id,
-            concat_ws(
-                ' | ', cast(cast(r.started_at at time zone z.reporting_time_zone as date) as varchar), r.feature, r.workflow,
-                r.step, r.prompt_name
-            )
-        ) as cluster_id,
+        {{ cluster_of("r", "z") }},
         coalesce(r.total_tokens, 0) as total_tokens,
         r.status = 'ok' and coalesce(r.input_total_tokens, 0) > 0 and r.output_total_tokens is not null as is_answered,
         r.input_total_tokens,

@@ -121,6 +121,9 @@ def test_benjamini_hochberg_gives_the_q_of_the_example(weeks_of):
                 1.0 as log_standard_error, 1.0 as degrees_of_freedom, 1.0 as t_statistic, p_value, 1.0 as reach, 1.0 as power_reach,
                 untested_reason, count(case when untested_reason is null then 1 end) over () as tests
             from given
+        ),
+        limit_rows as (
+            select date '2026-10-05' as week_start_date, feature, 0.05 as drift_q, 0.01 as creep_p, 0.05 as min_change from given
         ), {tail}"""
     ).fetchall()
 

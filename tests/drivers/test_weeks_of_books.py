@@ -18,12 +18,17 @@ from tests.conftest import upstream
 
 FIRST = datetime(2026, 6, 1, tzinfo=UTC)
 WEEKS = 11
+# From its week on answers of odd prompts are much longer; few calls are enough for a verdict.
+STEP = FIRST + timedelta(weeks=7)
+LIMITS = {"drift_min_requests_current": 20, "drift_min_requests_base": 80, "drift_min_df": 3, "onset_min_days": 4}
 # 2026-11-18: no path and no clock of a test enters a table.
 WRITTEN_AT_S = 1_795_003_200
 TABLES = (
     "stat_usage_cells_weekly",
     "stat_request_sizes_weekly",
     "stat_paired_change_weekly",
+    "stat_drift_cells_weekly",
+    "stat_drift_onset_weekly",
     "stat_bennet_weekly",
     "stat_jackknife_weekly",
     "stat_bootstrap_weekly",
@@ -39,7 +44,10 @@ def run(root: DataRoot) -> RunReport:
 
 
 def land(root: DataRoot, weeks: Sequence[int]) -> None:
-    """A file a week, all its calls on a Monday: 12 users of 11 prompts, answers of odd ones longer week by week."""
+    """A file a week, all its calls on a Monday: 12 users of 11 prompts, answers of odd ones longer week by week, and by a step."""
+    root.reference.mkdir(exist_ok=True)
+    limits = "".join(f"{name},{limit}\n" for name, limit in LIMITS.items())
+    (root.reference / "thresholds.csv").write_text(f"name,threshold\n{limits}", encoding="utf-8")
     folder = root.landing / "requests" / "warehouse"
     folder.mkdir(parents=True, exist_ok=True)
     for week in weeks:
@@ -54,7 +62,7 @@ def land(root: DataRoot, weeks: Sequence[int]) -> None:
                 user, prompt = number % 12, number * 7 % 11
                 at = FIRST + timedelta(weeks=week, minutes=14 * number + week)
                 tokens_in = 800 + 37 * number + 300 * ((prompt + week) % 5)
-                tokens_out = 100 + 11 * user + 20 * (prompt % 3) + 9 * week * (prompt % 2)
+                tokens_out = 100 + 11 * user + 20 * (prompt % 3) + (9 * week + 400 * (week >= 7)) * (prompt % 2)
                 rows.writerow(
                     (f"{week}-{number}", at.isoformat(), "openai", "gpt-4o-2024-08-06", tokens_in, tokens_out,
                      f"f{prompt % 2}", f"p{prompt}", f"u{user}")
@@ -108,6 +116,9 @@ def test_the_marts_say_something(at_once: DataRoot) -> None:
     assert set(types["verdict"]) <= {"holds", "partly", "does_not_hold"}
     assert types["jaccard_previous"].null_count() == 4
     assert set(drift.filter(~pl.col("is_closed"))["verdict_reason"]) == {"week_not_over"}
+    drifts = drift.filter(verdict="drift")
+    assert set(drifts["feature"]) == {"f1"}
+    assert STEP.date() in set(drifts["onset_date"])
 
 
 def test_a_reporting_time_zone_moves_the_weeks_and_loses_no_call(tmp_path: Path) -> None:

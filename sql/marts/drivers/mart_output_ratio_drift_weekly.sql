@@ -14,7 +14,15 @@ columns:
   is_closed: BOOLEAN; true once the week is over by the books' own now
   verdict: VARCHAR; judgement in one word: insufficient, drift, one_user, mix_shift or stable: the first that holds
   verdict_reason: VARCHAR; what is missing where the verdict is insufficient: week_not_over, no_pairs, few_users, few_degrees_of_freedom, few_requests, few_base_requests or few_base_weeks; else null
-  cause: VARCHAR; creep where only the weeks five to eight weeks back show the drift; else null
+  cause: VARCHAR; of a drift: creep where only the weeks five to eight weeks back show it, else what coincides with its onset (model_canonical, prompt_version, release, service_tier, region, tied for several, no_config_change for none); null without a drift, or with too few days to date it
+  cause_value: VARCHAR; the model, prompt version ... that came at the onset; null where none or several did
+  cause_date: DATE; day on which that value took most of the traffic of its request types, or else was first seen
+  tied_causes: VARCHAR[]; all that changed at the onset, by name; null where it is not dated
+  onset_date: DATE; day on which the drift began, in the reporting time zone; null where there is none, and for creep
+  onset_lo_date: DATE; first day of the set that holds the true onset in most cases
+  onset_hi_date: DATE; last day of that set of days around the onset
+  concurrent_days: BIGINT; days on which that value and others served the same request type; null without such a value
+  concurrent_change: DOUBLE; answers per input token of that value against the others on those days, as a fraction; null without such days
   sentence: VARCHAR; the verdict in words
   requests: BIGINT; calls, failed ones included
   answered_requests: BIGINT; calls that ended well and tell both input (more than none) and output: the others are left out
@@ -66,7 +74,9 @@ columns:
 checks:
   - one_of: [verdict, insufficient, drift, one_user, mix_shift, stable]
   - one_of: [verdict_reason, week_not_over, no_pairs, few_users, few_degrees_of_freedom, few_requests, few_base_requests, few_base_weeks]
-  - one_of: [cause, creep]
+  - one_of: [cause, creep, model_canonical, prompt_version, release, service_tier, region, tied, no_config_change]
+  - rule: (onset_date is null or (verdict = 'drift' and cause <> 'creep')) and (cause is null or verdict = 'drift')
+    text: only a drift has a cause and a day, and creep has no day
   - rule: (verdict = 'insufficient') = (verdict_reason is not null) and (verdict_reason is null) = (q_value is not null)
     text: a week is judged exactly where it was tested
   - rule: verdict = 'insufficient' or mde_80 > 0
@@ -167,9 +177,6 @@ limits as (
 ),
 
 {{ limits_of_features({
-    "drift_q": "drift_q",
-    "drift_min_change": "min_change",
-    "creep_p": "creep_p",
     "one_user_change": "one_user_change",
     "one_user_share": "one_user_share",
     "mix_shift_change": "mix_shift_change",
@@ -215,6 +222,8 @@ compared as (
         pl.change_low as lag8_change_low,
         pl.change_high as lag8_change_high,
         case when pl.untested_reason is null then pl.p_value end as lag8_p,
+        coalesce(p.is_drift, false) as is_drift,
+        coalesce(pl.is_drift, false) as is_lag8_drift,
         p.cluster_unit,
         coalesce(p.paired_clusters, 0) as paired_clusters,
         coalesce(p.paired_requests, 0) as paired_requests,
@@ -265,18 +274,25 @@ judged as (
         c.unpriced_tokens > c.total_tokens * l.unpriced_warn as is_incomplete,
         case
             when c.verdict_reason is not null then 'insufficient'
-            when c.q_value < l.drift_q and abs(c.paired_change) >= l.min_change then 'drift'
-            when c.lag8_p < l.creep_p and abs(c.lag8_change) >= l.min_change then 'drift'
+            when c.is_drift or c.is_lag8_drift then 'drift'
             when abs((c.output_token_ratio - c.base_output_token_ratio) / c.whole) >= l.one_user_change and c.top_user_part >= l.one_user_share
                 then 'one_user'
             when abs(c.mix_delta / c.whole) >= l.mix_shift_change and c.mix_p_value < l.mix_shift_p then 'mix_shift'
             else 'stable'
         end as verdict,
         case
-            when c.verdict_reason is null and not (c.q_value < l.drift_q and abs(c.paired_change) >= l.min_change)
-                and c.lag8_p < l.creep_p and abs(c.lag8_change) >= l.min_change
-                then 'creep'
+            when c.verdict_reason is null and not c.is_drift and c.is_lag8_drift then 'creep'
+            when c.is_drift then n.coinciding_cause
         end as cause,
+        n.cause_value,
+        n.cause_date,
+        n.tied_causes,
+        n.onset_date,
+        n.onset_lo_date,
+        n.onset_hi_date,
+        n.concurrent_days,
+        n.concurrent_change,
+        n.onset_words,
         case c.cluster_unit when 'user' then 'users' when 'customer' then 'customers' when 'session' then 'sessions' else 'days' end as nouns,
         case c.cluster_unit when 'user' then 'user' when 'customer' then 'customer' when 'session' then 'session' else 'day' end as noun,
         cast(l.min_users as bigint) as min_users,
@@ -288,6 +304,7 @@ judged as (
         cast(floor(round(abs(c.cost_impact_usd), 2)) as bigint) as dollars,
     from compared as c
     inner join limit_rows as l on c.week_start_date = l.week_start_date and c.feature = l.feature
+    left join stat_drift_onset_weekly as n on c.week_start_date = n.week_start_date and c.feature = n.feature
 ),
 
 worded as (
@@ -323,6 +340,14 @@ select
     verdict,
     verdict_reason,
     cause,
+    cause_value,
+    cause_date,
+    tied_causes,
+    onset_date,
+    onset_lo_date,
+    onset_hi_date,
+    concurrent_days,
+    concurrent_change,
     case
         when verdict_reason = 'week_not_over' then 'The week is not over.'
         when verdict_reason = 'no_pairs' and base_input_total_tokens is null
@@ -358,7 +383,7 @@ select
                 cast(cast(round(100 * least(abs(shown_low), abs(shown_high))) as bigint) as varchar), '-',
                 cast(cast(round(100 * greatest(abs(shown_low), abs(shown_high))) as bigint) as varchar), ' %)',
                 case when cause = 'creep' then '' else concat('; output ', output_text, ', input ', input_text) end,
-                coalesce('; ' || money, ''), '.',
+                coalesce('; ' || onset_words, ''), coalesce('; ' || money, ''), '.',
                 coalesce(
                     ' The blend ' || blend_text || case
                         when abs(mix_delta) >= abs(within_delta) then ' as traffic moved between request types (' || mix_text || ')'
@@ -433,5 +458,5 @@ select
     unpriced_requests,
     unpriced_tokens,
     is_incomplete,
-    '1' as method_version,
+    '2' as method_version,
 from worded
