@@ -6,12 +6,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import books, light, pricing, records, small_files, sources
+from benchmarks import books, light, marts, pricing, records, small_files, sources
 
 _BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "light": lambda given: light.run(given.rows, given.base, given.busy_rows, given.part),
     "pricing": lambda given: pricing.run(5 * given.rows),
     "books": lambda given: books.run(5 * given.rows),
+    "marts": lambda given: marts.run(given.rows // 2),
     "small_files": lambda given: small_files.run(given.files),
     "records": lambda given: records.run(given.records, given.source),
     "sources": lambda given: sources.run(given.megabytes * 1_000_000, given.source),
