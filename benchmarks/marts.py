@@ -28,7 +28,7 @@ SUBJECTS = ("economics", "drivers", "levers", "alerts")
 REST = "reading, publishing and the rest"
 LATE_DAY = date(2026, 9, 23)
 LATE_CALLS = 1_000
-ID = '"request_id":"'
+IDS = ('"id":"', '"response_id":"')
 
 
 def run(requests: int) -> None:
@@ -39,19 +39,21 @@ def run(requests: int) -> None:
         whole = _seconds(root)
         ledger = sum(whole.get(table, 0) for table in LEDGER)
         ours = {table: whole[table] for table in _tables() if table in whole}
+        times = sum(ours.values()) / ledger
         print(f"\n{requests:,} calls of 14 weeks, processor seconds")
         print(f"{ledger:8.1f}  {' + '.join(LEDGER)}")
         print(
-            f"{sum(ours.values()):8.1f}  {len(ours)} tables about units, drivers, changes, levers and alerts ({sum(ours.values()) / ledger:.2f} times)"
+            f"{sum(ours.values()):8.1f}  {len(ours)} tables about units, drivers, changes, levers and alerts ({times:.2f} times)"
         )
         for table, seconds in sorted(ours.items(), key=lambda one: -one[1]):
             print(f"{seconds:8.2f}    {table}")
         nothing = _seconds(root)
         _land_late(root)
         late = _seconds(root)
+        theirs = sum(late.get(table, 0) for table in ours)
+        print(f"A run with nothing new {sum(nothing.values()):.1f}")
         print(
-            f"A run with nothing new {sum(nothing.values()):.1f}; a late file of {LATE_CALLS:,} calls of {LATE_DAY}: {sum(late.values()):.1f}, of which "
-            f"these tables {sum(late.get(table, 0) for table in ours):.1f}"
+            f"A late file of {LATE_CALLS:,} calls of {LATE_DAY}: {sum(late.values()):.1f}, of which these tables {theirs:.1f}"
         )
         for table in ours:
             if late.get(table, 0) > 0.05:
@@ -89,8 +91,9 @@ def _seconds(root: DataRoot) -> Mapping[str, float]:
 def _land_late(root: DataRoot) -> None:
     """Calls of a day again, under other ids: a file that was forgotten."""
     [path] = sorted((root.landing / "app_log").rglob(f"*{LATE_DAY}*"))
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as file:
+    with gzip.open(path, "rt", encoding="utf-8") as file:
         lines = [line for line, _ in zip(file, range(LATE_CALLS), strict=False)]
-    late = path.with_name("late.jsonl")
-    late.write_text("".join(line.replace(ID, f"{ID}late-", 1) for line in lines), encoding="utf-8")
+    late = "".join(lines)
+    for name in IDS:
+        late = late.replace(name, f"{name}late-")
+    path.with_name("late.jsonl").write_text(late, encoding="utf-8")
