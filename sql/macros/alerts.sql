@@ -29,3 +29,36 @@ The query that shows the rows behind an alert, as an expression: `equal` has col
 {% macro percent(value) %}
 format('{:.1f} %', 100 * cast({{ value }} as double))
 {%- endmacro %}
+
+{# A branch of mart_alert_states: the periods that a rule judged, from a table and its joins. What is not named is the usual. #}
+{% macro judged(
+    rule, limit, table, start, end, state, impact, sentence, evidence,
+    entity_type="feature", entity_id="t.feature", dimension="''", feature="t.feature",
+    owner="cast(null as varchar)", severity="cast(null as varchar)", possible="false"
+) %}
+select
+        '{{ rule }}' as rule,
+        {{ limit }} as limit_name,
+        {{ severity }} as severity_here,
+        '{{ entity_type }}' as entity_type,
+        {{ entity_id }} as entity_id,
+        {{ dimension }} as dimension,
+        {{ start }} as period_start_date,
+        {{ end }} as period_end_date,
+        {{ state }} as state,
+        {{ possible }} as is_possible,
+        cast({{ impact }} as decimal(38, 10)) as cost_impact_usd,
+        {{ feature }} as feature,
+        {{ owner }} as owner_here,
+        {{ sentence }} as sentence,
+        {{ evidence }} as evidence_query,
+    from {{ table }} as t
+    cross join now as n
+{%- endmacro %}
+
+{# The limit of a name on a day, as a join. #}
+{% macro limit_of(name, alias, day) %}
+inner join ref_limits as {{ alias }}
+        on {{ alias }}.limit_name = '{{ name }}' and {{ alias }}.scope_kind = ''
+        and {{ day }} >= {{ alias }}.valid_from_date and {{ day }} < {{ alias }}.valid_to_date
+{%- endmacro %}

@@ -34,9 +34,11 @@ answer: >-
   select rule, entity_id, period_start_date, severity, cost_impact_usd, owner, sentence
   from mart_alert_states where state = 'breach' order by period_start_date desc, cost_impact_usd desc nulls last
 */
-{% from "macros/alerts.sql" import dollars, evidence, percent with context %}
+{% from "macros/alerts.sql" import dollars, evidence, judged, limit_of, percent with context %}
 {% set rules = {
     "output_ratio_drift": ("alert_resolve_weeks", "Compare the prompt and model of the onset day with those before; cap the answers or ask for shorter ones."),
+    "session_budget": ("alert_resolve_weeks", "Set a cap on steps or cost where the agent runs; a feature that is worth more has a budget of its own in reference/thresholds.csv."),
+    "runaway_sessions": ("alert_resolve_weeks", "Stop a run that repeats one step; look at the sessions in mart_runaway_sessions and mend the tool that they call."),
     "unattributed_share": ("alert_resolve_weeks", "Give the callers of mart_untagged_callers_weekly a feature, or a row in reference/attribution_rules.csv."),
     "unpriced_share": ("alert_resolve_weeks", "Add the rows to reference/ that a run lists under 'To add'."),
     "reconciliation": (none, "Look at the causes in mart_reconciliation_monthly, then at the open days in mart_reconciliation_daily."),
@@ -47,138 +49,110 @@ with now as (
     cross join ref_reporting as z
 ),
 
-judged as (
-    -- Answers that grew: a verdict stands only on weeks that are over.
+unattributed as (
+    select week_start_date, dimension, sum(unattributed_usd) as unattributed_usd, sum(gross_cost_usd) as gross_cost_usd
+    from mart_attribution_weekly
+    where dimension = 'feature'
+    group by week_start_date, dimension
+),
+
+-- A week's tokens without a price: a single day of few calls says little.
+unpriced as (
     select
-        'output_ratio_drift' as rule,
-        'drift_q' as limit_name,
-        cast(null as varchar) as severity_here,
-        'feature' as entity_type,
-        d.feature as entity_id,
-        '' as dimension,
-        d.week_start_date as period_start_date,
-        d.week_start_date + 7 as period_end_date,
-        case
-            when not d.is_closed or d.verdict = 'insufficient' or d.is_incomplete then 'unknown'
-            -- Shorter answers are a change, and cost nothing.
-            when d.verdict = 'drift' and coalesce(d.cost_impact_usd, 0) >= 0 then 'breach'
-            else 'ok'
-        end as state,
-        false as is_possible,
-        d.cost_impact_usd,
-        d.feature,
-        cast(null as varchar) as owner_here,
-        d.feature || ': ' || d.sentence as sentence,
-        {{ evidence("mart_output_ratio_drift_weekly", "d", {"week_start_date": "date", "feature": "text"}) }} as evidence_query,
-    from mart_output_ratio_drift_weekly as d
+        cast(date_trunc('week', usage_date) as date) as week_start_date,
+        source,
+        sum(unpriced_tokens + unread_tokens) as unpriced_tokens,
+        sum(total_tokens + unread_tokens) as total_tokens,
+        sum(unpriced_estimate_usd) as unpriced_estimate_usd,
+    from mart_data_quality_daily
+    where requests > 0
+    group by cast(date_trunc('week', usage_date) as date), source
+),
+
+judged as (
+    -- Shorter answers are a change too, and cost nothing.
+    {{ judged(
+        "output_ratio_drift", "'drift_q'", "mart_output_ratio_drift_weekly", "t.week_start_date", "t.week_start_date + 7",
+        state="case when not t.is_closed or t.verdict = 'insufficient' or t.is_incomplete then 'unknown' "
+            "when t.verdict = 'drift' and coalesce(t.cost_impact_usd, 0) >= 0 then 'breach' else 'ok' end",
+        impact="t.cost_impact_usd",
+        sentence="t.feature || ': ' || t.sentence",
+        evidence=evidence("mart_output_ratio_drift_weekly", "t", {"week_start_date": "date", "feature": "text"}),
+    ) }}
+
+    union all
+
+    {{ judged(
+        "session_budget", "'session_budget_usd'", "mart_agent_sessions_weekly", "t.week_start_date", "t.week_start_date + 7",
+        state="case when not t.is_closed or t.is_incomplete then 'unknown' when t.over_budget_sessions > 0 then 'breach' else 'ok' end",
+        impact="t.over_budget_usd",
+        sentence="t.feature || ': ' || cast(t.over_budget_sessions as varchar) || ' of ' || cast(t.sessions as varchar) "
+            "|| ' sessions cost more than their budget, ' || coalesce(" ~ dollars("t.over_budget_usd") ~ ", 'unknown') || ' beyond it.'",
+        evidence=evidence("mart_agent_sessions_weekly", "t", {"week_start_date": "date", "feature": "text"}),
+    ) }}
+
+    union all
+
+    {{ judged(
+        "runaway_sessions", "'runaway_top_step_share'", "mart_agent_sessions_weekly", "t.week_start_date", "t.week_start_date + 7",
+        state="case when not t.is_closed then 'unknown' when t.runaway_sessions + t.runaway_suspected_sessions > 0 then 'breach' else 'ok' end",
+        impact="t.excess_cost_usd",
+        possible="t.runaway_sessions = 0",
+        sentence="t.feature || ': ' || cast(t.runaway_sessions + t.runaway_suspected_sessions as varchar) || ' of ' "
+            "|| cast(t.sessions as varchar) || ' sessions ran away: ' || coalesce(" ~ percent("t.runaway_cost_share")
+            ~ ", 'an unknown part') || ' of the cost of its sessions.'",
+        evidence=evidence("mart_runaway_sessions", "t", {"week_start_date": "date", "feature": "text"}),
+    ) }}
 
     union all
 
     -- Spend of nobody: the billing months of a week together.
-    select
-        'unattributed_share' as rule,
-        case when u.unattributed_usd > u.gross_cost_usd * f.threshold_number then 'unattributed_fail_share' else 'unattributed_warn_share' end as limit_name,
-        cast(null as varchar) as severity_here,
-        'all' as entity_type,
-        'all' as entity_id,
-        '' as dimension,
-        u.week_start_date as period_start_date,
-        u.week_start_date + 7 as period_end_date,
-        case
-            when n.today is null or n.today < u.week_start_date + 7 or u.gross_cost_usd is null or u.gross_cost_usd <= 0 then 'unknown'
-            when u.unattributed_usd > u.gross_cost_usd * w.threshold_number then 'breach'
-            else 'ok'
-        end as state,
-        false as is_possible,
-        u.unattributed_usd as cost_impact_usd,
-        cast(null as varchar) as feature,
-        cast(null as varchar) as owner_here,
-        {{ dollars("u.unattributed_usd") }} || ' of ' || {{ dollars("u.gross_cost_usd") }} || ' (' || {{ percent("u.unattributed_usd / u.gross_cost_usd") }}
-        || ') has no feature.' as sentence,
-        {{ evidence("mart_attribution_weekly", "u", {"week_start_date": "date", "dimension": "text"}) }} as evidence_query,
-    from (
-        select week_start_date, dimension, sum(unattributed_usd) as unattributed_usd, sum(gross_cost_usd) as gross_cost_usd
-        from mart_attribution_weekly
-        where dimension = 'feature'
-        group by week_start_date, dimension
-    ) as u
-    cross join now as n
-    inner join ref_limits as w
-        on w.limit_name = 'unattributed_warn_share' and w.scope_kind = '' and u.week_start_date >= w.valid_from_date and u.week_start_date < w.valid_to_date
-    inner join ref_limits as f
-        on f.limit_name = 'unattributed_fail_share' and f.scope_kind = '' and u.week_start_date >= f.valid_from_date and u.week_start_date < f.valid_to_date
+    {{ judged(
+        "unattributed_share",
+        "case when t.unattributed_usd > t.gross_cost_usd * f.threshold_number then 'unattributed_fail_share' else 'unattributed_warn_share' end",
+        "unattributed", "t.week_start_date", "t.week_start_date + 7", entity_type="all", entity_id="'all'", feature="cast(null as varchar)",
+        state="case when n.today is null or n.today < t.week_start_date + 7 or t.gross_cost_usd is null or t.gross_cost_usd <= 0 then 'unknown' "
+            "when t.unattributed_usd > t.gross_cost_usd * w.threshold_number then 'breach' else 'ok' end",
+        impact="t.unattributed_usd",
+        sentence=dollars("t.unattributed_usd") ~ " || ' of ' || " ~ dollars("t.gross_cost_usd") ~ " || ' (' || "
+            ~ percent("t.unattributed_usd / t.gross_cost_usd") ~ " || ') has no feature.'",
+        evidence=evidence("mart_attribution_weekly", "t", {"week_start_date": "date", "dimension": "text"}),
+    ) }}
+    {{ limit_of("unattributed_warn_share", "w", "t.week_start_date") }}
+    {{ limit_of("unattributed_fail_share", "f", "t.week_start_date") }}
 
     union all
 
-    -- Tokens without a price: of a week, since a single day of few calls says little.
-    select
-        'unpriced_share' as rule,
-        case
-            when q.unpriced_tokens > q.total_tokens * f.threshold_number then 'unpriced_fail_share' else 'unpriced_warn_share'
-        end as limit_name,
-        cast(null as varchar) as severity_here,
-        'source' as entity_type,
-        q.source as entity_id,
-        '' as dimension,
-        q.week_start_date as period_start_date,
-        q.week_start_date + 7 as period_end_date,
-        case
-            when n.today is null or n.today < q.week_start_date + 7 or q.total_tokens = 0 then 'unknown'
-            when q.unpriced_tokens > q.total_tokens * w.threshold_number then 'breach'
-            else 'ok'
-        end as state,
-        false as is_possible,
-        q.cost_impact_usd,
-        cast(null as varchar) as feature,
-        cast(null as varchar) as owner_here,
-        q.source || ': ' || {{ percent("cast(q.unpriced_tokens as double) / q.total_tokens") }}
-        || ' of the tokens have no price or were not read.' as sentence,
-        {{ evidence("mart_data_quality_daily", "q", {"source": "text"}, week="usage_date") }} as evidence_query,
-    from (
-        select
-            cast(date_trunc('week', usage_date) as date) as week_start_date,
-            source,
-            sum(unpriced_tokens + unread_tokens) as unpriced_tokens,
-            sum(total_tokens + unread_tokens) as total_tokens,
-            cast(sum(unpriced_estimate_usd) as decimal(38, 10)) as cost_impact_usd,
-        from mart_data_quality_daily
-        where requests > 0
-        group by cast(date_trunc('week', usage_date) as date), source
-    ) as q
-    cross join now as n
-    inner join ref_limits as w
-        on w.limit_name = 'unpriced_warn_share' and w.scope_kind = '' and q.week_start_date >= w.valid_from_date and q.week_start_date < w.valid_to_date
-    inner join ref_limits as f
-        on f.limit_name = 'unpriced_fail_share' and f.scope_kind = '' and q.week_start_date >= f.valid_from_date and q.week_start_date < f.valid_to_date
+    {{ judged(
+        "unpriced_share",
+        "case when t.unpriced_tokens > t.total_tokens * f.threshold_number then 'unpriced_fail_share' else 'unpriced_warn_share' end",
+        "unpriced", "t.week_start_date", "t.week_start_date + 7", entity_type="source", entity_id="t.source", feature="cast(null as varchar)",
+        state="case when n.today is null or n.today < t.week_start_date + 7 or t.total_tokens = 0 then 'unknown' "
+            "when t.unpriced_tokens > t.total_tokens * w.threshold_number then 'breach' else 'ok' end",
+        impact="t.unpriced_estimate_usd",
+        sentence="t.source || ': ' || " ~ percent("cast(t.unpriced_tokens as double) / t.total_tokens")
+            ~ " || ' of the tokens have no price or were not read.'",
+        evidence=evidence("mart_data_quality_daily", "t", {"source": "text"}, week="usage_date"),
+    ) }}
+    {{ limit_of("unpriced_warn_share", "w", "t.week_start_date") }}
+    {{ limit_of("unpriced_fail_share", "f", "t.week_start_date") }}
 
     union all
 
     -- A month is judged once it is over; one whose bill is still to come is not known.
-    select
-        'reconciliation' as rule,
-        'reconciliation_warn_share' as limit_name,
-        case r.verdict when 'fail' then 'critical' else 'warning' end as severity_here,
-        'account' as entity_type,
-        concat_ws(' | ', r.provider, r.billing_account_id) as entity_id,
-        coalesce(r.billing_currency, '') as dimension,
-        r.month_start_date as period_start_date,
-        cast(r.month_start_date + interval 1 month as date) as period_end_date,
-        case
-            when n.today is null or n.today < cast(r.month_start_date + interval 1 month as date) then 'unknown'
-            when r.verdict in ('warn', 'fail') then 'breach'
-            when r.verdict = 'ok' then 'ok'
-            else 'unknown'
-        end as state,
-        false as is_possible,
-        greatest(abs(r.unexplained_usd), abs(r.untraced_usd)) as cost_impact_usd,
-        cast(null as varchar) as feature,
-        cast(null as varchar) as owner_here,
-        'The bill of ' || r.provider || ' for ' || strftime(r.month_start_date, '%Y-%m') || ' (' || coalesce({{ dollars("r.billed_usd") }}, 'unknown')
-        || ') and the calls do not agree: ' || coalesce({{ dollars("r.untraced_usd") }}, 'unknown') || ' untraced, '
-        || coalesce({{ dollars("r.unexplained_usd") }}, 'unknown') || ' unexplained.' as sentence,
-        {{ evidence("mart_reconciliation_monthly", "r", {"month_start_date": "date", "provider": "text"}) }} as evidence_query,
-    from mart_reconciliation_monthly as r
-    cross join now as n
+    {{ judged(
+        "reconciliation", "'reconciliation_warn_share'", "mart_reconciliation_monthly",
+        "t.month_start_date", "cast(t.month_start_date + interval 1 month as date)",
+        entity_type="account", entity_id="concat_ws(' | ', t.provider, t.billing_account_id)", dimension="coalesce(t.billing_currency, '')",
+        feature="cast(null as varchar)", severity="case t.verdict when 'fail' then 'critical' else 'warning' end",
+        state="case when n.today is null or n.today < cast(t.month_start_date + interval 1 month as date) then 'unknown' "
+            "when t.verdict in ('warn', 'fail') then 'breach' when t.verdict = 'ok' then 'ok' else 'unknown' end",
+        impact="greatest(abs(t.unexplained_usd), abs(t.untraced_usd))",
+        sentence="'The bill of ' || t.provider || ' for ' || strftime(t.month_start_date, '%Y-%m') || ' (' || coalesce(" ~ dollars("t.billed_usd")
+            ~ ", 'unknown') || ') and the calls do not agree: ' || coalesce(" ~ dollars("t.untraced_usd") ~ ", 'unknown') || ' untraced, ' || coalesce("
+            ~ dollars("t.unexplained_usd") ~ ", 'unknown') || ' unexplained.'",
+        evidence=evidence("mart_reconciliation_monthly", "t", {"month_start_date": "date", "provider": "text"}),
+    ) }}
 ),
 
 -- The owner of a feature on the first day of the period.
