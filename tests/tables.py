@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from pipelines import reference
 from pipelines.contract import TOKEN_CLASS_NAMES, shapes
+from pipelines.dictionary import reference_types
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES
 from pipelines.models import models
 from pipelines.prices.book import BOOK_SCHEMA
@@ -62,16 +63,7 @@ def types_of(table: str) -> dict[str, str]:
     found = TABLES.get(table.removeprefix("ref_"))
     if found is None:
         return {}
-    kinds = {
-        "text": "varchar",
-        "date": "date",
-        "instant": "timestamptz",
-        "whole": "bigint",
-        **dict.fromkeys(("amount", "price", "rate"), "decimal(38, 15)"),
-        **dict.fromkeys(("currency", "scope"), "varchar"),
-    }
-    types = {field.name: kinds[field.kind] for field in found.fields}
-    return types | {"why": "varchar", "source_ref": "varchar", "reference_file": "varchar", "reference_row": "bigint"}
+    return reference_types(found)
 
 
 def empty(table: str, types: Mapping[str, str]) -> str:

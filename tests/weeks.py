@@ -17,6 +17,7 @@ from pipelines.lake import Lake
 from pipelines.models import Model, models
 from pipelines.paths import DataRoot
 from pipelines.settings import Settings
+from tests.prices.pricing import shipped_book
 from tests.tables import create, empty, types_of
 
 # Prices of a million tokens in the tests: uncached input, cache reads, cache writes, output.
@@ -116,10 +117,12 @@ def books_of_weeks(
     zone: str = "UTC",
     thresholds: str = "",
     threads: int = 2,
+    by_the_book: bool = False,
     **tables: Sequence[Mapping[str, Any]],
 ) -> Iterator[Weeks]:
     """Rows with any columns of ledger_requests and of ``_COSTS``; ``now`` is after all weeks unless given.
 
+    ``by_the_book``: costs are those that ledger_costs works out of the shipped prices, not of the few prices above.
     ``tables``: rows of other tables, such as ``ref_features`` or ``ledger_tasks``. A table of the ledger that is not given is
     made by its SQL file; a staged or reference table that is not given is empty but for what we ship.
     """
@@ -134,6 +137,10 @@ def books_of_weeks(
         con.execute("create table ledger_clock as select 'books' as clock, ?::timestamptz as now_at", [now])
         _create_ledger(con, calls)
         given = {*_GIVEN, "ledger_clock", reference.REPORTING, *tables}
+        if by_the_book:
+            con.execute("drop view ledger_costs")
+            con.register("ref_price_book", shipped_book().tables["ref_price_book"].to_arrow())
+            given = given - {"ledger_costs"} | {"ref_price_book"}
         for name, rows in tables.items():
             create(con, name, types_of(name), rows)
         yield Weeks(con, lake, given)
@@ -183,6 +190,7 @@ def _create_ledger(con: duckdb.DuckDBPyConnection, calls: Calls) -> None:
     costs = {
         "request_key": "request_key",
         "started_at": "started_at",
+        "cost_reason": f"case when {stated} is not null then 'provider_stated' end",
         "cost_status": f"case when is_priced or {stated} is not null then 'priced' else 'unknown_model' end",
         **dict.fromkeys(("list_cost_usd", "contracted_cost_usd", "effective_cost_usd"), whole),
         **{f"{name}_{kind}cost_usd": price for name, price in split.items() for kind in ("", "list_")},

@@ -65,11 +65,8 @@ notes:
   - Zero tokens and no units of a call that went well are no usage, not a cost of 0; an answer out of a gateway's own cache is free.
 */
 {% from "macros/tokens.sql" import unread_tokens with context %}
+{% from "macros/rate_keys.sql" import context_tokens, scopes, scopes_of_calls, scopes_of_days with context %}
 {% from "macros/units.sql" import least_seconds_of, listed, search_words, seconds_in, seconds_of with context %}
-{# What a contract may be for, and what of a call says that it is meant. #}
-{% set scopes = [
-    ("billing_account", "q.billing_account_id"), ("project", "q.attributes['project_id']"), ("feature", "q.feature"), ("customer", "q.customer_id"),
-] %}
 {# By what a call finds its rate: columns, the scopes that contracts name, and the join. #}
 {% set asked_by %}
         q.request_key,
@@ -87,17 +84,7 @@ notes:
 {% for name, _ in scopes %}
         coalesce({{ name }}.scope, '') as {{ name }}_scope,
 {% endfor %}
-        -- Sums of many calls cannot be held against a threshold of one call: the lower range, marked assumed.
-        case
-            when list_contains(q.usage_flags, 'context_tier_unknown') then 0
-            else coalesce(q.context_test_tokens, q.input_total_tokens, 0)
-        end as ctx_tokens,
-{%- endset %}
-{% set scopes_of_calls %}
-{% for name, said in scopes %}
-    left join {{ name }}_scopes as {{ name }}
-        on {{ name }}.usage_date = cast(q.started_at as date) and {{ name }}.scope = {{ said }}
-{% endfor %}
+        {{ context_tokens }} as ctx_tokens,
 {%- endset %}
 {% set rate_of_call %}
     left join ledger_rates as r
@@ -118,14 +105,8 @@ notes:
         and r.ctx_max_tokens > q.ctx_tokens
 {%- endset %}
 with
-{% for name, _ in scopes %}
-{{ name }}_scopes as (
-    select distinct usage_date, {{ name }}_scope as scope
-    from ledger_rates
-    where {{ name }}_scope <> ''
-),
+{{ scopes_of_days }}
 
-{% endfor %}
 -- Accounts that accounts.csv says are paid by the seat: their calls cost nothing by themselves.
 seats as (
     select distinct provider, account_id

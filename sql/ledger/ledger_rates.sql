@@ -12,15 +12,7 @@ columns:
   usage_date: DATE; UTC day of the calls
   provider: VARCHAR; the seller
   model_canonical: VARCHAR; model in the price book; empty where the name of the call means none
-  service_tier: VARCHAR; tier as the calls state it; empty where they state none
-  is_batch: BOOLEAN; true for calls of a batch
-  speed: VARCHAR; speed mode as the calls state it; empty where they state none
-  region: VARCHAR; region as the calls state it; empty where they state none
-  region_class: VARCHAR; geography that the model name carries; empty where it carries none
-  billing_account_scope: VARCHAR; billing account of the calls if an override names it, else empty
-  project_scope: VARCHAR; project of the calls (their attribute project_id) if an override names it, else empty
-  feature_scope: VARCHAR; feature of the calls if an override names it, else empty
-  customer_scope: VARCHAR; customer of the calls if an override names it, else empty
+{% include "parts/columns_rate_key.sql" %}
   rate_from_at: TIMESTAMP WITH TIME ZONE; start of the box
   rate_to_at: TIMESTAMP WITH TIME ZONE; end of the box, exclusive
   ctx_min_tokens: BIGINT; smallest context length of the box

@@ -1,88 +1,76 @@
 /*
 about: >-
   The change of a ratio against the four weeks before, taken apart without a rest: within each part, and by the mix of the parts
-  (Bennet). One row per week, measure, feature and request type; within and mix of all parts sum to the change.
-grain: [week_start_date, measure, feature, workflow_step, prompt_name]
+  (Bennet). One row per week, measure, feature (and model, where each is a series of its own) and request type; within and mix of
+  all parts sum to the change.
+grain: [week_start_date, measure, feature, provider, model_canonical, workflow_step, prompt_name]
 partition: week
 reads_back: 4 weeks
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone
-  measure: VARCHAR; which ratio: output_ratio (output over input tokens of answered calls)
+  measure: VARCHAR; which ratio: output_ratio (output over input tokens of answered calls), cache_hit_rate (input read from the prompt cache over all input of answered calls, by model) or frontier_share (calls of frontier models over all calls)
   feature: VARCHAR; product feature, 'unattributed' where none is known
+  provider: VARCHAR; the seller; '(all)' where a measure is of all models together
+  model_canonical: VARCHAR; model as the price book names it; '(all)' where a measure is of all models together
   workflow_step: VARCHAR; workflow and step of the calls, with a slash between; '(unnamed)' where neither is known
   prompt_name: VARCHAR; name of the prompt template, '(unnamed)' where none is known
-  numerator: BIGINT; what is over the line, in the judged week (output tokens)
-  denominator: BIGINT; what is below the line, in the judged week (input tokens)
+  numerator: BIGINT; what is over the line, in the judged week (output tokens ...)
+  denominator: BIGINT; what is below the line, in the judged week (input tokens ...)
   base_numerator: BIGINT; what is over the line, in the four weeks before
   base_denominator: BIGINT; what is below the line, in the four weeks before
-  weight_share: DECIMAL(18,9); the part's share of its feature's denominator in the judged week
+  weight_share: DECIMAL(18,9); the part's share of the denominator of its feature (and model) in the judged week
   base_weight_share: DECIMAL(18,9); the same in the four weeks before
   part_ratio: DOUBLE; the part's own ratio in the judged week; that of the other period where the part is absent
   base_part_ratio: DOUBLE; the same in the four weeks before
-  within_delta: DOUBLE; what the part's own ratio adds to the change of the feature's ratio
+  within_delta: DOUBLE; what the part's own ratio adds to the change of the whole
   mix_delta: DOUBLE; what the change of the part's weight adds to it
 checks:
-  - one_of: [measure, output_ratio]
+  - one_of: [measure, output_ratio, cache_hit_rate, frontier_share]
   - between: [weight_share, 0, 1]
   - between: [base_weight_share, 0, 1]
   - no_rows: >-
-      select strftime(week_start_date, '%Y-%m-%d') as partition, measure, feature
+      select strftime(week_start_date, '%Y-%m-%d') as partition, measure, feature, provider, model_canonical
       from stat_bennet_weekly
-      group by week_start_date, measure, feature
+      group by week_start_date, measure, feature, provider, model_canonical
       having abs(
           sum(within_delta) + sum(mix_delta) - cast(sum(numerator) as double) / sum(denominator)
           + cast(sum(base_numerator) as double) / sum(base_denominator)
       ) > 0.000000001
     text: within and mix make the change
 */
-{% from "macros/baselines.sql" import cells_and_baselines with context %}
-with weeks as (
-    select distinct week_start_date from stat_usage_cells_weekly
-),
-
-parts as (
-    select
-        p.week_start_date,
-        p.feature,
-        p.workflow_step,
-        p.prompt_name,
-        sum(case when p.weeks_later = 0 then p.output_total_tokens else 0 end) as y1,
-        sum(case when p.weeks_later = 0 then p.input_total_tokens else 0 end) as x1,
-        sum(case when p.weeks_later > 0 then p.output_total_tokens else 0 end) as y0,
-        sum(case when p.weeks_later > 0 then p.input_total_tokens else 0 end) as x0,
-    from (
-        {{ cells_and_baselines(["input_total_tokens", "output_total_tokens"], 5, "answered_requests") }}
-    ) as p
-    inner join weeks as w on p.week_start_date = w.week_start_date
-    group by p.week_start_date, p.feature, p.workflow_step, p.prompt_name
-),
+{% from "macros/measures.sql" import listed, measured_weeks, subject with context %}
+with {{ measured_weeks(["workflow_step", "prompt_name"]) }},
 
 shares as (
     select
-        week_start_date,
-        feature,
-        workflow_step,
-        prompt_name,
-        y1,
-        x1,
-        y0,
-        x0,
-        cast(x1 as double) / sum(x1) over (partition by week_start_date, feature) as w1,
-        cast(x0 as double) / sum(x0) over (partition by week_start_date, feature) as w0,
-        cast(sum(y1) over (partition by week_start_date, feature) as double)
-            / sum(x1) over (partition by week_start_date, feature) as whole1,
-        cast(sum(y0) over (partition by week_start_date, feature) as double)
-            / sum(x0) over (partition by week_start_date, feature) as whole0,
-        coalesce(cast(y1 as double) / nullif(x1, 0), cast(y0 as double) / nullif(x0, 0)) as r1,
-        coalesce(cast(y0 as double) / nullif(x0, 0), cast(y1 as double) / nullif(x1, 0)) as r0,
-    from parts
-    qualify sum(x1) over (partition by week_start_date, feature) > 0 and sum(x0) over (partition by week_start_date, feature) > 0
+        {{ listed(["week_start_date"] + subject, "c.") }},
+        c.workflow_step,
+        c.prompt_name,
+        c.y1,
+        c.x1,
+        c.y0,
+        c.x0,
+        cast(c.x1 as double) / s.x1 as w1,
+        cast(c.x0 as double) / s.x0 as w0,
+        cast(s.y1 as double) / s.x1 as whole1,
+        cast(s.y0 as double) / s.x0 as whole0,
+        coalesce(cast(c.y1 as double) / nullif(c.x1, 0), cast(c.y0 as double) / nullif(c.x0, 0)) as r1,
+        coalesce(cast(c.y0 as double) / nullif(c.x0, 0), cast(c.y1 as double) / nullif(c.x1, 0)) as r0,
+    from cells as c
+    inner join subjects as s
+        on c.week_start_date = s.week_start_date
+{% for name in subject %}
+        and c.{{ name }} = s.{{ name }}
+{% endfor %}
+    where c.x1 > 0 or c.x0 > 0
 )
 
 select
     week_start_date,
-    'output_ratio' as measure,
+    measure,
     feature,
+    provider,
+    model_canonical,
     workflow_step,
     prompt_name,
     cast(y1 as bigint) as numerator,

@@ -1,14 +1,17 @@
 /*
 about: >-
   Intervals of a change against the four weeks before, by leaving out one user after the other; and the user that the change
-  hangs on most. One row per week, statistic and feature with input in both periods.
-grain: [week_start_date, statistic, feature]
+  hangs on most. One row per week, statistic and feature (and model, where each is a series of its own) with something below the
+  line in both periods.
+grain: [week_start_date, statistic, feature, provider, model_canonical]
 partition: week
 reads_back: 4 weeks
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone
-  statistic: VARCHAR; output_ratio_change (of output over input tokens), or output_ratio_mix (the part of it that is mix of request types)
+  statistic: VARCHAR; what is tested: the change of output_ratio, cache_hit_rate or frontier_share (stat_bennet_weekly), and of the first and last the part that is mix of request types, of the last the part within them
   feature: VARCHAR; product feature, 'unattributed' where none is known
+  provider: VARCHAR; the seller; '(all)' where a measure is of all models together
+  model_canonical: VARCHAR; model as the price book names it; '(all)' where a measure is of all models together
   cluster_unit: VARCHAR; what most of the week's calls are told apart by: user, customer, session or day_and_type
   clusters: BIGINT; users (or what stands for them) in either period
   estimate: DOUBLE; the statistic over all users
@@ -20,41 +23,24 @@ columns:
   top_cluster_id: VARCHAR; the one without whom the statistic is nearest to the other side of 0
   top_cluster_estimate: DOUBLE; the statistic without that one; null where a period is then empty
 checks:
-  - one_of: [statistic, output_ratio_change, output_ratio_mix]
+  - one_of: [statistic, output_ratio_change, output_ratio_mix, cache_hit_rate_change, frontier_share_change, frontier_share_mix, frontier_share_within]
   - between: [p_value, 0, 1]
   - rule: estimate between estimate_low and estimate_high
     null_passes: true
     text: the estimate lies in its interval
 */
-{% from "macros/baselines.sql" import cells_and_baselines with context %}
-with weeks as (
-    select distinct week_start_date from stat_usage_cells_weekly
-),
-
-cells as (
-    select
-        p.week_start_date,
-        p.feature,
-        p.workflow_step,
-        p.prompt_name,
-        p.cluster_unit,
-        p.cluster_id,
-        sum(case when p.weeks_later = 0 then p.answered_requests else 0 end) as n1,
-        cast(sum(case when p.weeks_later = 0 then p.output_total_tokens else 0 end) as bigint) as y1,
-        cast(sum(case when p.weeks_later = 0 then p.input_total_tokens else 0 end) as bigint) as x1,
-        cast(sum(case when p.weeks_later > 0 then p.output_total_tokens else 0 end) as bigint) as y0,
-        cast(sum(case when p.weeks_later > 0 then p.input_total_tokens else 0 end) as bigint) as x0,
-    from (
-        {{ cells_and_baselines(["cluster_unit", "cluster_id", "answered_requests", "input_total_tokens", "output_total_tokens"], 5, "answered_requests") }}
-    ) as p
-    inner join weeks as w on p.week_start_date = w.week_start_date
-    group by p.week_start_date, p.feature, p.workflow_step, p.prompt_name, p.cluster_unit, p.cluster_id
-),
+{% from "macros/measures.sql" import listed, measured_weeks, statistics_of_measures, subject with context %}
+{% set keys = ["week_start_date"] + subject %}
+{% macro same(one, other, names) %}
+{% for name in names %}
+        {{ "and " if not loop.first }}{{ one }}.{{ name }} = {{ other }}.{{ name }}
+{% endfor %}
+{% endmacro %}
+with {{ measured_weeks(["workflow_step", "prompt_name", "cluster_unit", "cluster_id"], only_mix=true) }},
 
 types as (
     select
-        week_start_date,
-        feature,
+        {{ listed(keys) }},
         workflow_step,
         prompt_name,
         cast(sum(y1) as bigint) as y1,
@@ -62,14 +48,13 @@ types as (
         cast(sum(y0) as bigint) as y0,
         cast(sum(x0) as bigint) as x0,
     from cells
-    group by week_start_date, feature, workflow_step, prompt_name
+    group by {{ listed(keys) }}, workflow_step, prompt_name
 ),
 
 -- A type that is absent in one period takes the other's ratio, so the mean of both is the one there is.
 rated as (
     select
-        week_start_date,
-        feature,
+        {{ listed(keys) }},
         workflow_step,
         prompt_name,
         y1,
@@ -85,8 +70,7 @@ rated as (
 
 features as (
     select
-        week_start_date,
-        feature,
+        {{ listed(keys) }},
         cast(sum(y1) as bigint) as y1,
         cast(sum(x1) as bigint) as x1,
         cast(sum(y0) as bigint) as y0,
@@ -94,15 +78,13 @@ features as (
         sum(cast(x1 * mean_ratio as decimal(38, 12))) as rated1,
         sum(cast(x0 * mean_ratio as decimal(38, 12))) as rated0,
     from rated
-    group by week_start_date, feature
-    having sum(x1) > 0 and sum(x0) > 0
+    group by {{ listed(keys) }}
 ),
 
 -- What each type is without one user, then what the user's types change in the sums over all types: the other types stay.
 without as (
     select
-        c.week_start_date,
-        c.feature,
+        {{ listed(keys, "c.") }},
         c.cluster_unit,
         c.cluster_id,
         c.y1,
@@ -120,16 +102,12 @@ without as (
         ) / 2 as left_mean_ratio,
     from cells as c
     inner join rated as r
-        on c.week_start_date = r.week_start_date
-        and c.feature = r.feature
-        and c.workflow_step = r.workflow_step
-        and c.prompt_name = r.prompt_name
+        on {{ same("c", "r", keys + ["workflow_step", "prompt_name"]) }}
 ),
 
 clusters as (
     select
-        week_start_date,
-        feature,
+        {{ listed(keys) }},
         cluster_unit,
         cluster_id,
         cast(sum(y1) as bigint) as y1,
@@ -139,45 +117,51 @@ clusters as (
         sum(cast(left_x1 * left_mean_ratio as decimal(38, 12)) - cast(type_x1 * mean_ratio as decimal(38, 12))) as rated1,
         sum(cast(left_x0 * left_mean_ratio as decimal(38, 12)) - cast(type_x0 * mean_ratio as decimal(38, 12))) as rated0,
     from without
-    group by week_start_date, feature, cluster_unit, cluster_id
+    group by {{ listed(keys) }}, cluster_unit, cluster_id
+),
+
+-- All of the change and the part that is mix, with everybody and without one; the part within the types is the rest.
+parts as (
+    select
+        {{ listed(keys, "c.") }},
+        c.cluster_unit,
+        c.cluster_id,
+        cast(f.y1 as double) / f.x1 - cast(f.y0 as double) / f.x0 as change,
+        cast(f.rated1 as double) / f.x1 - cast(f.rated0 as double) / f.x0 as mix,
+        cast(f.y1 - c.y1 as double) / nullif(f.x1 - c.x1, 0) - cast(f.y0 - c.y0 as double) / nullif(f.x0 - c.x0, 0) as left_change,
+        cast(f.rated1 + c.rated1 as double) / nullif(f.x1 - c.x1, 0) - cast(f.rated0 + c.rated0 as double) / nullif(f.x0 - c.x0, 0) as left_mix,
+    from clusters as c
+    inner join features as f
+        on {{ same("c", "f", keys) }}
 ),
 
 thetas as (
     select
-        c.week_start_date,
+        {{ listed(["week_start_date", "feature", "provider", "model_canonical", "cluster_unit", "cluster_id"], "p.") }},
         s.statistic,
-        c.feature,
-        c.cluster_unit,
-        c.cluster_id,
-        case s.statistic
-            when 'output_ratio_change' then cast(f.y1 as double) / f.x1 - cast(f.y0 as double) / f.x0
-            else cast(f.rated1 as double) / f.x1 - cast(f.rated0 as double) / f.x0
-        end as estimate,
+        case s.part when 'change' then p.change when 'mix' then p.mix else p.change - p.mix end as estimate,
         cast(
-            case s.statistic
-                when 'output_ratio_change'
-                    then cast(f.y1 - c.y1 as double) / nullif(f.x1 - c.x1, 0) - cast(f.y0 - c.y0 as double) / nullif(f.x0 - c.x0, 0)
-                else cast(f.rated1 + c.rated1 as double) / nullif(f.x1 - c.x1, 0) - cast(f.rated0 + c.rated0 as double) / nullif(f.x0 - c.x0, 0)
-            end as decimal(38, 12)
+            case s.part when 'change' then p.left_change when 'mix' then p.left_mix else p.left_change - p.left_mix end
+            as decimal(38, 12)
         ) as theta,
-    from clusters as c
-    inner join features as f on c.week_start_date = f.week_start_date and c.feature = f.feature
-    cross join (select unnest(['output_ratio_change', 'output_ratio_mix']) as statistic) as s
+    from parts as p
+    inner join (
+        {{ statistics_of_measures() }}
+    ) as s on p.measure = s.measure
 ),
 
+{% set tests = ["week_start_date", "statistic", "feature", "provider", "model_canonical"] %}
 centred as (
     select
-        week_start_date,
-        statistic,
-        feature,
+        {{ listed(tests) }},
         cluster_unit,
         cluster_id,
         estimate,
         theta,
-        cast(sum(theta) over (partition by week_start_date, statistic, feature) as double)
-            / count(theta) over (partition by week_start_date, statistic, feature) as mean_theta,
+        cast(sum(theta) over (partition by {{ listed(tests) }}) as double)
+            / count(theta) over (partition by {{ listed(tests) }}) as mean_theta,
         row_number() over (
-            partition by week_start_date, statistic, feature
+            partition by {{ listed(tests) }}
             order by theta is not null, case when estimate < 0 then -theta else theta end, cluster_unit, cluster_id
         ) as place,
     from thetas
@@ -188,15 +172,13 @@ scaled as (
     select
         *,
         theta - mean_theta as deviation,
-        max(abs(theta - mean_theta)) over (partition by week_start_date, statistic, feature) as widest,
+        max(abs(theta - mean_theta)) over (partition by {{ listed(tests) }}) as widest,
     from centred
 ),
 
 spread as (
     select
-        week_start_date,
-        statistic,
-        feature,
+        {{ listed(tests) }},
         count(*) as clusters,
         min(estimate) as estimate,
         case
@@ -209,23 +191,27 @@ spread as (
         max(case when place = 1 then cluster_id end) as top_cluster_id,
         max(case when place = 1 then cast(theta as double) end) as top_cluster_estimate,
     from scaled
-    group by week_start_date, statistic, feature
+    group by {{ listed(tests) }}
 ),
 
 units as (
     select
-        week_start_date,
-        feature,
-        cluster_unit,
-    from cells
-    group by week_start_date, feature, cluster_unit
-    qualify row_number() over (partition by week_start_date, feature order by sum(n1) desc, cluster_unit) = 1
+        {{ listed(keys, "c.") }},
+        c.cluster_unit,
+        s.statistic,
+    from (select {{ listed(keys) }}, cluster_unit, sum(n1) as n1 from cells group by {{ listed(keys) }}, cluster_unit) as c
+    inner join (
+        {{ statistics_of_measures() }}
+    ) as s on c.measure = s.measure
+    qualify row_number() over (partition by {{ listed(keys, "c.") }}, s.statistic order by c.n1 desc, c.cluster_unit) = 1
 )
 
 select
     s.week_start_date,
     s.statistic,
     s.feature,
+    s.provider,
+    s.model_canonical,
     u.cluster_unit,
     s.clusters,
     s.estimate,
@@ -237,4 +223,5 @@ select
     s.top_cluster_id,
     s.top_cluster_estimate,
 from spread as s
-inner join units as u on s.week_start_date = u.week_start_date and s.feature = u.feature
+inner join units as u
+    on {{ same("s", "u", tests) }}

@@ -1,0 +1,118 @@
+{#
+The ratios whose change against the four weeks before is taken apart and tested, out of stat_usage_cells_weekly: what is over the line and
+below it, and whether each model of a feature is a series of its own. `tested`: what the jackknife tests of the change: all of it, the
+part that is mix of request types, and the part within them. A measure that is not `always` there counts where anything is over the line.
+#}
+{% set measures = [
+    {"name": "output_ratio", "over": "c.output_total_tokens", "below": "c.input_total_tokens", "calls": "c.answered_requests",
+     "by_model": false, "always": true, "tested": ["change", "mix"]},
+    {"name": "cache_hit_rate", "over": "c.cache_read_total_tokens", "below": "c.cache_known_input_tokens", "calls": "c.answered_requests",
+     "by_model": true, "always": false, "tested": ["change"]},
+    {"name": "frontier_share", "over": "case when m.model_tier = 'frontier' then c.requests else 0 end", "below": "c.requests",
+     "calls": "c.requests", "by_model": false, "always": false, "tested": ["change", "mix", "within"]},
+] %}
+{# Which ratio and of what, as keys. #}
+{% set subject = ["measure", "feature", "provider", "model_canonical"] %}
+
+{% macro listed(names, alias="") %}{% for name in names %}{{ alias }}{{ name }}{{ ", " if not loop.last }}{% endfor %}{% endmacro %}
+
+{# A table with a row for each test: of which measure and what part of its change. #}
+{% macro statistics_of_measures() %}
+{% for measure in measures %}
+    {% set first = loop.first %}
+    {% for part in measure.tested %}
+        {{ "union all " if not (first and loop.first) }}select '{{ measure.name }}' as measure, '{{ part }}' as part, '{{ measure.name }}_{{ part }}' as statistic
+    {% endfor %}
+{% endfor %}
+{%- endmacro %}
+
+{#
+A week's numerators and denominators as `measured`, by feature (and model) and the columns named; and `subjects`, the features (and
+models) of each week that have a denominator in it and in the four weeks before, with their sums. With `only_mix` the request types of a
+measure are one where no test needs them.
+#}
+{% macro measured_weeks(columns, only_mix=false) %}
+measured as (
+{% for measure in measures %}
+    {{ "union all" if not loop.first }}
+    select
+        c.week_start_date,
+        '{{ measure.name }}' as measure,
+        c.feature,
+    {% for name in ("provider", "model_canonical") %}
+        {{ "c." ~ name if measure.by_model else "'(all)'" }} as {{ name }},
+    {% endfor %}
+    {% for name in columns %}
+        {{ "'(all)'" if only_mix and measure.tested == ["change"] and name in ("workflow_step", "prompt_name") else "c." ~ name }} as {{ name }},
+    {% endfor %}
+        cast(sum({{ measure.calls }}) as bigint) as n,
+        cast(sum({{ measure.over }}) as bigint) as y,
+        cast(sum({{ measure.below }}) as bigint) as x,
+    from stat_usage_cells_weekly as c
+    {% if "m." in measure.over %}
+    left join ref_model_tiers as m
+        on c.provider = m.provider
+        and c.model_canonical = m.model_id
+        and (m.valid_from_date is null or c.week_start_date >= m.valid_from_date)
+        and (m.valid_to_date is null or c.week_start_date < m.valid_to_date)
+    {% endif %}
+    where {{ measure.calls }} > 0 and {{ measure.below }} > 0
+    group by
+        c.week_start_date, c.feature{{ ", c.provider, c.model_canonical" if measure.by_model }}{% for name in columns if not (only_mix and measure.tested == ["change"] and name in ("workflow_step", "prompt_name")) %}, c.{{ name }}{% endfor %}
+
+{% endfor %}
+),
+
+weeks as (
+    select distinct week_start_date from stat_usage_cells_weekly
+),
+
+offsets as (
+    select unnest(range(0, 5)) as weeks_later
+),
+
+subjects as (
+    select
+        w.week_start_date,
+        {{ listed(subject, "p.") }},
+        cast(sum(case when o.weeks_later = 0 then p.y else 0 end) as bigint) as y1,
+        cast(sum(case when o.weeks_later = 0 then p.x else 0 end) as bigint) as x1,
+        cast(sum(case when o.weeks_later > 0 then p.y else 0 end) as bigint) as y0,
+        cast(sum(case when o.weeks_later > 0 then p.x else 0 end) as bigint) as x0,
+    from (
+        select week_start_date, {{ listed(subject) }}, sum(y) as y, sum(x) as x
+        from measured
+        group by week_start_date, {{ listed(subject) }}
+    ) as p
+    cross join offsets as o
+    inner join weeks as w on w.week_start_date = p.week_start_date + 7 * cast(o.weeks_later as integer)
+    group by w.week_start_date, {{ listed(subject, "p.") }}
+    having
+        sum(case when o.weeks_later = 0 then p.x else 0 end) > 0
+        and sum(case when o.weeks_later > 0 then p.x else 0 end) > 0
+        and (
+            sum(p.y) > 0
+{% for measure in measures if measure.always %}
+            or p.measure = '{{ measure.name }}'
+{% endfor %}
+        )
+),
+
+cells as (
+    select
+        s.week_start_date,
+        {{ listed(subject + columns, "p.") }},
+        cast(sum(case when o.weeks_later = 0 then p.n else 0 end) as bigint) as n1,
+        cast(sum(case when o.weeks_later = 0 then p.y else 0 end) as bigint) as y1,
+        cast(sum(case when o.weeks_later = 0 then p.x else 0 end) as bigint) as x1,
+        cast(sum(case when o.weeks_later > 0 then p.y else 0 end) as bigint) as y0,
+        cast(sum(case when o.weeks_later > 0 then p.x else 0 end) as bigint) as x0,
+    from measured as p
+    cross join offsets as o
+    inner join subjects as s
+        on s.week_start_date = p.week_start_date + 7 * cast(o.weeks_later as integer)
+{% for name in subject %}
+        and s.{{ name }} = p.{{ name }}
+{% endfor %}
+    group by s.week_start_date, {{ listed(subject + columns, "p.") }}
+){%- endmacro %}
