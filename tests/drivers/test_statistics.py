@@ -203,56 +203,87 @@ def random_calls(seed: int, users: int = 14, number: int = 500) -> pl.DataFrame:
             "is_priced": (chance.random(number) < 0.97).tolist(),
             "input_total_tokens": chance.integers(0, 5_000, number).tolist(),
             "output_total_tokens": chance.integers(0, 900, number).tolist(),
+            "model_canonical": chance.choice(["gpt-4o", "gpt-5.2", "gpt-4o-mini"], number).tolist(),
         }
+    ).with_columns(
+        # A call of five does not tell what it read from the cache.
+        cache_read_tokens=pl.when(pl.Series(chance.random(number) < 0.8)).then(
+            (pl.col("input_total_tokens") * pl.Series(chance.random(number))).cast(pl.Int64)
+        )
     )
 
 
-def brute_force(books: Any) -> dict[tuple[Any, str, str], tuple[float, float | None]]:
-    """Estimate and jackknife error of both statistics, by recomputing them without each user, in plain Python."""
-    found = {}
-    cells: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+def brute_force(books: Any) -> dict[tuple[Any, str, str, str], tuple[float, float | None]]:
+    """Estimate and jackknife error of every statistic, by recomputing them without each user, in plain Python.
+
+    A measure: what is over the line, what is below it, whether each model counts by itself, and what is tested.
+    """
+    measures = {
+        "output_ratio": (
+            lambda row: row["output_total_tokens"],
+            lambda row: row["input_total_tokens"] if row["answered_requests"] else 0,
+            False,
+            ("change", "mix"),
+        ),
+        "cache_hit_rate": (
+            lambda row: row["cache_read_total_tokens"],
+            lambda row: row["cache_known_input_tokens"] if row["answered_requests"] else 0,
+            True,
+            ("change",),
+        ),
+        "frontier_share": (
+            lambda row: row["requests"] if row["model_canonical"] == "gpt-5.2" else 0,
+            lambda row: row["requests"],
+            False,
+            ("change", "mix", "within"),
+        ),
+    }
+    found: dict[tuple[Any, str, str, str], tuple[float, float | None]] = {}
     weeks = sorted({row["week_start_date"] for row in books.rows("stat_usage_cells_weekly")})
-    for row in books.rows("stat_usage_cells_weekly"):
-        for week in weeks:
-            back = (week - row["week_start_date"]).days // 7
-            if 0 <= back <= 4 and row["answered_requests"]:
-                cells[week, row["feature"]].append(row | {"period": 1 if back == 0 else 0})
-    for (week, feature), rows in cells.items():
-        users = sorted({(row["cluster_unit"], row["cluster_id"]) for row in rows})
-        for statistic in ("output_ratio_change", "output_ratio_mix"):
-            whole = _statistic(statistic, rows)
-            if whole is None:
-                continue
-            left = [
-                _statistic(statistic, [r for r in rows if (r["cluster_unit"], r["cluster_id"]) != user])
-                for user in users
-            ]
-            known = [value for value in left if value is not None]
-            error = None
-            if len(known) == len(users) > 1:
-                error = math.sqrt((len(users) - 1) / len(users) * sum((v - np.mean(known)) ** 2 for v in known))
-            found[week, statistic, feature] = (whole, error)
+    for measure, (over, below, by_model, parts) in measures.items():
+        cells: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+        for row in books.rows("stat_usage_cells_weekly"):
+            for week in weeks:
+                back = (week - row["week_start_date"]).days // 7
+                if 0 <= back <= 4 and below(row):
+                    model = row["model_canonical"] if by_model else "(all)"
+                    one = row | {"period": 1 if back == 0 else 0, "y": over(row), "x": below(row)}
+                    cells[week, row["feature"], model].append(one)
+        for (week, feature, model), rows in cells.items():
+            users = sorted({(row["cluster_unit"], row["cluster_id"]) for row in rows})
+            for part in parts:
+                whole = _statistic(part, rows)
+                if whole is None or (measure != "output_ratio" and not any(row["y"] for row in rows)):
+                    continue
+                left = [
+                    _statistic(part, [r for r in rows if (r["cluster_unit"], r["cluster_id"]) != user])
+                    for user in users
+                ]
+                known = [value for value in left if value is not None]
+                error = None
+                if len(known) == len(users) > 1:
+                    error = math.sqrt((len(users) - 1) / len(users) * sum((v - np.mean(known)) ** 2 for v in known))
+                found[week, f"{measure}_{part}", feature, model] = (whole, error)
     return found
 
 
-def _statistic(name: str, rows: list[dict[str, Any]]) -> float | None:
+def _statistic(part: str, rows: list[dict[str, Any]]) -> float | None:
     x: dict[int, dict[str, int]] = {0: defaultdict(int), 1: defaultdict(int)}
     y: dict[int, dict[str, int]] = {0: defaultdict(int), 1: defaultdict(int)}
     for row in rows:
-        x[row["period"]][row["prompt_name"]] += row["input_total_tokens"]
-        y[row["period"]][row["prompt_name"]] += row["output_total_tokens"]
+        x[row["period"]][row["prompt_name"]] += row["x"]
+        y[row["period"]][row["prompt_name"]] += row["y"]
     sums = [sum(x[period].values()) for period in (0, 1)]
     if not all(sums):
         return None
     whole = [sum(y[period].values()) / sums[period] for period in (0, 1)]
-    if name == "output_ratio_change":
-        return whole[1] - whole[0]
+    change = whole[1] - whole[0]
     mix = 0.0
     for kind in {*x[0], *x[1]}:
         r = [y[p][kind] / x[p][kind] if x[p][kind] else None for p in (0, 1)]
         r0, r1 = r[0] if r[0] is not None else r[1], r[1] if r[1] is not None else r[0]
         mix += (x[1][kind] / sums[1] - x[0][kind] / sums[0]) * ((r0 + r1) / 2 - sum(whole) / 2)
-    return mix
+    return {"change": change, "mix": mix, "within": change - mix}[part]
 
 
 SLOW = settings(
@@ -271,7 +302,10 @@ def test_the_jackknife_is_what_leaving_out_each_user_gives(weeks_of, seed):
     expected = brute_force(books)
 
     found = {
-        (row["week_start_date"], row["statistic"], row["feature"]): (row["estimate"], row["standard_error"])
+        (row["week_start_date"], row["statistic"], row["feature"], row["model_canonical"]): (
+            row["estimate"],
+            row["standard_error"],
+        )
         for row in books.rows("stat_jackknife_weekly")
     }
 

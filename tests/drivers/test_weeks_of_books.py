@@ -25,6 +25,7 @@ LIMITS = {"drift_min_requests_current": 20, "drift_min_requests_base": 80, "drif
 WRITTEN_AT_S = 1_795_003_200
 TABLES = (
     "stat_usage_cells_weekly",
+    "stat_rate_cells_weekly",
     "stat_request_sizes_weekly",
     "stat_paired_change_weekly",
     "stat_drift_cells_weekly",
