@@ -205,6 +205,12 @@ TABLES: Mapping[str, ReferenceTable] = {
             "outer_step! inner_step!",
             "outer_step inner_step",
         ),
+        (
+            "repeatable_steps",
+            "Steps that a task takes several times on purpose, all of a feature's where none is named: a later call replaces no earlier one.",
+            "feature! step",
+            "feature step",
+        ),
         ("scenarios", "What-ifs.", "scenario! lever! parameter! setting! unit", "scenario lever parameter"),
     )
 }

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pipelines.reference.tables import TABLES
 from pipelines.sample import company
 from pipelines.sample.calls import first_date
+from pipelines.sample.chance import always
 from pipelines.sample.forms import BEGINNING, Workload
 
 Row = Mapping[str, object]
@@ -27,6 +28,7 @@ def files(
         "revenue": _revenue(weeks, requests),
         "outcome_labels": company.OUTCOME_LABELS if "langfuse" in sources.values() else (),
         "attribution_rules": _attribution_rules(workloads),
+        "repeatable_steps": _repeatable_steps(workloads),
         "price_overrides": company.CONTRACTS,
         "fx_rates": [
             {"currency": currency, "rate_date": day, "fx_rate_to_usd": rate, "why": "Treasury's rate of the month"}
@@ -62,6 +64,20 @@ def _features(workloads: Sequence[Workload]) -> list[Row]:
         }
         for workload in workloads
         if workload.tagged_by != "nothing"
+    ]
+
+
+def _repeatable_steps(workloads: Sequence[Workload]) -> list[Row]:
+    """Steps that a task takes several times: a call is named after its tool, so of an agent they are all of the feature's."""
+    return [
+        {
+            "feature": workload.name,
+            "step": "" if step.tools else step.name,
+            "why": "An agent calls its tools as often as it needs" if step.tools else "A call for each section",
+        }
+        for workload in workloads
+        for step in workload.steps
+        if step.calls != always(1)
     ]
 
 
