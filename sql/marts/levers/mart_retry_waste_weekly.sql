@@ -34,7 +34,7 @@ columns:
   waste_share: DECIMAL(18,9); waste_cost_usd over effective_cost_usd: at least so much
   task_cost_usd: DECIMAL(38,15); cost of the calls that name a task; null where nothing is priced
   task_coverage: DECIMAL(18,9); task_cost_usd over effective_cost_usd: of the rest only failed calls can be told
-  tasks: BIGINT; units of user value that began in the week
+  tasks: BIGINT; tasks that began in the week
   outcome_coverage: DECIMAL(18,9); tasks with an outcome over all that began in the week; null without tasks
   top_superseded_step: VARCHAR; step (else prompt template) with the most superseded cost that no call names a retry; null without any
   sentence: VARCHAR; the row in words
