@@ -207,7 +207,7 @@ TABLES: Mapping[str, ReferenceTable] = {
         ),
         (
             "repeatable_steps",
-            "Steps that a task takes several times on purpose, all of a feature's where none is named: a later call replaces no earlier one.",
+            "Steps that a task takes several times on purpose, all of a feature where none is named: no call replaces an earlier one.",
             "feature! step",
             "feature step",
         ),
