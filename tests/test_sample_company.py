@@ -26,6 +26,7 @@ from tests.exports.focus_witness import explained, judged, needs_the_validator
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 DOCUMENT = README.parent / "docs" / "sample_company.md"
+METHODS = sorted((README.parent / "docs" / "methods").glob("*.md"))
 # A query, and the table below it that says what it gives.
 _CLAIM = re.compile(
     r"^```sql\n(?P<query>.*?)^```\n\n(?P<header>\|[^\n]*\|)\n\|[-|]+\|\n(?P<rows>(?:\|[^\n]*\|\n)*)", re.M | re.S
@@ -89,6 +90,26 @@ def test_the_books_say_what_the_document_says(booked: Booked, claim: Claim) -> N
     shown = "\n".join(f"| {' | '.join(row)} |" for row in found)
     assert columns == names
     assert found == rows, f"the books say\n{shown}"
+
+
+@pytest.mark.parametrize("page", METHODS, ids=lambda page: page.stem)
+def test_every_query_of_a_page_about_methods_finds_something(booked: Booked, page: Path) -> None:
+    queries = re.findall(r"^```sql\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    assert queries
+    with open_views(booked[0]) as con:
+        for query in queries:
+            [question] = questions(con, query)
+            assert con.execute(question).fetchall(), query
+
+
+def test_the_figures_behind_every_alert_can_be_asked_for(booked: Booked) -> None:
+    with open_views(booked[0]) as con:
+        alerts = con.execute("select evidence_query, owner, remedy, sentence from mart_alerts").fetchall()
+        assert alerts
+        for query, *said in alerts:
+            [question] = questions(con, query)
+            assert con.execute(question).fetchall(), query
+            assert all(said)
 
 
 def test_the_document_tells_sizes_and_dates_as_they_are(booked: Booked) -> None:
