@@ -1,19 +1,19 @@
 {# Limits of ref_limits as columns: each macro takes their names in thresholds.csv with the names of the columns. #}
 
-{# The limits of each week of `weeks`, as `limits`. #}
-{% macro limits_of_weeks(columns) %}
+{# The limits of each week of `weeks`, as `limits`; or of other periods of `weeks` by their first day. #}
+{% macro limits_of_weeks(columns, start="week_start_date") %}
 limits as (
     select
-        w.week_start_date,
+        w.{{ start }},
 {% for limit, column in columns.items() %}
         max(case when l.limit_name = '{{ limit }}' then l.threshold_number end) as {{ column }},
 {% endfor %}
     from weeks as w
     inner join ref_limits as l
         on l.scope_kind = ''
-        and w.week_start_date >= l.valid_from_date
-        and w.week_start_date < l.valid_to_date
-    group by w.week_start_date
+        and w.{{ start }} >= l.valid_from_date
+        and w.{{ start }} < l.valid_to_date
+    group by w.{{ start }}
 )
 {%- endmacro %}
 
