@@ -58,16 +58,24 @@ answer: >-
 {% from "macros/limits.sql" import limits_of_weeks with context %}
 {% from "macros/means.sql" import mean_intervals with context %}
 {# Columns of a call that are dimensions here; who bears the cost, and what is called, have tables of their own. #}
-{% set columns = ["prompt_version", "release", "region", "environment"] %}
+{% set columns = {
+    "prompt_version": "case when r.prompt_version is not null then concat_ws('@', r.prompt_name, r.prompt_version) end",
+    "release": "r.release",
+    "region": "r.region",
+    "environment": "nullif(r.environment, 'unattributed')",
+} %}
 {# A dimension may have other names, which are looked for in this order. #}
 {% set names = [1, 2, 3, 4] %}
+{# What is counted: its name, its number in a cell, those with a cost, and the cost. #}
+{% set cost_units = [
+    ("request", "requests", "priced_requests", "effective_cost_usd"), ("task", "tasks", "priced_tasks", "task_cost_usd"),
+] %}
 with scanned as (
     select
         cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
-        case when r.prompt_version is not null then concat_ws('@', r.prompt_name, r.prompt_version) end as prompt_version,
-        r.release,
-        r.region,
-        nullif(r.environment, 'unattributed') as environment,
+{% for column, said in columns.items() %}
+        {{ said }} as {{ column }},
+{% endfor %}
         r.attributes,
         coalesce(
             r.user_id, r.customer_id, r.session_id,
@@ -83,22 +91,30 @@ with scanned as (
     where r.is_billable_leaf
 ),
 
-counted as (
+keyed as (
     select
-        week_start_date, 'request' as cost_unit, {{ columns | join(", ") }}, attributes, cluster_key, effective_cost_usd as cost_usd
+        *,
+        concat_ws(
+            chr(31){% for column in columns %}, coalesce({{ column }}, ''){% endfor %}, coalesce(cast(attributes as varchar), '')
+        ) as set_key,
     from scanned
-    union all
+),
+
+-- Few calls differ in all that they tell: each such set is taken apart once, and goes by a number from there on.
+sets as (
     select
-        week_start_date, 'task' as cost_unit, {{ columns | join(", ") }}, attributes, cluster_key, task_cost_usd as cost_usd
-    from scanned
-    where is_first_of_task
+        set_key,
+        row_number() over (order by set_key) as set_no,
+{% for column in columns %}
+        max({{ column }}) as {{ column }},
+{% endfor %}
+        any_value(attributes) as attributes,
+    from keyed
+    group by set_key
 ),
 
 named as (
-    select
-        dimension,
-        attribute,
-        row_number() over (partition by dimension order by attribute) as place,
+    select dimension, attribute, row_number() over (partition by dimension order by attribute) as place
     from ref_dimensions
     where dimension not in (
         'environment', 'release', 'feature', 'team', 'cost_centre', 'customer_id', 'customer_tier', 'user_id', 'session_id', 'task_id',
@@ -116,63 +132,90 @@ further as (
     group by dimension
 ),
 
-valued as (
+told as (
 {% for column in columns %}
-    select week_start_date, cost_unit, '{{ column }}' as dimension, {{ column }} as told, cluster_key, cost_usd
-    from counted
+    select set_no, '{{ column }}' as dimension, {{ column }} as told_value
+    from sets
     union all
 {% endfor %}
     select
-        c.week_start_date,
-        c.cost_unit,
+        s.set_no,
         f.dimension,
-        coalesce({% for place in names %}c.attributes[f.name{{ place }}]{{ ", " if not loop.last }}{% endfor %}) as told,
-        c.cluster_key,
-        c.cost_usd,
-    from counted as c
+        coalesce({% for place in names %}s.attributes[f.name{{ place }}]{{ ", " if not loop.last }}{% endfor %}) as told_value,
+    from sets as s
     cross join further as f
 ),
 
--- Rare spellings are brought together once for each, not for each call.
-told_sums as (
+set_values as (
+    select
+        set_no,
+        dimension,
+        coalesce(nullif(lower(trim(told_value)), ''), '(none)') as dimension_value,
+        dense_rank() over (order by dimension, coalesce(nullif(lower(trim(told_value)), ''), '(none)')) as value_no,
+    from told
+),
+
+numbered_values as (
+    select distinct value_no, dimension, dimension_value from set_values
+),
+
+calls as (
+    select k.week_start_date, s.set_no, k.cluster_key, k.effective_cost_usd, k.is_first_of_task, k.task_cost_usd
+    from keyed as k
+    inner join sets as s on k.set_key = s.set_key
+),
+
+cells as (
     select
         week_start_date,
-        cost_unit,
-        dimension,
-        told,
+        set_no,
         cluster_key,
-        count(*) as units,
-        count(cost_usd) as priced_units,
-        sum(cost_usd) as cost_usd,
-    from valued
-    group by week_start_date, cost_unit, dimension, told, cluster_key
+        count(*) as requests,
+        count(effective_cost_usd) as priced_requests,
+        sum(effective_cost_usd) as effective_cost_usd,
+        count(case when is_first_of_task then 1 end) as tasks,
+        count(task_cost_usd) as priced_tasks,
+        sum(task_cost_usd) as task_cost_usd,
+    from calls
+    group by week_start_date, set_no, cluster_key
+),
+
+clusters as (
+    select cluster_key, row_number() over (order by cluster_key) as cluster_no
+    from (select distinct cluster_key from cells) as found
 ),
 
 member_sums as (
+{% for cost_unit, number, priced, cost in cost_units %}
     select
-        week_start_date,
-        cost_unit,
-        dimension,
-        coalesce(nullif(lower(trim(told)), ''), '(none)') as dimension_value,
-        cluster_key,
-        sum(units) as counted_units,
-        sum(priced_units) as units,
-        sum(cost_usd) as cost_usd,
-    from told_sums
-    group by week_start_date, cost_unit, dimension, coalesce(nullif(lower(trim(told)), ''), '(none)'), cluster_key
+        c.week_start_date,
+        '{{ cost_unit }}' as cost_unit,
+        v.value_no,
+        u.cluster_no as cluster_key,
+        cast(sum(c.{{ number }}) as bigint) as counted_units,
+        cast(sum(c.{{ priced }}) as bigint) as units,
+        sum(c.{{ cost }}) as cost_usd,
+    from cells as c
+    inner join clusters as u on c.cluster_key = u.cluster_key
+    inner join set_values as v on c.set_no = v.set_no
+    where c.{{ number }} > 0
+    group by c.week_start_date, v.value_no, u.cluster_no
+{% if not loop.last %}
+    union all
+{% endif %}
+{% endfor %}
 ),
 
 value_sums as (
     select
         week_start_date,
         cost_unit,
-        dimension,
-        dimension_value,
+        value_no,
         sum(counted_units) as units,
         sum(units) as priced_units,
         sum(cost_usd) as cost_usd,
     from member_sums
-    group by week_start_date, cost_unit, dimension, dimension_value
+    group by week_start_date, cost_unit, value_no
 ),
 
 weeks as (
@@ -192,44 +235,53 @@ weeks as (
 
 ranked as (
     select
-        *,
+        s.*,
+        v.dimension,
+        v.dimension_value,
         row_number() over (
-            partition by week_start_date, cost_unit, dimension, dimension_value = '(none)' order by cost_usd desc nulls last, units desc, dimension_value
+            partition by s.week_start_date, s.cost_unit, v.dimension, v.dimension_value = '(none)'
+            order by s.cost_usd desc nulls last, s.units desc, v.dimension_value
         ) as place,
-    from value_sums
+    from value_sums as s
+    inner join numbered_values as v on s.value_no = v.value_no
 ),
 
 kept as (
-    select r.*, l.min_p50, l.min_mean, l.min_p95
+    select
+        r.*,
+        row_number() over (order by r.week_start_date, r.cost_unit, r.value_no) as cell_no,
+        r.priced_units >= l.min_p50 as has_median,
+        r.priced_units >= l.min_mean as has_mean,
+        r.priced_units >= l.min_p95 as has_p95,
     from ranked as r
     inner join limits as l on r.week_start_date = l.week_start_date
     where r.place <= l.max_values or r.dimension_value = '(none)'
 ),
 
 members as (
-    select m.week_start_date, m.cost_unit, m.dimension, m.dimension_value, m.cluster_key, m.units, m.cost_usd
+    select m.week_start_date, k.cell_no, m.cluster_key, m.units, m.cost_usd
     from member_sums as m
-    inner join kept as k
-        on m.week_start_date = k.week_start_date
-        and m.cost_unit = k.cost_unit
-        and m.dimension = k.dimension
-        and m.dimension_value = k.dimension_value
-    where m.units > 0 and k.priced_units >= k.min_mean
+    inner join kept as k on m.week_start_date = k.week_start_date and m.cost_unit = k.cost_unit and m.value_no = k.value_no
+    where m.units > 0 and k.has_mean
 ),
 
-{{ mean_intervals("members", "limits", ["week_start_date", "cost_unit", "dimension", "dimension_value"]) }},
+{{ mean_intervals("members", "limits", ["week_start_date", "cell_no"]) }},
 
 quantiles as (
+{% for cost_unit, number, priced, cost in cost_units %}
     select
-        v.week_start_date,
-        v.cost_unit,
-        v.dimension,
-        coalesce(nullif(lower(trim(v.told)), ''), '(none)') as dimension_value,
-        quantile_disc(v.cost_usd, 0.5) as p50_cost_usd,
-        quantile_disc(v.cost_usd, 0.95) as p95_cost_usd,
-    from valued as v
-    where v.cost_usd is not null
-    group by v.week_start_date, v.cost_unit, v.dimension, coalesce(nullif(lower(trim(v.told)), ''), '(none)')
+        k.cell_no,
+        quantile_disc(c.{{ cost }}, 0.5) as p50_cost_usd,
+        quantile_disc(c.{{ cost }}, 0.95) as p95_cost_usd,
+    from calls as c
+    inner join set_values as v on c.set_no = v.set_no
+    inner join kept as k on c.week_start_date = k.week_start_date and v.value_no = k.value_no and k.cost_unit = '{{ cost_unit }}'
+    where c.{{ cost }} is not null and k.has_median
+    group by k.cell_no
+{% if not loop.last %}
+    union all
+{% endif %}
+{% endfor %}
 ),
 
 shown as (
@@ -241,30 +293,17 @@ shown as (
         k.units,
         k.priced_units,
         k.cost_usd,
-        case
-            when k.priced_units < k.min_p50 then 'small'
-            when k.priced_units < k.min_mean then 'median'
-            when k.priced_units < k.min_p95 then 'mean'
-            else 'full'
-        end as sample_status,
-        case when k.priced_units >= k.min_mean then k.cost_usd end as shown_cost_usd,
+        case when k.has_p95 then 'full' when k.has_mean then 'mean' when k.has_median then 'median' else 'small' end as sample_status,
+        case when k.has_mean then k.cost_usd end as shown_cost_usd,
         i.estimate_low,
         i.estimate_high,
         i.clusters,
         i.interval_label,
-        case when k.priced_units >= k.min_p50 then q.p50_cost_usd end as p50_cost_usd,
-        case when k.priced_units >= k.min_p95 then q.p95_cost_usd end as p95_cost_usd,
+        q.p50_cost_usd,
+        case when k.has_p95 then q.p95_cost_usd end as p95_cost_usd,
     from kept as k
-    left join mean_intervals as i
-        on k.week_start_date = i.week_start_date
-        and k.cost_unit = i.cost_unit
-        and k.dimension = i.dimension
-        and k.dimension_value = i.dimension_value
-    left join quantiles as q
-        on k.week_start_date = q.week_start_date
-        and k.cost_unit = q.cost_unit
-        and k.dimension = q.dimension
-        and k.dimension_value = q.dimension_value
+    left join mean_intervals as i on k.week_start_date = i.week_start_date and k.cell_no = i.cell_no
+    left join quantiles as q on k.cell_no = q.cell_no
     union all
     select
         r.week_start_date,
@@ -283,11 +322,8 @@ shown as (
         null as p50_cost_usd,
         null as p95_cost_usd,
     from ranked as r
-    anti join kept as k
-        on r.week_start_date = k.week_start_date
-        and r.cost_unit = k.cost_unit
-        and r.dimension = k.dimension
-        and r.dimension_value = k.dimension_value
+    inner join limits as l on r.week_start_date = l.week_start_date
+    where r.place > l.max_values and r.dimension_value <> '(none)'
     group by r.week_start_date, r.cost_unit, r.dimension
 )
 
