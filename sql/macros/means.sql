@@ -4,7 +4,7 @@ user or customer: `keys`, cluster_key, cost_usd, units), with the limits of the 
 
 The mean is the cost of all over the units of all, so that heavy users count with what they use. From min_users_t on the interval is
 Student's; between min_users_interval and that a bootstrap-t, whose draws count a member 0, 1, 2 ... times by a hash, the same for all; below
-there is none. Numbers are put in ten-thousandths of the mean first: sums of whole numbers depend on no order, also as DOUBLE.
+there is none. Numbers are put in ten-thousandths of the mean first: sums of whole numbers depend on no order, also as DOUBLE. Where all cost the same the interval is that.
 #}
 {% macro mean_intervals(members, limits, keys) %}
 {% set lanes = range(1, 17) | list %}
@@ -154,9 +154,17 @@ mean_intervals as (
         s.clusters,
         s.units,
         s.cost_usd,
-        case when s.clusters >= l.min_users_t then -student_t_quantile(0.975, cast(s.clusters - 1 as double)) else -q.distance_high end
+        case
+            when e.relative_error = 0 then 0
+            when s.clusters >= l.min_users_t then -student_t_quantile(0.975, cast(s.clusters - 1 as double))
+            else -q.distance_high
+        end
         * e.relative_error * cast(s.gross_usd as double) / s.units + cast(s.cost_usd as double) / s.units as estimate_low,
-        case when s.clusters >= l.min_users_t then student_t_quantile(0.975, cast(s.clusters - 1 as double)) else -q.distance_low end
+        case
+            when e.relative_error = 0 then 0
+            when s.clusters >= l.min_users_t then student_t_quantile(0.975, cast(s.clusters - 1 as double))
+            else -q.distance_low
+        end
         * e.relative_error * cast(s.gross_usd as double) / s.units + cast(s.cost_usd as double) / s.units as estimate_high,
         case
             when s.units <= 0 or s.gross_usd <= 0 then 'no_cost'

@@ -19,7 +19,7 @@ columns:
   margin_usd: DECIMAL(38,12); revenue less cogs_usd; null where either is unknown
   inference_margin: DECIMAL(38,9); revenue less cogs_usd over revenue; null where inference_margin_reason says why
   inference_margin_reason: VARCHAR; no_customer (the line without one), no_revenue (none or 0), revenue_at_tier_only or no_rate (to USD); null where there is a margin
-  cost_percentile: DOUBLE; share of the other customers that cost less, 0 to 1; null for the line without a customer
+  cost_percentile: DECIMAL(18,9); share of the other customers that cost less, 0 to 1; null for the line without a customer
   is_served_at_loss: BOOLEAN; true where the cost exceeds a known revenue; null where that or the cost is unknown
 checks:
   - one_of: [inference_margin_reason, no_customer, no_revenue, revenue_at_tier_only, no_rate]
@@ -184,7 +184,7 @@ select
             then cast(cast(j.revenue_usd - j.cogs_usd as double) / cast(j.revenue_usd as double) as decimal(38, 9))
     end as inference_margin,
     j.inference_margin_reason,
-    j.cost_percentile,
+    cast(j.cost_percentile as decimal(18, 9)) as cost_percentile,
     case when j.customer_id <> 'unattributed' then j.cogs_usd > j.revenue_usd end as is_served_at_loss,
 from judged as j
 cross join ledger_clock as k

@@ -218,9 +218,8 @@ value_sums as (
     group by week_start_date, cost_unit, value_no
 ),
 
-weeks as (
-    select distinct week_start_date from value_sums
-),
+{% include "parts/weeks_with_end.sql" %}
+
 
 {{ limits_of_weeks({
     "dimension_min_p50": "min_p50",
@@ -332,7 +331,7 @@ select
     s.cost_unit,
     s.dimension,
     s.dimension_value,
-    coalesce(k.now_at at time zone z.reporting_time_zone >= s.week_start_date + 7, false) as is_week_over,
+    w.is_closed as is_week_over,
     cast(s.units as bigint) as units,
     cast(s.units - s.priced_units as bigint) as unpriced_units,
     cast(s.cost_usd as decimal(38, 15)) as effective_cost_usd,
@@ -349,5 +348,4 @@ select
     cast(s.p50_cost_usd as decimal(38, 15)) as p50_cost_usd,
     cast(s.p95_cost_usd as decimal(38, 15)) as p95_cost_usd,
 from shown as s
-cross join ref_reporting as z
-cross join ledger_clock as k
+inner join weeks as w on s.week_start_date = w.week_start_date
