@@ -48,7 +48,7 @@ def test_unknown_outcomes_make_bounds_and_no_figure(economics_of):
     row = economics_of(tasks(6, 2, 2)).row(TABLE)
 
     assert (row["tasks"], row["successes"], row["failures"], row["unknown_outcomes"]) == (10, 6, 2, 2)
-    assert row["task_cost_usd"] == Decimal("1.20")
+    assert row["tasks_cost_usd"] == Decimal("1.20")
     assert row["cost_per_successful_task_low_usd"] == Decimal("0.15")
     assert row["cost_per_successful_task_high_usd"] == Decimal("0.20")
     assert row["outcome_coverage"] == Decimal("0.8")
@@ -138,7 +138,7 @@ def test_a_task_bears_the_invoice_of_the_models_that_it_called(economics_of):
 
     books = economics_of(calls, times={"gpt-4o": 1.5})
 
-    costs = {row["feature"]: (row["invoiced_cost_usd"], row["task_cost_usd"]) for row in books.rows(TABLE)}
+    costs = {row["feature"]: (row["invoiced_cost_usd"], row["tasks_cost_usd"]) for row in books.rows(TABLE)}
     assert costs == {"chat": (Decimal("4.00"), Decimal("4.00")), "mail": (Decimal("6.00"), Decimal("6.00"))}
 
 
@@ -153,8 +153,8 @@ def test_a_task_is_counted_in_the_week_it_began_and_costs_its_calls_of_the_next(
     books = economics_of(calls)
     first, second = books.rows(TABLE)
 
-    assert (first["tasks"], first["task_cost_usd"], first["invoiced_cost_usd"]) == (1, Decimal("0.40"), Decimal("0.10"))
-    assert (second["tasks"], second["task_cost_usd"], second["invoiced_cost_usd"]) == (0, 0, Decimal("0.30"))
+    assert (first["tasks"], first["tasks_cost_usd"], first["invoiced_cost_usd"]) == (1, Decimal("0.40"), Decimal("0.10"))
+    assert (second["tasks"], second["tasks_cost_usd"], second["invoiced_cost_usd"]) == (0, 0, Decimal("0.30"))
     assert second["cost_with_task_usd"] == Decimal("0.30")
     assert (second["cost_per_task_usd"], second["task_verdict"]) == (None, "no_tasks")
 
@@ -197,7 +197,7 @@ def test_a_missing_rate_to_usd_makes_costs_unknown_and_not_small(economics_of):
 
     row = books.row(TABLE)
 
-    assert (row["invoiced_cost_usd"], row["task_cost_usd"], row["cost_per_request_usd"]) == (None, None, None)
+    assert (row["invoiced_cost_usd"], row["tasks_cost_usd"], row["cost_per_request_usd"]) == (None, None, None)
     assert (row["inference_margin"], row["inference_margin_reason"]) == (None, "no_rate")
 
 
@@ -220,7 +220,7 @@ def test_costs_of_tasks_and_of_calls_meet_the_showback(economics_of, seed):
     books.make(TABLE)
 
     assert books.broken(TABLE) == books.broken("stat_owner_costs_weekly") == []
-    sums = "select sum(cost_with_task_usd), sum(task_cost_usd), sum(tasks) from mart_feature_economics_weekly"
+    sums = "select sum(cost_with_task_usd), sum(tasks_cost_usd), sum(tasks) from mart_feature_economics_weekly"
     [(of_calls, of_tasks, number)] = books.con.execute(sums).fetchall()
     assert abs(of_calls - of_tasks) < Decimal("0.000001")
     assert books.con.execute("select count(*) from ledger_tasks").fetchall() == [(number,)]

@@ -32,8 +32,8 @@ columns:
   task_tokens: BIGINT; input and output of all calls of these tasks
   tokens_per_task: DOUBLE; tokens over tasks; null without a task
   cost_with_task_usd: DECIMAL(38,12); part of the invoiced cost of the week whose calls name a task
-  task_coverage: DECIMAL(38,9); cost with a task over invoiced cost; null without cost
-  task_cost_usd: DECIMAL(38,12); invoiced cost of all calls of the tasks that began in the week, abandoned ones included; null where a rate to USD is missing
+  task_coverage: DECIMAL(18,9); cost with a task over invoiced cost; null without cost
+  tasks_cost_usd: DECIMAL(38,12); invoiced cost of all calls of the tasks that began in the week, abandoned ones included; null where a rate to USD is missing
   cost_per_task_usd: DECIMAL(38,12); cost of these tasks over their number; null without a task
   outcome_coverage: DECIMAL(18,9); successes and failures over tasks; null without a task
   cost_per_successful_task_low_usd: DECIMAL(38,12); cost of all tasks over successes, were every unknown outcome one; null without either
@@ -52,7 +52,7 @@ checks:
   - rule: tasks = successes + failures + unknown_outcomes
   - rule: (inference_margin is null) = (inference_margin_reason is not null)
     text: a margin is given, or why there is none
-  - rule: (cost_per_successful_task_usd is not null) = (task_verdict = 'ok' and task_cost_usd is not null)
+  - rule: (cost_per_successful_task_usd is not null) = (task_verdict = 'ok' and tasks_cost_usd is not null)
   - no_rows: >-
       select strftime(s.week_start_date, '%Y-%m-%d') as partition, s.feature, s.customer_tier
       from (
@@ -68,13 +68,13 @@ checks:
     text: calls and invoiced cost are those of the showback, to the cent
 question: What do a task and a successful task of each feature cost, over the last four weeks?
 answer: >-
-  select feature, sum(tasks) as tasks, sum(task_cost_usd) / nullif(sum(tasks), 0) as cost_per_task_usd,
-      sum(task_cost_usd) / nullif(sum(successes + unknown_outcomes), 0) as cost_per_successful_task_low_usd,
-      sum(task_cost_usd) / nullif(sum(successes), 0) as cost_per_successful_task_high_usd,
+  select feature, sum(tasks) as tasks, sum(tasks_cost_usd) / nullif(sum(tasks), 0) as cost_per_task_usd,
+      sum(tasks_cost_usd) / nullif(sum(successes + unknown_outcomes), 0) as cost_per_successful_task_low_usd,
+      sum(tasks_cost_usd) / nullif(sum(successes), 0) as cost_per_successful_task_high_usd,
       sum(successes + failures) / nullif(sum(tasks), 0) as outcome_coverage
   from mart_feature_economics_weekly
   where is_week_over and week_start_date > (select max(week_start_date) - 28 from mart_feature_economics_weekly)
-  group by feature order by sum(task_cost_usd) desc nulls last
+  group by feature order by sum(tasks_cost_usd) desc nulls last
 */
 {% from "macros/limits.sql" import limits_of_weeks with context %}
 with weeks as (
@@ -132,7 +132,7 @@ task_costs as (
         task_week_start_date as week_start_date,
         task_feature as feature,
         task_customer_tier as customer_tier,
-        case when count(*) = count(cogs_usd) then sum(cogs_usd) end as task_cost_usd,
+        case when count(*) = count(cogs_usd) then sum(cogs_usd) end as tasks_cost_usd,
     from invoiced_cells
     where task_week_start_date is not null
     group by task_week_start_date, task_feature, task_customer_tier
@@ -212,7 +212,7 @@ measured as (
         coalesce(t.task_retried_requests, 0) as task_retried_requests,
         coalesce(t.task_tokens, 0) as task_tokens,
         coalesce(w.cost_with_task_usd, 0) as cost_with_task_usd,
-        case when t.tasks is null then 0 else c.task_cost_usd end as task_cost_usd,
+        case when t.tasks is null then 0 else c.tasks_cost_usd end as tasks_cost_usd,
         e.revenue_usd,
         e.is_rate_missing,
         p.customer_tier is not null as is_paid_by_tier,
@@ -282,14 +282,14 @@ select
     cast(j.task_tokens as bigint) as task_tokens,
     cast(j.task_tokens as double) / nullif(j.tasks, 0) as tokens_per_task,
     cast(j.cost_with_task_usd as decimal(38, 12)) as cost_with_task_usd,
-    cast(cast(j.cost_with_task_usd as double) / nullif(cast(j.invoiced_cost_usd as double), 0) as decimal(38, 9)) as task_coverage,
-    cast(j.task_cost_usd as decimal(38, 12)) as task_cost_usd,
-    cast(cast(j.task_cost_usd as double) / nullif(j.tasks, 0) as decimal(38, 12)) as cost_per_task_usd,
+    cast(cast(j.cost_with_task_usd as double) / nullif(cast(j.invoiced_cost_usd as double), 0) as decimal(18, 9)) as task_coverage,
+    cast(j.tasks_cost_usd as decimal(38, 12)) as tasks_cost_usd,
+    cast(cast(j.tasks_cost_usd as double) / nullif(j.tasks, 0) as decimal(38, 12)) as cost_per_task_usd,
     cast(cast(j.successes + j.failures as double) / nullif(j.tasks, 0) as decimal(18, 9)) as outcome_coverage,
-    cast(cast(j.task_cost_usd as double) / nullif(j.successes + j.unknown_outcomes, 0) as decimal(38, 12)) as cost_per_successful_task_low_usd,
-    cast(cast(j.task_cost_usd as double) / nullif(j.successes, 0) as decimal(38, 12)) as cost_per_successful_task_high_usd,
+    cast(cast(j.tasks_cost_usd as double) / nullif(j.successes + j.unknown_outcomes, 0) as decimal(38, 12)) as cost_per_successful_task_low_usd,
+    cast(cast(j.tasks_cost_usd as double) / nullif(j.successes, 0) as decimal(38, 12)) as cost_per_successful_task_high_usd,
     case
-        when j.task_verdict = 'ok' then cast(cast(j.task_cost_usd as double) / j.successes as decimal(38, 12))
+        when j.task_verdict = 'ok' then cast(cast(j.tasks_cost_usd as double) / j.successes as decimal(38, 12))
     end as cost_per_successful_task_usd,
     j.task_verdict,
     cast(j.revenue_usd as decimal(38, 12)) as revenue_usd,
