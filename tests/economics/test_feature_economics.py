@@ -153,7 +153,11 @@ def test_a_task_is_counted_in_the_week_it_began_and_costs_its_calls_of_the_next(
     books = economics_of(calls)
     first, second = books.rows(TABLE)
 
-    assert (first["tasks"], first["tasks_cost_usd"], first["invoiced_cost_usd"]) == (1, Decimal("0.40"), Decimal("0.10"))
+    assert (first["tasks"], first["tasks_cost_usd"], first["invoiced_cost_usd"]) == (
+        1,
+        Decimal("0.40"),
+        Decimal("0.10"),
+    )
     assert (second["tasks"], second["tasks_cost_usd"], second["invoiced_cost_usd"]) == (0, 0, Decimal("0.30"))
     assert second["cost_with_task_usd"] == Decimal("0.30")
     assert (second["cost_per_task_usd"], second["task_verdict"]) == (None, "no_tasks")
