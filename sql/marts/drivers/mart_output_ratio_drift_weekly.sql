@@ -92,6 +92,7 @@ answer: >-
   from mart_output_ratio_drift_weekly where verdict <> 'insufficient' order by week_start_date desc, cost_impact_usd desc nulls last
 */
 {% from "macros/limits.sql" import limits_of_features with context %}
+{% from "macros/words.sql" import money %}
 with
 {% include "parts/weeks_with_end.sql" %}
 
@@ -300,8 +301,6 @@ judged as (
         cast(l.min_requests as bigint) as min_requests,
         cast(l.min_base_requests as bigint) as min_base_requests,
         cast(l.min_base_weeks as bigint) as min_base_weeks,
-        cast(round(abs(c.cost_impact_usd), 2) as decimal(38, 2)) as impact,
-        cast(floor(round(abs(c.cost_impact_usd), 2)) as bigint) as dollars,
     from compared as c
     inner join limit_rows as l on c.week_start_date = l.week_start_date and c.feature = l.feature
     left join stat_drift_onset_weekly as n on c.week_start_date = n.week_start_date and c.feature = n.feature
@@ -311,15 +310,7 @@ worded as (
     select
         *,
         -- Null, and so left out of the sentence, where the impact is not known.
-        '$' || case when dollars >= 1000000 then cast(dollars // 1000000 as varchar) || ',' else '' end
-            || case
-                when dollars >= 1000000 then lpad(cast(dollars // 1000 % 1000 as varchar), 3, '0') || ','
-                when dollars >= 1000 then cast(dollars // 1000 as varchar) || ','
-                else ''
-            end
-            || case when dollars >= 1000 then lpad(cast(dollars % 1000 as varchar), 3, '0') else cast(dollars as varchar) end
-            || '.' || lpad(cast(cast((impact - dollars) * 100 as bigint) as varchar), 2, '0')
-            || case when cost_impact_usd < 0 then ' a week less' else ' a week' end as money,
+        {{ money("cost_impact_usd") }} as money,
         -- The change that the verdict rests on: of creep, that against the weeks further back.
         case when cause = 'creep' then lag8_change else paired_change end as shown_change,
         case when cause = 'creep' then lag8_change_low else paired_change_low end as shown_low,
