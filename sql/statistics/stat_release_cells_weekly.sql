@@ -1,13 +1,13 @@
 /*
 about: >-
   A week's calls, and its tasks, summed to release, prompt version, request type and who made them: what a change of version does to cost is
-  read from these in place of calls. One row per week, unit, versions, type, model and cluster; days on which several versions served stand apart.
-grain: [week_start_date, unit, feature, release, prompt_version, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id, shared_date]
+  read from these in place of calls. One row per week, what is counted, versions, type, model and cluster; days on which several versions served stand apart.
+grain: [week_start_date, counted, feature, release, prompt_version, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id, shared_date]
 partition: week
 reads_around: 1 day
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone; of a task that of its first call
-  unit: VARCHAR; what is counted: request (billable calls) or task (a task with all its calls, of the version of its first call)
+  counted: VARCHAR; what is counted: request (billable calls) or task (a task with all its calls, of the version of its first call)
   feature: VARCHAR; product feature, 'unattributed' where none is known
   release: VARCHAR; release of the application that made the call; null where it tells none: it then tells a prompt version
   prompt_version: VARCHAR; version of its prompt template, as text; null where it tells none: it then tells a release
@@ -25,7 +25,7 @@ columns:
   cost_units: BIGINT; of the priced ones, those with a cost above 0 (of calls those that ended well), so that it has a logarithm
   log_cost: DECIMAL(38,12); sum of the natural logarithms of their costs
 checks:
-  - one_of: [unit, request, task]
+  - one_of: [counted, request, task]
   - rule: release is not null or prompt_version is not null
   - rule: units >= priced_units and priced_units >= cost_units
   - rule: (effective_cost_usd is null) = (priced_units = 0)
@@ -33,7 +33,7 @@ checks:
 */
 {% from "macros/cells.sql" import cluster_of, type_of %}
 {% set day = "week_start_date, usage_date, feature, release, prompt_version, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id" %}
-{% set cell = "week_start_date, unit, feature, release, prompt_version, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id" %}
+{% set cell = "week_start_date, counted, feature, release, prompt_version, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id" %}
 with calls as (
     select
         cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
@@ -56,7 +56,7 @@ with calls as (
 
 daily as (
     select
-        'request' as unit,
+        'request' as counted,
         {{ day }},
         count(*) as units,
         count(effective_cost_usd) as priced_units,
@@ -67,7 +67,7 @@ daily as (
     group by {{ day }}
     union all
     select
-        'task' as unit,
+        'task' as counted,
         {{ day }},
         count(*) as units,
         count(task_cost) as priced_units,
@@ -92,7 +92,7 @@ shared as (
             min(min(release)) over (partition by feature, usage_date) < max(max(release)) over (partition by feature, usage_date) as has_releases,
             min(prompt_version) < max(prompt_version) as has_versions,
         from daily
-        where unit = 'request'
+        where counted = 'request'
         group by feature, prompt_name, usage_date
     ) as days
     where has_releases or has_versions

@@ -1,8 +1,8 @@
 /*
 about: >-
   What a new release or prompt version does to the cost of a call and of a task: the paired test of logarithms for the same users and request
-  types, and the change free of their mix. One row per week, version that is new in it, unit and way to compare.
-grain: [week_start_date, feature, dimension, scope_name, version, unit, comparison]
+  types, and the change free of their mix. One row per week, version that is new in it, what is counted and way to compare.
+grain: [week_start_date, feature, dimension, scope_name, version, counted, comparison]
 partition: week
 reads_back: 8 weeks
 clock_stops: 1 day
@@ -15,7 +15,7 @@ columns:
   version: VARCHAR; release or prompt version that came in the week or the four before
   previous_version: VARCHAR; the one with most calls in the four weeks before its first day, and in that week until then
   release_date: DATE; first day of the version in the eight weeks up to the judged one, in the reporting time zone
-  unit: VARCHAR; what is compared: request (cost of a call) or task (cost of a task with all its calls)
+  counted: VARCHAR; what is compared: request (cost of a call) or task (cost of a task with all its calls)
   comparison: VARCHAR; before_after (the version in the week, the other before its first day) or same_days (both on the days of the week that both served)
   concurrent_days: BIGINT; days of the week that both served
   units: BIGINT; calls or tasks of the version
@@ -36,7 +36,7 @@ columns:
   untested_reason: VARCHAR; why it is no test: week_not_over, no_pairs, few_users, few_degrees_of_freedom, few_units or few_base_units; null where it is one
 checks:
   - one_of: [dimension, release, prompt_version]
-  - one_of: [unit, request, task]
+  - one_of: [counted, request, task]
   - one_of: [comparison, before_after, same_days]
   - between: [p_value, 0, 1]
   - rule: (p_value is null) = (untested_reason is not null)
@@ -44,7 +44,7 @@ checks:
 {% from "macros/limits.sql" import limits_of_features with context %}
 {% set scope = ["feature", "dimension", "scope_name"] %}
 {% set pair = ["week_start_date", "feature", "dimension", "scope_name", "version"] %}
-{% set compared = pair + ["unit", "comparison"] %}
+{% set compared = pair + ["counted", "comparison"] %}
 with weeks as (
     select distinct week_start_date from stat_release_cells_weekly
 ),
@@ -52,7 +52,7 @@ with weeks as (
 cells as (
     select
         c.week_start_date,
-        c.unit,
+        c.counted,
         c.feature,
         d.dimension,
         case when d.dimension = 'release' then '(all)' else c.prompt_name end as scope_name,
@@ -83,7 +83,7 @@ served as (
         min(first_date) as first_date,
         sum(units) as units,
     from cells
-    where unit = 'request'
+    where counted = 'request'
     group by week_start_date, {{ scope | join(", ") }}, version, shared_date
 ),
 
@@ -154,7 +154,7 @@ concurrent as (
 sides as (
     select
         r.{{ pair | join(", r.") }},
-        c.unit,
+        c.counted,
         m.comparison,
         c.workflow_step,
         c.prompt_name,
@@ -350,7 +350,7 @@ select
     version,
     previous_version,
     release_date,
-    unit,
+    counted,
     comparison,
     concurrent_days,
     units,

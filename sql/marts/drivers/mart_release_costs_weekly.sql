@@ -92,7 +92,7 @@ chosen as (
         c.comparison,
     from stat_release_change_weekly as c
     inner join limit_rows as l on c.week_start_date = l.week_start_date and c.feature = l.feature
-    where c.unit = 'request'
+    where c.counted = 'request'
         and (c.comparison = 'before_after' or (c.concurrent_days >= l.min_days and c.untested_reason is null))
     qualify row_number() over (partition by c.{{ pair | join(", c.") }} order by c.comparison desc) = 1
 ),
@@ -131,26 +131,26 @@ compared as (
     from chosen as c
     inner join limit_rows as l on c.week_start_date = l.week_start_date and c.feature = l.feature
     inner join stat_release_change_weekly as r
-        on r.unit = 'request' and r.comparison = c.comparison{% for column in pair %} and r.{{ column }} = c.{{ column }}{% endfor %}
+        on r.counted = 'request' and r.comparison = c.comparison{% for column in pair %} and r.{{ column }} = c.{{ column }}{% endfor %}
 
     left join stat_release_change_weekly as t
-        on t.unit = 'task' and t.comparison = c.comparison{% for column in pair %} and t.{{ column }} = c.{{ column }}{% endfor %}
+        on t.counted = 'task' and t.comparison = c.comparison{% for column in pair %} and t.{{ column }} = c.{{ column }}{% endfor %}
 
 ),
 
--- Of each unit: whether it is beyond chance and which way. Shares are compared as decimals.
+-- Of calls and of tasks: whether it is beyond chance and which way. Shares are compared as decimals.
 moved as (
     select
         *,
         cast(cost_per_request_usd as double) / nullif(cast(base_cost_per_request_usd as double), 0) - 1 as cost_per_request_change,
         cast(cost_per_task_usd as double) / nullif(cast(base_cost_per_task_usd as double), 0) - 1 as cost_per_task_change,
-{% for unit in ("request", "task") %}
+{% for counted in ("request", "task") %}
         case
-            when {{ unit }}_p_value is null or {{ unit }}_p_value >= p_limit then 'no_change'
-            when cast(mix_free_{{ unit }}_change as decimal(18, 9)) >= regression_change and {{ unit }}_log_change > 0 then 'regression'
-            when cast(mix_free_{{ unit }}_change as decimal(18, 9)) <= -improvement_change and {{ unit }}_log_change < 0 then 'improvement'
+            when {{ counted }}_p_value is null or {{ counted }}_p_value >= p_limit then 'no_change'
+            when cast(mix_free_{{ counted }}_change as decimal(18, 9)) >= regression_change and {{ counted }}_log_change > 0 then 'regression'
+            when cast(mix_free_{{ counted }}_change as decimal(18, 9)) <= -improvement_change and {{ counted }}_log_change < 0 then 'improvement'
             else 'no_change'
-        end as {{ unit }}_verdict,
+        end as {{ counted }}_verdict,
 {% endfor %}
     from compared
 ),
