@@ -12,9 +12,9 @@ columns:
   feature: VARCHAR; product feature, 'unattributed' where none is known
   provider: VARCHAR; the seller
   model_canonical: VARCHAR; model as the price book names it
-  price_index: DOUBLE; cost of that week's tokens at the later rates over their cost; each class by the mean of its changes over tiers, regions and contracts that both weeks have
+  rate_index: DOUBLE; cost of that week's tokens at the later rates over their cost; each class by the mean of its changes over tiers, regions and contracts that both weeks have
 checks:
-  - rule: price_index > 0 and base_week_date < week_start_date
+  - rule: rate_index > 0 and base_week_date < week_start_date
 */
 {% set combination = "provider, model_canonical, service_tier, is_batch, speed, region, region_class, billing_account_scope, project_scope, feature_scope, customer_scope, ctx_min_tokens" %}
 with weekly_rates as (
@@ -105,7 +105,7 @@ select
     s.feature,
     p.provider,
     p.model_canonical,
-    cast(sum(cast(cast(s.cost as double) * coalesce(c.price_ratio, 1) as decimal(38, 15))) as double) / cast(sum(s.cost) as double) as price_index,
+    cast(sum(cast(cast(s.cost as double) * coalesce(c.price_ratio, 1) as decimal(38, 15))) as double) / cast(sum(s.cost) as double) as rate_index,
 from pairs as p
 inner join spent as s on p.base_week_date = s.base_week_date and p.provider = s.provider and p.model_canonical = s.model_canonical
 left join changes as c

@@ -164,10 +164,10 @@ sides as (
         c.priced_units,
         c.cost_units,
         case
-            when i.price_index is null then c.effective_cost_usd
-            else cast(cast(c.effective_cost_usd as double) * i.price_index as decimal(38, 15))
+            when i.rate_index is null then c.effective_cost_usd
+            else cast(cast(c.effective_cost_usd as double) * i.rate_index as decimal(38, 15))
         end as cost,
-        c.log_cost + case when i.price_index is null then 0 else cast(c.cost_units * ln(i.price_index) as decimal(38, 12)) end as log_cost,
+        c.log_cost + case when i.rate_index is null then 0 else cast(c.cost_units * ln(i.rate_index) as decimal(38, 12)) end as log_cost,
     from rivals as r
     inner join cells as c
         on {% for column in scope %}c.{{ column }} = r.{{ column }} and {% endfor %}c.version in (r.version, r.previous_version)

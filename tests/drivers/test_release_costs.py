@@ -55,7 +55,7 @@ def test_a_request_that_costs_30_percent_more_is_a_regression(weeks_of):
     found = released(books)
     assert (found["effective_cost_usd"], found["base_repriced_cost_usd"]) == (Decimal("5.2"), 8)
     assert (found["cost_per_request_usd"], found["base_cost_per_request_usd"]) == (Decimal("0.0104"), Decimal("0.008"))
-    assert (round(found["cost_per_request_change"], 9), round(found["mix_free_request_change"], 9)) == (0.3, 0.3)
+    assert (round(found["raw_request_change"], 9), round(found["mix_free_request_change"], 9)) == (0.3, 0.3)
     assert (found["verdict"], found["regressed_unit"], found["previous_version"]) == ("regression", "request", "4.1")
     assert (found["release_date"], found["is_concurrent"], found["cost_impact_usd"]) == (MONDAY, False, Decimal("1.2"))
     assert found["sentence"] == (
@@ -80,7 +80,7 @@ def test_a_change_of_traffic_is_no_regression(weeks_of):
     found = released(weeks_of(rows))
 
     assert (found["cost_per_request_usd"], found["base_cost_per_request_usd"]) == (Decimal("0.0116"), Decimal("0.008"))
-    assert round(found["cost_per_request_change"], 9) == 0.45
+    assert round(found["raw_request_change"], 9) == 0.45
     assert round(found["mix_free_request_change"], 9) == 0.16
     assert found["request_p_value"] < 0.05
     assert found["verdict"] == "no_change"
@@ -117,7 +117,7 @@ def test_a_price_that_rose_meanwhile_is_no_regression(weeks_of):
     books = weeks_of([*before, *after], ledger_rates=rates)
 
     [index] = books.rows("stat_price_index_weekly")
-    assert (index["base_week_date"], round(index["price_index"], 12)) == (MONDAY - timedelta(weeks=1), 1.5)
+    assert (index["base_week_date"], round(index["rate_index"], 12)) == (MONDAY - timedelta(weeks=1), 1.5)
     found = released(books)
     assert found["base_repriced_cost_usd"] == Decimal("5.25")
     assert round(found["mix_free_request_change"], 9) == 0

@@ -25,17 +25,17 @@ columns:
   base_requests: BIGINT; calls of the version before, in the time that is compared with
   effective_cost_usd: DECIMAL(38,15); cost of the priced calls of the version; null where none is priced
   base_repriced_cost_usd: DECIMAL(38,15); cost of the priced calls of the version before, at the rates of the judged week; null where none is priced
-  cost_per_request_usd: DECIMAL(38,15); cost over priced calls of the version
-  base_cost_per_request_usd: DECIMAL(38,15); the same of the version before, at the rates of the judged week
-  cost_per_request_change: DOUBLE; change of cost over calls, traffic as it was: 0.30 is +30 %
+  cost_per_request_usd: DECIMAL(38,12); cost over priced calls of the version
+  base_cost_per_request_usd: DECIMAL(38,12); the same of the version before, at the rates of the judged week
+  raw_request_change: DOUBLE; change of cost over calls, traffic as it was: 0.30 is +30 %
   mix_free_request_change: DOUBLE; change at the version's own mix of request types: its cost over what its calls would have cost before; null where no type is in both
   request_p_value: DOUBLE; two-sided p of the change for the same users and types, by logarithms; null where that is no test
   paired_requests: BIGINT; calls of the version by users who had both on one type
   tasks: BIGINT; tasks whose first call was of the version
   base_tasks: BIGINT; tasks of the version before
-  cost_per_task_usd: DECIMAL(38,15); cost of a task with all its calls, of tasks whose calls are all priced; null without any
-  base_cost_per_task_usd: DECIMAL(38,15); the same of the version before, at the rates of the judged week
-  cost_per_task_change: DOUBLE; change of the cost of a task, traffic as it was
+  cost_per_task_usd: DECIMAL(38,12); cost of a task with all its calls, of tasks whose calls are all priced; null without any
+  base_cost_per_task_usd: DECIMAL(38,12); the same of the version before, at the rates of the judged week
+  raw_task_change: DOUBLE; change of the cost of a task, traffic as it was
   mix_free_task_change: DOUBLE; change of the cost of a task at the version's own mix of tasks, by their first step
   task_p_value: DOUBLE; two-sided p of the change of tasks; null where that is no test
   cost_impact_usd: DECIMAL(38,10); cost of the version's calls beyond what they would have cost before, in the week, of types in both; null where there are none
@@ -108,8 +108,8 @@ compared as (
         r.base_units as base_requests,
         r.effective_cost_usd,
         r.base_repriced_cost_usd,
-        cast(cast(r.effective_cost_usd as double) / r.priced_units as decimal(38, 15)) as cost_per_request_usd,
-        cast(cast(r.base_repriced_cost_usd as double) / r.base_priced_units as decimal(38, 15)) as base_cost_per_request_usd,
+        cast(cast(r.effective_cost_usd as double) / r.priced_units as decimal(38, 12)) as cost_per_request_usd,
+        cast(cast(r.base_repriced_cost_usd as double) / r.base_priced_units as decimal(38, 12)) as base_cost_per_request_usd,
         cast(r.matched_cost_usd as double) / nullif(cast(r.expected_cost_usd as double), 0) - 1 as mix_free_request_change,
         r.p_value as request_p_value,
         r.paired_units as paired_requests,
@@ -120,8 +120,8 @@ compared as (
         r.untested_reason as request_reason,
         t.units as tasks,
         t.base_units as base_tasks,
-        cast(cast(t.effective_cost_usd as double) / nullif(t.priced_units, 0) as decimal(38, 15)) as cost_per_task_usd,
-        cast(cast(t.base_repriced_cost_usd as double) / nullif(t.base_priced_units, 0) as decimal(38, 15)) as base_cost_per_task_usd,
+        cast(cast(t.effective_cost_usd as double) / nullif(t.priced_units, 0) as decimal(38, 12)) as cost_per_task_usd,
+        cast(cast(t.base_repriced_cost_usd as double) / nullif(t.base_priced_units, 0) as decimal(38, 12)) as base_cost_per_task_usd,
         cast(t.matched_cost_usd as double) / nullif(cast(t.expected_cost_usd as double), 0) - 1 as mix_free_task_change,
         t.p_value as task_p_value,
         t.log_change as task_log_change,
@@ -142,8 +142,8 @@ compared as (
 moved as (
     select
         *,
-        cast(cost_per_request_usd as double) / nullif(cast(base_cost_per_request_usd as double), 0) - 1 as cost_per_request_change,
-        cast(cost_per_task_usd as double) / nullif(cast(base_cost_per_task_usd as double), 0) - 1 as cost_per_task_change,
+        cast(cost_per_request_usd as double) / nullif(cast(base_cost_per_request_usd as double), 0) - 1 as raw_request_change,
+        cast(cost_per_task_usd as double) / nullif(cast(base_cost_per_task_usd as double), 0) - 1 as raw_task_change,
 {% for counted in ("request", "task") %}
         case
             when {{ counted }}_p_value is null or {{ counted }}_p_value >= p_limit then 'no_change'
@@ -182,7 +182,7 @@ worded as (
     select
         *,
         case when regressed_unit = 'task' then mix_free_task_change else mix_free_request_change end as shown_change,
-        case when regressed_unit = 'task' then cost_per_task_change else cost_per_request_change end as raw_change,
+        case when regressed_unit = 'task' then raw_task_change else raw_request_change end as raw_change,
         case when dimension = 'release' then concat('release ', version) else concat('version ', version, ' of prompt ', scope_name) end as this_version,
         case when comparison = 'same_days' then concat('than with ', previous_version, ' on the same days')
             else concat('than with ', previous_version, ' before') end as other_version,
@@ -241,7 +241,7 @@ select
     w.base_repriced_cost_usd,
     w.cost_per_request_usd,
     w.base_cost_per_request_usd,
-    w.cost_per_request_change,
+    w.raw_request_change,
     w.mix_free_request_change,
     w.request_p_value,
     w.paired_requests,
@@ -249,7 +249,7 @@ select
     coalesce(w.base_tasks, 0) as base_tasks,
     w.cost_per_task_usd,
     w.base_cost_per_task_usd,
-    w.cost_per_task_change,
+    w.raw_task_change,
     w.mix_free_task_change,
     w.task_p_value,
     w.cost_impact_usd,
