@@ -80,7 +80,7 @@ def create(con: Any, table: str, types: Mapping[str, str], rows: Rows) -> None:
         )
         values = {**known, **({"reference_row": number} if "reference_row" in types else {}), **row}
         if "total_tokens" in types and not {"total_tokens", "input_total_tokens"} & set(row):
-            values |= _totals(values)
+            values |= {name: total for name, total in _totals(values).items() if name in types}
         filled.append(values)
     if len(filled) > 500:
         con.register("many_rows", pa.Table.from_pylist(filled))

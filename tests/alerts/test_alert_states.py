@@ -167,3 +167,65 @@ def test_a_month_that_is_not_over_is_not_judged(state_of):
     )
 
     assert row["state"] == "unknown"
+
+
+def test_a_margin_below_its_limit_is_an_alert_with_what_lacks_to_it(state_of):
+    """$70 of cost on $100 leave 30 %; 40 % would allow $60: $10 lack."""
+    row = state_of(
+        "inference_margin",
+        mart_feature_economics_weekly=[
+            {
+                "week_start_date": MONDAY, "feature": "chat", "customer_tier": "pro", "is_week_over": True, "is_incomplete": False,
+                "invoiced_cost_usd": 70, "revenue_usd": 100, "inference_margin": Decimal("0.3"),
+            }
+        ],
+    )  # fmt: skip
+
+    assert (row["state"], row["severity"], row["dimension"], row["cost_impact_usd"]) == (
+        "breach",
+        "critical",
+        "pro",
+        10,
+    )
+    assert "30.0 %" in row["sentence"]
+
+
+@pytest.mark.parametrize(("cost", "state"), [(60, "ok"), (61, "breach"), (None, "unknown")])
+def test_a_margin_of_just_forty_percent_is_none(state_of, cost, state):
+    """Revenue $30, cost $18 is 40.0 %: not below the limit (here of a tier and a month, $100 and $60)."""
+    row = state_of(
+        "inference_margin",
+        mart_user_economics_monthly=[
+            {
+                "month_start_date": date(2026, 10, 1), "customer_tier": "pro", "is_month_over": True, "is_incomplete": False,
+                "invoiced_cost_usd": cost, "revenue_usd": 100, "cogs_revenue_ratio": cost and Decimal(cost) / 100,
+            }
+        ],
+    )  # fmt: skip
+
+    assert row["state"] == state
+
+
+@pytest.mark.parametrize(
+    ("status", "confidence", "state", "severity"),
+    [
+        ("red", "confirmed", "breach", "critical"), ("red", "possible", "breach", "warning"), ("amber", "possible", "breach", "info"),
+        ("green", None, "ok", None), ("insufficient", None, "unknown", None), ("free", None, "unknown", None),
+    ],
+)  # fmt: skip
+def test_a_user_who_costs_too_much_of_what_one_pays_is_graver_where_the_interval_says_so_too(
+    state_of, status, confidence, state, severity
+):
+    """$5 of $18 for each of 200 users: beyond a fifth of $18 ($3.60) by $1.40, $280 in all."""
+    row = state_of(
+        "arpu_share",
+        mart_user_economics_monthly=[
+            {
+                "month_start_date": date(2026, 10, 1), "customer_tier": "pro", "is_month_over": True, "arpu_status": status,
+                "status_confidence": confidence, "cost_per_active_user_usd": 5, "arpu_usd": 18, "active_users": 200,
+                "arpu_ratio": Decimal("0.277777778"),
+            }
+        ],
+    )  # fmt: skip
+
+    assert (row["state"], row["severity"], row["cost_impact_usd"]) == (state, severity, 280)

@@ -39,6 +39,8 @@ answer: >-
     "output_ratio_drift": ("alert_resolve_weeks", "Compare the prompt and model of the onset day with those before; cap the answers or ask for shorter ones."),
     "session_budget": ("alert_resolve_weeks", "Set a cap on steps or cost where the agent runs; a feature that is worth more has a budget of its own in reference/thresholds.csv."),
     "runaway_sessions": ("alert_resolve_weeks", "Stop a run that repeats one step; look at the sessions in mart_runaway_sessions and mend the tool that they call."),
+    "inference_margin": ("alert_resolve_weeks", "See mart_customer_margin_monthly for who is served at a loss; raise the price, cap the use, or take a lever with a cheaper model."),
+    "arpu_share": (none, "See mart_tier_margin_monthly for how much heavy users take; set an allowance, or move the tier to a cheaper model."),
     "unattributed_share": ("alert_resolve_weeks", "Give the callers of mart_untagged_callers_weekly a feature, or a row in reference/attribution_rules.csv."),
     "unpriced_share": ("alert_resolve_weeks", "Add the rows to reference/ that a run lists under 'To add'."),
     "reconciliation": (none, "Look at the causes in mart_reconciliation_monthly, then at the open days in mart_reconciliation_daily."),
@@ -103,6 +105,51 @@ judged as (
             ~ ", 'an unknown part') || ' of the cost of its sessions.'",
         evidence=evidence("mart_runaway_sessions", "t", {"week_start_date": "date", "feature": "text"}),
     ) }}
+
+    union all
+
+    -- What lacks to the margin that the limit asks for: cost beyond that part of the revenue which it leaves for cost.
+    {{ judged(
+        "inference_margin", "'inference_margin_red_rate'", "mart_feature_economics_weekly", "t.week_start_date", "t.week_start_date + 7",
+        dimension="t.customer_tier",
+        state="case when not t.is_week_over or t.is_incomplete or t.inference_margin is null then 'unknown' "
+            "when t.inference_margin < m.threshold_number then 'breach' else 'ok' end",
+        impact="t.invoiced_cost_usd - (1 - m.threshold_number) * t.revenue_usd",
+        sentence="t.feature || ' for ' || t.customer_tier || ': ' || " ~ dollars("t.invoiced_cost_usd") ~ " || ' of cost on '  || "
+            ~ dollars("t.revenue_usd") ~ " || ' of revenue leave a margin of ' || " ~ percent("t.inference_margin") ~ " || '.'",
+        evidence=evidence("mart_feature_economics_weekly", "t", {"week_start_date": "date", "feature": "text", "customer_tier": "text"}),
+    ) }}
+    {{ limit_of("inference_margin_red_rate", "m", "t.week_start_date") }}
+
+    union all
+
+    {{ judged(
+        "inference_margin", "'inference_margin_red_rate'", "mart_user_economics_monthly",
+        "t.month_start_date", "cast(t.month_start_date + interval 1 month as date)",
+        entity_type="customer_tier", entity_id="t.customer_tier", feature="cast(null as varchar)",
+        state="case when not t.is_month_over or t.is_incomplete or t.cogs_revenue_ratio is null then 'unknown' "
+            "when 1 - t.cogs_revenue_ratio < m.threshold_number then 'breach' else 'ok' end",
+        impact="t.invoiced_cost_usd - (1 - m.threshold_number) * t.revenue_usd",
+        sentence="'Tier ' || t.customer_tier || ': ' || " ~ dollars("t.invoiced_cost_usd") ~ " || ' of cost on ' || "
+            ~ dollars("t.revenue_usd") ~ " || ' of revenue leave a margin of ' || " ~ percent("1 - t.cogs_revenue_ratio") ~ " || '.'",
+        evidence=evidence("mart_user_economics_monthly", "t", {"month_start_date": "date", "customer_tier": "text"}),
+    ) }}
+    {{ limit_of("inference_margin_red_rate", "m", "t.month_start_date") }}
+
+    union all
+
+    {{ judged(
+        "arpu_share", "case t.arpu_status when 'red' then 'arpu_share_red' else 'arpu_share_amber' end", "mart_user_economics_monthly",
+        "t.month_start_date", "cast(t.month_start_date + interval 1 month as date)",
+        entity_type="customer_tier", entity_id="t.customer_tier", feature="cast(null as varchar)",
+        state="case when t.arpu_status in ('red', 'amber') then 'breach' when t.arpu_status = 'green' then 'ok' else 'unknown' end",
+        possible="coalesce(t.status_confidence = 'possible', false)",
+        impact="(t.cost_per_active_user_usd - a.threshold_number * t.arpu_usd) * t.active_users",
+        sentence="'Tier ' || t.customer_tier || ': an active user costs ' || " ~ dollars("t.cost_per_active_user_usd") ~ " || ' a month, '  || "
+            ~ percent("t.arpu_ratio") ~ " || ' of the ' || " ~ dollars("t.arpu_usd") ~ " || ' that one pays.'",
+        evidence=evidence("mart_user_economics_monthly", "t", {"month_start_date": "date", "customer_tier": "text"}),
+    ) }}
+    {{ limit_of("arpu_share_amber", "a", "t.month_start_date") }}
 
     union all
 
