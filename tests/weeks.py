@@ -84,11 +84,14 @@ class Weeks:
         if table not in model.inputs:
             self.con.execute(f"create table {table} as {model.query}")
             return
-        # A table that reads itself is built week by week, as a run builds it.
+        # A table that reads itself is built period by period, as a run builds it.
         self.con.execute(f"create table {table} ({', '.join(f'{n} {t}' for n, t in model.types.items())})")
-        weeks = self.con.execute("select distinct week_start_date from stat_usage_cells_weekly order by all").fetchall()
-        for (week,) in weeks:
-            self.con.execute(f"insert into {table} from ({model.query}) where week_start_date = ?", [week])
+        days = "week_start_date from stat_usage_cells_weekly"
+        if model.partition != "week":
+            days = f"cast(date_trunc('{model.partition}', usage_date) as date) as start_date from stat_cost_cells_daily"
+        for (start,) in self.con.execute(f"select distinct {days} order by all").fetchall():
+            period = f"date_trunc('{model.partition}', {model.partition_column}) = ?"
+            self.con.execute(f"insert into {table} from ({model.query}) where {period}", [start])
 
     def broken(self, table: str) -> list[str]:
         """The checks of a table's header that its rows break."""
@@ -149,6 +152,8 @@ def books_of_weeks(
 def _create_ledger(con: duckdb.DuckDBPyConnection, calls: Calls) -> None:
     """The calls as a table of what they tell, and both ledger tables as views of it: what is not told costs nothing."""
     frame = calls if isinstance(calls, pl.DataFrame) else pl.DataFrame(list(calls), infer_schema_length=None)
+    if not frame.width:
+        frame = pl.DataFrame(schema={"started_at": pl.Datetime("us", "UTC")})
     types = {**models()["ledger_requests"].types, **_COSTS}
     assert not set(frame.columns) - set(types), set(frame.columns) - set(types)
     con.register("given", frame.to_arrow())
