@@ -125,6 +125,11 @@ LANGFUSE_PROJECT = "fernhill-desk"
 LANGFUSE_PARQUET_FROM = date(2026, 10, 19)
 # At the full size; a smaller sample earns less in proportion to its calls a week, so that margins are alike.
 FULL_WEEKS, FULL_REQUESTS = 14, 200_000
+# Reports are sold beside the plans, a month and plan; too cheap for those who write many.
+REPORTS_FEATURE = "report-writer"
+REPORTS_MONTHLY_USD: Mapping[str, int] = {"pro": 60, "enterprise": 150}
+# What finance takes a user of a plan to bring in a month, seats that nobody used included.
+ARPU_USD: Mapping[str, str] = {"pro": "2.25", "enterprise": "4.60"}
 CORRECTION = Correction(date(2026, 10, 21), GPT_4O.served, "credit for the incident of 2026-10-21")
 CONTRACTS: tuple[Mapping[str, str], ...] = (
     {

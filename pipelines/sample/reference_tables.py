@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
+import polars as pl
+
 from pipelines.reference.tables import TABLES
 from pipelines.sample import company
 from pipelines.sample.calls import first_date
 from pipelines.sample.chance import always
 from pipelines.sample.forms import BEGINNING, Workload
+from pipelines.sample.workloads import LAUNCH_DATE, WORKLOADS
 
 Row = Mapping[str, object]
 
@@ -40,14 +43,17 @@ def files(
         ],
     }
     for name, rows in tables.items():
-        if not rows:
-            continue
-        text = io.StringIO()
-        columns = [field.name for field in TABLES[name].fields]
-        table = csv.DictWriter(text, [*columns, "why"], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-        yield name, text.getvalue()
+        if rows:
+            yield name, _text(name, rows)
+
+
+def _text(name: str, rows: Sequence[Row]) -> str:
+    text = io.StringIO()
+    columns = [field.name for field in TABLES[name].fields]
+    table = csv.DictWriter(text, [*columns, "why"], lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
 
 
 def _features(workloads: Sequence[Workload]) -> list[Row]:
@@ -123,7 +129,54 @@ def _revenue(weeks: int, requests: int) -> list[Row]:
                         }
                     )
             month = month_end
-    return rows
+    return [*rows, *_tier_revenue(weeks, size)]
+
+
+def _tier_revenue(weeks: int, size: Decimal) -> Iterator[Row]:
+    """What is known of plans alone: that one is free, what reports earn since they were sold, and revenue of a user by plan."""
+    month = first_date(weeks).replace(day=1)
+    while month < company.END:
+        month_end = (month + timedelta(days=31)).replace(day=1)
+        days = {"period_start_date": month, "period_end_date": month_end, "currency": "USD"}
+        recognised = {**days, "revenue_kind": "recognised"}
+        yield {**recognised, "customer_tier": "free", "revenue_amount": 0, "why": "The free plan has no price"}
+        for tier, usd in company.ARPU_USD.items():
+            yield {
+                **days,
+                "customer_tier": tier,
+                "revenue_amount": (Decimal(usd) * size).quantize(Decimal("0.0001")),
+                "revenue_kind": "arpu_month",
+                "why": "Plan price over its seats",
+            }
+        if month_end > LAUNCH_DATE:
+            start = max(month, LAUNCH_DATE)
+            for tier, monthly in company.REPORTS_MONTHLY_USD.items():
+                amount = Decimal(monthly * (month_end - start).days) / (month_end - month).days * size
+                yield {
+                    **recognised,
+                    "period_start_date": start,
+                    "customer_tier": tier,
+                    "feature": company.REPORTS_FEATURE,
+                    "revenue_amount": amount.quantize(Decimal("0.01")),
+                    "why": "Reports, sold beside the plan",
+                }
+        month = month_end
+
+
+def business_outcomes(calls: pl.DataFrame) -> str:
+    """Tickets that the help desk counts each day: successful tasks of its features, by the end of their last call."""
+    units = {workload.name: workload.outcomes.unit for workload in WORKLOADS if workload.outcomes.unit}
+    done = calls.filter(pl.col("is_last"), pl.col("workload").is_in(list(units)), outcome="success")
+    counted = done.group_by(
+        pl.col("ended_at").dt.date().alias("outcome_date"), pl.col("workload").alias("feature")
+    ).len("quantity")
+    return _text(
+        "business_outcomes",
+        [
+            {**row, "unit": units[str(row["feature"])], "why": "The help desk's count of the day"}
+            for row in counted.sort("outcome_date", "feature").iter_rows(named=True)
+        ],
+    )
 
 
 def _attribution_rules(workloads: Sequence[Workload]) -> list[Row]:

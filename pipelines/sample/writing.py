@@ -74,10 +74,12 @@ def write(
         root.reference / f"{name}.csv": text
         for name, text in reference_tables.files(weeks, requests, workloads, sources)
     }
-    _refuse_if_used(root, tables)
+    outcomes_table = root.reference / "business_outcomes.csv"
+    _refuse_if_used(root, [*tables, outcomes_table])
     book = openai_usage.shipped_book()
     calls = make_calls(weeks, requests, seed=seed, workloads=workloads, sources=sources)
     model_days = openai_usage.count_model_days(calls, weeks, book, seed)
+    tables[outcomes_table] = reference_tables.business_outcomes(calls)
     written = [_put(path, text.encode()) for path, text in tables.items()]
     folder = root.landing / "app_log" / "prod"
     for day, text in app_log.day_files(calls):

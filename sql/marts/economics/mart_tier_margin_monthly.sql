@@ -15,8 +15,8 @@ columns:
   cogs_usd: DECIMAL(38,12); what these customers bear of the invoice
   margin_usd: DECIMAL(38,12); their revenue less cogs_usd; null without any
   inference_margin: DECIMAL(38,9); the same over revenue; null without any
-  losses_usd: DECIMAL(38,12); what customers served at a loss cost beyond what they pay
-  gains_usd: DECIMAL(38,12); what the other customers pay beyond what they cost
+  losses_usd: DECIMAL(38,12); what customers served at a loss cost beyond what they pay; null without judged customers
+  gains_usd: DECIMAL(38,12); what the other customers pay beyond what they cost; null without judged customers
   heavy_user_subsidy: DECIMAL(38,9); losses over gains: of each dollar that the others earn; null without gains
   loss_customer_share: DECIMAL(18,9); customers served at a loss over judged customers; null without any
   break_even_quantile: DECIMAL(18,9); share of the judged customers, cheapest first, that are not served at a loss
@@ -87,8 +87,8 @@ select
     cast(s.cogs_usd as decimal(38, 12)) as cogs_usd,
     cast(s.margin_usd as decimal(38, 12)) as margin_usd,
     cast(cast(s.margin_usd as double) / cast(s.revenue_usd as double) as decimal(38, 9)) as inference_margin,
-    cast(s.losses_usd as decimal(38, 12)) as losses_usd,
-    cast(s.gains_usd as decimal(38, 12)) as gains_usd,
+    case when s.judged_customers > 0 then cast(s.losses_usd as decimal(38, 12)) end as losses_usd,
+    case when s.judged_customers > 0 then cast(s.gains_usd as decimal(38, 12)) end as gains_usd,
     cast(cast(s.losses_usd as double) / nullif(cast(s.gains_usd as double), 0) as decimal(38, 9)) as heavy_user_subsidy,
     cast(cast(s.loss_customers as double) / nullif(s.judged_customers, 0) as decimal(18, 9)) as loss_customer_share,
     cast(1 - cast(s.loss_customers as double) / nullif(s.judged_customers, 0) as decimal(18, 9)) as break_even_quantile,
