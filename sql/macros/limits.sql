@@ -30,3 +30,23 @@ limit_rows as (
     group by week_start_date, feature
 )
 {%- endmacro %}
+
+{# The limits of each week and feature of a table, as `limit_rows`; the limit of a feature goes before that of everything. #}
+{% macro limits_of_rows(columns, table) %}
+limits as (
+    select
+        f.week_start_date,
+        f.feature,
+        l.limit_name,
+        l.threshold_number,
+    from (select distinct week_start_date, feature from {{ table }}) as f
+    inner join ref_limits as l
+        on f.week_start_date >= l.valid_from_date
+        and f.week_start_date < l.valid_to_date
+        and (l.scope_kind = '' or (l.scope_kind = 'feature' and l.scope_value = f.feature))
+        and l.limit_name in ({% for limit in columns %}'{{ limit }}'{{ ", " if not loop.last }}{% endfor %})
+    qualify row_number() over (partition by f.week_start_date, f.feature, l.limit_name order by l.scope_kind desc) = 1
+),
+
+{{ limits_of_features(columns) }}
+{%- endmacro %}

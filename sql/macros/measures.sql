@@ -27,13 +27,18 @@ part that is mix of request types, and the part within them. A measure that is n
 {%- endmacro %}
 
 {#
-A week's numerators and denominators as `measured`, by feature (and model) and the columns named; and `subjects`, the features (and
-models) of each week that have a denominator in it and in the four weeks before, with their sums. With `only_mix` the request types of a
-measure are one where no test needs them.
+A week's numerators and denominators as `measured`, by subject (a measure of a feature, or of a model in it), request type and, with
+`by_cluster`, cluster; `subjects` of each week that have a denominator in it and in the four weeks before, with their sums; and `cells`:
+both periods side by side. Names are numbered, in their own order: sums by numbers are much cheaper than by names. With `only_mix` the
+request types of a measure are one where no test needs them.
 #}
-{% macro measured_weeks(columns, only_mix=false) %}
-measured as (
+{% macro measured_weeks(by_cluster=false, only_mix=false) %}
+{% set parts = ["workflow_step", "prompt_name"] %}
+{% set clusters = ["cluster_unit", "cluster_id"] if by_cluster else [] %}
+{% set numbers = ["subject_number", "type_number"] + (["cluster_number"] if by_cluster else []) %}
+named as (
 {% for measure in measures %}
+    {% set is_one = only_mix and measure.tested == ["change"] %}
     {{ "union all" if not loop.first }}
     select
         c.week_start_date,
@@ -42,8 +47,11 @@ measured as (
     {% for name in ("provider", "model_canonical") %}
         {{ "c." ~ name if measure.by_model else "'(all)'" }} as {{ name }},
     {% endfor %}
-    {% for name in columns %}
-        {{ "'(all)'" if only_mix and measure.tested == ["change"] and name in ("workflow_step", "prompt_name") else "c." ~ name }} as {{ name }},
+    {% for name in parts %}
+        {{ "'(all)'" if is_one else "c." ~ name }} as {{ name }},
+    {% endfor %}
+    {% for name in clusters %}
+        c.{{ name }},
     {% endfor %}
         cast(sum({{ measure.calls }}) as bigint) as n,
         cast(sum({{ measure.over }}) as bigint) as y,
@@ -57,8 +65,29 @@ measured as (
         and (m.valid_to_date is null or c.week_start_date < m.valid_to_date)
     {% endif %}
     where {{ measure.calls }} > 0 and {{ measure.below }} > 0
-    group by
-        c.week_start_date, c.feature{{ ", c.provider, c.model_canonical" if measure.by_model }}{% for name in columns if not (only_mix and measure.tested == ["change"] and name in ("workflow_step", "prompt_name")) %}, c.{{ name }}{% endfor %}
+    group by c.week_start_date, c.feature{{ ", c.provider, c.model_canonical" if measure.by_model }}{{ ", c.workflow_step, c.prompt_name" if not is_one }}{{ ", c.cluster_unit, c.cluster_id" if by_cluster }}
+
+{% endfor %}
+),
+
+{% for kind, names in (("subject", subject), ("type", parts), ("cluster", clusters)) if names %}
+{{ kind }}_numbers as (
+    select {{ listed(names) }}, row_number() over (order by {{ listed(names) }}) as {{ kind }}_number
+    from (select distinct {{ listed(names) }} from named) as d
+),
+
+{% endfor %}
+measured as (
+    select
+        n.week_start_date,
+        {{ listed(numbers) }},
+        n.n,
+        n.y,
+        n.x,
+    from named as n
+{% for kind, names in (("subject", subject), ("type", parts), ("cluster", clusters)) if names %}
+    inner join {{ kind }}_numbers as {{ kind[0] }}
+        on {% for name in names %}{{ " and " if not loop.first }}n.{{ name }} = {{ kind[0] }}.{{ name }}{% endfor %}
 
 {% endfor %}
 ),
@@ -74,34 +103,30 @@ offsets as (
 subjects as (
     select
         w.week_start_date,
-        {{ listed(subject, "p.") }},
+        p.subject_number,
         cast(sum(case when o.weeks_later = 0 then p.y else 0 end) as bigint) as y1,
         cast(sum(case when o.weeks_later = 0 then p.x else 0 end) as bigint) as x1,
         cast(sum(case when o.weeks_later > 0 then p.y else 0 end) as bigint) as y0,
         cast(sum(case when o.weeks_later > 0 then p.x else 0 end) as bigint) as x0,
     from (
-        select week_start_date, {{ listed(subject) }}, sum(y) as y, sum(x) as x
+        select week_start_date, subject_number, sum(y) as y, sum(x) as x
         from measured
-        group by week_start_date, {{ listed(subject) }}
+        group by week_start_date, subject_number
     ) as p
     cross join offsets as o
     inner join weeks as w on w.week_start_date = p.week_start_date + 7 * cast(o.weeks_later as integer)
-    group by w.week_start_date, {{ listed(subject, "p.") }}
+    inner join subject_numbers as s on p.subject_number = s.subject_number
+    group by w.week_start_date, p.subject_number, s.measure
     having
         sum(case when o.weeks_later = 0 then p.x else 0 end) > 0
         and sum(case when o.weeks_later > 0 then p.x else 0 end) > 0
-        and (
-            sum(p.y) > 0
-{% for measure in measures if measure.always %}
-            or p.measure = '{{ measure.name }}'
-{% endfor %}
-        )
+        and (sum(p.y) > 0{% for measure in measures if measure.always %} or s.measure = '{{ measure.name }}'{% endfor %})
 ),
 
 cells as (
     select
         s.week_start_date,
-        {{ listed(subject + columns, "p.") }},
+        {{ listed(numbers, "p.") }},
         cast(sum(case when o.weeks_later = 0 then p.n else 0 end) as bigint) as n1,
         cast(sum(case when o.weeks_later = 0 then p.y else 0 end) as bigint) as y1,
         cast(sum(case when o.weeks_later = 0 then p.x else 0 end) as bigint) as x1,
@@ -110,9 +135,6 @@ cells as (
     from measured as p
     cross join offsets as o
     inner join subjects as s
-        on s.week_start_date = p.week_start_date + 7 * cast(o.weeks_later as integer)
-{% for name in subject %}
-        and s.{{ name }} = p.{{ name }}
-{% endfor %}
-    group by s.week_start_date, {{ listed(subject + columns, "p.") }}
+        on s.week_start_date = p.week_start_date + 7 * cast(o.weeks_later as integer) and s.subject_number = p.subject_number
+    group by s.week_start_date, {{ listed(numbers, "p.") }}
 ){%- endmacro %}

@@ -3,6 +3,12 @@
 {% set output_classes = token_classes | selectattr("type", "eq", "output") | list %}
 {% set cached_classes = token_classes | selectattr("type", "in", ("cache_read", "cache_write")) | list %}
 
+{# The class that a cached one would be of if there were no cache: uncached input of its kind, such as audio, else text. #}
+{% macro uncached(class) %}
+{% set kind = "input_" ~ class.name | replace(class.type ~ "_", "") %}
+{{- kind if kind in input_classes | map(attribute="name") else "input_uncached" -}}
+{% endmacro %}
+
 {% macro each(classes, before, after, between=", ") %}
 {% for class in classes %}{{ before }}{{ class.name }}{{ after }}{{ between if not loop.last }}{% endfor %}
 {% endmacro %}

@@ -38,14 +38,14 @@ checks:
       ) > 0.000000001
     text: within and mix make the change
 */
-{% from "macros/measures.sql" import listed, measured_weeks, subject with context %}
-with {{ measured_weeks(["workflow_step", "prompt_name"]) }},
+{% from "macros/measures.sql" import measured_weeks with context %}
+with {{ measured_weeks() }},
 
 shares as (
     select
-        {{ listed(["week_start_date"] + subject, "c.") }},
-        c.workflow_step,
-        c.prompt_name,
+        c.week_start_date,
+        c.subject_number,
+        c.type_number,
         c.y1,
         c.x1,
         c.y0,
@@ -57,22 +57,17 @@ shares as (
         coalesce(cast(c.y1 as double) / nullif(c.x1, 0), cast(c.y0 as double) / nullif(c.x0, 0)) as r1,
         coalesce(cast(c.y0 as double) / nullif(c.x0, 0), cast(c.y1 as double) / nullif(c.x1, 0)) as r0,
     from cells as c
-    inner join subjects as s
-        on c.week_start_date = s.week_start_date
-{% for name in subject %}
-        and c.{{ name }} = s.{{ name }}
-{% endfor %}
-    where c.x1 > 0 or c.x0 > 0
+    inner join subjects as s on c.week_start_date = s.week_start_date and c.subject_number = s.subject_number
 )
 
 select
-    week_start_date,
-    measure,
-    feature,
-    provider,
-    model_canonical,
-    workflow_step,
-    prompt_name,
+    s.week_start_date,
+    b.measure,
+    b.feature,
+    b.provider,
+    b.model_canonical,
+    t.workflow_step,
+    t.prompt_name,
     cast(y1 as bigint) as numerator,
     cast(x1 as bigint) as denominator,
     cast(y0 as bigint) as base_numerator,
@@ -83,4 +78,6 @@ select
     r0 as base_part_ratio,
     (w0 + w1) / 2 * (r1 - r0) as within_delta,
     (w1 - w0) * ((r0 + r1) / 2 - (whole0 + whole1) / 2) as mix_delta,
-from shares
+from shares as s
+inner join subject_numbers as b on s.subject_number = b.subject_number
+inner join type_numbers as t on s.type_number = t.type_number

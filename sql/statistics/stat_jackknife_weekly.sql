@@ -29,64 +29,59 @@ checks:
     null_passes: true
     text: the estimate lies in its interval
 */
-{% from "macros/measures.sql" import listed, measured_weeks, statistics_of_measures, subject with context %}
-{% set keys = ["week_start_date"] + subject %}
-{% macro same(one, other, names) %}
-{% for name in names %}
-        {{ "and " if not loop.first }}{{ one }}.{{ name }} = {{ other }}.{{ name }}
-{% endfor %}
-{% endmacro %}
-with {{ measured_weeks(["workflow_step", "prompt_name", "cluster_unit", "cluster_id"], only_mix=true) }},
+{% from "macros/measures.sql" import measured_weeks, statistics_of_measures with context %}
+{% set sums = ["y1", "x1", "y0", "x0"] %}
+{% macro mean_ratio(y1, x1, y0, x0) %}
+(
+            coalesce(cast({{ y0 }} as double) / nullif({{ x0 }}, 0), cast({{ y1 }} as double) / nullif({{ x1 }}, 0), 0)
+            + coalesce(cast({{ y1 }} as double) / nullif({{ x1 }}, 0), cast({{ y0 }} as double) / nullif({{ x0 }}, 0), 0)
+        ) / 2
+{%- endmacro %}
+with {{ measured_weeks(by_cluster=true, only_mix=true) }},
 
 types as (
     select
-        {{ listed(keys) }},
-        workflow_step,
-        prompt_name,
-        cast(sum(y1) as bigint) as y1,
-        cast(sum(x1) as bigint) as x1,
-        cast(sum(y0) as bigint) as y0,
-        cast(sum(x0) as bigint) as x0,
+        week_start_date,
+        subject_number,
+        type_number,
+{% for name in sums %}
+        cast(sum({{ name }}) as bigint) as {{ name }},
+{% endfor %}
     from cells
-    group by {{ listed(keys) }}, workflow_step, prompt_name
+    group by week_start_date, subject_number, type_number
 ),
 
 -- A type that is absent in one period takes the other's ratio, so the mean of both is the one there is.
 rated as (
     select
-        {{ listed(keys) }},
-        workflow_step,
-        prompt_name,
-        y1,
-        x1,
-        y0,
-        x0,
-        (
-            coalesce(cast(y0 as double) / nullif(x0, 0), cast(y1 as double) / nullif(x1, 0))
-            + coalesce(cast(y1 as double) / nullif(x1, 0), cast(y0 as double) / nullif(x0, 0))
-        ) / 2 as mean_ratio,
+        week_start_date,
+        subject_number,
+        type_number,
+        {{ sums | join(",
+        ") }},
+        {{ mean_ratio("y1", "x1", "y0", "x0") }} as mean_ratio,
     from types
 ),
 
 features as (
     select
-        {{ listed(keys) }},
-        cast(sum(y1) as bigint) as y1,
-        cast(sum(x1) as bigint) as x1,
-        cast(sum(y0) as bigint) as y0,
-        cast(sum(x0) as bigint) as x0,
+        week_start_date,
+        subject_number,
+{% for name in sums %}
+        cast(sum({{ name }}) as bigint) as {{ name }},
+{% endfor %}
         sum(cast(x1 * mean_ratio as decimal(38, 12))) as rated1,
         sum(cast(x0 * mean_ratio as decimal(38, 12))) as rated0,
     from rated
-    group by {{ listed(keys) }}
+    group by week_start_date, subject_number
 ),
 
 -- What each type is without one user, then what the user's types change in the sums over all types: the other types stay.
 without as (
     select
-        {{ listed(keys, "c.") }},
-        c.cluster_unit,
-        c.cluster_id,
+        c.week_start_date,
+        c.subject_number,
+        c.cluster_number,
         c.y1,
         c.x1,
         c.y0,
@@ -96,122 +91,130 @@ without as (
         r.mean_ratio,
         r.x1 - c.x1 as left_x1,
         r.x0 - c.x0 as left_x0,
-        (
-            coalesce(cast(r.y0 - c.y0 as double) / nullif(r.x0 - c.x0, 0), cast(r.y1 - c.y1 as double) / nullif(r.x1 - c.x1, 0), 0)
-            + coalesce(cast(r.y1 - c.y1 as double) / nullif(r.x1 - c.x1, 0), cast(r.y0 - c.y0 as double) / nullif(r.x0 - c.x0, 0), 0)
-        ) / 2 as left_mean_ratio,
+        {{ mean_ratio("(r.y1 - c.y1)", "(r.x1 - c.x1)", "(r.y0 - c.y0)", "(r.x0 - c.x0)") }} as left_mean_ratio,
     from cells as c
     inner join rated as r
-        on {{ same("c", "r", keys + ["workflow_step", "prompt_name"]) }}
+        on c.week_start_date = r.week_start_date and c.subject_number = r.subject_number and c.type_number = r.type_number
 ),
 
 clusters as (
     select
-        {{ listed(keys) }},
-        cluster_unit,
-        cluster_id,
-        cast(sum(y1) as bigint) as y1,
-        cast(sum(x1) as bigint) as x1,
-        cast(sum(y0) as bigint) as y0,
-        cast(sum(x0) as bigint) as x0,
+        week_start_date,
+        subject_number,
+        cluster_number,
+{% for name in sums %}
+        cast(sum({{ name }}) as bigint) as {{ name }},
+{% endfor %}
         sum(cast(left_x1 * left_mean_ratio as decimal(38, 12)) - cast(type_x1 * mean_ratio as decimal(38, 12))) as rated1,
         sum(cast(left_x0 * left_mean_ratio as decimal(38, 12)) - cast(type_x0 * mean_ratio as decimal(38, 12))) as rated0,
     from without
-    group by {{ listed(keys) }}, cluster_unit, cluster_id
+    group by week_start_date, subject_number, cluster_number
 ),
 
 -- All of the change and the part that is mix, with everybody and without one; the part within the types is the rest.
 parts as (
     select
-        {{ listed(keys, "c.") }},
-        c.cluster_unit,
-        c.cluster_id,
+        c.week_start_date,
+        c.subject_number,
+        c.cluster_number,
         cast(f.y1 as double) / f.x1 - cast(f.y0 as double) / f.x0 as change,
         cast(f.rated1 as double) / f.x1 - cast(f.rated0 as double) / f.x0 as mix,
         cast(f.y1 - c.y1 as double) / nullif(f.x1 - c.x1, 0) - cast(f.y0 - c.y0 as double) / nullif(f.x0 - c.x0, 0) as left_change,
         cast(f.rated1 + c.rated1 as double) / nullif(f.x1 - c.x1, 0) - cast(f.rated0 + c.rated0 as double) / nullif(f.x0 - c.x0, 0) as left_mix,
     from clusters as c
-    inner join features as f
-        on {{ same("c", "f", keys) }}
+    inner join features as f on c.week_start_date = f.week_start_date and c.subject_number = f.subject_number
+),
+
+tests as (
+    select b.subject_number, s.statistic, s.part
+    from subject_numbers as b
+    inner join (
+        {{ statistics_of_measures() }}
+    ) as s on b.measure = s.measure
 ),
 
 thetas as (
     select
-        {{ listed(["week_start_date", "feature", "provider", "model_canonical", "cluster_unit", "cluster_id"], "p.") }},
-        s.statistic,
+        p.week_start_date,
+        p.subject_number,
+        p.cluster_number,
+        s.part,
         case s.part when 'change' then p.change when 'mix' then p.mix else p.change - p.mix end as estimate,
         cast(
             case s.part when 'change' then p.left_change when 'mix' then p.left_mix else p.left_change - p.left_mix end
             as decimal(38, 12)
         ) as theta,
     from parts as p
-    inner join (
-        {{ statistics_of_measures() }}
-    ) as s on p.measure = s.measure
+    inner join tests as s on p.subject_number = s.subject_number
 ),
 
-{% set tests = ["week_start_date", "statistic", "feature", "provider", "model_canonical"] %}
-centred as (
+means as (
     select
-        {{ listed(tests) }},
-        cluster_unit,
-        cluster_id,
-        estimate,
-        theta,
-        cast(sum(theta) over (partition by {{ listed(tests) }}) as double)
-            / count(theta) over (partition by {{ listed(tests) }}) as mean_theta,
-        row_number() over (
-            partition by {{ listed(tests) }}
-            order by theta is not null, case when estimate < 0 then -theta else theta end, cluster_unit, cluster_id
-        ) as place,
+        week_start_date,
+        subject_number,
+        part,
+        min(estimate) as estimate,
+        count(*) as clusters,
+        count(theta) as thetas,
+        cast(sum(theta) as double) / count(theta) as mean_theta,
+        min(case when estimate < 0 then -theta else theta end) as nearest,
+        -- The widest deviation: of the smallest theta or of the largest.
+        greatest(
+            abs(cast(min(theta) as double) - cast(sum(theta) as double) / count(theta)),
+            abs(cast(max(theta) as double) - cast(sum(theta) as double) / count(theta))
+        ) as widest,
     from thetas
+    group by week_start_date, subject_number, part
 ),
 
 -- Deviations as parts of the widest: their squares sum exactly, whatever the size of the ratio.
-scaled as (
-    select
-        *,
-        theta - mean_theta as deviation,
-        max(abs(theta - mean_theta)) over (partition by {{ listed(tests) }}) as widest,
-    from centred
-),
-
 spread as (
     select
-        {{ listed(tests) }},
+        t.week_start_date,
+        t.subject_number,
+        t.part,
+        min(m.estimate) as estimate,
         count(*) as clusters,
-        min(estimate) as estimate,
         case
-            when count(*) > 1 and count(*) = count(theta)
+            when count(*) > 1 and count(*) = count(t.theta)
                 then sqrt(
                     (count(*) - 1) / cast(count(*) as double)
-                    * coalesce(cast(sum(cast(pow(deviation / nullif(widest, 0), 2) as decimal(38, 24))) as double), 0)
-                ) * max(widest)
+                    * coalesce(cast(sum(cast(pow((t.theta - m.mean_theta) / nullif(m.widest, 0), 2) as decimal(38, 24))) as double), 0)
+                ) * max(m.widest)
         end as standard_error,
-        max(case when place = 1 then cluster_id end) as top_cluster_id,
-        max(case when place = 1 then cast(theta as double) end) as top_cluster_estimate,
-    from scaled
-    group by {{ listed(tests) }}
+        -- Without whom a period is empty goes first, then the one nearest to the other side of 0.
+        min(
+            case
+                when m.thetas < m.clusters then case when t.theta is null then t.cluster_number end
+                when case when m.estimate < 0 then -t.theta else t.theta end = m.nearest then t.cluster_number
+            end
+        ) as top_cluster_number,
+        cast(
+            max(case when m.thetas < m.clusters then null when m.estimate < 0 then -m.nearest else m.nearest end) as double
+        ) as top_cluster_estimate,
+    from thetas as t
+    inner join means as m
+        on t.week_start_date = m.week_start_date and t.subject_number = m.subject_number and t.part = m.part
+    group by t.week_start_date, t.subject_number, t.part
 ),
 
 units as (
     select
-        {{ listed(keys, "c.") }},
-        c.cluster_unit,
-        s.statistic,
-    from (select {{ listed(keys) }}, cluster_unit, sum(n1) as n1 from cells group by {{ listed(keys) }}, cluster_unit) as c
-    inner join (
-        {{ statistics_of_measures() }}
-    ) as s on c.measure = s.measure
-    qualify row_number() over (partition by {{ listed(keys, "c.") }}, s.statistic order by c.n1 desc, c.cluster_unit) = 1
+        c.week_start_date,
+        c.subject_number,
+        n.cluster_unit,
+    from cells as c
+    inner join cluster_numbers as n on c.cluster_number = n.cluster_number
+    group by c.week_start_date, c.subject_number, n.cluster_unit
+    qualify row_number() over (partition by c.week_start_date, c.subject_number order by sum(c.n1) desc, n.cluster_unit) = 1
 )
 
 select
     s.week_start_date,
-    s.statistic,
-    s.feature,
-    s.provider,
-    s.model_canonical,
+    e.statistic,
+    b.feature,
+    b.provider,
+    b.model_canonical,
     u.cluster_unit,
     s.clusters,
     s.estimate,
@@ -220,8 +223,10 @@ select
     student_t_two_sided(s.estimate / nullif(s.standard_error, 0), cast(s.clusters - 1 as double)) as p_value,
     s.estimate - student_t_quantile(0.975, cast(nullif(s.clusters - 1, 0) as double)) * s.standard_error as estimate_low,
     s.estimate + student_t_quantile(0.975, cast(nullif(s.clusters - 1, 0) as double)) * s.standard_error as estimate_high,
-    s.top_cluster_id,
+    c.cluster_id as top_cluster_id,
     s.top_cluster_estimate,
 from spread as s
-inner join units as u
-    on {{ same("s", "u", tests) }}
+inner join subject_numbers as b on s.subject_number = b.subject_number
+inner join tests as e on s.subject_number = e.subject_number and s.part = e.part
+inner join units as u on s.week_start_date = u.week_start_date and s.subject_number = u.subject_number
+inner join cluster_numbers as c on s.top_cluster_number = c.cluster_number
