@@ -17,7 +17,7 @@ columns:
   estimate: DOUBLE; the statistic over all users
   standard_error: DOUBLE; by leaving out one after the other; null where there is one only, or one without whom a period is empty
   t_statistic: DOUBLE; estimate over standard error; null where that is 0 or not known
-  p_value: DOUBLE; two-sided p of no change, Student's t with one degree of freedom less than clusters
+  p_value: DOUBLE; two-sided p of no change, Student's t with one degree of freedom less than clusters; 0 where all changed alike
   estimate_low: DOUBLE; lower end of the 95 % interval
   estimate_high: DOUBLE; upper end of the 95 % interval
   top_cluster_id: VARCHAR; the one without whom the statistic is nearest to the other side of 0
@@ -220,7 +220,11 @@ select
     s.estimate,
     s.standard_error,
     s.estimate / nullif(s.standard_error, 0) as t_statistic,
-    student_t_two_sided(s.estimate / nullif(s.standard_error, 0), cast(s.clusters - 1 as double)) as p_value,
+    -- Where everybody changed alike there is no error, and no doubt.
+    case
+        when s.standard_error = 0 and abs(s.estimate) > 0.000000001 then 0.0
+        else student_t_two_sided(s.estimate / nullif(s.standard_error, 0), cast(s.clusters - 1 as double))
+    end as p_value,
     s.estimate - student_t_quantile(0.975, cast(nullif(s.clusters - 1, 0) as double)) * s.standard_error as estimate_low,
     s.estimate + student_t_quantile(0.975, cast(nullif(s.clusters - 1, 0) as double)) * s.standard_error as estimate_high,
     c.cluster_id as top_cluster_id,

@@ -81,7 +81,8 @@ def test_cached_speech_is_compared_with_speech(weeks_of):
 def weeks(now: int, before: int, calls: int = 25, users: int = 24) -> pl.DataFrame:
     """Users' calls of 1,000 tokens: of each so many were read from the cache, in the week and in the four before."""
     rows = [
-        {"started_at": NOON - timedelta(weeks=week), "user_id": f"u{user}", "cache_read_tokens": read + user % 3 * (1 + (week == 0)), **SONNET}
+        {"started_at": NOON - timedelta(weeks=week), "user_id": f"u{user}", **SONNET,
+         "cache_read_tokens": read + user % 3 * (1 + (week == 0))}
         for week in range(5)
         for user in range(users)
         for read in [now if week == 0 else before]
