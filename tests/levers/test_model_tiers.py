@@ -45,7 +45,7 @@ def test_more_of_the_same_work_reaches_frontier_models_though_the_blend_falls(we
     assert row["within_p_value"] < 0.01
     assert row["verdict"] == "routing_regression"
     # a: 104 in place of 80; b: 130 in place of 100: 54 calls at 9 cents more.
-    assert (row["extra_frontier_requests"], row["cost_impact_usd"]) == (54, Decimal("4.86"))
+    assert (row["extra_frontier_calls"], row["cost_impact_usd"]) == (54, Decimal("4.86"))
     assert row["sentence"] == (
         "Within the same work, 6.6 points more calls reach frontier models than in the four weeks before: $4.86 in the week."
     )

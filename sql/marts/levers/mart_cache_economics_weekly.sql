@@ -52,7 +52,7 @@ columns:
   response_cache_hit_rate: DECIMAL(18,9); hits over lookups; null without lookups
   valued_response_cache_hits: BIGINT; hits of request types whose calls have a cost in the week: the saving is of these
   response_cache_saving_usd: DECIMAL(38,10); what these would have cost, at the mean cost of a call of their request type; null where none is known
-  response_cache_lookup_cost_usd: DECIMAL(38,10); lookups at response_cache_lookup_usd
+  response_cache_lookup_cost_usd: DECIMAL(38,10); what looking into the gateway's index costs, at response_cache_lookup_usd each
   response_cache_net_usd: DECIMAL(38,10); saving less the cost of lookups
 checks:
   - one_of: [verdict, insufficient, red, amber, stable]

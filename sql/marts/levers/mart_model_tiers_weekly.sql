@@ -38,7 +38,7 @@ columns:
   within_p_value: DOUBLE; two-sided p of no effect within request types, by leaving out one user after the other
   mix_p_value: DOUBLE; two-sided p of no effect of the mix
   clusters: BIGINT; users (or what stands for them) in either period; null where no frontier model answered in either
-  extra_frontier_requests: DECIMAL(18,3); calls that reached frontier models beyond the share of their request type before; below 0 where fewer did
+  extra_frontier_calls: DECIMAL(18,3); calls that reached frontier models beyond the share of their request type before; below 0 where fewer did
   cost_impact_usd: DECIMAL(38,10); these at the cost of a frontier call less that of another within the type; null where no type has both costs
   escalable_requests: BIGINT; calls of a tier below the dearest, with a task
   escalable_tokens: BIGINT; tokens of the calls that could be followed by a dearer tier
@@ -152,7 +152,7 @@ impacts as (
         feature,
         cast(sum(n0) as bigint) as base_requests,
         cast(sum(y0) as bigint) as base_frontier_requests,
-        sum(case when n1 > 0 and n0 > 0 then cast(y1 - n1 * y0 / n0 as decimal(38, 12)) end) as extra_frontier_requests,
+        sum(case when n1 > 0 and n0 > 0 then cast(y1 - n1 * y0 / n0 as decimal(38, 12)) end) as extra_frontier_calls,
         sum(
             case
                 when n1 = 0 or n0 = 0 then null
@@ -190,7 +190,7 @@ compared as (
         f.*,
         i.base_requests,
         i.base_frontier_requests,
-        i.extra_frontier_requests,
+        i.extra_frontier_calls,
         i.cost_impact_usd,
         b.within_delta,
         b.mix_delta,
@@ -282,7 +282,7 @@ select
     j.within_p_value,
     j.mix_p_value,
     j.clusters,
-    cast(j.extra_frontier_requests as decimal(18, 3)) as extra_frontier_requests,
+    cast(j.extra_frontier_calls as decimal(18, 3)) as extra_frontier_calls,
     cast(j.cost_impact_usd as decimal(38, 10)) as cost_impact_usd,
     coalesce(e.escalable_requests, 0) as escalable_requests,
     coalesce(e.escalable_tokens, 0) as escalable_tokens,
