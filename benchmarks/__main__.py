@@ -6,13 +6,14 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import books, light, marts, pricing, records, small_files, sources
+from benchmarks import books, detection, light, marts, pricing, records, small_files, sources
 
 _BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "light": lambda given: light.run(given.rows, given.base, given.busy_rows, given.part),
     "pricing": lambda given: pricing.run(5 * given.rows),
     "books": lambda given: books.run(5 * given.rows),
     "marts": lambda given: marts.run(given.rows // 2),
+    "detection": lambda given: detection.run(given.servegen),
     "small_files": lambda given: small_files.run(given.files),
     "records": lambda given: records.run(given.records, given.source),
     "sources": lambda given: sources.run(given.megabytes * 1_000_000, given.source),
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, help="a checkout, installed in its .venv, to measure beside this one")
     parser.add_argument("--busy-rows", type=int, default=0, help="calls of one day, such as 10,000,000 (left out)")
     parser.add_argument("--part", default="", choices=["", *light.PARTS], help="measure this part of light alone")
+    parser.add_argument("--servegen", type=Path, help="the folder of ServeGen's traces, for alarms on real traffic")
     parser.add_argument("--only", default="", choices=["", *_BENCHMARKS], help="run this benchmark alone")
     arguments = parser.parse_args()
     for name, benchmark in _BENCHMARKS.items():
