@@ -297,8 +297,7 @@ def _natural(folder: Path, calls: int = 4_000, clients: int = 20) -> str:
                             schema_overrides={"started_at": pl.Datetime("us", "UTC")},
                         )
                     )
-    rows = list(_verdicts(frames).values())
-    tested = [row for row in rows if row["verdict"] != "insufficient"]
+    tested = [row for row in _verdicts(frames).values() if row["verdict"] != "insufficient"]
     drifts = sum(row["verdict"] == "drift" for row in tested)
     seen = float(np.median([row["mde_80"] for row in tested]))
     return (

@@ -70,6 +70,18 @@ matrix as (
     "bootstrap_max_clusters": "max_clusters",
 }) }},
 
+-- Places of the types in the data: a draw that ranked anew would find its own dearest, and so too much.
+places as (
+    select
+        week_start_date,
+        time_window,
+        cut,
+        driver,
+        row_number() over (partition by week_start_date, time_window, cut order by sum(units) desc, driver) as place,
+    from matrix
+    group by week_start_date, time_window, cut, driver
+),
+
 eligible as (
     select
         m.week_start_date,
@@ -220,22 +232,20 @@ drawn as (
     where d.block * 8 + n.part <= l.draws
 ),
 
-ranked as (
-    select
-        *,
-        row_number() over (partition by week_start_date, time_window, cut, draw order by units desc, driver) as place,
-    from drawn
-),
-
 shares as (
     select
         r.week_start_date,
         r.time_window,
         r.cut,
         r.draw,
-        cast(sum(case when r.place <= (e.types + 4) // 5 then r.units else 0 end) as double) / cast(sum(r.units) as double) as drawn_share,
-    from ranked as r
+        cast(sum(case when p.place <= (e.types + 4) // 5 then r.units else 0 end) as double) / cast(sum(r.units) as double) as drawn_share,
+    from drawn as r
     inner join eligible as e on r.week_start_date = e.week_start_date and r.time_window = e.time_window and r.cut = e.cut
+    inner join places as p
+        on r.week_start_date = p.week_start_date
+        and r.time_window = p.time_window
+        and r.cut = p.cut
+        and r.driver = p.driver
     group by r.week_start_date, r.time_window, r.cut, r.draw
     having sum(r.units) > 0
 ),

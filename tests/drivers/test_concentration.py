@@ -230,3 +230,37 @@ def test_a_week_under_way_is_listed_and_not_yet_part_of_four_weeks(weeks_of):
     assert not concentration(weeks_of(rows, now=datetime(2026, 10, 12, tzinfo=UTC), zone="America/New_York"))[
         "is_closed"
     ]
+
+
+def test_a_request_type_has_an_owner_and_what_to_look_at_first(weeks_of):
+    """chat passes from care to bots on the Monday. 1,000 in at $2.50 and 100 out at $10 a million: $.0025 and $.0010.
+
+    With 900 read at $.25: $.000475 of $.001475 is input, so output comes first; of 900 read and 10 out input does, and it is cached.
+    """
+    kinds = {
+        "long answers": {"output_total_tokens": 1_000},
+        "not cached": {"cache_read_tokens": 0},
+        "cached": {"cache_read_tokens": 900, "output_total_tokens": 10},
+    }
+    rows = [
+        {"started_at": MONDAY, "user_id": "u", "prompt_name": name, "feature": "chat"} | said
+        for name, said in kinds.items()
+    ]
+    rows.append({"started_at": MONDAY, "user_id": "u", "feature": "whole", "cost_usd": Decimal(1)})
+    features = [
+        {"feature": "chat", "owner_team": "care", "valid_to_date": THIS_WEEK},
+        {"feature": "chat", "owner_team": "bots", "valid_from_date": THIS_WEEK},
+    ]
+
+    books = weeks_of(rows, ref_features=features)
+
+    found = books.rows("mart_spend_drivers_weekly", time_window="1w", cut="request_type")
+    assert {row["prompt_name"]: (row["owner_team"], row["lever"]) for row in found} == {
+        "long answers": ("bots", "output"),
+        "not cached": ("bots", "cache"),
+        "cached": ("bots", "context"),
+        "(unnamed)": ("unattributed", None),
+    }
+    others = [row for row in books.rows("mart_spend_drivers_weekly") if row["cut"] != "request_type"]
+    assert {(row["owner_team"], row["lever"]) for row in others} == {(None, None)}
+    assert books.broken("mart_spend_drivers_weekly") == []

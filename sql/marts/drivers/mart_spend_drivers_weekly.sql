@@ -31,11 +31,16 @@ columns:
   cumulative_share: DECIMAL(18,9); cost of it and of all dearer ones over the cost of all
   rank: BIGINT; place by cost, 1 is the dearest; equal costs by name
   rank_previous: BIGINT; place in the window of equal length before; null where it had no cost then, or there is no such window
+  owner_team: VARCHAR; who owns the feature of a request type, by features.csv on the Monday; 'unattributed' where that names none; null in other cuts
+  lever: VARCHAR; what most of a request type's cost hangs on, and so where to look first: output (more than half of it is generated tokens), cache (less than half of its input comes from the prompt cache), else context (length of the input); null where its cost has no split, and in other cuts
   abc_class: VARCHAR; A (the dearest that make abc_a of the cost), B (on to abc_b) or C; an A of last week stays until abc_leave
 checks:
   - one_of: [time_window, 1w, 4w]
   - one_of: [cut, request_type, model, input_size]
   - one_of: [abc_class, A, B, C]
+  - one_of: [lever, output, cache, context]
+  - rule: (owner_team is not null) = (cut = 'request_type') and (lever is null or cut = 'request_type')
+    text: request types have an owner, and they alone
   - between: [requests_share, 0, 1]
   - between: [cumulative_share, 0, 1]
   - rule: effective_cost_usd > 0 and share <= cumulative_share
@@ -47,7 +52,7 @@ checks:
     text: shares of a cut sum to 1 and ranks have no gap
 question: Which request types drive spend, and which of them are new among the dearest?
 answer: >-
-  select rank, driver, share, abc_class, rank_previous
+  select rank, driver, owner_team, share, lever, abc_class, rank_previous
   from mart_spend_drivers_weekly
   where time_window = '4w' and cut = 'request_type' and week_start_date = (select max(week_start_date) from mart_spend_drivers_weekly where is_closed)
   order by rank limit 10
@@ -72,6 +77,9 @@ with cells as (
         c.unpriced_requests,
         c.unpriced_tokens,
         c.effective_cost_usd,
+        c.output_cost_usd,
+        c.cache_known_input_tokens,
+        c.cache_read_total_tokens,
     from stat_usage_cells_weekly as c
     cross join (select unnest(['request_type', 'model']) as cut) as k
     union all
@@ -97,6 +105,9 @@ with cells as (
         unpriced_requests,
         unpriced_tokens,
         effective_cost_usd,
+        null as output_cost_usd,
+        null as cache_known_input_tokens,
+        null as cache_read_total_tokens,
     from stat_request_sizes_weekly
 ),
 
@@ -127,6 +138,9 @@ summed as (
         cast(sum(c.unpriced_requests) as bigint) as unpriced_requests,
         cast(sum(c.unpriced_tokens) as bigint) as unpriced_tokens,
         cast(sum(c.effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
+        sum(c.output_cost_usd) as output_cost,
+        sum(c.cache_known_input_tokens) as cache_known_tokens,
+        sum(c.cache_read_total_tokens) as cache_read_tokens,
     from cells as c
     cross join (select unnest(range(0, 4)) as weeks_later) as o
     inner join (
@@ -154,6 +168,20 @@ ranked as (
         sum(effective_cost_usd) over (partition by week_start_date, time_window, cut) as cost_of_all,
         sum(requests) over (partition by week_start_date, time_window, cut) as requests_of_all,
     from summed
+),
+
+owners as (
+    select
+        w.week_start_date,
+        f.feature,
+        f.owner_team,
+    from weeks as w
+    inner join ref_features as f
+        on (f.valid_from_date is null or f.valid_from_date <= w.week_start_date)
+        and (f.valid_to_date is null or f.valid_to_date > w.week_start_date)
+    qualify row_number() over (
+        partition by w.week_start_date, f.feature order by f.valid_from_date desc nulls last, f.reference_row desc
+    ) = 1
 )
 
 select
@@ -181,6 +209,13 @@ select
     end as cumulative_share,
     r.rank,
     p.rank as rank_previous,
+    case when r.cut = 'request_type' then coalesce(f.owner_team, 'unattributed') end as owner_team,
+    case
+        when r.cut <> 'request_type' or r.output_cost is null then null
+        when 2 * r.output_cost > r.effective_cost_usd then 'output'
+        when r.cache_known_tokens > 0 and 2 * r.cache_read_tokens >= r.cache_known_tokens then 'context'
+        else 'cache'
+    end as lever,
     -- By what dearer ones have made before it: the first is always an A.
     case
         when r.cost_so_far - r.effective_cost_usd < l.abc_a * r.cost_of_all then 'A'
@@ -190,6 +225,7 @@ select
     end as abc_class,
 from ranked as r
 inner join limits as l on r.week_start_date = l.week_start_date
+left join owners as f on r.week_start_date = f.week_start_date and r.feature = f.feature
 left join mart_spend_drivers_weekly as p
     on p.week_start_date = r.week_start_date - 7 * r.weeks_long
     and p.time_window = r.time_window
