@@ -229,3 +229,81 @@ def test_a_user_who_costs_too_much_of_what_one_pays_is_graver_where_the_interval
     )  # fmt: skip
 
     assert (row["state"], row["severity"], row["cost_impact_usd"]) == (state, severity, 280)
+
+
+def test_features_of_a_team_that_stand_out_on_one_day_are_one_alert(state_of):
+    """$200 and $50 beyond what was expected; the third is as usual."""
+    rows = [
+        {"feature": feature, "state": state, "excess_usd": excess, "sentence": f"{feature}!", "is_incomplete": False}
+        for feature, state, excess in (("a", "anomaly", 50), ("b", "anomaly", 200), ("c", "normal", 0))
+    ]
+    row = state_of(
+        "spend_anomaly", mart_spend_anomalies_daily=[{"usage_date": MONDAY, "team": "care"} | row for row in rows]
+    )
+
+    assert (row["state"], row["entity_id"], row["owner"], row["cost_impact_usd"]) == ("breach", "care", "care", 250)
+    assert row["sentence"] == "b! a!"
+    assert row["period_end_date"] == date(2026, 10, 6)
+    # One good day is enough.
+    assert row["periods_to_resolve"] == 1
+
+
+@pytest.mark.parametrize(("states", "state"), [(["learning"], "unknown"), (["learning", "normal"], "ok")])
+def test_days_without_a_judgement_are_not_good_days(state_of, states, state):
+    rows = [
+        {
+            "usage_date": MONDAY,
+            "team": "care",
+            "feature": f"f{n}",
+            "state": word,
+            "excess_usd": None,
+            "is_incomplete": False,
+        }
+        for n, word in enumerate(states)
+    ]
+
+    assert state_of("spend_anomaly", mart_spend_anomalies_daily=rows)["state"] == state
+
+
+def test_a_release_that_makes_calls_dearer_is_an_alert_until_one_does_not(state_of):
+    common = {
+        "week_start_date": MONDAY,
+        "feature": "chat",
+        "dimension": "release",
+        "scope_name": "(all)",
+        "is_incomplete": False,
+    }
+    dearer = common | {
+        "version": "4.2",
+        "verdict": "regression",
+        "cost_impact_usd": 16,
+        "sentence": "Release 4.2 is 40 % dearer.",
+    }
+    fine = common | {"version": "4.3", "verdict": "no_change", "cost_impact_usd": -1, "sentence": ""}
+    few = common | {"version": "4.4", "verdict": "insufficient"}
+
+    breach = state_of("release_cost", mart_release_costs_weekly=[dearer, fine, few])
+    assert (breach["state"], breach["severity"], breach["cost_impact_usd"]) == ("breach", "warning", 16)
+    assert breach["sentence"] == "chat: Release 4.2 is 40 % dearer."
+    assert state_of("release_cost", mart_release_costs_weekly=[fine, few])["state"] == "ok"
+    assert state_of("release_cost", mart_release_costs_weekly=[few])["state"] == "unknown"
+    assert state_of("release_cost", mart_release_costs_weekly=[dearer | {"is_incomplete": True}])["state"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("sure", "suspected", "state", "severity"),
+    [(2, 0, "breach", "critical"), (0, 3, "breach", "warning"), (0, 0, "ok", None)],
+)
+def test_runaways_of_a_known_end_are_graver_than_suspected_ones(state_of, sure, suspected, state, severity):
+    row = state_of(
+        "runaway_sessions",
+        mart_agent_sessions_weekly=[
+            {
+                "week_start_date": MONDAY, "feature": "agent", "is_closed": True, "is_incomplete": False, "sessions": 100,
+                "over_budget_sessions": 0, "runaway_sessions": sure, "runaway_suspected_sessions": suspected,
+                "runaway_cost_share": Decimal("0.3"), "excess_cost_usd": 12,
+            }
+        ],
+    )  # fmt: skip
+
+    assert (row["state"], row["severity"], row["cost_impact_usd"]) == (state, severity, 12)

@@ -39,6 +39,9 @@ answer: >-
     "output_ratio_drift": ("alert_resolve_weeks", "Compare the prompt and model of the onset day with those before; cap the answers or ask for shorter ones."),
     "session_budget": ("alert_resolve_weeks", "Set a cap on steps or cost where the agent runs; a feature that is worth more has a budget of its own in reference/thresholds.csv."),
     "runaway_sessions": ("alert_resolve_weeks", "Stop a run that repeats one step; look at the sessions in mart_runaway_sessions and mend the tool that they call."),
+    "release_cost": ("alert_resolve_weeks", "Compare the version with the one before it (mart_release_costs_weekly); roll it back or shorten what it sends and asks for."),
+    "spend_anomaly": (none, "Look at the calls of that day by user, key and step; ask the team what was launched."),
+    "silent_feature": (none, "See whether the files of that day came: 'tokenbooks status' names the newest day of each source."),
     "inference_margin": ("alert_resolve_weeks", "See mart_customer_margin_monthly for who is served at a loss; raise the price, cap the use, or take a lever with a cheaper model."),
     "arpu_share": (none, "See mart_tier_margin_monthly for how much heavy users take; set an allowance, or move the tier to a cheaper model."),
     "unattributed_share": ("alert_resolve_weeks", "Give the callers of mart_untagged_callers_weekly a feature, or a row in reference/attribution_rules.csv."),
@@ -69,6 +72,36 @@ unpriced as (
     from mart_data_quality_daily
     where requests > 0
     group by cast(date_trunc('week', usage_date) as date), source
+),
+
+-- One alert a team and day, however many of its features stand out; days on which all of them still learn are not known.
+team_days as (
+    select
+        usage_date,
+        team,
+        count(case when state in ('anomaly', 'level_shift') then 1 end) as flagged,
+        count(case when state <> 'learning' and not is_incomplete then 1 end) as judged,
+        sum(excess_usd) as excess_usd,
+        string_agg(case when state in ('anomaly', 'level_shift') then sentence end, ' ' order by excess_usd desc, feature) as sentence,
+    from mart_spend_anomalies_daily
+    group by usage_date, team
+),
+
+-- Of several versions in a week the dearest speaks; later versions without a rise end the alert.
+releases as (
+    select
+        week_start_date,
+        feature,
+        dimension,
+        scope_name,
+        count(case when verdict = 'regression' and not is_incomplete then 1 end) as regressions,
+        count(case when verdict <> 'insufficient' and not is_incomplete then 1 end) as judged,
+        sum(case when verdict = 'regression' and not is_incomplete then cost_impact_usd end) as cost_impact_usd,
+        string_agg(
+            case when verdict = 'regression' and not is_incomplete then sentence end, ' ' order by cost_impact_usd desc, version
+        ) as sentence,
+    from mart_release_costs_weekly
+    group by week_start_date, feature, dimension, scope_name
 ),
 
 judged as (
@@ -104,6 +137,40 @@ judged as (
             "|| cast(t.sessions as varchar) || ' sessions ran away: ' || coalesce(" ~ percent("t.runaway_cost_share")
             ~ ", 'an unknown part') || ' of the cost of its sessions.'",
         evidence=evidence("mart_runaway_sessions", "t", {"week_start_date": "date", "feature": "text"}),
+    ) }}
+
+    union all
+
+    {{ judged(
+        "release_cost", "'release_cost_change'", "releases", "t.week_start_date", "t.week_start_date + 7",
+        dimension="concat_ws(' | ', t.dimension, t.scope_name)",
+        state="case when t.judged = 0 then 'unknown' when t.regressions > 0 then 'breach' else 'ok' end",
+        impact="t.cost_impact_usd",
+        sentence="t.feature || ': ' || coalesce(t.sentence, 'no version makes calls or tasks dearer.')",
+        evidence=evidence("mart_release_costs_weekly", "t", {"week_start_date": "date", "feature": "text", "dimension": "text"}),
+    ) }}
+
+    union all
+
+    {{ judged(
+        "spend_anomaly", "'anomaly_score'", "team_days", "t.usage_date", "t.usage_date + 1",
+        entity_type="team", entity_id="t.team", feature="cast(null as varchar)", owner="nullif(t.team, 'unattributed')",
+        state="case when t.judged = 0 then 'unknown' when t.flagged > 0 then 'breach' else 'ok' end",
+        impact="t.excess_usd",
+        sentence="coalesce(t.sentence, 'as expected')",
+        evidence=evidence("mart_spend_anomalies_daily", "t", {"usage_date": "date", "team": "text"}),
+    ) }}
+
+    union all
+
+    -- No cost where there always is one: probably a file that did not come.
+    {{ judged(
+        "silent_feature", "'anomaly_ratio'", "mart_spend_anomalies_daily", "t.usage_date", "t.usage_date + 1",
+        owner="nullif(t.team, 'unattributed')", severity="'info'",
+        state="case when t.state = 'learning' then 'unknown' when t.state = 'silent' then 'breach' else 'ok' end",
+        impact="cast(null as decimal(38, 10))",
+        sentence="t.feature || ': ' || coalesce(t.sentence, 'as expected')",
+        evidence=evidence("mart_spend_anomalies_daily", "t", {"usage_date": "date", "feature": "text"}),
     ) }}
 
     union all
