@@ -154,7 +154,17 @@ calls as (
 
 steps as (
     select
-        *,
+        session_number,
+        first_date,
+        started_at,
+        feature,
+        customer_tier,
+        customer_id,
+        user_id,
+        outcome,
+        input_total_tokens,
+        total_tokens,
+        effective_cost_usd,
         row_number() over (partition by session_number order by started_at, request_key) as step_number,
         sum(effective_cost_usd) over (
             partition by session_number order by started_at, request_key rows between unbounded preceding and current row
@@ -186,37 +196,53 @@ begins as (
     where s.step_number = 1
 ),
 
-summed as (
+-- What hangs on the order of the steps.
+in_order as (
     select
         s.session_number,
         b.session_budget_usd,
-        min(s.started_at) as started_at,
-        max(s.started_at) as last_call_at,
         max(case when s.step_number = 1 then s.feature end) as feature,
         max(case when s.step_number = 1 then s.customer_tier end) as customer_tier,
         min(case when s.customer_id is not null then {'step_number': s.step_number, 'found': s.customer_id} end) as customer,
         min(case when s.user_id is not null then {'step_number': s.step_number, 'found': s.user_id} end) as person,
         min(case when s.total_tokens > 0 then {'step_number': s.step_number, 'found': s.total_tokens} end) as first_step,
         max(case when s.outcome is not null then {'step_number': s.step_number, 'found': s.outcome} end) as last_word,
-        list_sort(list(distinct s.model_canonical)) as models,
-        count(*) as steps,
-        count(case when s.status <> 'ok' then 1 end) as failed_steps,
-        cast(sum(s.input_total_tokens) as bigint) as input_total_tokens,
-        cast(sum(s.output_total_tokens) as bigint) as output_total_tokens,
-        cast(sum(s.total_tokens) as bigint) as total_tokens,
-        max(s.input_total_tokens) as largest_input_tokens,
         -- Whole numbers make the slope the same in whatever order the steps are summed.
         count(s.input_total_tokens) as pairs,
         cast(sum(case when s.input_total_tokens is not null then s.step_number end) as decimal(38, 0)) as sum_x,
         cast(sum(case when s.input_total_tokens is not null then s.step_number * s.step_number end) as decimal(38, 0)) as sum_xx,
         cast(sum(s.step_number * s.input_total_tokens) as decimal(38, 0)) as sum_xy,
-        cast(sum(s.effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
-        count(case when s.effective_cost_usd is null then 1 end) as unpriced_requests,
-        cast(sum(case when s.effective_cost_usd is null then s.total_tokens else 0 end) as bigint) as unpriced_tokens,
         min(case when s.cost_so_far > b.session_budget_usd then s.step_number end) as breach_step,
     from steps as s
     inner join begins as b on s.session_number = b.session_number
     group by s.session_number, b.session_budget_usd
+),
+
+summed as (
+    select
+        session_number,
+        min(started_at) as started_at,
+        max(started_at) as last_call_at,
+        min(model_canonical) as first_model,
+        max(model_canonical) as last_model,
+        count(*) as steps,
+        count(case when status <> 'ok' then 1 end) as failed_steps,
+        cast(sum(input_total_tokens) as bigint) as input_total_tokens,
+        cast(sum(output_total_tokens) as bigint) as output_total_tokens,
+        cast(sum(total_tokens) as bigint) as total_tokens,
+        max(input_total_tokens) as largest_input_tokens,
+        cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
+        count(case when effective_cost_usd is null then 1 end) as unpriced_requests,
+        cast(sum(case when effective_cost_usd is null then total_tokens else 0 end) as bigint) as unpriced_tokens,
+    from calls
+    group by session_number
+),
+
+several_models as (
+    select c.session_number, list_sort(list(distinct c.model_canonical)) as models
+    from calls as c
+    inner join summed as s on c.session_number = s.session_number and s.first_model <> s.last_model
+    group by c.session_number
 ),
 
 -- The step that most calls were for, of equal ones the later by name.
@@ -263,24 +289,24 @@ select
     i.session_id,
     s.started_at,
     s.last_call_at,
-    s.feature,
-    s.customer_tier,
-    s.customer.found as customer_id,
-    s.person.found as user_id,
-    s.models,
+    o.feature,
+    o.customer_tier,
+    o.customer.found as customer_id,
+    o.person.found as user_id,
+    case when s.first_model = s.last_model then [s.first_model] else m.models end as models,
     s.steps,
     s.failed_steps,
     s.input_total_tokens,
     s.output_total_tokens,
     s.total_tokens,
-    s.first_step.found as first_step_tokens,
+    o.first_step.found as first_step_tokens,
     s.largest_input_tokens,
     cast(cast(s.input_total_tokens as double) / nullif(s.largest_input_tokens, 0) as decimal(18, 9)) as reread_multiplier,
-    cast(cast(s.total_tokens as double) / s.first_step.found as decimal(18, 9)) as single_call_multiplier,
+    cast(cast(s.total_tokens as double) / o.first_step.found as decimal(18, 9)) as single_call_multiplier,
     case
-        when s.pairs > 1
+        when o.pairs > 1
             then cast(
-                cast(s.pairs * s.sum_xy - s.sum_x * s.input_total_tokens as double) / cast(s.pairs * s.sum_xx - s.sum_x * s.sum_x as double)
+                cast(o.pairs * o.sum_xy - o.sum_x * s.input_total_tokens as double) / cast(o.pairs * o.sum_xx - o.sum_x * o.sum_x as double)
                 as decimal(18, 3)
             )
     end as context_growth,
@@ -289,19 +315,21 @@ select
     s.unpriced_tokens,
     p.top.step_name as top_step,
     cast(cast(p.top.calls as double) / s.steps as decimal(18, 9)) as top_step_share,
-    s.session_budget_usd,
-    s.breach_step,
-    case when s.effective_cost_usd > s.session_budget_usd then s.effective_cost_usd - s.session_budget_usd else s.effective_cost_usd * 0 end as over_budget_usd,
+    o.session_budget_usd,
+    o.breach_step,
+    case when s.effective_cost_usd > o.session_budget_usd then s.effective_cost_usd - o.session_budget_usd else s.effective_cost_usd * 0 end as over_budget_usd,
     coalesce(e.succeeded_tasks, 0) as succeeded_tasks,
     coalesce(e.failed_tasks, 0) as failed_tasks,
     case
         when e.succeeded_tasks > 0 then 'success'
         when e.failed_tasks > 0 then 'failure'
-        when s.last_word.found in ('success', 'failure') then s.last_word.found
+        when o.last_word.found in ('success', 'failure') then o.last_word.found
     end as outcome,
     k.now_at >= s.last_call_at + cast(l.close_hours as integer) * interval 1 hour as is_closed,
 from summed as s
 inner join sessions as i on s.session_number = i.session_number
+inner join in_order as o on s.session_number = o.session_number
+left join several_models as m on s.session_number = m.session_number
 left join repeated as p on s.session_number = p.session_number
 left join ended as e on s.session_number = e.session_number
 cross join ledger_clock as k

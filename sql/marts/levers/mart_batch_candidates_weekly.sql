@@ -76,7 +76,6 @@ cells as (
         cast(coalesce(sum(c.units_cost_usd), 0) as decimal(38, 15)) as units_cost_usd,
 {% for class in token_classes %}
         cast(coalesce(sum(r.{{ class.tokens }}), 0) as bigint) as {{ class.tokens }},
-        cast(coalesce(sum(c.{{ class.name }}_cost_usd), 0) as decimal(38, 15)) as {{ class.name }}_cost_usd,
 {% endfor %}
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
@@ -180,34 +179,38 @@ class_rates as (
 
 {# What the book lists for cached reads in a tier, else what it lists there for the same input uncached: they can cost no more. #}
 {% macro tier_rate(class, tier) %}{% if class.name == "cache_read" %}coalesce(r.cache_read_{{ tier }}, r.input_uncached_{{ tier }}){% else %}r.{{ class.name }}_{{ tier }}{% endif %}{% endmacro %}
-compared as (
+{% macro cost_at(tier) %}0{% for class in token_classes %} + case when c.{{ class.tokens }} = 0 then 0 else cast(c.{{ class.tokens }} * {{ "r." ~ class.name ~ "_paid" if tier == "paid" else tier_rate(class, tier) }} * 0.000001 as decimal(38, 15)) end{% endfor %}{% endmacro %}
+listed as (
     select
         c.*,
+        cast({{ cost_at("paid") }} as decimal(38, 15)) as paid_listed_usd,
 {% for tier in tiers %}
         c.is_priced and not c.is_stated
 {% for class in token_classes %}
             and (c.{{ class.tokens }} = 0 or ({{ tier_rate(class, tier) }} is not null and r.{{ class.name }}_paid > 0))
 {% endfor %} as has_{{ tier }},
         c.cache_read_tokens > 0 and r.cache_read_{{ tier }} is null and r.input_uncached_{{ tier }} is not null as is_{{ tier }}_cache_assumed,
-        cast(
-            c.units_cost_usd
-{% for class in token_classes %}
-            + case
-                when c.{{ class.tokens }} = 0 then 0
-                -- Without a contract or another currency it is tokens times the rate, exactly.
-                when c.{{ class.name }}_cost_usd = cast(c.{{ class.tokens }} * r.{{ class.name }}_paid * 0.000001 as decimal(38, 15))
-                    then cast(c.{{ class.tokens }} * {{ tier_rate(class, tier) }} * 0.000001 as decimal(38, 15))
-                else cast(
-                    cast(c.{{ class.name }}_cost_usd as double) * cast({{ tier_rate(class, tier) }} as double) / cast(r.{{ class.name }}_paid as double)
-                    as decimal(38, 15)
-                )
-            end
-{% endfor %}
-            as decimal(38, 15)
-        ) as {{ tier }}_cost_usd,
+        cast({{ cost_at(tier) }} as decimal(38, 15)) as {{ tier }}_listed_usd,
 {% endfor %}
     from cells as c
     left join class_rates as r on c.usage_date = r.usage_date and c.price_key = r.price_key
+),
+
+-- Without a contract or another currency it is the list, exactly; else the same share of it.
+compared as (
+    select
+        *,
+{% for tier in tiers %}
+        cast(
+            case
+                when effective_cost_usd - units_cost_usd = paid_listed_usd then {{ tier }}_listed_usd + units_cost_usd
+                else cast({{ tier }}_listed_usd as double) * cast(effective_cost_usd - units_cost_usd as double)
+                    / nullif(cast(paid_listed_usd as double), 0) + cast(units_cost_usd as double)
+            end
+            as decimal(38, 15)
+        ) as {{ tier }}_cost_usd,
+{% endfor %}
+    from listed
 ),
 
 summed as (
