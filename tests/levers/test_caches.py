@@ -9,11 +9,14 @@ from typing import Any
 import polars as pl
 import pytest
 
+from pipelines import contract, paths
+from pipelines.contract import token_classes_of
+from pipelines.models import load
+
 MONDAY = date(2026, 10, 5)
 NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)
 SONNET = {"provider": "anthropic", "model_canonical": "claude-sonnet-4-6"}
 M = 1_000_000
-WRITES = {"cache_write_5m_tokens": 0, "cache_write_1h_tokens": 0}
 
 
 def call(read: int | None, total: int, **more: Any) -> dict[str, Any]:
@@ -230,3 +233,21 @@ def test_the_identities_hold_for_any_calls(weeks_of):
     ):
         assert books.broken(table) == [], table
     assert sum(row["requests"] for row in books.rows("mart_cache_economics_weekly")) == 400
+
+
+def test_a_new_class_of_tokens_has_its_saving_or_its_premium(monkeypatch):
+    """A line in TOKEN_CLASSES is all that it needs: reads of a kind are compared with uncached input of that kind."""
+    added = token_classes_of("""
+        input_video: video_in; uncached video
+        cache_read_video: video_cache_read; cached video
+        cache_write_9d: cache_write_9d; written for nine days
+    """)
+    monkeypatch.setattr(contract, "TOKEN_CLASSES", (*contract.TOKEN_CLASSES, *added))
+
+    found = load(paths.SQL)
+
+    assert "cache_write_9d_premium_usd" in found["mart_cache_economics_weekly"].types
+    query = " ".join(found["mart_cache_economics_weekly"].query.split())
+    assert "c.cache_read_video_tokens * (c.input_video_usd_per_mtok - c.cache_read_video_usd_per_mtok)" in query
+    assert "c.cache_write_9d_tokens * (c.cache_write_9d_usd_per_mtok - c.input_uncached_usd_per_mtok)" in query
+    assert {"input_video_tokens", "cache_write_9d_usd_per_mtok"} <= set(found["stat_rate_cells_weekly"].types)
