@@ -23,6 +23,20 @@ mean_sums as (
     group by {{ listed }}
 ),
 
+mean_scales as (
+    select
+        {{ of("s") }},
+        s.clusters,
+        s.high_cost_usd,
+        s.clusters < l.min_users_t as is_drawn,
+        10000 * s.clusters / cast(s.units as double) as unit_scale,
+        10000 * s.clusters / cast(s.gross_usd as double) as cost_scale,
+        cast(s.cost_usd as double) / cast(s.gross_usd as double) as relative_mean,
+    from mean_sums as s
+    inner join {{ limits }} as l on s.{{ keys[0] }} = l.{{ keys[0] }}
+    where s.clusters >= l.min_users_interval and s.units > 0 and s.gross_usd > 0
+),
+
 mean_members as (
     select
         {{ of("m") }},
@@ -30,18 +44,11 @@ mean_members as (
         s.clusters,
         m.cost_usd,
         s.high_cost_usd,
-        s.clusters < l.min_users_t as is_drawn,
-        round(cast(m.units as double) * s.clusters / s.units * 10000) as b,
-        round(
-            (
-                cast(m.cost_usd as double) * s.clusters / cast(s.gross_usd as double)
-                - cast(s.cost_usd as double) / cast(s.gross_usd as double) * (cast(m.units as double) * s.clusters / s.units)
-            ) * 10000
-        ) as q,
+        s.is_drawn,
+        round(m.units * s.unit_scale) as b,
+        round(cast(m.cost_usd as double) * s.cost_scale - m.units * s.unit_scale * s.relative_mean) as q,
     from {{ members }} as m
-    inner join mean_sums as s on {{ met("m", "s") }}
-    inner join {{ limits }} as l on m.{{ keys[0] }} = l.{{ keys[0] }}
-    where s.clusters >= l.min_users_interval and s.units > 0 and s.gross_usd > 0
+    inner join mean_scales as s on {{ met("m", "s") }}
 ),
 
 -- Standard error as a fraction of what a unit costs, and what the dearest hundredth of the members carries: those above a cost that

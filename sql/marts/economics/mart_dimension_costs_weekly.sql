@@ -185,21 +185,29 @@ clusters as (
     from (select distinct cluster_key from cells) as found
 ),
 
-member_sums as (
-{% for cost_unit, number, priced, cost in cost_units %}
+told_cells as (
     select
         c.week_start_date,
-        '{{ cost_unit }}' as cost_unit,
         v.value_no,
-        u.cluster_no as cluster_key,
-        cast(sum(c.{{ number }}) as bigint) as counted_units,
-        cast(sum(c.{{ priced }}) as bigint) as units,
-        sum(c.{{ cost }}) as cost_usd,
+        u.cluster_no,
+{% for cost_unit, number, priced, cost in cost_units %}
+        cast(sum(c.{{ number }}) as bigint) as {{ number }},
+        cast(sum(c.{{ priced }}) as bigint) as {{ priced }},
+        sum(c.{{ cost }}) as {{ cost }},
+{% endfor %}
     from cells as c
     inner join clusters as u on c.cluster_key = u.cluster_key
     inner join set_values as v on c.set_no = v.set_no
-    where c.{{ number }} > 0
     group by c.week_start_date, v.value_no, u.cluster_no
+),
+
+member_sums as (
+{% for cost_unit, number, priced, cost in cost_units %}
+    select
+        week_start_date, '{{ cost_unit }}' as cost_unit, value_no, cluster_no as cluster_key, {{ number }} as counted_units, {{ priced }} as units,
+        {{ cost }} as cost_usd,
+    from told_cells
+    where {{ number }} > 0
 {% if not loop.last %}
     union all
 {% endif %}
