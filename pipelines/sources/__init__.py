@@ -23,6 +23,7 @@ from pipelines import paths, usage
 from pipelines.contract import CONTRACT_VERSION, TOKEN_CLASSES, shapes
 from pipelines.landing import FileVersion
 from pipelines.records import create_records
+from pipelines.records.fields import fields_of
 from pipelines.records.files import (
     Readable,
     Unreadable,
@@ -210,12 +211,16 @@ def first_fields(head: bytes, layout: str) -> list[set[str]]:
     return found or _records_in_head(text) or [set(_NAME.findall(text))]
 
 
-def further_counts(files: Sequence[Readable], known: Collection[str]) -> list[str]:
-    """Fields of the files' first records that count tokens or calls by their name and are not among the known ones: to be kept,
-    so that what a new version of a tool counts beside the rest is read or named."""
+def further_counts(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], known: Collection[str]) -> list[str]:
+    """Fields of the files' records that count tokens or calls by their name and are not among the known ones: to be kept, so that
+    what a new version of a tool counts beside the rest is read or named, in whichever record it begins."""
     taken = {name.lower() for name in known}
-    found: set[str] = set()
-    for path, layout in {(file.path, file.layout) for file in files}:
+    found = fields_of(con, files)
+    seen = {
+        (file.path, file.layout) for file in files if found is None or file.layout in ("csv", "parquet")
+    }
+    found = found or set()
+    for path, layout in seen:
         with suppress(Unreadable):
             found.update(*first_fields(first_bytes_of(path), layout))
     return sorted(name for name in found if name.lower() not in taken and counts_beside(name))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pipelines.contract import SERVICE_TIERS, TOKEN_CLASSES, TOKEN_TYPES
-from pipelines.usage.stated import is_read_here
+from pipelines.usage.stated import calls_a_tool, is_read_here
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+[a-z]*")
 # Words that say nothing of what is counted.
@@ -101,7 +101,7 @@ def counts_beside(name: str) -> bool:
     """Whether a field of a record, outside of any usage object, names itself a count of tokens or of tools' calls."""
     reading, words = reading_of((name,)), words_of(name)
     is_cache = reading.kind == "class" and "cache" in words
-    return reading.kind == "unit" or is_cache or (reading.kind != "none" and "token" in words)
+    return calls_a_tool(name) or reading.kind == "unit" or is_cache or (reading.kind != "none" and "token" in words)
 
 
 def words_of(key: str) -> list[str]:

@@ -99,7 +99,12 @@ def is_read_here(path: tuple[str, ...]) -> bool:
     word = _CAMEL.sub(r"\1_\2", path[0]).lower()
     if path[0] in _TOOL_OBJECTS or word in _ASIDE or ".".join(path) in {key for key, _ in _TIMES}:
         return True
-    return len(path) == 1 and re.search(_TOOL_KEY, word) is not None
+    return len(path) == 1 and calls_a_tool(path[0])
+
+
+def calls_a_tool(key: str) -> bool:
+    """Whether a key counts the calls of a tool that its seller bills apiece."""
+    return re.search(_TOOL_KEY, _CAMEL.sub(r"\1_\2", key).lower()) is not None
 
 
 def _paths(keys: tuple[str, ...]) -> str:

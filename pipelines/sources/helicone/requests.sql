@@ -112,6 +112,7 @@ select
     target_url as api_base,
     /* token_classes: classed */,
     classed.unread_usage as unread_usage,
+    classed.extra_units as extra_units,
     classed.context_test_tokens as context_test_tokens,
     classed.provider_total_tokens as provider_total_tokens,
     usage_shape,

@@ -41,7 +41,7 @@ def recognise(name: str, head: bytes) -> Recognised:
 
 def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: the fields of either version, as text, and ``further``: others that count tokens or calls."""
-    create_records(con, files, COLUMNS, (), further_counts(files, COLUMNS))
+    create_records(con, files, COLUMNS, (), further_counts(con, files, COLUMNS))
 
 
 def remarks(versions: Sequence[FileVersion], data_root: Path) -> list[str]:

@@ -145,6 +145,7 @@ select
         case when tiers_differ(tier_stated, classed.service_tier) then ['inferred_tier'] else [] end
     ) as usage_flags,
     case when kind not in ('context', 'tool') then classed.unread_usage end as unread_usage,
+    case when kind not in ('context', 'tool') then classed.extra_units end as extra_units,
     classed.usage_basis as usage_basis,
     case
         when kind in ('context', 'tool') then null

@@ -42,7 +42,7 @@ def recognise(name: str, head: bytes) -> Recognised:
 
 def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
     """``records``: one row a run. Of fields that no column names counts alone are kept: others may hold a prompt."""
-    FORMAT.read(con, files, further_counts(files, FORMAT.columns))
+    FORMAT.read(con, files, further_counts(con, files, FORMAT.columns))
 
 
 SOURCE = Source(
