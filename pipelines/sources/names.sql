@@ -37,9 +37,10 @@ create or replace temp macro texts_in(document) as
 create or replace temp macro numbers_in(object, fitting) as cast('{' || array_to_string(list_transform(
     list_filter(
         coalesce(json_keys(object), []),
-        lambda field: regexp_matches(field, fitting) and try_cast(json_extract_string(object, '$.' || field) as double) is not null
+        lambda field: regexp_full_match(field, '[\w.-]+') and regexp_matches(field, fitting)
+            and regexp_full_match(json_extract_string(object, '$."' || field || '"'), '-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?')
     ),
-    lambda field: '"' || field || '":' || json_extract_string(object, '$.' || field)
+    lambda field: '"' || field || '":' || json_extract_string(object, '$."' || field || '"')
 ), ',') || '}' as json);
 
 -- A usage object with the further fields of its record that count tokens or calls; what it says itself counts.

@@ -82,6 +82,8 @@ def reading_of(path: tuple[str, ...]) -> Reading:
         return Reading("unit", unit)
     if [word for word in words if word not in ("token", "count", "usage", "detail")] == ["total"]:
         return Reading("total")
+    if len(path) == 1 and "token" in words and set(words) <= {"token", "count", "number", "num", "used"}:
+        return Reading("total")
     meant = [word for word in _meant(words) if word not in _NOISE]
     if not meant:
         return Reading("tier", tier=tier) if tier else Reading("unknown")
@@ -97,9 +99,15 @@ def reading_of(path: tuple[str, ...]) -> Reading:
     return Reading("class", found, tier)
 
 
+# Outside of a usage object these make of a count of tokens a guess, or what was not sent.
+_NOT_USED = frozenset("estimate estimated expected allowed available saved dropped truncated trimmed window".split())
+
+
 def counts_beside(name: str) -> bool:
     """Whether a field of a record, outside of any usage object, names itself a count of tokens or of tools' calls."""
     reading, words = reading_of((name,)), words_of(name)
+    if _NOT_USED.intersection(words):
+        return False
     is_cache = reading.kind == "class" and "cache" in words
     return calls_a_tool(name) or reading.kind == "unit" or is_cache or (reading.kind != "none" and "token" in words)
 

@@ -102,6 +102,21 @@ def is_read_here(path: tuple[str, ...]) -> bool:
     return len(path) == 1 and calls_a_tool(path[0])
 
 
+# Words of fields that name the cost of a call, and of those that name another thing by it: a limit, a part, an owner, a foreign currency.
+_PRICE_WORDS = frozenset("cost spend spent charge charged fee".split())
+_NOT_OF_THE_CALL = frozenset(
+    "center centre code budget limit max min remaining saved saving estimate rate per unit multiplier input output prompt completion "
+    "cache cached daily monthly month day week session cumulative so far type currency basis source category account "
+    "eur gbp cny jpy inr".split()
+)
+
+
+def states_dollars(key: str) -> bool:
+    """Whether a field of a record, outside of any usage object, states the dollars of its call."""
+    words = set(re.findall(r"[a-z]+", _CAMEL.sub(r"\1_\2", key).lower()))
+    return bool(words & _PRICE_WORDS) and not words & _NOT_OF_THE_CALL
+
+
 def calls_a_tool(key: str) -> bool:
     """Whether a key counts the calls of a tool that its seller bills apiece."""
     return re.search(_TOOL_KEY, _CAMEL.sub(r"\1_\2", key).lower()) is not None
@@ -150,7 +165,7 @@ create or replace temp macro usage_small_dollars(object) as list_filter(
             lambda usage_key: contains({_WORD}, 'cost') and regexp_matches({_WORD}, '{_ANY_PART}')
         ),
         lambda usage_key: try_cast(
-            try_cast(json_extract_string(object, '$."' || usage_key || '"') as decimal(25, 0)) * case {_SCALE} end as decimal(18, 12)
+            try_cast(json_extract_string(object, '$."' || usage_key || '"') as decimal(24, 6)) * case {_SCALE} end as decimal(18, 12)
         )
     ),
     lambda usage_said: usage_said >= 0

@@ -22,8 +22,21 @@ with timed as (
                     'num_file_search_calls', num_file_search_calls, 'code_interpreter_calls', code_interpreter_calls
                 ), usage_said_so)
             else usage_said_so
-        end as usage_object,
+        end as usage_with_tools,
         case when json_type(metadata) = 'VARCHAR' then try_cast(metadata ->> '$' as json) else metadata end as metadata_object,
+        -- Counts beside the object, at the top of the record or in its metadata; what the object says wins.
+        coalesce(
+            json_merge_patch(counted_beside(metadata_object), counted_beside(further)), counted_beside(further), counted_beside(metadata_object)
+        ) as beside,
+        case
+            when beside is null or cast(beside as varchar) = '{}' then usage_with_tools
+            when json_type(usage_with_tools) = 'OBJECT' then json_merge_patch(beside, usage_with_tools)
+            when usage_with_tools is null or json_type(usage_with_tools) = 'NULL' then beside
+            else usage_with_tools
+        end as usage_object,
+        -- A form that is told by its keys is that of the object alone.
+        coalesce(api, nullif(usage_shape(cast(null as varchar), usage_with_tools), 'ambiguous')) as usage_api,
+        coalesce(dollars_beside(further), dollars_beside(metadata_object)) as usd_beside,
         try_cast(timestamp as timestamptz) as started,
         try_cast(coalesce(logged_at, timestamp) as timestamptz) as logged,
         models_apart(usage_object, model) as apart,
@@ -39,17 +52,18 @@ calls as (
         id || ':' || nth as id,
         response_id || ':' || nth as response_id,
         cast(null as varchar) as span_id,
-        coalesce(api, 'anthropic.messages') as api,
+        coalesce(api, 'anthropic.messages') as usage_api,
         within ->> '$.model' as model,
         within ->> '$.type' as step,
         within as usage,
         within as usage_object,
-        cast(null as varchar) as cost_usd
+        cast(null as varchar) as cost_usd,
+        cast(null as decimal(18, 12)) as usd_beside
     )
     from (select *, unnest(apart) as within, generate_subscripts(apart, 1) as nth from timed where len(apart) > 0)
 ),
 
-/* usage_steps: calls, api, usage_object */
+/* usage_steps: calls, usage_api, usage_object */
 
 select
     file_no,
@@ -107,15 +121,22 @@ select
     model_requested,
     model as model_served,
     coalesce(region, classed.inference_geo) as region,
-    coalesce(service_tier, classed.service_tier) as service_tier,
+    -- What was left to the provider is told by its answer, else by who wrote the record.
+    coalesce(
+        case when lower(service_tier) <> 'auto' then service_tier end,
+        case when lower(classed.service_tier) <> 'auto' then classed.service_tier end,
+        left(coalesce(metadata_object ->> '$.service_tier', metadata_object ->> '$.serviceTier'), 200),
+        service_tier,
+        classed.service_tier
+    ) as service_tier,
     classed.* exclude (service_tier, inference_geo, cost_reported_usd, cost_reported_basis, problem),
     try_cast(batch as boolean) as is_batch,
     usage_shape,
     usage as usage_raw,
-    coalesce(classed.cost_reported_usd, try_cast(cost_usd as decimal(18, 12))) as cost_reported_usd,
+    coalesce(classed.cost_reported_usd, try_cast(cost_usd as decimal(18, 12)), usd_beside) as cost_reported_usd,
     case
         when classed.cost_reported_usd is not null or classed.cost_reported_basis = 'own_key' then classed.cost_reported_basis
-        when cost_usd is not null then 'user_supplied'
+        when coalesce(try_cast(cost_usd as decimal(18, 12)), usd_beside) is not null then 'user_supplied'
         else 'none'
     end as cost_reported_basis,
     coalesce(lower(status), 'ok') as status,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
+
+from pipelines.records.files import Readable
 from pipelines.sources import Recognised, RowFormat, Source, recognise_rows
+from pipelines.sources.beside import create_beside, names_beside
 
 _TEXT = """
 id timestamp provider api model model_requested service_tier batch region response_id status http_status error_class attempt
@@ -27,11 +32,18 @@ def recognise(name: str, head: bytes) -> Recognised:
     return Recognised("1", recognise_rows(head, FORMAT, "an app_log"))
 
 
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
+    """``records``: the known fields, and ``further``: those kept by name, and others that count or state dollars by theirs."""
+    names = names_beside(con, files, FORMAT.columns)
+    FORMAT.read(con, files, [*keep, *names])
+    create_beside(con, names, metadata=True)
+
+
 SOURCE = Source(
     name="app_log",
     folder=Path(__file__).parent,
     about="One JSON object per provider call, written by the application.",
     recognise=recognise,
-    read=FORMAT.read,
+    read=read,
     keeps_attributes=True,
 )
