@@ -769,6 +769,12 @@ PRICES = [
         ({"feature": "chat"}, {}, {("m", "attribution_change", "reference/attribution_rules.csv: feature")}),
         ({"customer_tier": "pro"}, {}, {("m", "attribution_change", "reference/customers.csv: customer_tier")}),
         ({"team": "x"}, {}, {("m", "attribution_change", "landing/app_log/default: team")}),
+        # At another seller the call has another account and other prices: one cause.
+        (
+            {"provider": "azure", "billing_account_id": "b"},
+            {"list_cost_usd": Decimal(3), "effective_cost_usd": Decimal(3), "price_ids": ["new"]},
+            {("m", "attribution_change", "reference/seller_aliases.csv: openai to azure")},
+        ),
     ],
 )
 def test_what_changed_of_a_call_is_told_apart_and_named(run: Any, call: Any, cost: Any, wanted: Any) -> None:
@@ -791,6 +797,7 @@ def test_what_changed_of_a_call_is_told_apart_and_named(run: Any, call: Any, cos
 
     assert {(row["model_canonical"], row["reason"], row["caused_by"]) for row in found} == wanted
     assert all(row["requests"] == 1 for row in found)
+    assert {row["provider"] for row in found} <= {"openai", call.get("provider", "openai")}
 
 
 def test_calls_of_an_open_month_and_calls_that_are_gone(run: Any) -> None:
@@ -858,6 +865,7 @@ LINE = {
     [
         ({}, set()),
         ({"billed_usd": Decimal(12)}, {("m", "price_correction", "reference/fx_rates.csv: EUR")}),
+        ({"provider": "azure"}, {("m", "attribution_change", "reference/seller_aliases.csv: openai to azure")}),
         ({"billed_amount": Decimal(9)}, {("m", "restated_invoice", "landing/openai_usage/new.json")}),
         (
             {"cost_key": "other", "source": "period_charges", "charge_id": "fee", "model_canonical": None},

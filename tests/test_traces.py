@@ -340,6 +340,19 @@ def test_the_reading_that_meets_the_provider_decides(run: Run) -> None:
     assert decided(9_000) == ("ambiguous", "nothing")
 
 
+def test_calls_under_another_name_of_their_seller_are_judged_by_the_usage_of_the_seller(run: Run) -> None:
+    """seller_aliases.csv: `corp-ai` is openai from November on. Two calls of 1,200 read inclusively are the 2,410 that openai counts."""
+    calls = [cached("a", "ambiguous", provider="corp-ai"), cached("b", "ambiguous", provider="corp-ai")]
+    bucket = {"provider": "openai", "model_canonical": "m", "bucket_start_at": START.replace(hour=0)}
+    alias = {"provider": "Corp-AI", "seller": "openai", "valid_from_date": date(2026, 11, 1), "reference_row": 2}
+
+    [group] = votes(
+        run, *calls, ledger_usage=[bucket | {"usage_key": "u", "input_total_tokens": 2_410}], ref_seller_aliases=[alias]
+    )
+
+    assert (group["provider"], group["usage_basis"], group["decided_by"]) == ("corp-ai", "inclusive", "provider_usage")
+
+
 def test_groups_are_judged_apart_and_months_too(run: Run) -> None:
     """A4: old rows inclusive, new rows disjoint, in one project."""
     old = [cached(f"o-{n}", "ambiguous") for n in range(20)]

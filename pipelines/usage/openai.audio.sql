@@ -2,8 +2,9 @@
 about: >-
   OpenAI transcription, speech and realtime. input_tokens includes cached, audio and image tokens, output_tokens includes audio; the
   cached ones are split again. Models that are billed by time give seconds instead (type duration). Never told by its
-  keys alone: a framework's own object has them too.
+  keys alone: a framework's own object has them too; but a realtime answer is one whatever API a logger names.
 apis: [openai.audio, openai.realtime, azure.audio, azure.realtime]
+takes_over: {key: input_token_details, of: [openai.responses, openai.chat]}
 basis: inclusive
 fields:
   type: text

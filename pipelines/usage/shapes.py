@@ -29,7 +29,7 @@ OTHER_PARTS = {
 PARTS = {**dict.fromkeys(TOKEN_CLASS_NAMES, "DOUBLE"), **OTHER_PARTS}
 _FILE = re.compile(r"\A/\*\n(?P<header>.*?)\n\*/\n(?P<expression>\{.*\})\s*\Z", re.DOTALL)
 _NAMED_PART = re.compile(r"^    '(\w+)':", re.MULTILINE)
-_HEADER_KEYS = {"about", "apis", "recognised_by", "basis", "fields", "define", "on_request", "aside"}
+_HEADER_KEYS = {"about", "apis", "recognised_by", "basis", "fields", "define", "on_request", "aside", "takes_over"}
 
 
 class UsageShapeError(ValueError):
@@ -50,6 +50,8 @@ class UsageShape:
     expression: str
     on_request: bool = False
     aside: frozenset[str] = frozenset()
+    # A key that no object of some other shapes has: with it an object is of this shape, whatever API is named.
+    takes_over: tuple[str, tuple[str, ...]] | None = None
 
 
 @cache
@@ -95,6 +97,7 @@ def _read_shape(path: Path) -> UsageShape:
         expression=match["expression"],
         on_request=bool(header.get("on_request", False)),
         aside=frozenset(header.get("aside", ())),
+        takes_over=(of["key"], tuple(of["of"])) if (of := header.get("takes_over")) else None,
     )
 
 
@@ -113,9 +116,20 @@ def _fits(shape: UsageShape) -> str:
     )
 
 
+def _with_takers(name: str) -> str:
+    """A shape's name, or that of one that takes over what has a key of its own."""
+    takers = [(of.name, of.takes_over[0]) for of in usage_shapes().values() if of.takes_over and name in of.takes_over[1]]
+    cases = " ".join(
+        f"when json_type(usage_json, {literal('$.' + key)}) = 'OBJECT' then {literal(taker)}" for taker, key in takers
+    )
+    return f"case {cases} else {literal(name)} end" if cases else literal(name)
+
+
 def shape_macro() -> str:
     shapes = usage_shapes().values()
-    by_api = lines_of([f"when {literal(api)} then {literal(shape.name)}" for shape in shapes for api in shape.apis])
+    by_api = lines_of(
+        [f"when {literal(api)} then {_with_takers(shape.name)}" for shape in shapes for api in shape.apis]
+    )
     fitting = ", ".join(
         f"case when {_fits(shape)} then {literal(shape.name)} end" for shape in shapes if shape.recognised_by
     )

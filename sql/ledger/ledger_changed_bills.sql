@@ -126,14 +126,29 @@ vanished_files as (
         and t.month_start_date = cast(date_trunc('month', w.window_start_at) as date)
 ),
 
+-- A line that stands at another seller, and is as it was otherwise: seller_aliases.csv means another one.
+moved_lines as (
+    select l.month_start_date, l.cost_key, l.billing_currency, c.provider || ' to ' || l.provider as moved
+    from live_lines as l
+    inner join closed_lines as c
+        on l.month_start_date = c.month_start_date and l.cost_key = c.cost_key and l.billing_currency = c.billing_currency
+    where l.provider <> c.provider
+        and l.billed_amount is not distinct from c.billed_amount
+        and l.list_amount is not distinct from c.list_amount
+        and l.metered_tokens is not distinct from c.metered_tokens
+        and l.charge_category is not distinct from c.charge_category
+        and l.charge_start_date is not distinct from c.charge_start_date
+),
+
 line_causes as (
     select
         c.month_start_date,
         c.provider,
         c.billing_account_id,
         c.model_canonical,
-        case when c.is_restated then 'restated_invoice' else 'price_correction' end as reason,
+        case when m.moved is not null then 'attribution_change' when c.is_restated then 'restated_invoice' else 'price_correction' end as reason,
         case
+            when m.moved is not null then 'reference/seller_aliases.csv: ' || m.moved
             when not c.is_restated then 'reference/fx_rates.csv: ' || c.billing_currency
             when c.source = 'period_charges' then 'reference/period_charges.csv: ' || c.charge_id
             else coalesce(f.source_file, v.source_file, 'landing/' || c.source || ' (no longer there)')
@@ -141,6 +156,8 @@ line_causes as (
     from changed as c
     left join line_files as f on c.month_start_date = f.month_start_date and c.cost_key = f.cost_key
     left join vanished_files as v on c.month_start_date = v.month_start_date and c.cost_key = v.cost_key
+    left join moved_lines as m
+        on c.month_start_date = m.month_start_date and c.cost_key = m.cost_key and c.billing_currency = m.billing_currency
 ),
 
 -- What the provider counts, where that is told apart from what it charges.

@@ -103,7 +103,9 @@ known as (
         l.cost_centre is distinct from c.cost_centre as is_of_other_cost_centre,
         l.customer_tier is distinct from c.customer_tier as is_of_other_customer_tier,
         l.environment is distinct from c.environment as is_of_other_environment,
-        l.billing_account_id is distinct from c.billing_account_id as is_of_other_account,
+        l.billing_account_id is distinct from c.billing_account_id and l.provider = c.provider as is_of_other_account,
+        l.provider <> c.provider as is_of_other_seller,
+        c.provider as closed_provider,
         l.provider,
         l.model_canonical,
         l.model_served,
@@ -118,7 +120,10 @@ known as (
 ),
 
 repriced as (
-    select * from known where not has_cost_of_close or not has_list_cost_of_close or model_canonical <> closed_model_canonical
+    -- At another seller other prices hold: that is a change of the seller.
+    select *
+    from known
+    where not is_of_other_seller and (not has_cost_of_close or not has_list_cost_of_close or model_canonical <> closed_model_canonical)
 ),
 
 price_rows as (
@@ -163,13 +168,16 @@ moved as (
     select *, 'environment' as dimension from known where is_of_other_environment
     union all
     select *, 'billing_account_id' as dimension from known where is_of_other_account
+    union all
+    select *, 'seller' as dimension from known where is_of_other_seller
 ),
 
 owner_causes as (
     select
         request_key,
         usage_date,
-        case coalesce(live_from[dimension], closed_from[dimension])
+        case case when dimension = 'seller' then 'seller' else coalesce(live_from[dimension], closed_from[dimension]) end
+            when 'seller' then 'reference/seller_aliases.csv: ' || closed_provider || ' to ' || provider
             when 'rule' then 'reference/attribution_rules.csv: ' || dimension
             when 'account' then 'reference/accounts.csv: ' || dimension
             when 'reference'

@@ -30,18 +30,24 @@ answer: >-
 */
 {% from "macros/versions.sql" import but_superseded with context %}
 {% from "macros/tokens.sql" import cached_classes, input_classes, sum_of with context %}
+{% from "macros/sellers.sql" import join_named_sellers, named_sellers with context %}
 {% set group = ["month_start_date", "source", "source_account", "usage_group", "provider"] %}
-with cached as (
+with {{ named_sellers("staged_requests", "started_at") }},
+
+-- By the provider as the source names it; its own usage is that of the seller whom seller_aliases.csv means.
+cached as (
     select
         cast(date_trunc('month', s.started_at) as date) as month_start_date,
         s.source,
         s.source_account,
         s.usage_group,
         s.provider,
+        coalesce(n.seller, s.provider) as seller,
         s.model_served,
         s.usage_basis,
         {{ sum_of(cached_classes, "s", "_tokens") }} as cached_tokens,
     from staged_requests as s
+    {{ join_named_sellers("s", "started_at") }}
     {{ but_superseded() }}
     where s.usage_group is not null and s.usage_basis is not null
 ),
@@ -49,6 +55,7 @@ with cached as (
 groups as (
     select
         {{ group | join(", ") }},
+        min(seller) as seller,
         min(model_served) as model_served,
         count(*) as cached_requests,
         count(*) filter (where usage_basis = 'disjoint') as disjoint_requests,
@@ -60,30 +67,36 @@ groups as (
 ),
 
 doubtful_models as (
-    select distinct month_start_date, provider, model_served from cached where usage_basis = 'ambiguous'
+    select distinct month_start_date, seller, model_served from cached where usage_basis = 'ambiguous'
+),
+
+sold as (
+    select s.*, coalesce(n.seller, s.provider) as seller
+    from staged_requests as s
+    {{ join_named_sellers("s", "started_at") }}
 ),
 
 -- All calls of a doubtful model on a day, as the provider counts them: it knows no groups.
 traced as (
     select
         cast(s.started_at as date) as usage_date,
-        s.provider,
+        s.seller as provider,
         m.model_canonical,
         sum({{ sum_of(input_classes, "s", "_tokens") }}) as input_tokens,
         sum(
             case when s.usage_basis = 'ambiguous' then {{ sum_of(cached_classes, "s", "_tokens") }} else 0 end
         ) as doubtful_tokens,
-    from staged_requests as s
+    from sold as s
     inner join doubtful_models as q
         on cast(date_trunc('month', s.started_at) as date) = q.month_start_date
-        and s.provider = q.provider
+        and s.seller = q.seller
         and s.model_served = q.model_served
     inner join ledger_models as m
-        on cast(s.started_at as date) = m.usage_date and s.provider = m.provider and s.model_served = m.model_raw
+        on cast(s.started_at as date) = m.usage_date and s.seller = m.provider and s.model_served = m.model_raw
     left join ledger_span_roles as l on s.request_key = l.request_key and s.started_at = l.started_at
     {{ but_superseded() }}
     where coalesce(l.is_billable_leaf, s.is_billable_leaf) and m.model_canonical is not null
-    group by cast(s.started_at as date), s.provider, m.model_canonical
+    group by cast(s.started_at as date), s.seller, m.model_canonical
 ),
 
 reported as (
@@ -147,9 +160,9 @@ weighed as (
     from groups as g
     inner join limits as l on g.month_start_date = l.month_start_date
     left join names as n
-        on g.month_start_date = n.month_start_date and g.provider = n.provider and g.model_served = n.model_raw
+        on g.month_start_date = n.month_start_date and g.seller = n.provider and g.model_served = n.model_raw
     left join compared as c
-        on g.month_start_date = c.month_start_date and g.provider = c.provider and n.model_canonical = c.model_canonical
+        on g.month_start_date = c.month_start_date and g.seller = c.provider and n.model_canonical = c.model_canonical
 )
 
 select

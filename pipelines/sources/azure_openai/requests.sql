@@ -15,6 +15,18 @@ counted as (
         coalesce(json_extract(p, '$.completionTokens[0]'), json_extract(p, '$.completionTokens')) as completion,
         coalesce(json_extract(p, '$.cachedTokens[0]'), json_extract(p, '$.cachedTokens')) as cached,
         coalesce(json_extract(p, '$.reasoningTokens[0]'), json_extract(p, '$.reasoningTokens')) as reasoning,
+        -- Counts of a newer version, one or a list of one.
+        list_filter(
+            list_transform(
+                list_filter(
+                    coalesce(json_keys(p), []),
+                    lambda field: regexp_full_match(field, '\w*[tT]okens?(Count)?')
+                        and field not in ('promptTokens', 'completionTokens', 'cachedTokens', 'reasoningTokens')
+                ),
+                lambda field: {'name': field, 'count': whole(coalesce(p ->> ('$.' || field || '[0]'), p ->> ('$.' || field)))}
+            ),
+            lambda further_count: further_count.count is not null
+        ) as further,
         nullif(coalesce(p ->> '$.callerObjectId', p ->> '$.objectId'), '') as caller,
         coalesce(p ->> '$.modelName', p ->> '$.model') as model_name,
         p ->> '$.modelVersion' as model_version,
@@ -35,6 +47,7 @@ joined as (
         first_value(completion ignore nulls) over usage_of_call as call_completion,
         first_value(cached ignore nulls) over usage_of_call as call_cached,
         first_value(reasoning ignore nulls) over usage_of_call as call_reasoning,
+        first_value(case when len(further) > 0 then further end ignore nulls) over usage_of_call as call_further,
         first_value(model_name ignore nulls) over usage_of_call as call_model,
         first_value(model_version ignore nulls) over usage_of_call as call_version,
         first_value(deployment ignore nulls) over usage_of_call as call_deployment,
@@ -53,7 +66,10 @@ joined as (
 shaped as (
     select
         *,
-        case when coalesce(call_prompt, call_completion) is not null then json_merge_patch('{}', json_object(
+        case when coalesce(call_prompt, call_completion) is not null then json_merge_patch(coalesce(
+            cast(to_json(map_from_entries(list_transform(call_further, lambda further_count: {'key': further_count.name, 'value': further_count.count}))) as json),
+            '{}'
+        ), json_object(
             'prompt_tokens', call_prompt,
             'completion_tokens', call_completion,
             'prompt_tokens_details', case when call_cached is not null then json_object('cached_tokens', call_cached) end,
