@@ -20,6 +20,10 @@ SENTENCE = (
     "once again. Nothing that was read is lost, and closed months stay as they are."
 )
 _OLD_FORMS = ("day=", "week=")
+RUN_ONCE = (
+    "These books were written by another version, and some of their tables lack columns of this one: "
+    "run 'tokenbooks run' once, then ask again. Nothing that was read is lost."
+)
 
 
 def is_of_earlier_version(root: DataRoot) -> bool:
@@ -36,6 +40,22 @@ def bring_forward(root: DataRoot) -> str:
     for folder in tables:
         _put_together(root, folder)
     return SENTENCE if tables else ""
+
+
+def lacks_columns(root: DataRoot) -> bool:
+    """Whether a file of the lake has not all columns that its table has in this version."""
+    import pyarrow.parquet as pq
+
+    from pipelines.contract import shapes
+    from pipelines.models import models
+
+    wanted = {name: set(model.types) for name, model in models().items()}
+    wanted |= {shape.table: set(shape.types) for shape in shapes().values()}
+    return any(
+        not columns <= set(pq.read_schema(path).names)
+        for name, columns in wanted.items()
+        for path in root.table(name).rglob("*.parquet")
+    )
 
 
 def _old_tables(root: DataRoot) -> list[Path]:

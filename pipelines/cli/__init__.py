@@ -9,7 +9,7 @@ import typer
 
 from pipelines import __version__
 from pipelines.cli import explain, export, months, prices, quarantine, query, run, status
-from pipelines.cli.arguments import EXIT_FAILED, Group
+from pipelines.cli.arguments import EXIT_FAILED, Group, asked
 from pipelines.cli.printing import complain
 
 app = typer.Typer(
@@ -51,9 +51,14 @@ def main() -> None:
         from pipelines.settings import SettingsError
 
         for_people = (LakeError, ModelError, SettingsError, FileNotFoundError, FileExistsError, PermissionError)
+        said = str(error)
         if not isinstance(error, for_people):
-            raise
-        complain(f"tokenbooks: {error}")
+            from pipelines.upgrade import RUN_ONCE, lacks_columns
+
+            if not any(lacks_columns(root) for root in asked):
+                raise
+            said = RUN_ONCE
+        complain(f"tokenbooks: {said}")
         raise SystemExit(EXIT_FAILED) from None
 
 

@@ -56,8 +56,13 @@ class Group(TyperGroup):
             formatter.write_dl([(name, str(command.help)) for name, command in self.commands.items()])
 
 
+# The data roots that this process was asked about.
+asked: list[DataRoot] = []
+
+
 def data_root(given: Path | None, *, may_be_made: bool = False) -> DataRoot:
     root = DataRoot(given.expanduser().resolve() if given else default_root())
+    asked.append(root)
     if not may_be_made and not root.path.is_dir():
         # A name typed wrong would be a new and empty set of books.
         complain(f"There is no data root at {root.path}: make one with 'tokenbooks init {root.path}'.")

@@ -61,8 +61,16 @@ XAI_TOOLS = {
     "view_x_video": "0",
     "search_sources": "0",
 }
-# docs.x.ai/docs/guides/live-search: 25 dollars for 1,000 sources, until 2026-01-12.
-LIVE_SEARCH_PRICE, LIVE_SEARCH_END = Decimal(25), datetime(2026, 1, 12, tzinfo=UTC)
+# docs.x.ai/docs/guides/live-search: 25 dollars for 1,000 sources. That page states no end: it was announced for 2025-12-15
+# (langchain-ai/langchain#33961), and refusals were reported from 2026-01-27 on (langgenius/dify-official-plugins#2493). Between the
+# two the price and its end are assumed. From, to, price, whether that is certain.
+LIVE_SEARCH_PAGE = "docs.x.ai/docs/guides/live-search"
+LIVE_SEARCH = (
+    (None, datetime(2025, 12, 15, tzinfo=UTC), "25", True),
+    (datetime(2025, 12, 15, tzinfo=UTC), datetime(2026, 1, 12, tzinfo=UTC), "25", False),
+    (datetime(2026, 1, 12, tzinfo=UTC), datetime(2026, 1, 27, tzinfo=UTC), "0", False),
+    (datetime(2026, 1, 27, tzinfo=UTC), None, "0", True),
+)
 
 
 @dataclass
@@ -252,16 +260,19 @@ def _tools_of_xai(rates: list[Rate]) -> list[Rate]:
         if unit not in listed
     ]
     searched = [
-        rate._replace(unit_price=LIVE_SEARCH_PRICE, effective_to=min(rate.effective_to, LIVE_SEARCH_END))
+        rate._replace(
+            unit_price=Decimal(price),
+            effective_from=max(rate.effective_from, begin or rate.effective_from),
+            effective_to=min(rate.effective_to, end or rate.effective_to),
+            confidence=rate.confidence if is_certain else "assumed",
+            source_ref=f"{LIVE_SEARCH_PAGE}, which states no end" if end else rate.source_ref,
+        )
         for rate in tools
-        if rate.unit == "search_sources" and rate.effective_from < LIVE_SEARCH_END
+        if rate.unit == "search_sources"
+        for begin, end, price, is_certain in LIVE_SEARCH
+        if (begin is None or rate.effective_to > begin) and (end is None or rate.effective_from < end)
     ]
-    after = [
-        rate._replace(effective_from=max(rate.effective_from, LIVE_SEARCH_END))
-        for rate in tools
-        if rate.unit == "search_sources" and rate.effective_to > LIVE_SEARCH_END
-    ]
-    return [*(rate for rate in tools if rate.unit != "search_sources"), *searched, *after]
+    return [*(rate for rate in tools if rate.unit != "search_sources"), *searched]
 
 
 def _cached_at_a_tenth(rates: list[Rate]) -> list[Rate]:

@@ -9,14 +9,18 @@ failed or a file has blank lines among its records.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
 from pipelines.engine import quoted, quoted_name
 from pipelines.records.cells import select_csv, select_csv_carefully, select_parquet
 from pipelines.records.documents import select_documents
-from pipelines.records.files import Readable, Unreadable
-from pipelines.records.lines import are_better_as_lines, select_json_lines, select_json_lines_carefully
+from pipelines.records.files import STREAM_ERRORS, Readable, Unreadable, blocks_of
+from pipelines.records.lines import are_better_as_lines, select_json_lines, select_json_lines_carefully, without_halves
 
 # Columns of the relation beside the fields; a field of such a name is kept only where it stands in the metadata.
 _OURS = frozenset({"file_no", "source_row", "problem", "further", "place", "filename", "parsed", "good", "line"})
@@ -58,8 +62,24 @@ def create_records(
         con, table, files, columns, nullable, repeated_columns
     )
     if not quick:
-        _create(con, table, _selects(con, files, columns, nullable, repeated_columns, careful=True))
+        with TemporaryDirectory() as scratch:
+            whole = [_mended(file, Path(scratch)) for file in files]
+            _create(con, table, _selects(con, whole, columns, nullable, repeated_columns, careful=True))
     con.execute(f"create or replace temp view {view} as select *, {further} as further from {table}")
+
+
+def _mended(file: Readable, scratch: Path) -> Readable:
+    """A document that holds half an emoji without it, so that this costs nothing but itself; any other file as it is."""
+    if file.layout not in ("array", "pages"):
+        return file
+    with suppress(*STREAM_ERRORS):
+        text = b"".join(blocks_of(file.path, file.compression))
+        mended = without_halves(text)
+        if mended != text:
+            path = scratch / f"{file.number}.json"
+            path.write_bytes(mended)
+            return replace(file, path=path, compression="none")
+    return file
 
 
 def _create_quickly(

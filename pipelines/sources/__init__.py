@@ -216,9 +216,7 @@ def further_counts(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], kn
     what a new version of a tool counts beside the rest is read or named, in whichever record it begins."""
     taken = {name.lower() for name in known}
     found = fields_of(con, files)
-    seen = {
-        (file.path, file.layout) for file in files if found is None or file.layout in ("csv", "parquet")
-    }
+    seen = {(file.path, file.layout) for file in files if found is None or file.layout in ("csv", "parquet")}
     found = found or set()
     for path, layout in seen:
         with suppress(Unreadable):

@@ -45,7 +45,9 @@ def create_beside(con: duckdb.DuckDBPyConnection, names: Sequence[str], *, metad
         found.update(name for (of,) in keys for name in of or () if _says_something(name))
     counts, dollars = _chosen(found, counts_beside), _chosen(found, states_dollars)
     counted = f"numbers_in(object, {_pattern(counts)})" if counts else "cast(null as json)"
-    con.execute(f"create or replace temp macro counted_beside(object) as case when object is not null then {counted} end")
+    con.execute(
+        f"create or replace temp macro counted_beside(object) as case when object is not null then {counted} end"
+    )
     said = "cast(null as decimal(18, 12))"
     if dollars:
         paths = ", ".join(quoted(f'$."{name}"') for name in dollars)
@@ -54,7 +56,9 @@ def create_beside(con: duckdb.DuckDBPyConnection, names: Sequence[str], *, metad
             f"json_extract_string(object, [{paths}]), lambda said_usd: try_cast(said_usd as decimal(18, 12))), "
             "lambda said_usd: said_usd >= 0)[1])"
         )
-    con.execute(f"create or replace temp macro dollars_beside(object) as case when json_type(object) = 'OBJECT' then {said} end")
+    con.execute(
+        f"create or replace temp macro dollars_beside(object) as case when json_type(object) = 'OBJECT' then {said} end"
+    )
 
 
 def _says_something(name: str) -> bool:

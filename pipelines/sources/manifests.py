@@ -9,13 +9,17 @@ from contextlib import suppress
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
 
 from pipelines.landing import account_below
 from pipelines.records.files import Readable, Unreadable, head_of, json_of
+from pipelines.words import things
+
+if TYPE_CHECKING:
+    from pipelines.landing import FileVersion
 
 # The lists of columns in it make it long.
 _MANIFEST_BYTES = 16 << 20
@@ -145,3 +149,22 @@ def _read(manifest: Path, mtime_ns: int) -> tuple[list[str], date | None]:
         return keys, None
     year, month = (int(part) for part in found.groups() if part is not None)
     return keys, date(year, month, 1)
+
+
+def remarks(versions: Sequence[FileVersion], data_root: Path) -> list[str]:
+    """Manifests none of whose files is there with a line: no bill would miss them."""
+    newest: dict[tuple[str, str, date], tuple[FileVersion, list[str]]] = {}
+    for version in sorted(versions, key=lambda one: (one.pulled_at, one.path)):
+        if version.state == "current" and _is_called_manifest(version.path):
+            keys, period = _opened(data_root / version.path)
+            if keys and period is not None:
+                newest[version.source_account, report_of(keys[0]), period] = version, keys
+    files = [(one.source_account, one.path) for one in versions if one.state in ("current", "copy") and one.records]
+    found = []
+    for (account, _, period), (version, keys) in sorted(newest.items()):
+        named = re.compile("|".join(_pattern(key, Path(version.path)) for key in keys))
+        if not any(of == account and path != version.path and named.search(path) for of, path in files):
+            found.append(
+                f"{version.path} names {things(len(keys), 'file')} of {period:%Y-%m}, and none of them is there with a line: copy them"
+            )
+    return found

@@ -48,3 +48,12 @@ create or replace temp macro with_counts(usage_object, further) as case
     when further is null or usage_object is null then usage_object
     else json_merge_patch(numbers_in(further, '^\w+$'), usage_object)
 end;
+
+-- Dollars that an object of costs has under the names of tools: {"cache_read": 0.001, "web_search": 0.02} is 0.02.
+create or replace temp macro tool_fees(costs) as list_sum(list_transform(
+    list_filter(
+        coalesce(json_keys(costs), []),
+        lambda field: regexp_matches(lower(field), 'search|tool|grounding|interpreter|session|(^|_)(fee|request|call)s?(_|$)') and not contains(field, '"')
+    ),
+    lambda field: try_cast(json_extract_string(costs, '$."' || field || '"') as decimal(18, 9))
+));

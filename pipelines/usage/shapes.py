@@ -118,7 +118,9 @@ def _fits(shape: UsageShape) -> str:
 
 def _with_takers(name: str) -> str:
     """A shape's name, or that of one that takes over what has a key of its own."""
-    takers = [(of.name, of.takes_over[0]) for of in usage_shapes().values() if of.takes_over and name in of.takes_over[1]]
+    takers = [
+        (of.name, of.takes_over[0]) for of in usage_shapes().values() if of.takes_over and name in of.takes_over[1]
+    ]
     cases = " ".join(
         f"when json_type(usage_json, {literal('$.' + key)}) = 'OBJECT' then {literal(taker)}" for taker, key in takers
     )

@@ -153,36 +153,18 @@ met_gaps as (
     group by {% for name in report %}a.{{ name }}, {% endfor %}a.missing_date, a.month_end_date
 ),
 
--- What the newest manifest of each report names: key, pattern of the path, and the files that are there and were read.
-named_files as (
-    select
-        *,
-        split_part(named, chr(9), 1) as file_key,
-        split_part(named, chr(9), 2) as file_pattern,
-    from (
-        select
-            source,
-            source_account,
-            source_file as manifest_file,
-            endpoint,
-            cast(date_trunc('month', window_start_at) as date) as month_start_date,
-            unnest(string_split(next_page, chr(10))) as named,
-        from ledger_pulls
-        where starts_with(endpoint, 'manifest/') and counts
-    )
-),
-
+-- What the newest manifest of each report names, with the files of it that have a line.
 met_files as (
     select n.*, p.source_file
-    from named_files as n
+    from ledger_manifest_files as n
     left join (select distinct source, source_account, source_file from ledger_pulls where not starts_with(endpoint, 'manifest/')) as p
         on n.source = p.source and n.source_account = p.source_account and regexp_matches(p.source_file, n.file_pattern)
 ),
 
 missing_files as (
     select source, source_account, manifest_file, endpoint, month_start_date, min(file_key) as file_key, count(*) as files
-    from met_files
-    where source_file is null
+    from ledger_manifest_files
+    where not is_there
     group by source, source_account, manifest_file, endpoint, month_start_date
 ),
 

@@ -7,6 +7,7 @@ about: >-
 grain: [source, source_account, endpoint, source_file_sha256, window_start_at]
 partition: day
 partition_column: window_start_at
+leads: [staged_windows]
 columns:
   source: VARCHAR; folder of landing/ that the record came from
   source_account: VARCHAR; first folder below the source, else 'default'
@@ -23,26 +24,38 @@ columns:
 checks:
   - rule: window_end_at > window_start_at
 */
-with windows as (
+with listed as (
+    select distinct f.source, f.source_account, f.source_file, m.endpoint as manifest, m.month_start_date, m.delivered_at
+    from (select distinct source, source_account, source_file from staged_windows where not starts_with(endpoint, 'manifest/')) as f
+    inner join ledger_manifest_files as m
+        on f.source = m.source and f.source_account = m.source_account and regexp_matches(f.source_file, m.file_pattern)
+),
+
+windows as (
     select distinct
-        source,
-        source_account,
-        endpoint,
-        source_file_sha256,
-        pulled_at,
-        pull_grain,
-        window_start_at,
-        window_end_at,
-        is_stated,
-        next_page,
-        source_file,
-        cast(window_start_at as date) as usage_date,
+        w.source,
+        w.source_account,
+        w.endpoint,
+        w.source_file_sha256,
+        w.pulled_at,
+        w.pull_grain,
+        w.window_start_at,
+        w.window_end_at,
+        w.is_stated,
+        w.next_page,
+        w.source_file,
+        cast(w.window_start_at as date) as usage_date,
         -- A bill may come in several files: they are one pull, as new as the newest of them.
-        coalesce(delivery, source_file_sha256) as pull,
-        max(pulled_at) over (
-            partition by source, source_account, endpoint, cast(window_start_at as date), coalesce(delivery, source_file_sha256)
-        ) as delivered_at,
-    from staged_windows
+        coalesce(l.manifest, w.delivery, w.source_file_sha256) as pull,
+        coalesce(l.delivered_at, max(w.pulled_at) over (
+            partition by w.source, w.source_account, w.endpoint, cast(w.window_start_at as date), coalesce(w.delivery, w.source_file_sha256)
+        )) as delivered_at,
+    from staged_windows as w
+    left join listed as l
+        on w.source = l.source
+        and w.source_account = l.source_account
+        and w.source_file = l.source_file
+        and date_trunc('month', cast(w.window_start_at as date)) = l.month_start_date
 ),
 
 edges as (

@@ -278,3 +278,17 @@ def test_the_books_example_of_the_specification_resolves() -> None:
     assert not [problem for problem in book.problems if "larch" in problem or "heron" in problem], json.dumps(
         book.problems
     )
+
+
+def test_the_end_of_xais_live_search_is_assumed(book: Book) -> None:
+    """25 dollars for 1,000 sources by its page, which states no end: announced for 2025-12-15, first refusals on 2026-01-27."""
+    rows = book.tables["ref_price_book"].filter(
+        (pl.col("provider") == "xai") & (pl.col("unit") == "search_sources") & (pl.col("service_tier") == "standard")
+    )
+    found = {
+        (row["effective_from"].date().isoformat(), row["unit_price"], row["confidence"] == "assumed")
+        for row in rows.filter(pl.col("effective_from") >= pl.datetime(2025, 12, 15, time_zone="UTC")).to_dicts()
+    }
+    assert {("2025-12-15", Decimal(25), True), ("2026-01-12", Decimal(0), True)} <= found
+    doubtful = rows.filter(pl.col("effective_to") == pl.datetime(2026, 1, 12, time_zone="UTC"))
+    assert set(doubtful["source_ref"]) == {"docs.x.ai/docs/guides/live-search, which states no end"}

@@ -10,7 +10,12 @@ import pytest
 from pipelines.paths import DataRoot
 from tests.sources.landed import FATES, lines, read, tokens
 
-OPENAI = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100, "prompt_tokens_details": {"cached_tokens": 400}}
+OPENAI = {
+    "prompt_tokens": 1000,
+    "completion_tokens": 100,
+    "total_tokens": 1100,
+    "prompt_tokens_details": {"cached_tokens": 400},
+}
 ANTHROPIC = {"input_tokens": 600, "output_tokens": 100, "cache_read_input_tokens": 400}
 SAME = {
     "prompt_tokens": 1000,

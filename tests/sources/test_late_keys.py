@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.paths import DataRoot
-from tests.sources.landed import land, read, tokens
+from tests.sources.landed import FATES, land, read, tokens
 
 HELICONE = {
     "request_created_at": "2026-11-18 10:00:01.000",
@@ -113,3 +113,21 @@ def test_a_key_that_comes_late_is_read_like_one_that_comes_first(
     assert late["extra_units"] == first["extra_units"] == {"web_search": 3}
     assert late["unread_usage"] == first["unread_usage"] == {"blue_tokens": 700}
     assert told[f"{source} {form} r109"]["unread_usage"] is None
+
+
+@pytest.mark.parametrize("source", ["helicone", "litellm", "langsmith"])
+@pytest.mark.parametrize("form", ["list", "list.gz", "page"])
+def test_half_an_emoji_in_a_list_costs_itself_and_not_the_list(tmp_path: Any, source: str, form: str) -> None:
+    """Three records, the second with half an emoji and beside it a whole one and a text that only looks like a half."""
+    if source == "langsmith" and form == "page":
+        pytest.skip("its pages are refused")
+    given = records(source, -1, 3)
+    given[1]["model_group" if source == "litellm" else "note"] = "HALF \U0001f600 \\ud83d"
+    text = json.dumps({"data": given} if form == "page" else given).replace("HALF", "\\ud83d")
+    name = f"{source}/a/calls.json{'.gz' if form == 'list.gz' else ''}"
+    landed = read(
+        DataRoot(tmp_path / "books"), {name: gzip.compress(text.encode()) if form == "list.gz" else text}, FATES
+    )
+
+    assert landed.fates()[f"{source}/a/calls.json{'.gz' if form == 'list.gz' else ''}"] == (3, 3, 0, 0, 0)
+    assert {row["input_uncached_tokens"] for row in landed.calls().values()} == {100}

@@ -13,7 +13,7 @@ from pipelines.records import create_records
 from pipelines.records.files import Readable, Unreadable, first_bytes_of, layout_of
 from pipelines.sources import Recognised, Source
 from pipelines.sources.bills import columns_in, create_rows, short_list
-from pipelines.sources.manifests import create_manifests, is_manifest, withheld
+from pipelines.sources.manifests import create_manifests, is_manifest, remarks, withheld
 
 _FOLDER = Path(__file__).parent
 _BILL_RECORDS = (_FOLDER / "bill_records.sql").read_text(encoding="utf-8")
@@ -131,5 +131,6 @@ SOURCE = Source(
     read=read,
     keeps_attributes=True,
     withheld=withheld,
+    remarks=remarks,
     maps_dimensions=True,
 )

@@ -10,7 +10,7 @@ import duckdb
 from pipelines.records.files import Readable, Unreadable, layout_of
 from pipelines.sources import Recognised, Source
 from pipelines.sources.bills import columns_in, create_rows, short_list
-from pipelines.sources.manifests import create_manifests, is_manifest, withheld
+from pipelines.sources.manifests import create_manifests, is_manifest, remarks, withheld
 
 _RECORDS = (Path(__file__).parent / "records.sql").read_text(encoding="utf-8")
 _REQUIRED = (
@@ -77,4 +77,5 @@ SOURCE = Source(
     read=read,
     keeps_attributes=True,
     withheld=withheld,
+    remarks=remarks,
 )

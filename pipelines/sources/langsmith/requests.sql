@@ -32,6 +32,8 @@ with told as (
         nullif(coalesce(
             try_cast(total_cost as decimal(18, 12)), try_cast(prompt_cost as decimal(18, 12)) + try_cast(completion_cost as decimal(18, 12))
         ), 0) as own_cost,
+        -- Costs by detail: of tokens we have the prices, what tools took is a fee.
+        coalesce(tool_fees(object_in(prompt_cost_details)), 0) + coalesce(tool_fees(object_in(completion_cost_details)), 0) as fee_usd,
         (select any_value(f.pulled_at) from landing_files as f where f.file_no = records.file_no) as pulled_at,
     from records
 ),
@@ -145,7 +147,11 @@ select
         case when tiers_differ(tier_stated, classed.service_tier) then ['inferred_tier'] else [] end
     ) as usage_flags,
     case when kind not in ('context', 'tool') then classed.unread_usage end as unread_usage,
-    case when kind not in ('context', 'tool') then classed.extra_units end as extra_units,
+    case
+        when kind in ('context', 'tool') then null
+        when fee_usd > 0 and coalesce(cardinality(classed.extra_units), 0) = 0 then map {'tool_fee_usd': cast(fee_usd as decimal(38, 9))}
+        else classed.extra_units
+    end as extra_units,
     classed.usage_basis as usage_basis,
     case
         when kind in ('context', 'tool') then null

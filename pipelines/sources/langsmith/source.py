@@ -16,7 +16,9 @@ _TEXT = """
 id name run_type start_time end_time status error trace_id parent_run_id prompt_tokens completion_tokens total_tokens total_cost prompt_cost
 completion_cost first_token_time
 """.split()
-_OBJECTS = "extra tags outputs feedback_stats prompt_token_details completion_token_details parent_run_ids".split()
+_OBJECTS = """
+extra tags outputs feedback_stats prompt_token_details completion_token_details prompt_cost_details completion_cost_details parent_run_ids
+""".split()
 
 FORMAT = RowFormat(
     columns={**dict.fromkeys(_TEXT, "VARCHAR"), **dict.fromkeys(_OBJECTS, "JSON")},

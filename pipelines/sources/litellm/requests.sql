@@ -53,6 +53,9 @@ opened as (
         object_in(json_extract(meta, '$.additional_usage_values')) as usage_added,
         object_in(json_extract(meta, '$.spend_logs_metadata')) as own_metadata,
         object_in(json_extract(meta, '$.requester_metadata')) as sent_metadata,
+        -- Pictures are counted as OpenAI does, and the counts of a chat are 0 beside them or absent.
+        coalesce(whole(usage_stated ->> '$.prompt_tokens'), 0) + coalesce(whole(usage_stated ->> '$.completion_tokens'), 0) = 0
+            and coalesce(whole(usage_stated ->> '$.input_tokens'), 0) + coalesce(whole(usage_stated ->> '$.output_tokens'), 0) > 0 as is_in_and_out,
         lower(said(meta ->> '$.internal_call_origin')) as origin,
         coalesce(status = 'failure' or lower(meta ->> '$.status') = 'failure', false) as is_failure,
         list_reverse(list_filter(tags, lambda tag: contains(tag, ':'))) as pairs,
@@ -73,9 +76,15 @@ told as (
                 [end_user, said(meta ->> '$.user_api_key_alias'), said(meta ->> '$.user_api_key_project_alias'), team_id, organization_id, model_group]
             )
         } as named,
-        'litellm.usage' as usage_kind,
+        case when not coalesce(is_in_and_out, false) then 'litellm.usage' when call_type like '%image%' then 'openai.images' else 'openai.responses' end
+            as usage_kind,
         -- A failed call without counts has zeros; so has one whose usage was never seen.
         case
+            when is_in_and_out then with_counts(json_merge_patch(
+                usage_stated,
+                case when whole(usage_stated ->> '$.total_tokens') > 0 then '{"prompt_tokens":null,"completion_tokens":null}'
+                    else '{"prompt_tokens":null,"completion_tokens":null,"total_tokens":null}' end
+            ), further)
             when (json_exists(usage_stated, '$.prompt_tokens') or json_exists(usage_stated, '$.seconds')) and not (is_failure and coalesce(whole(total_tokens), 0) = 0)
                 then with_counts(usage_stated, further)
             when coalesce(whole(total_tokens), whole(prompt_tokens), whole(completion_tokens), 0) > 0 then json_merge_patch(
