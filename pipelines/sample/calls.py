@@ -250,7 +250,9 @@ def _step_calls(tasks: pl.DataFrame, workload: Workload, place: int, step: Step,
         names = pl.select(pl.when(pl.Series(loops)).then(pl.lit(loop.tool)).otherwise(names)).to_series()
     if step.has_prompt_inside:
         new_input = np.maximum(new_input - step.static_prompt_tokens, 1)
-    visible = visible * _output_per_mille(tasks["task_ms"].to_numpy()[owner], step) // 1_000
+    instants = tasks["task_ms"].to_numpy()[owner]
+    new_input = new_input * _per_mille(instants, step, "input_per_mille") // 1_000
+    visible = visible * _per_mille(instants, step, "output_per_mille") // 1_000
     reasoning, first_token = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
     for number, one in enumerate(models):
         reasoning += np.where(model == number, chance.quantities(size, one.reasoning) // 64 * 64, 0)
@@ -307,10 +309,10 @@ def _running(counts: Whole, summed: Whole) -> Whole:
     return running
 
 
-def _output_per_mille(instants_ms: Whole, step: Step) -> Whole:
-    found = np.full(len(instants_ms), step.versions[0].output_per_mille, dtype=np.int64)
+def _per_mille(instants_ms: Whole, step: Step, of: str) -> Whole:
+    found = np.full(len(instants_ms), getattr(step.versions[0], of), dtype=np.int64)
     for version in step.versions[1:]:
-        found[instants_ms >= _day_ms(version.from_date)] = version.output_per_mille
+        found[instants_ms >= _day_ms(version.from_date)] = getattr(version, of)
     return found
 
 

@@ -33,11 +33,12 @@ class Model:
 
 @dataclass(frozen=True)
 class PromptVersion:
-    """A version of a prompt, from a day on; its answers are so many thousandths of the grid's length."""
+    """A version of a prompt, from a day on; its answers, and what comes on top of it, are so many thousandths of the grids' lengths."""
 
     from_date: date
     version: str
     output_per_mille: int = 1_000
+    input_per_mille: int = 1_000
 
 
 @dataclass(frozen=True)

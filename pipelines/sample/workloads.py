@@ -55,6 +55,9 @@ LOOP = Loop(
     output=Grid((40, 70, 130), (0, 5_000, 10_000)),
 )  # fmt: skip
 _SUPPORT_VERSIONS = (PromptVersion(BEGINNING, "7"), PromptVersion(DRIFT_DATE, "8", 1_400))
+# The same prompt, but release 2026.21 hands it the annexes of a document as well: more to read and as much more to say.
+DEARER_DATE, DEARER_RELEASE = date(2026, 10, 27), "2026.21"
+_DOCUMENT_VERSIONS = (PromptVersion(BEGINNING, "1"), PromptVersion(DEARER_DATE, "1", 1_550, 1_550))
 WORKLOADS: tuple[Workload, ...] = (
     Workload(
         name="support-chat",
@@ -201,6 +204,7 @@ WORKLOADS: tuple[Workload, ...] = (
                         output=lengths.DOCUMENT_OUTPUT,
                         static_prompt_tokens=540,
                         max_output_tokens=8_192,
+                        versions=_DOCUMENT_VERSIONS,
                     ),
                 )
             ),
@@ -339,7 +343,12 @@ def quiet(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
                     kind,
                     weights=kind.weights[:1],
                     steps=tuple(
-                        replace(step, versions=tuple(replace(one, output_per_mille=1_000) for one in step.versions))
+                        replace(
+                            step,
+                            versions=tuple(
+                                replace(one, output_per_mille=1_000, input_per_mille=1_000) for one in step.versions
+                            ),
+                        )
                         for step in kind.steps
                     ),
                 )

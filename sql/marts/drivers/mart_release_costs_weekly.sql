@@ -19,7 +19,7 @@ columns:
   concurrent_days: BIGINT; days of the week that both served
   verdict: VARCHAR; judgement in one word: regression, improvement, no_change or insufficient
   verdict_reason: VARCHAR; what is missing where the verdict is insufficient: week_not_over, no_pairs, few_users, few_degrees_of_freedom, few_units or few_base_units; else null
-  regressed_unit: VARCHAR; what the verdict regression or improvement rests on, the larger change of both: request or task; else null
+  regressed_unit: VARCHAR; what the verdict regression or improvement rests on: request (also where tasks changed as well) or task; else null
   sentence: VARCHAR; the verdict in words
   requests: BIGINT; calls of the version in the week, failed ones included; of the compared days alone where is_concurrent
   base_requests: BIGINT; calls of the version before, in the time that is compared with
@@ -166,12 +166,8 @@ judged as (
             else 'no_change'
         end as verdict,
         case
-            when request_verdict = 'regression' and task_verdict = 'regression'
-                then case when mix_free_task_change > mix_free_request_change then 'task' else 'request' end
             when request_verdict = 'regression' then 'request'
             when task_verdict = 'regression' then 'task'
-            when request_verdict = 'improvement' and task_verdict = 'improvement'
-                then case when mix_free_task_change < mix_free_request_change then 'task' else 'request' end
             when request_verdict = 'improvement' then 'request'
             when task_verdict = 'improvement' then 'task'
         end as regressed_unit,
