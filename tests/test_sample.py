@@ -23,7 +23,15 @@ from pipelines.reference.tables import TABLES, template
 from pipelines.sample import SampleReport, company, reference_tables, workloads, write
 from pipelines.sample.calls import make_calls
 from pipelines.sample.chance import Chance, Grid
-from pipelines.sample.workloads import DRIFT_DATE, GEMINI_TRIAL, LAUNCH_DATE, MODELS, WORKLOADS
+from pipelines.sample.workloads import (
+    DEARER_DATE,
+    DEARER_RELEASE,
+    DRIFT_DATE,
+    GEMINI_TRIAL,
+    LAUNCH_DATE,
+    MODELS,
+    WORKLOADS,
+)
 
 Sample = tuple[DataRoot, SampleReport]
 TokensByDay = dict[tuple[date, str], dict[str, int]]
@@ -664,6 +672,23 @@ def test_every_answer_grows_by_two_fifths_while_the_blend_falls(calls: pl.DataFr
     assert set(after["prompt_version"]) == {"8"}
 
 
+def test_one_release_reads_and_writes_more_for_the_same_work(calls: pl.DataFrame) -> None:
+    """Input beyond the constant 540 tokens and visible output are 55 % longer; the prompt's version and the blend stay."""
+    summaries = calls.filter(pl.col("workload") == "doc-summary", "has_usage")
+    is_later = pl.col("started_at").dt.date() >= DEARER_DATE
+    before, after = summaries.filter(~is_later), summaries.filter(is_later)
+
+    def read(rows: pl.DataFrame) -> float:
+        return float((rows["input_tokens"] - 540).mean())
+
+    assert read(after) / read(before) == pytest.approx(1.55, abs=0.05)
+    written = [float((rows["output_tokens"] - rows["reasoning_tokens"]).mean()) for rows in (before, after)]
+    assert written[1] / written[0] == pytest.approx(1.55, abs=0.25)
+    assert abs(blended(after) / blended(before) - 1) < 0.10
+    assert set(summaries["prompt_version"]) == {"1"}
+    assert after["release"].min() == DEARER_RELEASE == "2026.21"
+
+
 def test_one_feature_is_launched(calls: pl.DataFrame) -> None:
     first = dict(calls.group_by("workload").agg(pl.col("started_at").dt.date().min()).iter_rows())
 
@@ -726,3 +751,7 @@ def test_nothing_happens_in_the_quiet_company(quiet: pl.DataFrame) -> None:
     assert not quiet["is_looping"].any()
     assert quiet.filter(workload="report-writer")["started_at"].min().date() < date(2026, 8, 20)
     assert abs(blended(answers.filter(is_later)) / blended(answers.filter(~is_later)) - 1) < 0.08
+    summaries = quiet.filter(pl.col("workload") == "doc-summary", "has_usage")
+    is_dearer = pl.col("started_at").dt.date() >= DEARER_DATE
+    read = [summaries.filter(each)["input_tokens"].mean() for each in (is_dearer, ~is_dearer)]
+    assert read[0] / read[1] == pytest.approx(1, abs=0.05)

@@ -5,7 +5,7 @@ about: >-
 grain: [week_start_date, base_week_date, feature, provider, model_canonical]
 partition: week
 reads_back: 8 weeks
-leads: [stat_cost_cells_daily]
+leads: [ledger_rates]
 columns:
   week_start_date: DATE; Monday of the ISO week whose rates are asked for, in the reporting time zone
   base_week_date: DATE; Monday of the earlier week, one to eight weeks back
