@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -322,3 +324,33 @@ def test_a_session_belongs_to_the_week_in_which_it_began_where_reports_are_read(
     found = weeks_of(run_of([{}, {}], at=late), zone="Europe/Berlin").row("mart_agent_sessions_weekly")
 
     assert found["week_start_date"] == MONDAY
+
+
+def test_every_call_with_an_id_is_a_step_of_one_session(weeks_of):
+    """400 calls of five days: those that name a session, and those of traces of several calls, with all their tokens and dollars."""
+    chance = random.Random(17)
+    calls = [
+        {
+            "started_at": NOON + timedelta(seconds=chance.randrange(5 * 86_400)),
+            "source_account": chance.choice("ab"),
+            "session_id": chance.choice([None, None, *(f"s{number}" for number in range(30))]),
+            "trace_id": chance.choice([None, *(f"t{number}" for number in range(20))]),
+            "cost_usd": chance.choice([None, Decimal("0.01"), Decimal("0.3")]),
+            "step": chance.choice([None, "a", "b"]),
+        }
+        for _ in range(400)
+    ]
+    traces = Counter((call["source_account"], call["trace_id"]) for call in calls if not call["session_id"])
+    held = [
+        call
+        for call in calls
+        if call["session_id"] or (call["trace_id"] and traces[call["source_account"], call["trace_id"]] > 1)
+    ]
+
+    books = weeks_of([call | {"is_priced": call["cost_usd"] is not None} for call in calls])
+
+    rows = books.rows("ledger_sessions")
+    assert sum(row["steps"] for row in rows) == len(held)
+    assert sum(row["total_tokens"] for row in rows) == 1_100 * len(held)
+    assert sum(row["effective_cost_usd"] or 0 for row in rows) == sum(call["cost_usd"] or 0 for call in held)
+    assert books.broken("ledger_sessions") == books.broken("mart_agent_sessions_weekly") == []
