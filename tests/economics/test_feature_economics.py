@@ -125,6 +125,30 @@ def test_a_feature_without_any_price_has_no_effective_cost(economics_of):
     assert (row["effective_cost_usd"], row["cost_per_task_usd"], row["task_verdict"]) == (None, None, "no_tasks")
 
 
+def test_output_over_input_is_the_ratio_of_the_sums(weeks_of):
+    """G1.1: (10 in, 20 out) and (990 in, 80 out) are 100 / 1,000 = 0.1; the mean of both ratios would be 1.0404."""
+    tokens = [(10, 20), (990, 80)]
+    calls = [
+        {"started_at": NOON, "input_total_tokens": read, "output_total_tokens": written} for read, written in tokens
+    ]
+
+    assert weeks_of(calls).row("mart_output_ratio_drift_weekly")["output_token_ratio"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("queries", "saved"), [(2_000_000, 24_000), (10_000_000, 120_000)])
+def test_a_cost_per_call_keeps_its_digits(economics_of, queries, saved):
+    """G1.3: from $0.015 to $0.003 a query saves $24,000 on 2 million and $120,000 on 10 million."""
+    calls = [
+        {"started_at": NOON, "feature": feature, "cost_usd": Decimal(cost)}
+        for feature, cost in (("before", "0.015"), ("after", "0.003"))
+        for _ in range(1_000)
+    ]
+
+    per_call = {row["feature"]: row["cost_per_request_usd"] for row in economics_of(calls).rows(TABLE)}
+
+    assert (per_call["before"] - per_call["after"]) * queries == saved
+
+
 # ---- at what the invoice says
 
 
