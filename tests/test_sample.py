@@ -24,11 +24,13 @@ from pipelines.sample import SampleReport, company, reference_tables, workloads,
 from pipelines.sample.calls import make_calls
 from pipelines.sample.chance import Chance, Grid
 from pipelines.sample.workloads import (
+    CACHE_DROP,
     DEARER_DATE,
     DEARER_RELEASE,
     DRIFT_DATE,
     GEMINI_TRIAL,
     LAUNCH_DATE,
+    MISROUTING,
     MODELS,
     WORKLOADS,
 )
@@ -742,6 +744,36 @@ def test_one_paying_customer_is_served_at_a_loss(calls: pl.DataFrame) -> None:
 
     assert len(margin) == 20
     assert margin.filter(pl.col("margin") < 0)["customer_id"].to_list() == [company.LOSS_CUSTOMER_ID]
+
+
+def test_the_agents_cache_is_hardly_read_for_six_days(calls: pl.DataFrame) -> None:
+    """Nine tenths of its input before and afterwards, less than half while it lasts."""
+    agent = calls.filter(workload="workflow-agent").with_columns(
+        lasts=pl.col("started_at").dt.date().is_between(CACHE_DROP.from_date, CACHE_DROP.to_date, closed="left")
+    )
+    rates = agent.group_by("lasts").agg(pl.col("cache_read_tokens").sum() / pl.col("input_tokens").sum())
+
+    found = dict(rates.iter_rows())
+    assert found[False] > 0.85
+    assert found[True] < 0.5
+
+
+def test_a_third_of_the_mail_is_sorted_by_a_dearer_model_in_the_end(calls: pl.DataFrame) -> None:
+    mail = calls.filter(workload="ticket-triage").with_columns(
+        lasts=pl.col("started_at").dt.date() >= MISROUTING.from_date, is_dear=pl.col("model") == MISROUTING.routed_to
+    )
+    shares = dict(mail.group_by("lasts").agg(pl.col("is_dear").mean()).iter_rows())
+
+    assert shares[False] == 0
+    assert shares[True] == pytest.approx(0.35, abs=0.04)
+
+
+def test_six_in_a_thousand_answers_of_the_search_end_at_their_cap(calls: pl.DataFrame) -> None:
+    """The others end long before it."""
+    answers = calls.filter(step="answer-from-passages", is_failed=False)["output_tokens"]
+
+    assert (answers == 32_000).mean() == pytest.approx(0.006, abs=0.003)
+    assert answers.filter(answers < 32_000).max() < 8_000
 
 
 def test_nothing_happens_in_the_quiet_company(quiet: pl.DataFrame) -> None:

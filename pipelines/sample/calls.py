@@ -11,7 +11,7 @@ import polars as pl
 from pipelines.sample import company
 from pipelines.sample.chance import Chance, Flags, Whole
 from pipelines.sample.company import SEED, Source
-from pipelines.sample.forms import Customer, Loop, Step, TaskKind, Workload
+from pipelines.sample.forms import Change, Customer, Loop, Step, TaskKind, Workload
 from pipelines.sample.workloads import MODELS, WORKLOADS
 
 DAY_MS = 86_400_000
@@ -237,8 +237,11 @@ def _step_calls(tasks: pl.DataFrame, workload: Workload, place: int, step: Step,
         counts = np.where(tasks["is_looping"].to_numpy(), chance.quantities(len(tasks), loop.calls), counts)
     owner = np.repeat(np.arange(len(tasks), dtype=np.int64), counts)
     size, repeat = len(owner), _places(counts)
-    models = [MODELS[name] for name in step.models]
-    model = chance.pick(size, list(step.models.values()))
+    instants = tasks["task_ms"].to_numpy()[owner]
+    models = [MODELS[name] for name in [*step.models, *(one.routed_to for one in step.changes if one.routed_to)]]
+    model = _routed(
+        chance.pick(size, list(step.models.values())), instants, step, Chance(seed, "routes", workload.name, step.name)
+    )
     tools = chance.pick(size, list(step.tools.values())) if step.tools else np.zeros(size, dtype=np.int64)
     names = _named(list(step.tools) or [step.name], tools)
     new_input = chance.quantities(size, step.input)
@@ -250,7 +253,6 @@ def _step_calls(tasks: pl.DataFrame, workload: Workload, place: int, step: Step,
         names = pl.select(pl.when(pl.Series(loops)).then(pl.lit(loop.tool)).otherwise(names)).to_series()
     if step.has_prompt_inside:
         new_input = np.maximum(new_input - step.static_prompt_tokens, 1)
-    instants = tasks["task_ms"].to_numpy()[owner]
     new_input = new_input * _per_mille(instants, step, "input_per_mille") // 1_000
     visible = visible * _per_mille(instants, step, "output_per_mille") // 1_000
     reasoning, first_token = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
@@ -259,10 +261,12 @@ def _step_calls(tasks: pl.DataFrame, workload: Workload, place: int, step: Step,
         first_token += np.where(model == number, chance.quantities(size, one.first_token_ms), 0)
     # Every answer has a token at least, and the cap counts reasoning.
     visible = np.minimum(np.maximum(visible, 1), step.max_output_tokens)
+    is_endless = Chance(seed, "endless", workload.name, step.name).happens(size, step.endless_per_mille)
+    visible = np.where(is_endless, step.max_output_tokens, visible)
     reasoning = np.minimum(reasoning, step.max_output_tokens - visible)
     output = visible + reasoning
     total, earlier = _contexts(step, counts, repeat, new_input, output)
-    hits = chance.happens(size, step.cache_hit_per_mille)
+    hits = chance.happens(size, _cache_hit_per_mille(instants, step))
     repeated = new_input * chance.below(size, step.repeated_per_mille + 1) // 1_000
     provider = _named([one.provider for one in models], model)
     read, written = _cached(step, (provider == "anthropic").to_numpy(), total, earlier, repeated, hits)
@@ -314,6 +318,26 @@ def _per_mille(instants_ms: Whole, step: Step, of: str) -> Whole:
     for version in step.versions[1:]:
         found[instants_ms >= _day_ms(version.from_date)] = getattr(version, of)
     return found
+
+
+def _cache_hit_per_mille(instants_ms: Whole, step: Step) -> Whole:
+    found = np.full(len(instants_ms), step.cache_hit_per_mille, dtype=np.int64)
+    for change in step.changes:
+        if change.cache_hit_per_mille is not None:
+            found[_during(change, instants_ms)] = change.cache_hit_per_mille
+    return found
+
+
+def _routed(model: Whole, instants_ms: Whole, step: Step, chance: Chance) -> Whole:
+    """The model of each call, where a change sends some of them to another one: its place is behind those of the step."""
+    for place, change in enumerate((one for one in step.changes if one.routed_to), len(step.models)):
+        goes = chance.happens(len(model), change.routed_per_mille) & _during(change, instants_ms)
+        model = np.where(goes, place, model)
+    return model
+
+
+def _during(change: Change, instants_ms: Whole) -> Flags:
+    return (instants_ms >= _day_ms(change.from_date)) & (instants_ms < _day_ms(change.to_date))
 
 
 def _contexts(step: Step, counts: Whole, repeat: Whole, new_input: Whole, output: Whole) -> tuple[Whole, Whole]:

@@ -55,8 +55,8 @@ class Chance:
         """Evenly spread over 0 to 2**32, the end left out."""
         return (self._words(size) >> np.uint64(32)).astype(np.int64)
 
-    def happens(self, size: int, per_mille: int) -> Flags:
-        """True for ``per_mille`` of 1,000."""
+    def happens(self, size: int, per_mille: int | Whole) -> Flags:
+        """True for ``per_mille`` of 1,000, the same for all or one for each."""
         return np.less(self.fractions(size), per_mille * _ONE // 1_000)
 
     def below(self, size: int, end: int) -> Whole:

@@ -42,12 +42,24 @@ class PromptVersion:
 
 
 @dataclass(frozen=True)
+class Change:
+    """What is otherwise in a step for some days: how often its prompt is in the cache, or another model for some of its calls."""
+
+    from_date: date
+    to_date: date
+    cache_hit_per_mille: int | None = None
+    routed_to: str = ""
+    routed_per_mille: int = 0
+
+
+@dataclass(frozen=True)
 class Step:
     """One kind of call of a task.
 
     ``input`` is what comes on top of the constant prompt, or all input where ``has_prompt_inside``. Of what is not constant, up to
     ``repeated_per_mille`` repeats an earlier call and can be read from the cache. ``keeps_context``: each call of the step carries
-    what came before it in the task. ``tools``: what such a call is named after.
+    what came before it in the task. ``tools``: what such a call is named after. ``endless_per_mille``: answers that repeat
+    themselves until the cap ends them.
     """
 
     name: str
@@ -64,6 +76,8 @@ class Step:
     keeps_context: bool = False
     tools: Mapping[str, int] = field(default_factory=dict)
     versions: tuple[PromptVersion, ...] = (PromptVersion(BEGINNING, "1"),)
+    changes: tuple[Change, ...] = ()
+    endless_per_mille: int = 0
 
 
 @dataclass(frozen=True)

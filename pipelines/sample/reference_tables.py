@@ -30,6 +30,7 @@ def files(
         "customers": _customers(),
         "revenue": _revenue(weeks, requests),
         "outcome_labels": company.OUTCOME_LABELS if "langfuse" in sources.values() else (),
+        "model_tiers": company.MODEL_TIERS,
         "attribution_rules": _attribution_rules(workloads),
         "repeatable_steps": _repeatable_steps(workloads),
         "price_overrides": company.CONTRACTS,

@@ -8,7 +8,7 @@ from datetime import date
 
 from pipelines.sample import lengths
 from pipelines.sample.chance import Grid
-from pipelines.sample.forms import BEGINNING, Loop, Model, Outcomes, PromptVersion, Step, TaskKind, Workload
+from pipelines.sample.forms import BEGINNING, Change, Loop, Model, Outcomes, PromptVersion, Step, TaskKind, Workload
 
 GPT_4O = Model(
     "gpt-4o-2024-08-06", "gpt-4o", "openai", "openai.chat",
@@ -54,6 +54,11 @@ LOOP = Loop(
     input=Grid((150, 190, 240), (0, 5_000, 10_000)),
     output=Grid((40, 70, 130), (0, 5_000, 10_000)),
 )  # fmt: skip
+# Release 2026.18 wrote the time of day before the agent's instructions, so that hardly a prompt began like the one before, for six
+# days.
+CACHE_DROP = Change(date(2026, 9, 15), date(2026, 9, 21), cache_hit_per_mille=300)
+# Release 2026.22 sends a third of the mail that is to be sorted to the dearer model.
+MISROUTING = Change(date(2026, 11, 10), date(2026, 11, 16), routed_to=GPT_4O.served, routed_per_mille=350)
 _SUPPORT_VERSIONS = (PromptVersion(BEGINNING, "7"), PromptVersion(DRIFT_DATE, "8", 1_400))
 # The same prompt, but release 2026.21 hands it the annexes of a document as well: more to read and as much more to say.
 DEARER_DATE, DEARER_RELEASE = date(2026, 10, 27), "2026.21"
@@ -139,6 +144,7 @@ WORKLOADS: tuple[Workload, ...] = (
                         static_prompt_tokens=1_400,
                         max_output_tokens=2_048,
                         cache_hit_per_mille=850,
+                        changes=(MISROUTING,),
                     ),
                 )
             ),
@@ -174,7 +180,9 @@ WORKLOADS: tuple[Workload, ...] = (
                         output=lengths.RAG_OUTPUT,
                         static_prompt_tokens=1_040,
                         has_prompt_inside=True,
-                        max_output_tokens=8_000,
+                        max_output_tokens=32_000,
+                        # Six in a thousand answers repeat a sentence until the cap ends them.
+                        endless_per_mille=6,
                         cache_hit_per_mille=640,
                         # A version that changes hardly anything: no reason for an alarm.
                         versions=(PromptVersion(BEGINNING, "3"), PromptVersion(date(2026, 10, 19), "4", 980)),
@@ -270,6 +278,7 @@ WORKLOADS: tuple[Workload, ...] = (
                         static_prompt_tokens=3_180,
                         max_output_tokens=2_048,
                         cache_hit_per_mille=450,
+                        changes=(CACHE_DROP,),
                     ),
                     Step(
                         name="act",
@@ -280,6 +289,7 @@ WORKLOADS: tuple[Workload, ...] = (
                         static_prompt_tokens=3_180,
                         max_output_tokens=4_096,
                         cache_hit_per_mille=960,
+                        changes=(CACHE_DROP,),
                         calls=Grid((2, 3, 4, 5, 8, 12, 17, 24, 31, 48, 70)),
                         calls_when_failing=Grid((3, 4, 6, 8, 12, 19, 28, 40, 52, 80, 120)),
                         keeps_context=True,
@@ -332,7 +342,8 @@ WORKLOADS: tuple[Workload, ...] = (
 
 
 def quiet(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
-    """The same company in which nothing happens: no launch, no loop, the same mix, and prompts that answer at one length."""
+    """The same company in which nothing happens: no launch, no loop, the same mix and models, and prompts that answer at
+    one length and are cached alike."""
     return tuple(
         replace(
             workload,
@@ -348,6 +359,8 @@ def quiet(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
                             versions=tuple(
                                 replace(one, output_per_mille=1_000, input_per_mille=1_000) for one in step.versions
                             ),
+                            changes=(),
+                            endless_per_mille=0,
                         )
                         for step in kind.steps
                     ),
