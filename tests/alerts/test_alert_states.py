@@ -307,3 +307,45 @@ def test_runaways_of_a_known_end_are_graver_than_suspected_ones(state_of, sure, 
     )  # fmt: skip
 
     assert (row["state"], row["severity"], row["cost_impact_usd"]) == (state, severity, 12)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "severity"),
+    [
+        ("red", "breach", "critical"),
+        ("amber", "breach", "warning"),
+        ("stable", "ok", None),
+        ("insufficient", "unknown", None),
+    ],
+)
+def test_a_fall_of_the_cache_is_an_alert_of_its_feature_and_model(state_of, verdict, state, severity):
+    row = state_of(
+        "cache_drop",
+        mart_cache_economics_weekly=[
+            {
+                "week_start_date": MONDAY, "feature": "agent", "provider": "anthropic", "model_canonical": "claude-sonnet-4-6",
+                "verdict": verdict, "sentence": "Caching saved $1.00.", "cost_impact_usd": Decimal("37.42"),
+            }
+        ],
+    )  # fmt: skip
+
+    assert (row["state"], row["severity"], row["dimension"]) == (state, severity, "anthropic | claude-sonnet-4-6")
+    assert row["sentence"] == "agent (claude-sonnet-4-6): Caching saved $1.00."
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [("routing_regression", "breach"), ("mix_shift", "ok"), ("stable", "ok"), ("insufficient", "unknown")],
+)
+def test_only_the_same_work_at_dearer_models_is_an_alert(state_of, verdict, state):
+    row = state_of(
+        "routing_regression",
+        mart_model_tiers_weekly=[
+            {
+                "week_start_date": MONDAY, "feature": "mail", "verdict": verdict, "sentence": "More calls.",
+                "cost_impact_usd": Decimal("4.44"),
+            }
+        ],
+    )  # fmt: skip
+
+    assert (row["state"], row["cost_impact_usd"]) == (state, Decimal("4.44"))

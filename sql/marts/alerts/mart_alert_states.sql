@@ -39,6 +39,8 @@ answer: >-
     "output_ratio_drift": ("alert_resolve_weeks", "Compare the prompt and model of the onset day with those before; cap the answers or ask for shorter ones."),
     "session_budget": ("alert_resolve_weeks", "Set a cap on steps or cost where the agent runs; a feature that is worth more has a budget of its own in reference/thresholds.csv."),
     "runaway_sessions": ("alert_resolve_weeks", "Stop a run that repeats one step; look at the sessions in mart_runaway_sessions and mend the tool that they call."),
+    "cache_drop": ("alert_resolve_weeks", "See what now changes at the beginning of the prompt (a time, an id, the order of tools) and move it to the end, or what traffic is new."),
+    "routing_regression": ("alert_resolve_weeks", "Look at the router's and the release's defaults of that week; send the same work to the model that did it before."),
     "release_cost": ("alert_resolve_weeks", "Compare the version with the one before it (mart_release_costs_weekly); roll it back or shorten what it sends and asks for."),
     "spend_anomaly": (none, "Look at the calls of that day by user, key and step; ask the team what was launched."),
     "silent_feature": (none, "See whether the files of that day came: 'tokenbooks status' names the newest day of each source."),
@@ -137,6 +139,28 @@ judged as (
             "|| cast(t.sessions as varchar) || ' sessions ran away: ' || coalesce(" ~ percent("t.runaway_cost_share")
             ~ ", 'an unknown part') || ' of the cost of its sessions.'",
         evidence=evidence("mart_runaway_sessions", "t", {"week_start_date": "date", "feature": "text"}),
+    ) }}
+
+    union all
+
+    {{ judged(
+        "cache_drop", "case t.verdict when 'red' then 'cache_hit_red_rate' else 'cache_drop_amber_points' end",
+        "mart_cache_economics_weekly", "t.week_start_date", "t.week_start_date + 7",
+        dimension="concat_ws(' | ', t.provider, t.model_canonical)",
+        state="case when t.verdict = 'insufficient' then 'unknown' when t.verdict in ('red', 'amber') then 'breach' else 'ok' end",
+        impact="t.cost_impact_usd",
+        sentence="t.feature || ' (' || t.model_canonical || '): ' || t.sentence",
+        evidence=evidence("mart_cache_economics_weekly", "t", {"week_start_date": "date", "feature": "text", "model_canonical": "text"}),
+    ) }}
+
+    union all
+
+    {{ judged(
+        "routing_regression", "'frontier_share_points'", "mart_model_tiers_weekly", "t.week_start_date", "t.week_start_date + 7",
+        state="case t.verdict when 'insufficient' then 'unknown' when 'routing_regression' then 'breach' else 'ok' end",
+        impact="t.cost_impact_usd",
+        sentence="t.feature || ': ' || t.sentence",
+        evidence=evidence("mart_model_tiers_weekly", "t", {"week_start_date": "date", "feature": "text"}),
     ) }}
 
     union all
