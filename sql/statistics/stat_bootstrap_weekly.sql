@@ -181,18 +181,25 @@ weighted as (
     from listed
 ),
 
+-- Of each group what all types cost, and what the dearest fifth does.
 group_costs as (
     select
         m.week_start_date,
         m.time_window,
         m.cut,
-        m.driver,
         g.group_key,
+        e.clusters,
         cast(sum(m.units) as bigint) as units,
+        cast(sum(case when p.place <= (e.types + 4) // 5 then m.units else 0 end) as bigint) as top_units,
     from matrix as m
     inner join eligible as e on m.week_start_date = e.week_start_date and m.time_window = e.time_window and m.cut = e.cut
+    inner join places as p
+        on m.week_start_date = p.week_start_date
+        and m.time_window = p.time_window
+        and m.cut = p.cut
+        and m.driver = p.driver
     inner join grouped_clusters as g on m.week_start_date = g.week_start_date and m.cluster_key = g.cluster_key
-    group by m.week_start_date, m.time_window, m.cut, m.driver, g.group_key
+    group by m.week_start_date, m.time_window, m.cut, g.group_key, e.clusters
 ),
 
 -- Eight sums a row in place of eight rows: the join is the work.
@@ -201,53 +208,32 @@ drawn_blocks as (
         c.week_start_date,
         c.time_window,
         c.cut,
-        c.driver,
+        c.clusters,
         w.block,
+{% for column in ("units", "top_units") %}
         [
-            cast(sum(w.w1 * c.units) as bigint),
-            cast(sum(w.w2 * c.units) as bigint),
-            cast(sum(w.w3 * c.units) as bigint),
-            cast(sum(w.w4 * c.units) as bigint),
-            cast(sum(w.w5 * c.units) as bigint),
-            cast(sum(w.w6 * c.units) as bigint),
-            cast(sum(w.w7 * c.units) as bigint),
-            cast(sum(w.w8 * c.units) as bigint)
-        ] as drawn_units,
+    {% for part in range(1, 9) %}
+            cast(sum(w.w{{ part }} * c.{{ column }}) as bigint){{ "," if not loop.last }}
+    {% endfor %}
+        ] as drawn_{{ column }},
+{% endfor %}
     from group_costs as c
     inner join weighted as w on c.week_start_date = w.week_start_date and c.group_key = w.group_key
-    group by c.week_start_date, c.time_window, c.cut, c.driver, w.block
-),
-
-drawn as (
-    select
-        d.week_start_date,
-        d.time_window,
-        d.cut,
-        d.driver,
-        d.block * 8 + n.part as draw,
-        d.drawn_units[n.part] as units,
-    from drawn_blocks as d
-    cross join (select unnest(range(1, 9)) as part) as n
-    inner join limits as l on d.week_start_date = l.week_start_date
-    where d.block * 8 + n.part <= l.draws
+    group by c.week_start_date, c.time_window, c.cut, c.clusters, w.block
 ),
 
 shares as (
     select
-        r.week_start_date,
-        r.time_window,
-        r.cut,
-        r.draw,
-        cast(sum(case when p.place <= (e.types + 4) // 5 then r.units else 0 end) as double) / cast(sum(r.units) as double) as drawn_share,
-    from drawn as r
-    inner join eligible as e on r.week_start_date = e.week_start_date and r.time_window = e.time_window and r.cut = e.cut
-    inner join places as p
-        on r.week_start_date = p.week_start_date
-        and r.time_window = p.time_window
-        and r.cut = p.cut
-        and r.driver = p.driver
-    group by r.week_start_date, r.time_window, r.cut, r.draw
-    having sum(r.units) > 0
+        d.week_start_date,
+        d.time_window,
+        d.cut,
+        d.clusters,
+        d.block * 8 + n.part as draw,
+        cast(d.drawn_top_units[n.part] as double) / cast(d.drawn_units[n.part] as double) as drawn_share,
+    from drawn_blocks as d
+    cross join (select unnest(range(1, 9)) as part) as n
+    inner join limits as l on d.week_start_date = l.week_start_date
+    where d.block * 8 + n.part <= l.draws and d.drawn_units[n.part] > 0
 ),
 
 ordered as (
@@ -259,14 +245,13 @@ ordered as (
 )
 
 select
-    o.week_start_date,
+    week_start_date,
     'top20_share' as statistic,
-    o.time_window,
-    o.cut,
-    e.clusters,
-    o.draws,
-    min(case when o.place >= o.draws * 0.025 then round(o.drawn_share, 4) end) as estimate_low,
-    min(case when o.place >= o.draws * 0.975 then round(o.drawn_share, 4) end) as estimate_high,
-from ordered as o
-inner join eligible as e on o.week_start_date = e.week_start_date and o.time_window = e.time_window and o.cut = e.cut
-group by o.week_start_date, o.time_window, o.cut, e.clusters, o.draws
+    time_window,
+    cut,
+    clusters,
+    draws,
+    min(case when place >= draws * 0.025 then round(drawn_share, 4) end) as estimate_low,
+    min(case when place >= draws * 0.975 then round(drawn_share, 4) end) as estimate_high,
+from ordered
+group by week_start_date, time_window, cut, clusters, draws
