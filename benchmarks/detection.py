@@ -51,14 +51,14 @@ def run(servegen: Path | None) -> None:
             f"| {one.planted} | {one.dated} | {_share(one.within, one.dated)} | {_share(one.covered, one.dated)} | "
             f"{one.width:.0f} | {_share(one.caused, one.dated)} |"
         )
-    print("\n| nothing planted, or something else | feature-weeks | called a drift | of them creep |")
-    print("|---|---|---|---|")
-    for name, weeks, drifts, creeps in (
+    print("\n| nothing planted, or something else | feature-weeks | called a drift |")
+    print("|---|---|---|")
+    for name, weeks, drifts in (
         *_quiet(),
         _mixes(),
-        *((f"{one.planted}: the other two features", one.quiet, one.false, one.false_creep) for one in steps),
+        *((f"{one.planted}: the other two features", one.quiet, one.false) for one in steps),
     ):
-        print(f"| {name} | {weeks} | {drifts} ({_share(drifts, weeks)}) | {creeps} |")
+        print(f"| {name} | {weeks} | {drifts} ({_share(drifts, weeks)}) |")
     if servegen is not None:
         print(f"| {_natural(servegen)} |")
     print("\n| creep of a week | features | found within two weeks | three | four | in which week, median |")
@@ -99,7 +99,6 @@ class _Found:
     caused: int = 0
     quiet: int = 0
     false: int = 0
-    false_creep: int = 0
     width: float = 0.0
 
 
@@ -147,29 +146,27 @@ def _steps(step: float, requests: int, companies: int = 6) -> _Found:
         ]
         found.quiet += len(others)
         found.false += sum(row["verdict"] == "drift" for row in others)
-        found.false_creep += sum(row["cause"] == "creep" for row in others)
     found.width = float(np.median(widths)) if widths else 0.0
     return found
 
 
-def _quiet(companies: int = 12) -> Iterator[tuple[str, int, int, int]]:
+def _quiet(companies: int = 12) -> Iterator[tuple[str, int, int]]:
     for shared, words in ((False, "a shock of 3 % of each feature"), (True, "one shock of 3 % of the company")):
-        tested = drifts = creeps = 0
+        tested = drifts = 0
         for seed in SEEDS:
             for start in range(0, companies // 2, TOGETHER):
                 places = range(start, min(start + TOGETHER, companies // 2))
                 rows = _verdicts([calls_of(seed, place, shared=shared) for place in places]).values()
                 tested += sum(row["verdict"] != "insufficient" for row in rows)
                 drifts += sum(row["verdict"] == "drift" for row in rows)
-                creeps += sum(row["cause"] == "creep" for row in rows)
-        yield f"nothing, users that wander, {words}", tested, drifts, creeps
+        yield f"nothing, users that wander, {words}", tested, drifts
 
 
-def _mixes(companies: int = 4) -> tuple[str, int, int, int]:
+def _mixes(companies: int = 4) -> tuple[str, int, int]:
     """From a week on, the type with the shortest answers has four times its calls."""
     weeks, since = 8, 5
     features = tuple(replace(one, spread=0.9) for one in _features(5_000))
-    tested = drifts = creeps = 0
+    tested = drifts = 0
     moved = []
     for seed in SEEDS:
         changes = dict.fromkeys(("chat", "agent"), Change(7 * since, moved=4.0))
@@ -181,9 +178,8 @@ def _mixes(companies: int = 4) -> tuple[str, int, int, int]:
                 row = rows[monday(place, since, weeks), name]
                 tested += row["verdict"] != "insufficient"
                 drifts += row["verdict"] == "drift"
-                creeps += row["cause"] == "creep"
                 moved.append(row["output_token_ratio_change"])
-    return f"a mix of types that moves the blend by {100 * np.median(moved):+.0f} % (median)", tested, drifts, creeps
+    return f"a mix of types that moves the blend by {100 * np.median(moved):+.0f} % (median)", tested, drifts
 
 
 def _creep(creep: float, companies: int = 5) -> str:
@@ -306,5 +302,5 @@ def _natural(folder: Path, calls: int = 4_000, clients: int = 20) -> str:
     seen = float(np.median([row["mde_80"] for row in tested]))
     return (
         f"real traffic of clients (ServeGen), a day for a week; {100 * seen:.0f} % would be seen (median) | "
-        f"{len(tested)} | {drifts} ({_share(drifts, len(tested))}) | {sum(row['cause'] == 'creep' for row in tested)}"
+        f"{len(tested)} | {drifts} ({_share(drifts, len(tested))})"
     )
