@@ -15,8 +15,12 @@ with lines as (
         gitBranch,
         version,
         entrypoint,
+        agentId,
         message,
         payload,
+        usage,
+        case when json_type(toolUseResult, '$.usage') = 'OBJECT'
+            then from_json(toolUseResult, '{"agentId":"VARCHAR","model":"VARCHAR","totalTokens":"VARCHAR","usage":"JSON"}') end as result,
     from agent_lines
     union all by name
     -- What the piece before this one said last.
@@ -46,6 +50,9 @@ parsed as (
         gitBranch as git_branch,
         version,
         entrypoint,
+        agentId as agent_id,
+        usage as line_usage,
+        result,
         case when json_type(message) = 'OBJECT' then from_json(message, '{"id":"VARCHAR","role":"VARCHAR","model":"VARCHAR","usage":"JSON"}') end
             as claude,
         case when json_type(payload) = 'OBJECT' then from_json(payload, '{
@@ -81,6 +88,11 @@ kinds as (
             -- What the tool writes itself, of a call that failed, goes by this name.
             when json_type(claude.usage) = 'OBJECT' and coalesce(claude.role, 'assistant') = 'assistant'
                 and coalesce(claude.model, '') <> '<synthetic>' then 'message'
+            -- What a sub-agent used, as the result of a tool: that of its last call. Its own lines have all calls, here or in its own file.
+            when whole(result.usage ->> '$.output_tokens') > 0
+                then case when bool_or(is_sidechain) over (partition by file_no) then 'repeated' else 'sub_agent' end
+            when json_type(line_usage) = 'OBJECT' and json_type(claude.usage) is distinct from 'OBJECT'
+                and greatest(whole(line_usage ->> '$.output_tokens'), whole(line_usage ->> '$.input_tokens')) > 0 then 'unknown'
             -- What is of no known kind and counts tokens is refused, not passed over.
             when 'token_usage_record' not in (coalesce(type, ''), coalesce(codex.type, ''))
                 and greatest(whole(codex.usage.output_tokens), whole(total.output_tokens), whole(last.output_tokens)) > 0 then 'unknown'
@@ -95,6 +107,7 @@ placed as (
         first_value(case when kind = 'meta' then codex end ignore nulls) over earlier as meta,
         first_value(case when kind = 'meta' then timestamp end ignore nulls) over earlier as meta_timestamp,
         last_value(case when kind = 'turn' then codex.model end ignore nulls) over earlier as turn_model,
+        last_value(case when kind = 'message' then claude.model end ignore nulls) over earlier as model_so_far,
         last_value(case when kind = 'tier' then codex.thread_settings.service_tier end ignore nulls) over earlier as turn_tier,
         last_value(case when kind = 'count' and coalesce(total.input_tokens, total.output_tokens) is not null then total end ignore nulls) over (
             partition by file_no order by source_row rows between unbounded preceding and 1 preceding

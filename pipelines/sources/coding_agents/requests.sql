@@ -38,13 +38,14 @@ told as (
         source_row as place,
         cast(null as varchar) as part,
         goes_on and coalesce(whole(counted.input_tokens), 0) = 0 and coalesce(whole(counted.output_tokens), 0) = 0 as is_repeated,
-        case when kind = 'message' then 'anthropic.messages' when kind in ('count', 'compaction') then 'codex.token_count' end as usage_kind,
+        case when kind in ('message', 'sub_agent') then 'anthropic.messages' when kind in ('count', 'compaction') then 'codex.token_count' end as usage_kind,
         case kind
             when 'message' then usage_without(claude.usage, apart)
             when 'count' then json_merge_patch(coalesce(last_stated, cast('{}' as json)), cast(to_json(counted) as json))
             when 'compaction' then cast(to_json(used) as json)
+            when 'sub_agent' then result.usage
         end as usage_object,
-        case when kind = 'message' then claude.model when kind in ('count', 'compaction') then coalesce(codex.info.model, turn_model) end
+        case when kind = 'message' then claude.model when kind = 'sub_agent' then coalesce(result.model, model_so_far) when kind in ('count', 'compaction') then coalesce(codex.info.model, turn_model) end
             as model,
         coalesce(session_id, meta.id) as session,
     from differed
@@ -73,7 +74,7 @@ select
     place as source_row,
     case
         when kind = 'unknown' then 'the record ' || left(concat_ws('/', type, nullif(codex.type, type)), 80) || ' counts tokens and is of no known kind'
-        when kind in ('message', 'count', 'compaction', 'problem') then coalesce(
+        when kind in ('message', 'count', 'compaction', 'sub_agent', 'problem') then coalesce(
         problem,
         case when timestamp is null then 'missing timestamp' end,
         wrong_instant('timestamp', timestamp),
@@ -83,6 +84,7 @@ select
     end as refusal,
     case
         when kind in ('meta', 'turn', 'tier', 'response', 'compacted', 'other') then 'context'
+        when kind = 'repeated' then 'context (total of a sub-agent whose calls are here)'
         when is_repeated then 'repeated_count'
     end as context,
     case kind
@@ -92,6 +94,7 @@ select
         -- A branch of a session begins with the lines of the other one; where it stamps them anew, ledger_superseded_requests knows them.
         when 'count' then md5(concat_ws('|', timestamp, cast(to_json(total) as varchar), cast(to_json(last) as varchar)))
         when 'compaction' then response_id
+        when 'sub_agent' then concat_ws('|', 'sub-agent', session, coalesce(result.agentId, uuid, timestamp))
     end as source_row_id,
     -- Of the copies of a response: the one outside of a side chain, then the one with the most tokens, then the one that knows its speed.
     case when kind = 'message' then concat(
@@ -105,9 +108,12 @@ select
     case when kind = 'message' then claude.id || coalesce(part, '') when kind = 'compaction' then response_id end as provider_response_id,
     case when kind = 'message' and part is null then request_id end as gateway_call_id,
     hex_id(session) as trace_id,
-    case when kind = 'message' then hex_id(uuid) || coalesce(part, '') end as span_id,
+    case when kind = 'message' then hex_id(uuid) || coalesce(part, '') when kind = 'sub_agent' then 'agent' || hex_id(result.agentId) end as span_id,
+    case when kind = 'message' and is_sidechain then 'agent' || hex_id(agent_id) end as parent_span_id,
     session as session_id,
-    'llm_call' as row_kind,
+    -- Counts only where none of the sub-agent's own calls is there (ledger_span_roles).
+    case when kind = 'sub_agent' then 'aggregate_only' else 'llm_call' end as row_kind,
+    true as is_billable_leaf,
     try_cast(timestamp as timestamptz) as started_at,
     seller_of(case when kind = 'message' then cloud else meta.model_provider end, model, cast(null as varchar)) as provider,
     model as model_served,
@@ -116,18 +122,22 @@ select
     case when kind = 'message' then classed.service_tier else replace(lower(turn_tier), 'fast', 'priority') end as service_tier,
     classed.speed as speed,
     /* token_classes: classed */,
-    classed.unread_usage as unread_usage,
+    case when kind = 'sub_agent' and whole(result.totalTokens) > coalesce(classed.context_test_tokens, 0) + coalesce(classed.output_text_tokens, 0)
+        then map {'toolUseResult.totalTokens': whole(result.totalTokens) - coalesce(classed.context_test_tokens, 0) - coalesce(classed.output_text_tokens, 0)}
+        else classed.unread_usage
+    end as unread_usage,
     classed.extra_units as extra_units,
     classed.context_test_tokens as context_test_tokens,
     classed.provider_total_tokens as provider_total_tokens,
     usage_shape,
     case when is_endpoint_assumed then list_append(classed.usage_flags, 'assumed_endpoint') else classed.usage_flags end as usage_flags,
     classed.usage_basis as usage_basis,
-    classed.usage_quality as usage_quality,
+    case when kind = 'sub_agent' then 'partial' else classed.usage_quality end as usage_quality,
     case kind
         when 'message' then case when part is null then claude.usage else usage_object end
         when 'count' then cast(to_json({'total_token_usage': total, 'last_token_usage': last}) as json)
         when 'compaction' then usage_object
+        when 'sub_agent' then usage_object
     end as usage_raw,
     try_cast(cost_usd as decimal(18, 12)) as cost_reported_usd,
     'ok' as status,
@@ -135,9 +145,10 @@ select
     case
         when part is not null then usage_object ->> '$.type'
         when kind = 'compaction' then 'compaction'
+        when kind = 'sub_agent' then 'sub_agent'
         when is_sidechain then 'sidechain'
     end as step,
-    case when kind = 'message' then 'claude_code' when kind in ('count', 'compaction') then 'codex' end as fallback_feature,
+    case when kind in ('message', 'sub_agent') then 'claude_code' when kind in ('count', 'compaction') then 'codex' end as fallback_feature,
     session as fallback_task_id,
     kept_attributes(cast(null as json), json_object('cwd', cwd, 'gitBranch', git_branch, 'version', version, 'entrypoint', entrypoint))
         as attributes,

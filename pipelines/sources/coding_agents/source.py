@@ -16,10 +16,13 @@ from pipelines.sources import Recognised, Source
 _FOLDER = Path(__file__).parent
 _RECORDS = (_FOLDER / "records.sql").read_text(encoding="utf-8")
 _TEXT = """
-type timestamp sessionId uuid requestId isSidechain isApiErrorMessage costUSD version entrypoint cwd gitBranch
+type timestamp sessionId uuid requestId isSidechain isApiErrorMessage costUSD version entrypoint cwd gitBranch agentId
 """.split()
-# Of message and payload only counts, names and ids are taken: the rest of them is source code and prompts.
-COLUMNS = {**dict.fromkeys(_TEXT, "VARCHAR"), "message": "JSON", "payload": "JSON"}
+# Of message, payload and results only counts, names and ids are taken: the rest of them is source code and prompts.
+COLUMNS = {
+    **dict.fromkeys(_TEXT, "VARCHAR"),
+    **dict.fromkeys(("message", "payload", "usage", "toolUseResult"), "JSON"),
+}
 _CODEX = {
     "session_meta",
     "turn_context",
