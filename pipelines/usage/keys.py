@@ -84,6 +84,9 @@ def reading_of(path: tuple[str, ...]) -> Reading:
         return Reading("total")
     if len(path) == 1 and "token" in words and set(words) <= {"token", "count", "number", "num", "used"}:
         return Reading("total")
+    # tokens_in, out_tokens: the words alone say nothing.
+    if len(path) == 1 and "token" in words and len(words) == 2 and {"in", "out"}.intersection(words):
+        return Reading("rest", "input" if "in" in words else "output", tier)
     meant = [word for word in _meant(words) if word not in _NOISE]
     if not meant:
         return Reading("tier", tier=tier) if tier else Reading("unknown")

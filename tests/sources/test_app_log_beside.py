@@ -27,6 +27,8 @@ SAME = {
     "inputTokens": 1000,
     "outputTokens": 100,
     "tokens": 1100,
+    "tokens_in": 1000,
+    "tokens_out": 100,
 }
 
 

@@ -131,3 +131,33 @@ def test_half_an_emoji_in_a_list_costs_itself_and_not_the_list(tmp_path: Any, so
 
     assert landed.fates()[f"{source}/a/calls.json{'.gz' if form == 'list.gz' else ''}"] == (3, 3, 0, 0, 0)
     assert {row["input_uncached_tokens"] for row in landed.calls().values()} == {100}
+
+
+PORTKEY = {
+    "created_at": "2026-11-18T12:00:00Z",
+    "ai_org": "openai",
+    "ai_model": "gpt-5.4",
+    "req_units": 100,
+    "res_units": 10,
+    "total_units": 110,
+    "response_status_code": 200,
+}
+
+
+def test_portkeys_late_counts_and_counts_of_strange_columns_of_tables_are_named(tmp_path: Any) -> None:
+    """Portkey's fields of the first records are all known, or the file is refused: of later ones the counts are read or named."""
+    calls = [{"id": f"p{place:03d}", "trace_id": f"t{place}", **PORTKEY} for place in range(80)]
+    calls[75]["blue_tokens"] = 7
+    table = "source_row_id,started_at,provider,model_served,input_uncached_tokens,output_text_tokens,input_total_tokens,input_blue_tokens"
+    rows = "r1,2026-11-18T12:00:00Z,openai,gpt-5.4,100,10,100,55\nr2,2026-11-18T12:00:01Z,openai,gpt-5.4,100,10,120,\n"
+    files = {
+        "portkey/a/calls.jsonl": "".join(json.dumps(one) + "\n" for one in calls),
+        "requests/a/calls.csv": f"{table}\n{rows}",
+    }
+
+    found = read(DataRoot(tmp_path / "books"), files).calls()
+
+    assert found["p075"]["unread_usage"] == {"blue_tokens": 7}
+    assert found["p074"]["unread_usage"] is None
+    assert found["r1"]["unread_usage"] == {"input_blue_tokens": 55}
+    assert found["r2"]["unread_usage"] == {"input_total_tokens": 20}

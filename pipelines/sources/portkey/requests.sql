@@ -32,6 +32,7 @@ with read as (
         -- The sample of a metric record and the page on exports disagree on what its cost is counted in.
         f.source_schema_version = 'metric_record' as is_metric,
         object_in(metadata) as meta,
+        further,
     from records as r
     inner join landing_files as f using (file_no)
 ),
@@ -49,7 +50,7 @@ told as (
         end as named,
         'portkey.log' as usage_kind,
         case when coalesce(units_in, units_out, units_total) is not null
-            then json_object('req_units', units_in, 'res_units', units_out, 'total_units', units_total)
+            then with_counts(json_object('req_units', units_in, 'res_units', units_out, 'total_units', units_total), further)
         end as usage_object,
         try_cast(started_text as timestamptz) as started,
         case when not is_metric and coalesce(currency, 'USD') = 'USD'
@@ -98,6 +99,7 @@ select
     request_url as api_base,
     /* token_classes: classed */,
     classed.unread_usage as unread_usage,
+    classed.extra_units as extra_units,
     classed.context_test_tokens as context_test_tokens,
     classed.provider_total_tokens as provider_total_tokens,
     usage_shape,

@@ -10,7 +10,7 @@ import duckdb
 
 from pipelines.records import create_records
 from pipelines.records.files import Readable, Unreadable
-from pipelines.sources import Recognised, Source, first_fields, recognise_versions
+from pipelines.sources import Recognised, Source, first_fields, further_counts, recognise_versions
 
 if TYPE_CHECKING:
     from pipelines.landing import FileVersion
@@ -62,8 +62,8 @@ def recognise(name: str, head: bytes) -> Recognised:
 
 
 def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
-    """``records``: the known fields, as text."""
-    create_records(con, files, COLUMNS, ())
+    """``records``: the known fields, as text, and ``further``: counts that begin below the first records, which are looked at above."""
+    create_records(con, files, COLUMNS, (), further_counts(con, files, KNOWN))
 
 
 def remarks(versions: Sequence[FileVersion], data_root: Path) -> list[str]:

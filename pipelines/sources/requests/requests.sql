@@ -116,17 +116,17 @@ select
             else cast([] as varchar[])
         end
     ) as usage_flags,
-    -- What a stated total has on top of its classes is in none of them.
-    case
-        when whole(input_total_tokens) > input_sum or whole(output_total_tokens) > output_sum
-            then map_from_entries(list_filter(
-                [
-                    {'key': 'input_total_tokens', 'value': whole(input_total_tokens) - input_sum},
-                    {'key': 'output_total_tokens', 'value': whole(output_total_tokens) - output_sum}
-                ],
-                lambda total: total.value > 0
-            ))
-    end as unread_usage,
+    -- What a stated total has on top of its classes is in none of them; nor is a count of a column that is not canonical.
+    nullif(map_from_entries(list_filter(
+        list_concat(
+            [
+                {'key': 'input_total_tokens', 'value': whole(input_total_tokens) - input_sum},
+                {'key': 'output_total_tokens', 'value': whole(output_total_tokens) - output_sum}
+            ],
+            map_entries(coalesce(try_cast(counted_beside(further) as map(varchar, bigint)), map {}))
+        ),
+        lambda unread: unread.value > 0
+    )), map {}) as unread_usage,
     coalesce(whole(context_test_tokens), input_sum) as context_test_tokens,
     kept_attributes(try_cast(attributes as json), further) as attributes,
     coalesce(iso_instant(try_cast(source_row_version as timestamptz)), source_row_version) as source_row_version,

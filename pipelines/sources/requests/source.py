@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import duckdb
+
 from pipelines.contract import LINEAGE_NAMES, shapes
+from pipelines.records.files import Readable
 from pipelines.sources import Recognised, RowFormat, Source, recognise_rows
+from pipelines.sources.beside import create_beside, names_beside
 
 _DERIVED = {*LINEAGE_NAMES, "request_key", "entity_key", "duration_ms", "ttft_ms"}
 _COLUMNS = [column for column in shapes()["requests"].columns if column.name not in _DERIVED]
@@ -24,11 +29,18 @@ def recognise(name: str, head: bytes) -> Recognised:
     return Recognised("1", recognise_rows(head, FORMAT, "canonical requests"))
 
 
+def read(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], keep: Sequence[str]) -> None:
+    """``records``: the canonical columns, and ``further``: those kept by name, and others that count by theirs."""
+    names = names_beside(con, files, FORMAT.columns)
+    FORMAT.read(con, files, [*keep, *names])
+    create_beside(con, names, metadata=False)
+
+
 SOURCE = Source(
     name="requests",
     folder=Path(__file__).parent,
     about="Rows with the canonical columns of a request.",
     recognise=recognise,
-    read=FORMAT.read,
+    read=read,
     keeps_attributes=True,
 )
