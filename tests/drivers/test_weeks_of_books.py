@@ -36,6 +36,13 @@ TABLES = (
     "mart_spend_drivers_weekly",
     "mart_spend_concentration_weekly",
     "mart_output_ratio_drift_weekly",
+    "stat_escalations_weekly",
+    "stat_output_lengths_weekly",
+    "stat_input_lengths_weekly",
+    "mart_cache_economics_weekly",
+    "mart_model_tiers_weekly",
+    "mart_output_caps_weekly",
+    "mart_context_tax_weekly",
 )
 
 
