@@ -72,13 +72,26 @@ class PeriodRows:
                     hashed.update(chunk.to_numpy(zero_copy_only=False).tobytes())
                 table = table.remove_column(place)
             self.rows += table.num_rows
-            yield table if schema is None or table.schema.equals(schema) else table.cast(schema)
+            yield table if schema is None or table.schema.equals(schema) else _in_shape(table, schema)
         if hashed is not None:
             self.content_hash = hashed.hexdigest()[:32]
 
     @property
     def period(self) -> Period:
         return Period(self.start, self.fingerprint, self.content_hash, self.rows)
+
+
+def _in_shape(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows under the columns of another version of their table: what it did not have is null until its period is built again."""
+    if table.schema.names == schema.names:
+        return table.cast(schema)
+    columns = [
+        table.column(column.name).cast(column.type)
+        if column.name in table.schema.names
+        else pa.nulls(table.num_rows, column.type)
+        for column in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def write_rows(rows: Iterable[pa.Table], target: Path, fingerprint: str, header_version: str) -> Path:

@@ -256,6 +256,28 @@ def test_reads_self_builds_in_date_order_on_its_own_earlier_partitions(house: Ho
     assert [str(row[1]) for row in house.rows("mart_spend_weekly")] == ["1.00", "3.00", "7.00"]
 
 
+def test_a_column_more_in_a_table_that_reads_itself_is_filled_week_by_week(house: House) -> None:
+    """Built by the version before without it: weeks that are still to be built stand beside new ones in one file for a while."""
+    query = """select date_trunc('week', c.usage_date)::date,
+        (sum(c.spent_usd) + coalesce((select max(spent_usd) from mart_spend_weekly), 0))::decimal(38,2)
+        from ledger_calls as c group by 1"""
+    before = weekly("reads_self: 1 week\n", query)
+    house.add("mart_spend_weekly", before)
+    for day, spent in (("2026-11-02", "1.00"), ("2026-11-09", "2.00"), ("2026-11-16", "4.00")):
+        house.calls(day, spent)
+    house.run()
+
+    more = before.replace("columns:\n", "columns:\n  twice_usd: DECIMAL(38,2); the spend two times\n")
+    house.add(
+        "mart_spend_weekly",
+        more.replace("select week_start", "select (2 * spent_usd)::decimal(38,2) as twice_usd, week_start"),
+    )
+
+    assert house.run()["mart_spend_weekly"].partitions == ["2026-11-02", "2026-11-09", "2026-11-16"]
+    assert [str(row[0]) for row in house.rows("mart_spend_weekly")] == ["2.00", "6.00", "14.00"]
+    assert not any(again.partitions for again in house.run().values())
+
+
 def test_a_change_goes_through_a_table_that_reads_itself_as_far_as_it_matters(house: House) -> None:
     """1, 1 + 2, 3 + 4 becomes 2, 4, 8 in one run; nothing is left to do. A total capped at 3 stops at the second week."""
     query = """select date_trunc('week', c.usage_date)::date,
