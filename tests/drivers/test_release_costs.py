@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -282,3 +283,35 @@ def test_a_week_under_way_is_not_judged(weeks_of):
 
 def test_calls_without_a_version_have_no_row(weeks_of):
     assert weeks_of([{"started_at": START, "user_id": "u"}]).rows("mart_release_costs_weekly") == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cells_of_versions_sum_to_the_calls_that_tell_one(weeks_of, seed):
+    """Whatever the days, users, types and versions: each call that tells a release or prompt version stands in one cell."""
+    chance = random.Random(seed)
+    rows = [
+        {
+            "started_at": START + timedelta(hours=chance.randrange(-500, 150)),
+            "user_id": chance.choice([*USERS, None]),
+            "prompt_name": chance.choice(["a", "b", None]),
+            "release": chance.choice(["1", "2", "3", None]),
+            "prompt_version": chance.choice(["1", "2", None]),
+            "model_canonical": chance.choice(["gpt-4o", "gpt-4o-mini"]),
+            "status": chance.choice(["ok", "ok", "error"]),
+            "is_priced": chance.random() < 0.9,
+        }
+        for _ in range(400)
+    ]
+
+    books = weeks_of(rows)
+
+    cells = books.rows("stat_release_cells_weekly", counted="request")
+    told = [row for row in rows if row["release"] or row["prompt_version"]]
+    assert sum(cell["units"] for cell in cells) == len(told)
+    assert sum(cell["priced_units"] for cell in cells) == sum(row["is_priced"] for row in told)
+    # 1,000 in at $2.50 and 100 out at $10 a million.
+    assert sum(cell["effective_cost_usd"] or 0 for cell in cells) == Decimal("0.0035") * sum(
+        row["is_priced"] for row in told
+    )
+    for table in ("stat_release_cells_weekly", "stat_release_change_weekly", "mart_release_costs_weekly"):
+        assert books.broken(table) == []
