@@ -1,15 +1,16 @@
 {#
 The ratios whose change against the four weeks before is taken apart and tested, out of stat_usage_cells_weekly: what is over the line and
 below it, and whether each model of a feature is a series of its own. `tested`: what the jackknife tests of the change: all of it, the
-part that is mix of request types, and the part within them. A measure that is not `always` there counts where anything is over the line.
+part that is mix of request types, and the part within them; `least` is the change below which that is not worth its work. A measure that is
+not `always` there counts where anything is over the line.
 #}
 {% set measures = [
     {"name": "output_ratio", "over": "c.output_total_tokens", "below": "c.input_total_tokens", "calls": "c.answered_requests",
-     "by_model": false, "always": true, "tested": ["change", "mix"]},
+     "by_model": false, "always": true, "tested": ["change", "mix"], "least": 0},
     {"name": "cache_hit_rate", "over": "c.cache_read_total_tokens", "below": "c.cache_known_input_tokens", "calls": "c.answered_requests",
-     "by_model": true, "always": false, "tested": ["change"]},
+     "by_model": true, "always": false, "tested": ["change"], "least": 0.01},
     {"name": "frontier_share", "over": "case when m.model_tier = 'frontier' then c.requests else 0 end", "below": "c.requests",
-     "calls": "c.requests", "by_model": false, "always": false, "tested": ["change", "mix", "within"]},
+     "calls": "c.requests", "by_model": false, "always": false, "tested": ["change", "mix", "within"], "least": 0},
 ] %}
 {# Which ratio and of what, as keys. #}
 {% set subject = ["measure", "feature", "provider", "model_canonical"] %}
@@ -121,6 +122,15 @@ subjects as (
         sum(case when o.weeks_later = 0 then p.x else 0 end) > 0
         and sum(case when o.weeks_later > 0 then p.x else 0 end) > 0
         and (sum(p.y) > 0{% for measure in measures if measure.always %} or s.measure = '{{ measure.name }}'{% endfor %})
+{% for measure in measures if by_cluster and measure.least %}
+        and (
+            s.measure <> '{{ measure.name }}'
+            or abs(
+                cast(sum(case when o.weeks_later = 0 then p.y else 0 end) as double) / sum(case when o.weeks_later = 0 then p.x else 0 end)
+                - cast(sum(case when o.weeks_later > 0 then p.y else 0 end) as double) / sum(case when o.weeks_later > 0 then p.x else 0 end)
+            ) >= {{ measure.least }}
+        )
+{% endfor %}
 ),
 
 cells as (

@@ -2,7 +2,7 @@
 about: >-
   Intervals of a change against the four weeks before, by leaving out one user after the other; and the user that the change
   hangs on most. One row per week, statistic and feature (and model, where each is a series of its own) with something below the
-  line in both periods.
+  line in both periods; a cache hit rate that moved by less than a point is not tested.
 grain: [week_start_date, statistic, feature, provider, model_canonical]
 partition: week
 reads_back: 4 weeks

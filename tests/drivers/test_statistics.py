@@ -255,6 +255,9 @@ def brute_force(books: Any) -> dict[tuple[Any, str, str, str], tuple[float, floa
                 whole = _statistic(part, rows)
                 if whole is None or (measure != "output_ratio" and not any(row["y"] for row in rows)):
                     continue
+                # A rate that moved by less than a point is not tested.
+                if measure == "cache_hit_rate" and abs(whole) < 0.01:
+                    continue
                 left = [
                     _statistic(part, [r for r in rows if (r["cluster_unit"], r["cluster_id"]) != user])
                     for user in users

@@ -31,8 +31,8 @@ columns:
   base_cache_known_requests: BIGINT; calls of the four weeks before that tell what they read from the cache
   base_cache_hit_rate: DECIMAL(18,9); hit rate by tokens in the four weeks before; null without a call that tells
   cache_hit_rate_delta: DECIMAL(18,9); the rate less that of the four weeks before
-  p_value: DOUBLE; two-sided p of no change of the rate, by leaving out one user after the other; null where that is no test
-  clusters: BIGINT; users (or what stands for them) in either period; null where nothing was read from the cache in either
+  p_value: DOUBLE; two-sided p of no change of the rate, by leaving out one user after the other; null where that is no test, or the rate moved by less than a point
+  clusters: BIGINT; users (or what stands for them) in either period; null where that was not tested
   cost_impact_usd: DECIMAL(38,10); what a fall of the rate cost in the week: the tokens that were no longer read, at uncached less cached price; 0 without a fall, null where prices are not known
   input_cost_usd: DECIMAL(38,15); cost of all input, cache reads and writes included, where rates made it; null where none did
   uncached_input_cost_usd: DECIMAL(38,15); what that input would have cost without a cache
