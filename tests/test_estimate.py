@@ -135,7 +135,7 @@ def test_what_is_no_count_is_refused(text):
 
 def test_eighty_could_be_either_and_is_refused():
     assert share_of("80%", "--cached-share") == share_of("0.8", "--cached-share") == Decimal("0.8")
-    with pytest.raises(typer.BadParameter, match="0.8 or 80%"):
+    with pytest.raises(typer.BadParameter, match=r"0\.8 or 80%"):
         share_of("80", "--cached-share")
 
 
