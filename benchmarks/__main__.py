@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import books, detection, light, marts, pricing, records, runaways, small_files, sources
+from benchmarks import anomalies, books, detection, light, marts, pricing, records, runaways, small_files, sources
 
 _BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "light": lambda given: light.run(given.rows, given.base, given.busy_rows, given.part),
@@ -14,6 +14,7 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "books": lambda given: books.run(5 * given.rows),
     "marts": lambda given: marts.run(given.rows // 2),
     "detection": lambda given: detection.run(given.servegen),
+    "anomalies": lambda given: anomalies.run(given.servegen),
     "small_files": lambda given: small_files.run(given.files),
     "records": lambda given: records.run(given.records, given.source),
     "sources": lambda given: sources.run(given.megabytes * 1_000_000, given.source),

@@ -19,7 +19,7 @@ from pipelines.books import RunReport
 from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.sample import SampleReport, company, write
-from pipelines.sample.workloads import DEARER_DATE, DRIFT_DATE, GEMINI_TRIAL, LAUNCH_DATE, LOOP, WORKLOADS
+from pipelines.sample.workloads import BURST, DEARER_DATE, DRIFT_DATE, GEMINI_TRIAL, LAUNCH_DATE, LOOP, WORKLOADS
 from pipelines.sources import sources
 from pipelines.views import open_views, questions
 from tests.exports.focus_witness import explained, judged, needs_the_validator
@@ -121,6 +121,7 @@ def test_the_document_tells_sizes_and_dates_as_they_are(booked: Booked) -> None:
     assert report.untraced_share == pytest.approx(Decimal("0.04"), abs=Decimal("0.001"))
     assert (date(2026, 11, 3), date(2026, 10, 20)) == (DRIFT_DATE, LAUNCH_DATE)
     assert date(2026, 10, 27) == DEARER_DATE
+    assert (BURST.on_date, BURST.per_mille) == (date(2026, 10, 7), 155)
     assert (LOOP.from_date, LOOP.to_date) == (date(2026, 10, 28), date(2026, 10, 31))
 
 

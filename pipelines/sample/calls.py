@@ -99,6 +99,7 @@ def _workload_tasks(numbers: Whole, workload: Workload, weeks: int, seed: int) -
     drawn = chance.fractions(count) >> 16
     users = (((drawn * drawn) >> 16) * sizes) >> 16
     loops = _loops(workload.loop, started, who)
+    started = _with_burst(started, workload, first, seed)
     tasks = pl.DataFrame(
         {
             "task": numbers,
@@ -169,6 +170,16 @@ def _loops(loop: Loop | None, started: Whole, who: Whole) -> Flags:
         # The first that were drawn: those that a smaller number of requests has as well.
         found[hit[: max(1, len(hit) * loop.per_mille // 1_000)]] = True
     return found
+
+
+def _with_burst(started: Whole, workload: Workload, first: date, seed: int) -> Whole:
+    """The same instants, some of those before a burst on its day: what else is drawn, and what comes later, stays as it is."""
+    burst = workload.burst
+    if burst is None or burst.on_date < first:
+        return started
+    moved = Chance(seed, "burst", workload.name).happens(len(started), burst.per_mille)
+    moved &= started < _day_ms(burst.on_date)
+    return np.where(moved, _day_ms(burst.on_date) + started % DAY_MS, started)
 
 
 def _day_weight(workload: Workload, first: date, number: int) -> int:

@@ -158,3 +158,17 @@ FX_RATES: tuple[tuple[str, date, str], ...] = (
     ("EUR", date(2026, 10, 1), "1.0975"),
     ("EUR", date(2026, 11, 1), "1.1030"),
 )
+# What teams may spend in a month, and what is worth a look in a company of this size.
+BUDGETS: tuple[Mapping[str, str], ...] = (
+    {
+        "scope_kind": "team",
+        "scope_value": "automation",
+        "budget_usd": "220",
+        "why": "Set in July, before report-writer",
+    },
+    {"scope_kind": "team", "scope_value": "care", "budget_usd": "260", "why": "Set in July"},
+    {"scope_kind": "feature", "scope_value": "knowledge-search", "budget_usd": "20", "why": "Set in July"},
+)
+THRESHOLDS: tuple[Mapping[str, str], ...] = (
+    {"name": "anomaly_floor_usd", "threshold": "2", "why": "A whole day of all features costs about $16"},
+)

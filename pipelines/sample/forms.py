@@ -103,6 +103,14 @@ class Loop:
 
 
 @dataclass(frozen=True)
+class Burst:
+    """So many of the tasks that a workload would have had before a day come on that day."""
+
+    on_date: date
+    per_mille: int
+
+
+@dataclass(frozen=True)
 class Outcomes:
     """Where an application's log says the outcome of a task: on its last call, or later by another system in units of work."""
 
@@ -131,6 +139,7 @@ class Workload:
     launched: date = BEGINNING
     session: Literal["task", "user_day", "none"] = "none"
     loop: Loop | None = None
+    burst: Burst | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -34,6 +34,8 @@ def files(
         "attribution_rules": _attribution_rules(workloads),
         "repeatable_steps": _repeatable_steps(workloads),
         "price_overrides": company.CONTRACTS,
+        "budgets": company.BUDGETS,
+        "thresholds": company.THRESHOLDS,
         "fx_rates": [
             {"currency": currency, "rate_date": day, "fx_rate_to_usd": rate, "why": "Treasury's rate of the month"}
             for currency, day, rate in company.FX_RATES

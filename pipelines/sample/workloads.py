@@ -8,7 +8,18 @@ from datetime import date
 
 from pipelines.sample import lengths
 from pipelines.sample.chance import Grid
-from pipelines.sample.forms import BEGINNING, Change, Loop, Model, Outcomes, PromptVersion, Step, TaskKind, Workload
+from pipelines.sample.forms import (
+    BEGINNING,
+    Burst,
+    Change,
+    Loop,
+    Model,
+    Outcomes,
+    PromptVersion,
+    Step,
+    TaskKind,
+    Workload,
+)
 
 GPT_4O = Model(
     "gpt-4o-2024-08-06", "gpt-4o", "openai", "openai.chat",
@@ -59,6 +70,8 @@ LOOP = Loop(
 CACHE_DROP = Change(date(2026, 9, 15), date(2026, 9, 21), cache_hit_per_mille=300)
 # Release 2026.22 sends a third of the mail that is to be sorted to the dearer model.
 MISROUTING = Change(date(2026, 11, 10), date(2026, 11, 16), routed_to=GPT_4O.served, routed_per_mille=350)
+# A customer's archive was sent in for summaries once more, all on one Wednesday.
+BURST = Burst(date(2026, 10, 7), 155)
 _SUPPORT_VERSIONS = (PromptVersion(BEGINNING, "7"), PromptVersion(DRIFT_DATE, "8", 1_400))
 # The same prompt, but release 2026.21 hands it the annexes of a document as well: more to read and as much more to say.
 DEARER_DATE, DEARER_RELEASE = date(2026, 10, 27), "2026.21"
@@ -221,6 +234,7 @@ WORKLOADS: tuple[Workload, ...] = (
         customer_tiers=EVERYONE,
         api_key_name="key-docs-prod",
         frameworks={"direct-sdk": 1},
+        burst=BURST,
     ),
     Workload(
         name="report-writer",
@@ -342,13 +356,14 @@ WORKLOADS: tuple[Workload, ...] = (
 
 
 def quiet(workloads: tuple[Workload, ...]) -> tuple[Workload, ...]:
-    """The same company in which nothing happens: no launch, no loop, the same mix and models, and prompts that answer at
+    """The same company in which nothing happens: no launch, no loop, no burst, the same mix and models, and prompts that answer at
     one length and are cached alike."""
     return tuple(
         replace(
             workload,
             launched=BEGINNING,
             loop=None,
+            burst=None,
             kinds=tuple(
                 replace(
                     kind,
