@@ -42,6 +42,7 @@ checks:
   - rule: (p_value is null) = (untested_reason is not null)
 */
 {% from "macros/limits.sql" import limits_of_features with context %}
+{% from "macros/paired.sql" import measured_pairs, pair_freedom, pair_variance, pair_weight %}
 {% set scope = ["feature", "dimension", "scope_name"] %}
 {% set pair = ["week_start_date", "feature", "dimension", "scope_name", "version"] %}
 {% set compared = pair + ["counted", "comparison"] %}
@@ -267,44 +268,12 @@ pairs as (
 weighted as (
     select
         p.*,
-        cast(1 / (1 / cast(p.n0 as double) + 1 / cast(p.n1 as double) + cast(l.weight_cap as double)) as decimal(38, 12)) as weight,
+        {{ pair_weight("p.n0", "p.n1", "l.weight_cap") }} as weight,
     from pairs as p
     inner join limit_rows as l on p.week_start_date = l.week_start_date and p.feature = l.feature
 ),
 
-centred as (
-    select
-        *,
-        cast(sum(cast(cast(weight as double) * d as decimal(38, 12))) over (partition by {{ compared | join(", ") }}) as double)
-            / cast(sum(weight) over (partition by {{ compared | join(", ") }}) as double) as log_change,
-    from weighted
-),
-
-clusters as (
-    select
-        {{ compared | join(", ") }},
-        min(log_change) as log_change,
-        sum(n1) as n1,
-        sum(n0) as n0,
-        sum(weight) as cluster_weight,
-        sum(cast(cast(weight as double) * (d - log_change) as decimal(38, 12))) as cluster_error,
-    from centred
-    group by {{ compared | join(", ") }}, cluster_key
-),
-
-measured as (
-    select
-        {{ compared | join(", ") }},
-        min(log_change) as log_change,
-        count(*) as paired_clusters,
-        cast(sum(n1) as bigint) as paired_units,
-        cast(sum(n0) as bigint) as base_paired_units,
-        cast(sum(cluster_weight) as double) as weights,
-        cast(sum(cast(pow(cast(cluster_weight as double), 2) as decimal(38, 12))) as double) as squared_weights,
-        cast(sum(cast(pow(cast(cluster_error as double), 2) as decimal(38, 12))) as double) as squared_errors,
-    from clusters
-    group by {{ compared | join(", ") }}
-),
+{{ measured_pairs(compared) }},
 
 judged as (
     select
@@ -318,15 +287,15 @@ judged as (
         m.log_change,
         -- On the same days both share the shock of the week.
         sqrt(
-            m.paired_clusters / cast(nullif(m.paired_clusters - 1, 0) as double) * m.squared_errors / pow(m.weights, 2)
+            {{ pair_variance("m") }}
             + case when v.comparison = 'same_days' then 0 else pow(cast(l.tau as double), 2) * 1.25 end
         ) as log_standard_error,
-        pow(m.weights, 2) / m.squared_weights - 1 as degrees_of_freedom,
+        {{ pair_freedom("m") }} as degrees_of_freedom,
         case
             when k.now_at is null or k.now_at at time zone z.reporting_time_zone < v.week_start_date + 7 then 'week_not_over'
             when m.feature is null then 'no_pairs'
             when m.paired_clusters < l.min_users then 'few_users'
-            when pow(m.weights, 2) / m.squared_weights - 1 < l.min_df then 'few_degrees_of_freedom'
+            when {{ pair_freedom("m") }} < l.min_df then 'few_degrees_of_freedom'
             when m.paired_units < l.min_units then 'few_units'
             when m.base_paired_units < l.min_base_units then 'few_base_units'
         end as untested_reason,
