@@ -349,3 +349,51 @@ def test_only_the_same_work_at_dearer_models_is_an_alert(state_of, verdict, stat
     )  # fmt: skip
 
     assert (row["state"], row["cost_impact_usd"]) == (state, Decimal("4.44"))
+
+
+@pytest.mark.parametrize(
+    ("spent", "projection", "state", "severity", "impact"),
+    [
+        (400, 900, "ok", None, None),
+        (500, 900, "breach", "info", None),
+        (800, 900, "breach", "warning", None),
+        # Heading for $1,200 of $1,000.
+        (400, 1_200, "breach", "warning", 200),
+        (1_050, 1_300, "breach", "critical", 300),
+    ],
+)
+def test_a_budget_has_three_states_and_a_forecast(state_of, spent, projection, state, severity, impact):
+    row = state_of(
+        "budget",
+        stat_budget_forecasts_monthly=[
+            {
+                "month_start_date": date(2026, 10, 1), "scope_kind": "team", "scope_value": "care", "usage_date": date(2026, 10, 15), "breach_date": date(2026, 10, 26),
+                "spent_usd": spent, "projection_usd": projection, "budget_usd": 1_000, "is_learned": True,
+            }
+        ],
+    )  # fmt: skip
+
+    assert (row["state"], row["severity"], row["cost_impact_usd"], row["owner"]) == (state, severity, impact, "care")
+
+
+def test_a_budget_that_was_passed_stays_so_until_the_month_is_over(run, limits):
+    """Likely over on the 20th, no longer so on the 21st: told once, over on the first of the next month."""
+    days = [(date(2026, 10, 20), 700, 1_100), (date(2026, 10, 21), 700, 950), (date(2026, 11, 1), 20, None)]
+    rows = [
+        {
+            "month_start_date": day.replace(day=1), "scope_kind": "feature", "scope_value": "chat", "usage_date": day,
+            "spent_usd": spent, "projection_usd": projection, "budget_usd": 1_000, "is_learned": projection is not None,
+        }
+        for day, spent, projection in days
+    ]  # fmt: skip
+    states = run(
+        "mart_alert_states", ledger_clock=NOW, ref_reporting=ZONE, ref_limits=limits, stat_budget_forecasts_monthly=rows,
+        ref_features=[{"feature": "chat", "owner_team": "care"}],
+    )  # fmt: skip
+
+    events = run("mart_alert_events", mart_alert_states=states, ref_limits=limits)
+
+    assert [(event["event_date"], event["transition"], event["owner"]) for event in events] == [
+        (date(2026, 10, 21), "opened", "care"),
+        (date(2026, 11, 2), "resolved", "care"),
+    ]

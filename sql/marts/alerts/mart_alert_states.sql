@@ -9,7 +9,7 @@ reads_around: 7 days
 clock_stops: 14 days
 columns:
   rule: VARCHAR; what is watched, such as output_ratio_drift
-  entity_type: VARCHAR; what kind of thing it is watched for: feature, team, customer_tier, session, source, account or all
+  entity_type: VARCHAR; what kind of thing it is watched for: feature, team, customer_tier, budget, source, account or all
   entity_id: VARCHAR; name of the one, 'all' for everything
   dimension: VARCHAR; further part of what it is, such as the model; empty where there is none
   period_start_date: DATE; first day of the period: a day, a Monday, or the first of a month
@@ -42,6 +42,7 @@ answer: >-
     "cache_drop": ("alert_resolve_weeks", "See what now changes at the beginning of the prompt (a time, an id, the order of tools) and move it to the end, or what traffic is new."),
     "routing_regression": ("alert_resolve_weeks", "Look at the router's and the release's defaults of that week; send the same work to the model that did it before."),
     "release_cost": ("alert_resolve_weeks", "Compare the version with the one before it (mart_release_costs_weekly); roll it back or shorten what it sends and asks for."),
+    "budget": (none, "See mart_spend_change_weekly for what grew; slow it down, or agree on another budget in reference/budgets.csv."),
     "spend_anomaly": (none, "Look at the calls of that day by user, key and step; ask the team what was launched."),
     "silent_feature": (none, "See whether the files of that day came: 'tokenbooks status' names the newest day of each source."),
     "inference_margin": ("alert_resolve_weeks", "See mart_customer_margin_monthly for who is served at a loss; raise the price, cap the use, or take a lever with a cheaper model."),
@@ -87,6 +88,36 @@ team_days as (
         string_agg(case when state in ('anomaly', 'level_shift') then sentence end, ' ' order by excess_usd desc, feature) as sentence,
     from mart_spend_anomalies_daily
     group by usage_date, team
+),
+
+-- What is passed stays passed until the month is over: a forecast that becomes better ends nothing.
+budget_days as (
+    select
+        f.month_start_date,
+        f.scope_kind,
+        f.scope_value,
+        f.usage_date,
+        f.spent_usd,
+        f.budget_usd,
+        f.breach_date,
+        case when f.is_learned and extract(day from f.usage_date) >= d.threshold_number then f.projection_usd end as projection_usd,
+        max(
+            case
+                when f.spent_usd >= r.threshold_number * f.budget_usd then 4
+                when f.spent_usd >= o.threshold_number * f.budget_usd then 3
+                when f.is_learned and extract(day from f.usage_date) >= d.threshold_number and f.projection_usd > f.budget_usd then 2
+                when f.spent_usd >= a.threshold_number * f.budget_usd then 1
+                else 0
+            end
+        ) over (
+            partition by f.month_start_date, f.scope_kind, f.scope_value order by f.usage_date rows between unbounded preceding and current row
+        ) as reached,
+    from stat_budget_forecasts_monthly as f
+    {{ limit_of("budget_state_amber", "a", "f.month_start_date") }}
+    {{ limit_of("budget_state_orange", "o", "f.month_start_date") }}
+    {{ limit_of("budget_state_red", "r", "f.month_start_date") }}
+    {{ limit_of("forecast_min_day", "d", "f.month_start_date") }}
+    where f.budget_usd > 0
 ),
 
 -- Of several versions in a week the dearest speaks; later versions without a rise end the alert.
@@ -172,6 +203,24 @@ judged as (
         impact="t.cost_impact_usd",
         sentence="t.feature || ': ' || coalesce(t.sentence, 'no version makes calls or tasks dearer.')",
         evidence=evidence("mart_release_costs_weekly", "t", {"week_start_date": "date", "feature": "text", "dimension": "text"}),
+    ) }}
+
+    union all
+
+    -- So much of the month's budget is spent, or will be.
+    {{ judged(
+        "budget",
+        "case t.reached when 4 then 'budget_state_red' when 3 then 'budget_state_orange' when 2 then 'forecast_alert_state' else 'budget_state_amber' end",
+        "budget_days", "t.usage_date", "t.usage_date + 1", entity_type="budget", entity_id="concat_ws(' ', t.scope_kind, t.scope_value)",
+        feature="case when t.scope_kind = 'feature' then t.scope_value end",
+        owner="case when t.scope_kind = 'team' then nullif(t.scope_value, 'unattributed') end",
+        state="case when t.reached > 0 then 'breach' else 'ok' end",
+        impact="case when greatest(t.spent_usd, coalesce(t.projection_usd, 0)) > t.budget_usd "
+            "then greatest(t.spent_usd, coalesce(t.projection_usd, 0)) - t.budget_usd end",
+        sentence="t.scope_kind || ' ' || t.scope_value || ': ' || " ~ dollars("t.spent_usd") ~ " || ' of the budget of ' || " ~ dollars("t.budget_usd")
+            ~ " || ' is spent' || coalesce('; heading for ' || " ~ dollars("t.projection_usd") ~ " || coalesce(', over it on ' "
+            "|| strftime(t.breach_date, '%Y-%m-%d'), ''), '') || '.'",
+        evidence=evidence("mart_budgets_monthly", "t", {"month_start_date": "date", "scope_kind": "text", "scope_value": "text"}),
     ) }}
 
     union all

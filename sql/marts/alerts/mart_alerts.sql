@@ -8,7 +8,7 @@ columns:
   alert_id: VARCHAR; the alert, as a hash of what it is about and of its number
   dedupe_key: VARCHAR; hash of rule, entity and dimension, without any date: what it is about
   rule: VARCHAR; what is watched
-  entity_type: VARCHAR; what kind of thing it is watched for: feature, team, customer_tier, session, source, account or all
+  entity_type: VARCHAR; what kind of thing it is watched for: feature, team, customer_tier, budget, source, account or all
   entity_id: VARCHAR; name of the one, 'all' for everything
   dimension: VARCHAR; further part of what it is; empty where there is none
   alert_state: VARCHAR; open or resolved
