@@ -367,8 +367,9 @@ def test_a_budget_has_three_states_and_a_forecast(state_of, spent, projection, s
         "budget",
         stat_budget_forecasts_monthly=[
             {
-                "month_start_date": date(2026, 10, 1), "scope_kind": "team", "scope_value": "care", "usage_date": date(2026, 10, 15), "breach_date": date(2026, 10, 26),
-                "spent_usd": spent, "projection_usd": projection, "budget_usd": 1_000, "is_learned": True,
+                "month_start_date": date(2026, 10, 1), "scope_kind": "team", "scope_value": "care",
+                "usage_date": date(2026, 10, 15), "breach_date": date(2026, 10, 26), "is_learned": True,
+                "spent_usd": spent, "projection_usd": projection, "budget_usd": 1_000,
             }
         ],
     )  # fmt: skip
