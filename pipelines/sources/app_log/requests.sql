@@ -1,5 +1,5 @@
 -- One record of an application's log -> one request. A record without usage keeps its place: its cost is unknown, not 0.
-with timed as (
+with objects as (
     select
         * replace (
             nullif(id, '') as id,
@@ -9,6 +9,16 @@ with timed as (
         ),
         -- Some loggers write objects as text.
         case when json_type(usage) = 'VARCHAR' then coalesce(try_cast(usage ->> '$' as json), usage) else usage end as usage_said_so,
+        case when json_type(metadata) = 'VARCHAR' then try_cast(metadata ->> '$' as json) else metadata end as metadata_object,
+        try_cast(timestamp as timestamptz) as started,
+        try_cast(coalesce(logged_at, timestamp) as timestamptz) as logged,
+    from records
+),
+
+-- In steps: an expression that another of its own step names is written out there again, and what a batch costs is its plan.
+with_tools as (
+    select
+        *,
         -- OpenAI's object has no count of tool calls, so that a logger writes them beside it. What the object says wins.
         case
             when json_type(usage_said_so) = 'OBJECT' and coalesce(
@@ -23,25 +33,35 @@ with timed as (
                 ), usage_said_so)
             else usage_said_so
         end as usage_with_tools,
-        case when json_type(metadata) = 'VARCHAR' then try_cast(metadata ->> '$' as json) else metadata end as metadata_object,
+        counted_beside(metadata_object) as counted_in_metadata,
+        counted_beside(further) as counted_further,
+        coalesce(dollars_beside(further), dollars_beside(metadata_object)) as usd_beside,
+    from objects
+),
+
+besides as (
+    select
+        * exclude (counted_in_metadata, counted_further),
         -- Counts beside the object, at the top of the record or in its metadata; what the object says wins.
-        coalesce(
-            json_merge_patch(counted_beside(metadata_object), counted_beside(further)), counted_beside(further), counted_beside(metadata_object)
-        ) as beside,
+        coalesce(json_merge_patch(counted_in_metadata, counted_further), counted_further, counted_in_metadata) as beside,
+        -- A form that is told by its keys is that of the object alone.
+        coalesce(api, nullif(usage_shape(cast(null as varchar), usage_with_tools), 'ambiguous')) as usage_api,
+    from with_tools
+),
+
+whole_objects as (
+    select
+        *,
         case
             when beside is null or cast(beside as varchar) = '{}' then usage_with_tools
             when json_type(usage_with_tools) = 'OBJECT' then json_merge_patch(beside, usage_with_tools)
             when usage_with_tools is null or json_type(usage_with_tools) = 'NULL' then beside
             else usage_with_tools
         end as usage_object,
-        -- A form that is told by its keys is that of the object alone.
-        coalesce(api, nullif(usage_shape(cast(null as varchar), usage_with_tools), 'ambiguous')) as usage_api,
-        coalesce(dollars_beside(further), dollars_beside(metadata_object)) as usd_beside,
-        try_cast(timestamp as timestamptz) as started,
-        try_cast(coalesce(logged_at, timestamp) as timestamptz) as logged,
-        models_apart(usage_object, model) as apart,
-    from records
+    from besides
 ),
+
+timed as (select *, models_apart(usage_object, model) as apart from whole_objects),
 
 calls as (
     select * exclude (apart) replace (usage_without(usage_object, apart) as usage_object) from timed
