@@ -72,6 +72,12 @@ def relation_of(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRe
     return con.sql(query)
 
 
+def materialised(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelation:
+    """A query that has been run, for results that are small; they hold until the next one."""
+    con.execute(f"create or replace temp table materialised_rows as {query}")
+    return con.sql("select * from materialised_rows")
+
+
 def rows_of(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
     """The rows of a query as an Arrow table of the types that a file of the lake has."""
     return typed_table(con.sql(query))

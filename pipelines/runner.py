@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 
 from pipelines import checks
-from pipelines.engine import batches_of, one_row, relation_of, typed_table
+from pipelines.engine import batches_of, materialised, one_row, relation_of, typed_table
 from pipelines.lake import STORED_BY, Lake, Part, home
 from pipelines.models import Dated, Model, ModelError, inputs
 from pipelines.parquet import ROW_GROUP_ROWS, ROW_HASH, PeriodRows
@@ -31,6 +31,9 @@ from pipelines.relations import create_model_view, create_view, dated_as, rows_s
 # need be.
 ROWS_AT_ONCE = 1_000_000
 VALUES_AT_ONCE = 12_000_000
+# Up to so many input rows a query is run at once, and its columns are those of the result: to ask for them before would plan
+# it twice, which costs more than the rows.
+FEW_ROWS = 50_000
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -181,15 +184,16 @@ def _run(
     query = f"select *, hash({columns}) as {ROW_HASH} from ({model.query}) as result"
     if model.dated is not None:
         query += f" where {within(model.dated, [stale.start for stale in batch if stale.start])}"
+    rows_in = sum(_rows_in(planner, model, stale.start) for stale in batch)
     try:
-        relation = relation_of(con, query)
+        relation = (materialised if rows_in <= FEW_ROWS else relation_of)(con, query)
     except duckdb.BinderException:
         _compare(model, {row[0]: row[1] for row in con.execute(f"describe {model.query}").fetchall()})
         raise
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
     del types[ROW_HASH]
     _compare(model, types)
-    if len(batch) == 1 and _rows_in(planner, model, batch[0].start) > 2 * _rows_at_once(model):
+    if len(batch) == 1 and rows_in > 2 * _rows_at_once(model):
         order = ", ".join(f'"{name}"' for name in model.sort_columns)
         tables = batches_of(con, f"{query} order by {order}", ROW_GROUP_ROWS)
         first = next(tables)
