@@ -38,6 +38,9 @@ OUR_FAULT = (
     duckdb.InternalException,
 )
 
+# The columns that the query of a shape gives, by source, its version, shape and the columns of its records.
+_given: dict[tuple[str, str, str, tuple[str, ...]], set[str]] = {}
+
 # Columns that follow from others, or have a value where a source says nothing.
 _DERIVED: Mapping[str, Mapping[str, str]] = {
     "requests": {
@@ -206,9 +209,7 @@ class Stager:
 
     def _stage(self, source: Source, shape_name: str, batch: Sequence[Pending]) -> None:
         shape, query = shapes()[shape_name], source.query(self._con, shape_name)
-        if (source.name, shape_name) not in self._given:
-            self._given[source.name, shape_name] = {row[0] for row in self._con.execute(f"describe {query}").fetchall()}
-        given = self._given[source.name, shape_name]
+        given = self._columns_of(source, shape_name, query)
         derived = _DERIVED.get(shape_name, {})
         columns = [
             self._column(column.name, column.type, given, derived)
@@ -246,6 +247,16 @@ class Stager:
         staged = rows_of(self._con, select + rows)
         self._staged[shape_name] = staged
         self._con.register(f"staging_{shape_name}", staged)
+
+    def _columns_of(self, source: Source, shape: str, query: str) -> set[str]:
+        """What a source gives of a shape. It costs a plan of the query, and is the same for all data roots of a process."""
+        if (source.name, shape) not in self._given:
+            records = tuple(row[0] for row in self._con.execute("describe records").fetchall())
+            key = (source.name, source.version, shape, records)
+            if key not in _given:
+                _given[key] = {row[0] for row in self._con.execute(f"describe {query}").fetchall()}
+            self._given[source.name, shape] = _given[key]
+        return self._given[source.name, shape]
 
     def _fact(self, name: str) -> str:
         """What is known of the only file of a batch, as a literal."""
