@@ -41,13 +41,14 @@ _PREFIXES = {
     "ledger": "ledger_",
     "reference": "ref_",
     "statistics": "stat_",
-    "whatif": "whatif_",
     "exports": "focus_",
 }
 _HEADER = re.compile(r"\A\s*/\*\n(?P<header>.*?)\n\*/\n(?P<query>.*)\Z", re.DOTALL)
 _COLUMNS = re.compile(r"^columns:\n(?P<lines>(?:[ ]{2}.*\n?)+)", re.MULTILINE)
 # What belongs to models and is none: expressions that several write, and parts of a long query.
 _INCLUDED = frozenset({"macros", "parts"})
+# Queries that are written out with the settings that somebody asks with (pipelines/whatif/): a run builds none of them.
+_ASKED = "whatif"
 _JINJA = ("{%", "{{", "{#")
 _KNOWN = frozenset(
     (
@@ -154,7 +155,7 @@ def load(folder: Path) -> dict[str, Model]:
     """The models of a folder, inputs first."""
     found: dict[str, Model] = {}
     for path in sorted(folder.rglob("*.sql")):
-        if path.relative_to(folder).parts[0] in _INCLUDED:
+        if path.relative_to(folder).parts[0] in _INCLUDED | {_ASKED}:
             continue
         model = parse(path, folder)
         if model.name in found:
@@ -241,12 +242,7 @@ def expanded(path: Path, folder: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if not any(mark in text for mark in _JINJA):
         return text
-    lists = {
-        "token_classes": contract.TOKEN_CLASSES,
-        "token_types": contract.TOKEN_TYPES,
-        "token_units": contract.TOKEN_UNITS,
-        "service_tiers": contract.SERVICE_TIERS,
-    }
+    lists = _lists()
     included = [file for name in sorted(_INCLUDED) for file in sorted((folder / name).glob("*.sql"))]
     key = _key(
         "\0".join([text, repr(lists), *(f"{file.name}\0{file.read_text(encoding='utf-8')}" for file in included)])
@@ -255,6 +251,20 @@ def expanded(path: Path, folder: Path) -> str:
         _written_out[key] = _render(path, folder, lists)
     _key_of[path] = key
     return _written_out[key]
+
+
+def _lists() -> dict[str, object]:
+    return {
+        "token_classes": contract.TOKEN_CLASSES,
+        "token_types": contract.TOKEN_TYPES,
+        "token_units": contract.TOKEN_UNITS,
+        "service_tiers": contract.SERVICE_TIERS,
+    }
+
+
+def asked(name: str, **settings: object) -> str:
+    """A query of ``sql/whatif/``, written out with the settings that it is asked with."""
+    return _render(paths.SQL / _ASKED / f"{name}.sql", paths.SQL, {**_lists(), **settings})
 
 
 def _render(path: Path, folder: Path, lists: Mapping[str, object]) -> str:

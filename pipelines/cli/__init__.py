@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines import __version__
-from pipelines.cli import estimate, explain, export, months, prices, quarantine, query, run, status
+from pipelines.cli import estimate, explain, export, months, prices, quarantine, query, run, status, whatif
 from pipelines.cli.arguments import EXIT_FAILED, Group, asked
 from pipelines.cli.printing import complain
 
@@ -32,6 +32,7 @@ for command in (
     estimate.estimate,
     months.close,
     months.corrections,
+    whatif.whatif,
 ):
     app.command()(command)
 app.add_typer(prices.app, name="prices")

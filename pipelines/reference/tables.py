@@ -211,7 +211,7 @@ TABLES: Mapping[str, ReferenceTable] = {
             "feature! step",
             "feature step",
         ),
-        ("scenarios", "What-ifs.", "scenario! lever! parameter! setting! unit", "scenario lever parameter"),
+        ("scenarios", "What-ifs.", "scenario! lever! parameter! setting unit", "scenario lever parameter"),
     )
 }
 # What tokens are priced by, those of no class of ours too. Other units have any name: a call's ``extra_units`` say how many there were.

@@ -1,0 +1,198 @@
+"""``whatif``: what the calls in the books would have cost otherwise."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.cli.arguments import EXIT_USAGE, AsJson, Root, data_root, day_of
+from pipelines.cli.printing import complain, money, percent, print_json, print_table, progress
+from pipelines.paths import DataRoot
+
+if TYPE_CHECKING:
+    from pipelines.whatif.answer import Answer
+
+_BY = ("feature", "customer_tier")
+_CENT = Decimal("0.01")
+
+
+def whatif(
+    scenario: Annotated[
+        str | None,
+        typer.Argument(help="A scenario of scenarios.csv, or several: routing+batch. Without one: the list."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value, or scenario.key=value where several have it (repeat it for several)."),
+    ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", help="Only calls from this day on. Default: four weeks.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", help="Only calls before this day. Default: the end of the last whole week.")
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="feature, customer_tier, or feature,customer_tier.")] = "feature",
+    export: Annotated[bool, typer.Option("--export", help="Keep the answer as Parquet in exports/whatif/.")] = False,
+    root: Root = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a lever on the calls in the books: what they would have cost, low, mid and high, and what that leaves out."""
+    from pipelines.whatif import answer as asking
+    from pipelines.whatif.scenarios import ScenarioError
+
+    data = data_root(root)
+    columns = [name.strip() for name in by.split(",")]
+    if not set(columns) <= set(_BY):
+        raise typer.BadParameter(f"{by!r}, expected feature, customer_tier or both with a comma", param_hint="--by")
+    try:
+        if scenario is None:
+            _list(data, as_json=as_json)
+            return
+        with progress() as say:
+            found = asking.ask(
+                data, scenario, settings or (), first=day_of(from_, "--from"), end=day_of(to, "--to"), say=say
+            )
+    except ScenarioError as error:
+        complain(str(error))
+        raise typer.Exit(EXIT_USAGE) from None
+    kept = _keep(data, found) if export else None
+    if as_json:
+        print_json(content(found, columns))
+    else:
+        _print(found, columns)
+    if kept:
+        complain(f"Kept in {kept}.")
+
+
+def content(found: Answer, columns: list[str]) -> dict[str, Any]:
+    """The answer as JSON."""
+    return {
+        "scenario": found.name,
+        "from": found.first,
+        "before": found.end,
+        "days": found.days,
+        "replayed": "calls" if found.replayed.is_by_call else "cells of calls",
+        "total": found.total,
+        "rows": found.by(columns),
+        "in_order": found.steps,
+        "models": found.replayed.targets,
+        "assumed": found.assumed,
+        "held_constant": found.held,
+        "not_priced": found.risks,
+        "payback": [one.__dict__ for one in found.paybacks],
+    }
+
+
+def _keep(data: DataRoot, found: Answer) -> Path:
+    from pipelines.whatif.export import keep
+
+    return keep(data, found)
+
+
+def _list(data: DataRoot, *, as_json: bool) -> None:
+    from pipelines.whatif.answer import scenario_rows
+
+    rows = scenario_rows(data)
+    shown = [
+        {name: row[name] or "" for name in ("scenario", "lever", "parameter", "setting", "unit", "why")} for row in rows
+    ]
+    if as_json:
+        print_json(shown)
+        return
+    print_table(shown, "No scenario.")
+    print(
+        "Ask one: tokenbooks whatif routing --set share=0.5. Three numbers are the cheapest, the middle and the dearest assumption."
+    )
+
+
+def _print(found: Answer, columns: list[str]) -> None:
+    print_table(
+        [
+            {
+                **{name: row[name] for name in columns},
+                "calls": row["requests"],
+                "changed": row["changed_requests"],
+                "cost_usd": _cents(row.get("actual_usd")),
+                "would_cost_usd": _cents(row.get("cost_mid_usd")),
+                **{f"saves_{case}_usd": _cents(row[f"saving_{case}_usd"]) for case in ("low", "mid", "high")},
+            }
+            for row in found.by(columns)
+        ],
+        "",
+    )
+    total = found.total
+    print()
+    print(sentence(found))
+    if found.steps:
+        print()
+        print_table(
+            [
+                {
+                    "in_this_order": step["scenario"],
+                    "saves_alone_usd": _cents(step["alone_mid_usd"]),
+                    "saves_after_the_others_usd": _cents(step["saving_mid_usd"]),
+                }
+                for step in found.steps
+            ],
+            "",
+        )
+        alone = sum((step["alone_mid_usd"] for step in found.steps), Decimal(0))
+        print(
+            f"Added up they would be {money(alone)}: {money(alone - total['saving_mid_usd'])} of it would count twice."
+        )
+    for one in found.paybacks:
+        if one.months is None:
+            print(f"Payback ({one.case}): never, at {money(one.saving_per_month_usd)} a month after what it costs.")
+        else:
+            on = f", on {one.day}" if one.day else ""
+            print(
+                f"Payback ({one.case}): {one.months:.1f} months{on}, at {money(one.saving_per_month_usd)} a month after what it costs."
+            )
+    for move in found.replayed.targets:
+        print(f"Moves        {move['from_provider']}/{move['from_model']} to {move['to_provider']}/{move['to_model']}")
+    covered = _share(total["covered_usd"], total["actual_usd"])
+    print(f"Applies to   {covered} of the spend; changes {total['changed_requests']:,} of {total['requests']:,} calls")
+    if total["unpriced_requests"]:
+        print(f"Left out     {total['unpriced_requests']:,} calls without a cost")
+    if total["unreplayed_requests"]:
+        print(f"Left as is   {total['unreplayed_requests']:,} calls, as a price of theirs is missing there")
+    print(f"Held         {'; '.join(found.held)}")
+    print(f"Not priced   {'; '.join(found.risks)}")
+    print("Assumed")
+    print_table(
+        [{name: row[name] for name in ("scenario", "setting", "low_mid_high", "unit", "why")} for row in found.assumed],
+        "",
+    )
+
+
+def sentence(found: Answer) -> str:
+    """The answer in words, for finance."""
+    total = found.total
+    low, mid, high = (total[f"saving_{case}_usd"] for case in ("low", "mid", "high"))
+    if mid is None:
+        return "What the calls would have cost is not known."
+    actual, month = total["actual_usd"], found.per_month
+    window = f"the {found.days} days from {found.first}"
+    if low == mid == high == 0:
+        return f"{found.name} would have changed nothing of the {money(actual)} of {window}."
+    verb = "saved" if mid >= 0 else "cost"
+    more = "" if mid >= 0 else " more"
+    return (
+        f"{found.name} would have {verb} {money(abs(mid))}{more} on {money(actual)} in {window} "
+        f"({percent_of(mid, actual)}): {money(month(mid))} a month ({money(month(low))} to {money(month(high))})."
+    )
+
+
+def percent_of(part: Decimal, whole: Decimal) -> str:
+    return f"{part / whole * 100:.1f} %" if whole else "unknown"
+
+
+def _share(part: Decimal, whole: Decimal | None) -> str:
+    return percent(float(part / whole) if whole else None)
+
+
+def _cents(value: Decimal | None) -> Decimal | None:
+    return None if value is None else value.quantize(_CENT)

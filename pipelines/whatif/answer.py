@@ -1,0 +1,286 @@
+"""A question answered: a scenario, or several together, over a window of the books of a data root."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipelines.engine import connect, one_row
+from pipelines.lake import Lake
+from pipelines.models import models
+from pipelines.paths import DataRoot
+from pipelines.periods import Span
+from pipelines.planner import Planner
+from pipelines.prices.reprice import book_as_of
+from pipelines.reference.files import current_frame
+from pipelines.relations import create_view, dated_as
+from pipelines.settings import load
+from pipelines.whatif.replay import Replay, Replayed, inputs, summed
+from pipelines.whatif.scenarios import CASES, Scenario, ScenarioError, scenarios_of
+
+# Four weeks; a month has 30.4375 days.
+WINDOW_DAYS = 28
+DAYS_OF_MONTH = Decimal("30.4375")
+_OTHER_BOOK = "whatif_other_book"
+
+
+@dataclass(frozen=True)
+class Payback:
+    """When what a scenario costs by itself is earned back. ``months`` is None where it never is."""
+
+    case: str
+    saving_per_month_usd: Decimal
+    months: Decimal | None
+    day: date | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the calls of a window would have cost, and what that rests on."""
+
+    name: str
+    first: date
+    end: date
+    replayed: Replayed
+    steps: list[dict[str, Any]]
+    assumed: list[dict[str, Any]]
+    held: list[str]
+    risks: list[str]
+    paybacks: list[Payback] = field(default_factory=list)
+
+    @property
+    def days(self) -> int:
+        return (self.end - self.first).days
+
+    @property
+    def total(self) -> dict[str, Any]:
+        return summed(self.replayed.rows)[0]
+
+    def by(self, columns: Sequence[str]) -> list[dict[str, Any]]:
+        return summed(self.replayed.rows, columns)
+
+    def per_month(self, usd: Decimal) -> Decimal:
+        return per_month(usd, self.days)
+
+
+def per_month(usd: Decimal, days: int) -> Decimal:
+    return (usd * DAYS_OF_MONTH / days).quantize(Decimal("0.000000000000001"))
+
+
+def scenario_rows(root: DataRoot) -> list[dict[str, Any]]:
+    """The rows of scenarios.csv, ours and theirs. Raises ScenarioError with the place of a fault."""
+    frame, problems = current_frame(root, "scenarios")
+    if problems:
+        raise ScenarioError("\n".join(str(problem) for problem in problems))
+    return frame.to_dicts()
+
+
+def ask(
+    root: DataRoot,
+    asked: str,
+    given: Sequence[str] = (),
+    *,
+    first: date | None = None,
+    end: date | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Answer:
+    """Replay the scenarios of ``a`` or ``a+b`` on the calls from one day to before another; by default four weeks that are over.
+
+    Raises ScenarioError, and FileNotFoundError before the first run.
+    """
+    rows = scenario_rows(root)
+    scenarios = scenarios_of(rows, asked, given)
+    with books_of(root, first, end) as (con, first, end):
+        book = _other_book(con, root, scenarios)
+        return answer(con, rows, scenarios, first, end, other_book=book, say=say)
+
+
+def answer(
+    con: duckdb.DuckDBPyConnection,
+    rows: Sequence[Mapping[str, Any]],
+    scenarios: Sequence[Scenario],
+    first: date,
+    end: date,
+    *,
+    other_book: str = "",
+    say: Callable[[str], None] = lambda _: None,
+) -> Answer:
+    """The same on a connection that has the tables."""
+    replay = Replay(con, first, end, other_book=other_book)
+    steps: list[dict[str, Any]] = []
+    replayed = None
+    before = [Decimal(0)] * 3
+    for place, scenario in enumerate(scenarios):
+        say(f"{scenario.name} after {place} others" if place else scenario.name)
+        replayed = replay.run(scenarios[: place + 1])
+        if not replayed.rows:
+            raise ScenarioError(f"There is no call from {first} to before {end}.")
+        if len(scenarios) == 1:
+            break
+        alone = replayed if place == 0 else replay.run([scenario])
+        so_far = _savings(replayed)
+        steps.append(
+            {
+                "scenario": scenario.name,
+                **{f"alone_{case}_usd": one for case, one in zip(CASES, _savings(alone), strict=True)},
+                **{f"saving_{case}_usd": now - then for case, now, then in zip(CASES, so_far, before, strict=True)},
+            }
+        )
+        before = so_far
+    assert replayed is not None
+    levers = [lever for one in scenarios for lever in one.levers if lever.kind.query]
+    return Answer(
+        name="+".join(one.name for one in scenarios),
+        first=first,
+        end=end,
+        replayed=replayed,
+        steps=steps,
+        assumed=_assumed(rows, scenarios),
+        held=list(dict.fromkeys(lever.kind.held for lever in levers)),
+        risks=list(dict.fromkeys(lever.kind.risk for lever in levers)),
+        paybacks=_paybacks(scenarios, replayed, first, end),
+    )
+
+
+def _savings(replayed: Replayed) -> list[Decimal]:
+    [total] = summed(replayed.rows)
+    return [total[f"saving_{case}_usd"] or Decimal(0) for case in CASES]
+
+
+def _assumed(rows: Sequence[Mapping[str, Any]], scenarios: Sequence[Scenario]) -> list[dict[str, Any]]:
+    """Every setting that was used, with the reason of its row; of whom a lever is for only what is set."""
+    # Of a scenario of one's own, the reasons of the settings that it leaves as they are stand with our first one.
+    reasons: dict[tuple[str, str, str], tuple[str, str]] = {}
+    for row in rows:
+        for name in (row["scenario"], ""):
+            said_of_it = row["unit"] or "words", row["why"] or row.get("source_ref") or ""
+            reasons.setdefault((name, row["lever"], row["parameter"]), said_of_it)
+    found = []
+    for scenario in scenarios:
+        for lever in scenario.levers:
+            for name, value in lever.settings.items():
+                if value == "":
+                    continue
+                unit, why = (
+                    reasons.get((scenario.name, lever.name, name))
+                    or reasons.get(("", lever.name, name))
+                    or ("words", "")
+                )
+                found.append(
+                    {
+                        "scenario": scenario.name,
+                        "setting": name,
+                        "low_mid_high": said(value),
+                        "unit": unit,
+                        "why": "set for this question" if name in lever.given else why,
+                    }
+                )
+    return found
+
+
+def said(value: Any) -> str:
+    """A setting as it is written in scenarios.csv."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return " ".join(f"{one:f}" for one in value)
+    texts = [f"{one:f}" for one in value]
+    return texts[0] if len(set(texts)) == 1 else "/".join(texts)
+
+
+def _paybacks(scenarios: Sequence[Scenario], replayed: Replayed, first: date, end: date) -> list[Payback]:
+    """``one-off / (saving a month - what it costs a month)``; never, where that is nothing or less."""
+    fixed = [lever.settings for one in scenarios for lever in one.levers if lever.name == "fixed"]
+    if not fixed:
+        return []
+    found = []
+    for place, (case, saving) in enumerate(zip(CASES, _savings(replayed), strict=True)):
+        # The dearest assumption of what it costs belongs to the lowest saving.
+        dearest = len(CASES) - 1 - place
+        one_off = sum(settings["one_off_usd"][dearest] for settings in fixed)
+        monthly = sum(settings["monthly_usd"][dearest] for settings in fixed)
+        net = per_month(saving, (end - first).days) - monthly
+        months = payback_months(one_off, net)
+        day = end + timedelta(days=int(months * DAYS_OF_MONTH)) if months is not None and months < 1200 else None
+        found.append(Payback(case, net, months, day))
+    return found
+
+
+def payback_months(one_off_usd: Decimal, net_per_month_usd: Decimal) -> Decimal | None:
+    """Months until a one-off cost is earned back; None where it never is."""
+    return one_off_usd / net_per_month_usd if net_per_month_usd > 0 else None
+
+
+def _other_book(con: duckdb.DuckDBPyConnection, root: DataRoot, scenarios: Sequence[Scenario]) -> str:
+    """Prices that a scenario names, as a table; an empty name where none does."""
+    for scenario in scenarios:
+        for lever in scenario.levers:
+            card, known_at = lever.settings.get("rate_card", ""), lever.settings.get("known_at", "")
+            if not (card or known_at):
+                continue
+            if card and not Path(card).is_file():
+                raise ScenarioError(f"rate_card={card}: no such file.")
+            try:
+                instant = datetime.fromisoformat(known_at).replace(tzinfo=UTC) if known_at else None
+                frame = book_as_of(root, instant, Path(card) if card else None)
+            except ValueError as error:
+                raise ScenarioError(str(error)) from None
+            con.register("other_prices", frame.to_arrow())
+            con.execute(f"create or replace temp table {_OTHER_BOOK} as from other_prices")
+            con.unregister("other_prices")
+            return _OTHER_BOOK
+    return ""
+
+
+@contextmanager
+def books_of(
+    root: DataRoot, first: date | None, end: date | None
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, date, date]]:
+    """The tables of a data root that a replay reads, as views of a window, which is four weeks that are over unless given."""
+    lake = Lake(root)
+    planner = Planner(lake, models())
+    if not lake.parts("stat_rate_cells_weekly"):
+        raise FileNotFoundError(f"There are no books at {root.path} yet. Run 'tokenbooks run' first.")
+    with connect(load(root.settings), root.scratch) as con:
+        first, end = _window(con, lake, planner, first, end)
+        # Cells are kept by week of the reporting time zone, which begins up to a day before or after ours.
+        span = Span(first - timedelta(days=8), end + timedelta(days=8))
+        for name in inputs():
+            own = span if name.startswith("stat_") else Span(first, end)
+            create_view(con, lake, name, planner.files(name, own), planner.types(name, con), dated_as(name, models()))
+        yield con, first, end
+
+
+def _window(
+    con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, first: date | None, end: date | None
+) -> tuple[date, date]:
+    if first is None or end is None:
+        create_view(
+            con,
+            lake,
+            "ledger_clock",
+            planner.files("ledger_clock", Span(None, None)),
+            planner.types("ledger_clock", con),
+            None,
+        )
+        now = one_row(con, "select cast(max(now_at) as date) from ledger_clock")[0]
+        create_view(
+            con,
+            lake,
+            "stat_rate_cells_weekly",
+            lake.parts("stat_rate_cells_weekly"),
+            models()["stat_rate_cells_weekly"].types,
+        )
+        oldest = one_row(con, "select min(usage_date) from stat_rate_cells_weekly")[0]
+        end = end or max(now - timedelta(days=now.weekday()), oldest + timedelta(days=1))
+        first = first or max(oldest, end - timedelta(days=WINDOW_DAYS))
+    if first >= end:
+        raise ScenarioError(f"The window from {first} to before {end} holds no day.")
+    return first, end

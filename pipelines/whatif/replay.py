@@ -1,0 +1,237 @@
+"""Levers applied to the rows of the ledger, one after the other, and what the rows would have cost.
+
+One mechanism for all of them: rows of calls (or of cells of calls, where no lever looks at a single one) go from lever to lever, are
+summed to boxes of rates and priced by the query that makes ledger_rates. What a lever does not touch costs what the ledger says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from pipelines.engine import named_rows, one_row, quoted
+from pipelines.models import asked, models
+from pipelines.whatif.scenarios import CASES, Lever, Scenario, ScenarioError
+
+# What the replay reads of the books, beside what the rates are made of.
+TABLES = (
+    "ledger_requests",
+    "ledger_costs",
+    "ledger_rates",
+    "stat_rate_cells_weekly",
+    "ref_features",
+    "ref_model_tiers",
+)
+_KEY = (
+    "provider model_canonical service_tier is_batch speed region region_class "
+    "billing_account_scope project_scope feature_scope customer_scope"
+).split()
+_ROUTES = ("route", "cascade")
+# By what a call alone can be told from others of its feature.
+_OF_CALLS = ("step", "customer_id")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What the rows would have cost, by feature and customer tier, and what the replay was made of."""
+
+    rows: list[dict[str, Any]]
+    is_by_call: bool
+    targets: list[dict[str, Any]]
+
+
+def inputs() -> list[str]:
+    """Every table that a replay reads."""
+    return sorted({*TABLES, *models()["ledger_rates"].inputs})
+
+
+class Replay:
+    """Replays on a connection that has the tables of ``inputs``, for the calls of a window of UTC days.
+
+    ``other_book``: a table with other prices than ref_price_book, for scenarios about prices.
+    """
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, first: date, end: date, *, other_book: str = "", is_by_call: bool = False
+    ) -> None:
+        self._con = con
+        self._other_book = other_book
+        self._is_by_call = is_by_call
+        self._steps = 0
+        con.execute(
+            "create or replace temp table whatif_window as select ?::timestamptz as first_at, ?::timestamptz as end_at",
+            [datetime.combine(first, time(), UTC), datetime.combine(end, time(), UTC)],
+        )
+        con.execute(
+            f"create or replace temp table whatif_booked_rates as select * from ledger_rates "
+            f"where usage_date >= date '{first}' and usage_date < date '{end}'"
+        )
+
+    def run(self, scenarios: Sequence[Scenario]) -> Replayed:
+        """What is left to pay once the levers of all scenarios are applied, in their order."""
+        levers = sorted(
+            (lever for one in scenarios for lever in one.levers if lever.kind.query), key=lambda one: one.kind.rank
+        )
+        ctes: list[str] = []
+        targets: list[dict[str, Any]] = []
+        self._con.execute(
+            f"create or replace temp table whatif_keys as select distinct usage_date, {', '.join(_KEY)} from whatif_booked_rates"
+        )
+        for number, lever in enumerate(levers):
+            self._set(number, lever)
+            targets += self._add_keys(number, lever)
+        self._make_rates(is_other=bool(self._other_book) and any(lever.name == "price" for lever in levers))
+        for number, lever in enumerate(levers):
+            if lever.name in _ROUTES:
+                self._keep_priced_targets(number)
+        is_by_call = self._is_by_call or self._needs_calls(levers)
+        ctes.append(
+            f"step_0 as not materialized ({self._shadowed(asked('whatif_calls' if is_by_call else 'whatif_cells'))})"
+        )
+        for number, lever in enumerate(levers):
+            query = self._shadowed(
+                asked(lever.kind.query, **_structure(lever)),
+                whatif_before=f"select * from step_{number}",
+                whatif_settings=f"select * from whatif_settings_{number}",
+                whatif_targets=f"select * from whatif_targets_{number}",
+            )
+            ctes.append(f"step_{number + 1} as not materialized ({query})")
+        costs = self._shadowed(asked("whatif_costs"), whatif_after=f"select * from step_{len(levers)}")
+        rows = named_rows(self._con, f"with {', '.join(ctes)} select * from ({costs}) order by all")
+        return Replayed(rows, is_by_call, targets)
+
+    def _shadowed(self, query: str, **tables: str) -> str:
+        """A query that finds under some names what is ours."""
+        named = {"ledger_rates": "select * from whatif_rates", **tables}
+        used = {name: text for name, text in named.items() if name in query}
+        if not used:
+            return query
+        return f"with {', '.join(f'{name} as not materialized ({text})' for name, text in used.items())} select * from ({query})"
+
+    def _set(self, number: int, lever: Lever) -> None:
+        columns = []
+        for name, value in lever.settings.items():
+            if isinstance(value, str):
+                columns.append(f"{quoted(value)} as {name}")
+            elif isinstance(value, list):
+                columns.append(f"[{', '.join(f'cast({one} as decimal(18, 9))' for one in value)}] as {name}")
+            else:
+                columns += [
+                    f"cast({one} as decimal(18, 9)) as {name}_{case}" for case, one in zip(CASES, value, strict=True)
+                ]
+        self._con.execute(f"create or replace temp table whatif_settings_{number} as select {', '.join(columns)}")
+
+    def _add_keys(self, number: int, lever: Lever) -> list[dict[str, Any]]:
+        """What the rows may ask of the book after a lever, beside what they asked before; and where its calls go."""
+        if lever.name == "batch":
+            changed = {"is_batch": "true"} if lever.settings["mode"] == "batch" else {"service_tier": "'flex'"}
+            self._insert_keys(changed, "")
+            return []
+        if lever.name not in _ROUTES:
+            return []
+        query = self._shadowed(asked("whatif_targets"), whatif_settings=f"select * from whatif_settings_{number}")
+        self._con.execute(f"create or replace temp table whatif_models_{number} as {query}")
+        found = named_rows(self._con, f"select * from whatif_models_{number} order by all")
+        if not found:
+            wanted = lever.settings["to_model"] or f"the tier {lever.settings['to_tier']}"
+            raise ScenarioError(
+                f"No call of the window could move to {wanted}: set to_model=seller/model, or from_tier and to_tier by model_tiers.csv."
+            )
+        same = "t.to_provider = k.provider"
+        changed = {
+            "provider": "t.to_provider",
+            "model_canonical": "t.to_model",
+            "speed": "''",
+            **{
+                name: f"case when {same} then k.{name} else '' end"
+                for name in ("service_tier", "region", "region_class", "billing_account_scope", "project_scope")
+            },
+        }
+        self._insert_keys(
+            changed,
+            f"inner join whatif_models_{number} as t on k.provider = t.from_provider and k.model_canonical = t.from_model",
+        )
+        return found
+
+    def _insert_keys(self, changed: Mapping[str, str], join: str) -> None:
+        columns = ", ".join(changed.get(name, f"k.{name}") for name in _KEY)
+        names = ", ".join(_KEY)
+        self._con.execute(
+            f"insert into whatif_keys (usage_date, {names}) select distinct k.usage_date, {columns} from whatif_keys as k {join} "
+            f"except select usage_date, {names} from whatif_keys"
+        )
+
+    def _make_rates(self, *, is_other: bool) -> None:
+        """The rates of all keys: those of the ledger as booked, others by its own query; by another book all."""
+        same = " and ".join(f"k.{name} = r.{name}" for name in ("usage_date", *_KEY))
+        missing = (
+            f"select * from whatif_keys as k where not exists (select 1 from whatif_booked_rates as r where {same})"
+        )
+        shadows = {
+            "ledger_requests": f"with whatif_keys as ({'select * from whatif_keys' if is_other else missing}) {asked('whatif_asked_keys')}"
+        }
+        if is_other:
+            shadows["ref_price_book"] = f"select * from {self._other_book}"
+        named = ", ".join(f"{name} as ({text})" for name, text in shadows.items())
+        rates = f"with {named} select * from ({models()['ledger_rates'].query})"
+        booked = "" if is_other else "select * from whatif_booked_rates union all by name "
+        if not is_other and not one_row(self._con, f"select count(*) from ({missing})")[0]:
+            booked, rates = "", "select * from whatif_booked_rates"
+        self._con.execute(f"create or replace temp table whatif_rates as {booked}select * from ({rates})")
+
+    def _keep_priced_targets(self, number: int) -> None:
+        self._con.execute(
+            f"create or replace temp table whatif_targets_{number} as select distinct r.usage_date, t.* "
+            f"from whatif_models_{number} as t inner join whatif_rates as r on r.provider = t.to_provider "
+            "and r.model_canonical = t.to_model and r.rate_status = 'ok'"
+        )
+
+    def _needs_calls(self, levers: Sequence[Lever]) -> bool:
+        """Whether cells do not do: a lever looks at a call, or rates change within a cell."""
+        if any(lever.kind.needs_calls or any(lever.settings[name] for name in _OF_CALLS) for lever in levers):
+            return True
+        for column in ("rate_from_at", "ctx_min_tokens"):
+            edges = f"select distinct usage_date, provider, model_canonical, {column} from"
+            if one_row(self._con, f"select count(*) from ({edges} whatif_rates except {edges} whatif_booked_rates)")[0]:
+                return True
+        return False
+
+
+def _structure(lever: Lever) -> dict[str, Any]:
+    """What of a lever's query is written only where its settings want it."""
+    settings = lever.settings
+    again = settings.get("failure_rate") or settings.get("retry_share") or ()
+    kept = settings.get("share") if lever.name == "batch" else ()
+    return {
+        "is_cascade": lever.name == "cascade",
+        "is_partial": lever.name == "route" and settings["share"][1] < 1,
+        "has_second": any(again) or any(one < 1 for one in kept or ()),
+        "mode": settings.get("mode", ""),
+        # What the engine takes as a constant only.
+        "share": f"{settings['share'][1]:f}" if "share" in settings else "",
+        "quantile": f"{settings['quantile'][1]:f}" if "quantile" in settings else "",
+    }
+
+
+def summed(rows: Iterable[Mapping[str, Any]], by: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Rows of a replay added up by some of their columns, with the saving: what is unknown stays out and is counted."""
+    groups: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in rows:
+        key = tuple(row[name] for name in by)
+        group = groups.setdefault(key, dict(zip(by, key, strict=True)))
+        for name, value in row.items():
+            if name not in ("feature", "customer_tier") and value is not None:
+                group[name] = group[name] + value if name in group else value
+    for group in groups.values():
+        # The dearest assumption leaves the lowest saving: so the savings of groups add up to those of all.
+        for saving, cost in zip(CASES, reversed(CASES), strict=True):
+            actual, other = group.get("actual_usd"), group.get(f"cost_{cost}_usd")
+            group[f"saving_{saving}_usd"] = None if actual is None or other is None else actual - other
+    return sorted(
+        groups.values(), key=lambda group: (-abs(group["saving_mid_usd"] or Decimal(0)), *map(str, group.values()))
+    )

@@ -1,0 +1,41 @@
+{#
+What a replay hands from lever to lever. A row is one call, or several that differ in nothing that a lever looks at; a lever changes what a
+row is asked of, its tokens, or what of its cost is left, and keeps all else. `whatif_before` has the rows before a lever, as `b`;
+`whatif_settings` its one row of settings, as `s`.
+#}
+{% from "macros/rate_keys.sql" import scopes with context %}
+{% set cases = ["low", "mid", "high"] %}
+{% set key_columns = ["provider", "model_canonical", "service_tier", "is_batch", "speed", "region", "region_class"] %}
+{% set scope_columns = [] %}
+{% for name, _ in scopes %}{% set _ = scope_columns.append(name ~ "_scope") %}{% endfor %}
+{% set told_columns = [
+    "request_key", "started_at", "usage_date", "feature", "workflow_step", "prompt_name", "prompt_version", "customer_tier", "customer_id",
+    "user_id", "session_id", "prompt_hash", "prompt_prefix_hash", "static_prompt_tokens", "is_open", "is_covered", "is_changed", "is_moved", "requests",
+    "effective_cost_usd", "units_cost_usd", "context_tokens",
+] %}
+{% set case_columns = [] %}
+{% for case in cases %}{% for name in ("weight_", "input_factor_", "output_factor_", "cold_share_") %}{% set _ = case_columns.append(name ~ case) %}{% endfor %}{% set _ = case_columns.append("added_" ~ case ~ "_usd") %}{% endfor %}
+{% set replay_columns = told_columns + key_columns + scope_columns + case_columns + token_classes | map(attribute="tokens") | list %}
+
+{# Every column of a row, those in `changes` by another expression. #}
+{% macro step(changes) %}
+{% for name in replay_columns %}
+    {{ changes[name] ~ " as " ~ name if name in changes else "b." ~ name }},
+{% endfor %}
+{% endmacro %}
+
+{# Whether a row is among those that a lever is for: any of the words of a setting, all where it is blank. #}
+{% macro chosen() %}
+b.is_open
+        and b.requests > 0
+        and (s.feature = '' or list_contains(string_split(s.feature, ' '), b.feature))
+        and (s.step = '' or list_contains(string_split(s.step, ' '), b.workflow_step))
+        and (s.customer_id = '' or list_contains(string_split(s.customer_id, ' '), b.customer_id))
+        and (s.customer_tier = '' or list_contains(string_split(s.customer_tier, ' '), b.customer_tier))
+        and (s.provider = '' or list_contains(string_split(s.provider, ' '), b.provider))
+        and (s.from_model = '' or list_contains(string_split(s.from_model, ' '), concat(b.provider, '/', b.model_canonical)))
+{%- endmacro %}
+
+{% macro total(type, alias="b") %}
+({% for class in token_classes if (class.type == "output") == (type == "output") %}{{ alias }}.{{ class.tokens }}{{ " + " if not loop.last }}{% endfor %})
+{%- endmacro %}

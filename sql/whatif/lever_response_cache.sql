@@ -1,0 +1,39 @@
+{#
+Answers given again in place of a call: where the hash of the prompt is known, if the same prompt came within the lifetime; elsewhere by a
+stated share of repeats. Each call pays for a look-up, and a wrong answer for the call that has to be made after all.
+#}
+{% from "macros/replay.sql" import cases, chosen, step with context %}
+with seen as (
+    select
+        b.*,
+        {{ chosen() }} as is_meant,
+        b.prompt_hash is not null as is_known,
+        coalesce(
+            epoch_us(b.started_at) - epoch_us(lag(b.started_at) over (
+                partition by case when {{ chosen() }} then concat_ws('|', b.feature, b.prompt_hash) end order by b.started_at, b.request_key
+            )) <= cast(s.ttl_seconds_mid as bigint) * 1000000,
+            false
+        ) as is_repeated,
+        s.lookup_usd_mid as lookup_usd,
+{% for case in cases %}
+        s.wrong_share_{{ case }},
+        s.repeat_share_{{ case }},
+{% endfor %}
+    from whatif_before as b
+    cross join whatif_settings as s
+)
+
+{% set changes = {
+    "is_covered": "b.is_covered or b.is_meant",
+    "is_changed": "b.is_changed or (b.is_meant and (b.is_repeated or not b.is_known))",
+} %}
+{% for case in cases %}
+{% set w = "b.weight_" ~ case %}
+{% set _ = changes.update({
+    "weight_" ~ case: "cast(case when not b.is_meant then " ~ w ~ " when not b.is_known then " ~ w ~ " * (1 - cast(b.repeat_share_" ~ case ~ " * (1 - b.wrong_share_" ~ case ~ ") as decimal(18, 9))) when b.is_repeated then " ~ w ~ " * b.wrong_share_" ~ case ~ " else " ~ w ~ " end as decimal(18, 9))",
+    "added_" ~ case ~ "_usd": "b.added_" ~ case ~ "_usd + case when b.is_meant then cast(b.lookup_usd * b.requests as decimal(38, 15)) else 0 end",
+}) %}
+{% endfor %}
+select
+{{ step(changes) }}
+from seen as b

@@ -1,0 +1,66 @@
+{#
+The calls of the ledger as rows of a replay. A call can be replayed (`is_open`) where its cost is its tokens times rates of the book; what
+a provider stated, what throughput or a seat paid for, and answers of a gateway's own cache stay as they are.
+#}
+{% from "macros/rate_keys.sql" import context_tokens, scopes, scopes_of_calls, scopes_of_days with context %}
+{% from "macros/replay.sql" import cases with context %}
+with {{ scopes_of_days }}
+
+asked as (
+    select cast(first_at as timestamp with time zone) as first_at, cast(end_at as timestamp with time zone) as end_at from whatif_window
+)
+
+select
+    q.request_key,
+    q.started_at,
+    cast(q.started_at as date) as usage_date,
+    q.feature,
+    case
+        when q.workflow is null and q.step is null then '(unnamed)'
+        else concat_ws('/', q.workflow, q.step)
+    end as workflow_step,
+    coalesce(q.prompt_name, '(unnamed)') as prompt_name,
+    coalesce(q.prompt_version, '') as prompt_version,
+    q.customer_tier,
+    coalesce(q.customer_id, '') as customer_id,
+    q.user_id,
+    q.session_id,
+    q.prompt_hash,
+    q.prompt_prefix_hash,
+    q.static_prompt_tokens,
+    coalesce(
+        c.effective_cost_usd = c.contracted_cost_usd and c.cost_reason is distinct from 'cache_hit' and c.cost_reason is distinct from 'provider_stated',
+        false
+    ) as is_open,
+    false as is_covered,
+    false as is_changed,
+    false as is_moved,
+    cast(1 as bigint) as requests,
+    c.effective_cost_usd,
+    coalesce(c.units_cost_usd, 0) as units_cost_usd,
+    {{ context_tokens }} as context_tokens,
+    q.provider,
+    coalesce(q.model_canonical, '') as model_canonical,
+    coalesce(q.service_tier, '') as service_tier,
+    coalesce(q.is_batch, false) as is_batch,
+    coalesce(q.speed, '') as speed,
+    coalesce(q.region, '') as region,
+    coalesce(q.region_class, '') as region_class,
+{% for name, _ in scopes %}
+    coalesce({{ name }}.scope, '') as {{ name }}_scope,
+{% endfor %}
+{% for case in cases %}
+    cast(1 as decimal(18, 9)) as weight_{{ case }},
+    cast(1 as decimal(18, 9)) as input_factor_{{ case }},
+    cast(1 as decimal(18, 9)) as output_factor_{{ case }},
+    cast(0 as decimal(18, 9)) as cold_share_{{ case }},
+    cast(0 as decimal(38, 15)) as added_{{ case }}_usd,
+{% endfor %}
+{% for class in token_classes %}
+    coalesce(q.{{ class.tokens }}, 0) as {{ class.tokens }},
+{% endfor %}
+from ledger_requests as q
+inner join ledger_costs as c on q.request_key = c.request_key and q.started_at = c.started_at
+{{ scopes_of_calls }}
+cross join asked as w
+where q.is_billable_leaf and q.started_at >= w.first_at and q.started_at < w.end_at

@@ -1,0 +1,134 @@
+"""Whole books asked: prices against re-pricing, what changes nothing, the command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date
+from decimal import Decimal
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+from pipelines import paths
+from pipelines.cli import app
+from pipelines.paths import DataRoot
+from pipelines.prices.reprice import reprice
+from pipelines.reference.files import read
+from pipelines.reference.tables import TABLES
+from pipelines.whatif.answer import ask
+from pipelines.whatif.scenarios import KINDS, ScenarioError, scenarios_of
+
+WHOLE = {"first": date(2020, 1, 1), "end": date(2030, 1, 1)}
+ROWS, _ = read(TABLES["scenarios"], paths.SHIPPED_DATA / "scenarios.csv", "scenarios.csv")
+
+
+def test_a_rate_card_costs_what_re_pricing_says_to_the_last_digit(golden_books, tmp_path):
+    card = tmp_path / "card.csv"
+    with duckdb.connect(str(golden_books.views), read_only=True) as con:
+        con.execute(f"set file_search_path = '{golden_books.path}'")
+        query = "select distinct provider, model_canonical from stat_rate_cells_weekly where cost_basis = 'rates' order by all"
+        named = con.execute(query).fetchall()
+    header = "provider,model_id,unit,per_units,unit_price,currency,effective_from"
+    lines = [
+        f"{seller},{model},{unit},1000000,7.31,USD,2020-01-01"
+        for seller, model in named
+        for unit in ("input", "output")
+    ]
+    card.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+
+    found = ask(golden_books, "rate_card", [f"rate_card={card}"], **WHOLE).total
+    repriced = reprice(golden_books, rate_card=card)
+
+    assert -found["saving_mid_usd"] == sum(row["delta_usd"] for row in repriced if row["delta_usd"] is not None) != 0
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("price_change", ["change=0"]),
+        ("rate_card", []),
+        ("routing", ["share=0"]),
+        ("context_trim", ["trim_share=0"]),
+        ("micro_batch", ["group_calls=1"]),
+    ],
+)
+def test_the_golden_books_cost_the_same_where_nothing_changes(golden_books, name, given):
+    """Contracts, currencies, throughput, stated costs and own GPUs included; by calls and by cells."""
+    found = ask(golden_books, name, given, **WHOLE).total
+
+    assert found["cost_low_usd"] == found["cost_mid_usd"] == found["cost_high_usd"] == found["actual_usd"]
+    with duckdb.connect(str(golden_books.views), read_only=True) as con:
+        con.execute(f"set file_search_path = '{golden_books.path}'")
+        booked = con.execute("select sum(effective_cost_usd), count(*) from ledger_costs").fetchone()
+    assert (found["actual_usd"], found["requests"]) == booked
+
+
+def test_every_shipped_scenario_answers(golden_books):
+    """Each in its default, but for those that a person has to name a model for."""
+    for name in dict.fromkeys(row["scenario"] for row in ROWS):
+        given = ["to_model=openai/gpt-4o-mini"] if name in ("vendor", "byom") else []
+        total = ask(golden_books, name, given, **WHOLE).total
+        assert total["saving_low_usd"] <= total["saving_mid_usd"] <= total["saving_high_usd"], name
+        assert total["covered_usd"] <= total["actual_usd"]
+
+
+def test_every_lever_is_shipped_with_settings():
+    assert {row["lever"] for row in ROWS} == set(KINDS)
+
+
+def test_a_scenario_of_ones_own_says_only_what_it_changes():
+    own = {
+        "scenario": "half",
+        "lever": "route",
+        "parameter": "share",
+        "setting": "0.5",
+        "unit": "share",
+        "why": "tested",
+    }
+
+    [scenario] = scenarios_of([*ROWS, own], "half")
+
+    assert scenario.levers[0].settings["share"] == (Decimal("0.5"),) * 3
+    assert scenario.levers[0].settings["to_tier"] == "budget"
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "said"),
+    [
+        ("routin", [], "No scenario routin. Nearest: routing."),
+        ("routing", ["shar=1"], "there is no setting shar. Nearest: share."),
+        ("routing", ["share"], "expected key=value"),
+        ("routing", ["share=much"], "expected a number, or three such as 0.8/1/1.3"),
+        ("routing+batch", ["share=1"], "say routing.share and batch.share"),
+        ("routing+routing", [], "routing is asked for twice"),
+        ("cascade", ["escalation_by_tenth=0.1 0.2"], "expected ten shares"),
+    ],
+)
+def test_a_slip_is_named_with_its_remedy(asked, given, said):
+    with pytest.raises(ScenarioError) as error:
+        scenarios_of(ROWS, asked, given)
+
+    assert said in str(error.value)
+
+
+def test_the_command_prints_and_keeps_an_answer(golden_books, tmp_path):
+    root = DataRoot(tmp_path / "books")
+    shutil.copytree(golden_books.path, root.path)
+    arguments = ["whatif", "price_change", "--root", str(root.path), "--from", "2020-01-01", "--to", "2030-01-01"]
+
+    printed = CliRunner().invoke(app, arguments)
+    as_json = CliRunner().invoke(app, [*arguments, "--json", "--export"])
+
+    assert "price_change would have cost $" in printed.output
+    assert "Held         calls, models and tokens" in printed.output
+    content = json.loads(as_json.stdout)
+    [kept] = duckdb.sql(f"select sum(saving_mid_usd) from '{root.exports}/whatif/price_change.parquet'").fetchall()
+    assert f"{kept[0]:f}" == content["total"]["saving_mid_usd"]
+
+
+def test_the_command_lists_scenarios_with_their_reasons(golden_books):
+    said = CliRunner().invoke(app, ["whatif", "--root", str(golden_books.path)])
+
+    assert "assumed until overlapping traffic tells" in said.output

@@ -1,0 +1,427 @@
+"""Each lever replayed on rows of the test: the examples of the methods, worked by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from pipelines import paths
+from pipelines.reference.files import read
+from pipelines.reference.tables import TABLES
+from pipelines.whatif.answer import Answer, answer, payback_months
+from pipelines.whatif.scenarios import scenarios_of
+
+FIRST = datetime(2026, 11, 2, 9, tzinfo=UTC)
+SCENARIOS, _ = read(TABLES["scenarios"], paths.SHIPPED_DATA / "scenarios.csv", "scenarios.csv")
+Ask = Callable[..., Answer]
+
+
+def call(number: int = 0, **more: Any) -> dict[str, Any]:
+    """A call of gpt-4o ($2.50 in, $1.25 cached, $10 out), a minute after the one before."""
+    return {
+        "started_at": FIRST + timedelta(minutes=number),
+        "input_total_tokens": 0,
+        "output_total_tokens": 0,
+        "input_uncached_tokens": more.get("input_total_tokens", 0) - more.get("cache_read_tokens", 0),
+        "output_text_tokens": more.get("output_total_tokens", 0),
+        **more,
+    }
+
+
+@pytest.fixture
+def ask(weeks_of: Any) -> Ask:
+    """``ask(calls, "routing", "share=0.5", **tables)``."""
+
+    def replay(calls: Sequence[Mapping[str, Any]], name: str, *given: str, **tables: Any) -> Answer:
+        weeks = weeks_of(calls, by_the_book=True, **tables)
+        for table in ("stat_rate_cells_weekly", "ref_features", "ref_model_tiers"):
+            weeks.make(table)
+        return answer(weeks.con, SCENARIOS, scenarios_of(SCENARIOS, name, given), date(2026, 11, 2), date(2026, 11, 9))
+
+    return replay
+
+
+def dollars(found: Answer, *names: str) -> list[Decimal]:
+    return [found.total[f"{name}_usd"].normalize() for name in names]
+
+
+SURE = ("output_ratio=1", "failure_rate=0", "cold_share=0", "to_model=openai/gpt-4o-mini")
+
+
+# ---- routing
+
+
+def test_the_saving_of_seventy_per_cent_routing_is_not_seventy_three_per_cent(ask):
+    """Ten calls of $2.50, but for a token more each; the seven shortest at $0.15: .70 x .94 = 65.8 %."""
+    calls = [call(n, input_total_tokens=1_000_000 + n) for n in range(10)]
+
+    found = ask(calls, "routing", *SURE)
+
+    assert found.total["changed_requests"] == 7
+    share = found.total["saving_mid_usd"] / found.total["actual_usd"]
+    assert round(share, 3) == Decimal("0.658")
+
+
+def test_routing_the_short_call_of_two_saves_nine_per_cent_not_half(ask):
+    """$1 and $9 at $2.50 a million, the short one at $0.15: .94 of 10. Averages would say .5 x .94 = 47 %."""
+    found = ask(
+        [call(0, input_total_tokens=400_000), call(1, input_total_tokens=3_600_000)], "routing", *SURE, "share=0.5"
+    )
+
+    assert dollars(found, "actual", "saving_low", "saving_mid", "saving_high") == [10, *[Decimal("0.94")] * 3]
+
+
+def test_a_failed_first_try_costs_both_calls(ask):
+    """1 M input: dear 2.50, cheap .15; 10 % fail: .15 + .25 = .40."""
+    found = ask([call(input_total_tokens=1_000_000)], "routing", *SURE, "share=1", "failure_rate=0.1")
+
+    assert dollars(found, "cost_mid") == [Decimal("0.4")]
+    assert found.total["requests"] == 1
+
+
+def test_a_warm_context_on_a_cheaper_model_costs_more(ask):
+    """100,000 tokens read at $.30 are $.03, with 1,000 fresh at $3 and 100 out at $15: .0345.
+
+    claude-haiku-4-5 has nothing cached: 100,000 written at $1.25 are .125, 1,000 at $1 and 100 at $5: .1265. Warm it would be .0115.
+    """
+    warm = call(
+        provider="anthropic",
+        model_canonical="claude-sonnet-4-6",
+        input_total_tokens=101_000,
+        cache_read_tokens=100_000,
+        output_total_tokens=100,
+    )
+
+    found = ask(
+        [warm],
+        "routing",
+        "to_model=anthropic/claude-haiku-4-5",
+        "share=1",
+        "output_ratio=1",
+        "failure_rate=0",
+        "cold_share=0/0.5/1",
+    )
+
+    assert dollars(found, "actual", "cost_low", "cost_high") == [
+        Decimal("0.0345"),
+        Decimal("0.0115"),
+        Decimal("0.1265"),
+    ]
+    assert found.total["saving_low_usd"] < 0
+
+
+def test_the_target_is_the_most_used_budget_model_of_the_seller(ask):
+    calls = [call(0, input_total_tokens=1000), call(1, input_total_tokens=1000, model_canonical="gpt-4o-mini")]
+
+    [move] = ask(calls, "routing", "share=1").replayed.targets
+
+    assert (move["from_model"], move["to_model"]) == ("gpt-4o", "gpt-4o-mini")
+
+
+def test_a_call_of_nobodys_price_stays_and_is_counted(ask):
+    """A model without a price costs NULL in the ledger and NULL in the replay: it is left out and counted."""
+    calls = [call(0, input_total_tokens=1_000_000), call(1, input_total_tokens=1_000_000, model_canonical="made-up")]
+
+    total = ask(calls, "routing", *SURE, "share=1").total
+
+    assert (total["unpriced_requests"], total["actual_usd"], total["cost_mid_usd"]) == (
+        1,
+        Decimal("2.5"),
+        Decimal("0.15"),
+    )
+
+
+# ---- cascade
+
+
+def test_a_cascade_whose_long_calls_escalate_saves_four_per_cent_not_forty_four(ask):
+    """$1 and $9, cheap 6 % of dear, the long one escalates: .06 x 10 + 9 = 9.60. With e = .5 of averages: 44 %."""
+    found = ask(
+        [call(0, input_total_tokens=400_000), call(1, input_total_tokens=3_600_000)],
+        "cascade",
+        "to_model=openai/gpt-4o-mini",
+        "escalation_by_tenth=0 0 0 0 0 1 1 1 1 1",
+        "failure_rate=1",
+        "output_ratio=1",
+        "cold_share=0",
+    )
+
+    assert dollars(found, "actual", "cost_mid", "saving_mid") == [10, Decimal("9.6"), Decimal("0.4")]
+
+
+# ---- batch
+
+
+def test_half_price_on_two_fifths_of_the_work_saves_a_fifth(ask):
+    """$400 of $1,000 is async; batch is half: $200, not $500."""
+    calls = [
+        call(0, feature="reports", input_total_tokens=160_000_000),
+        call(1, feature="chat", input_total_tokens=240_000_000),
+    ]
+
+    found = ask(calls, "batch", "share=1", ref_features=[{"feature": "reports", "workload": "async"}])
+
+    assert dollars(found, "actual", "covered", "saving_mid") == [1000, 400, 200]
+    assert not found.replayed.is_by_call
+
+
+def test_what_cannot_wait_stays_at_its_price(ask):
+    """$400 of async work of which .8 waits: .8 x 200 = 160."""
+    found = ask(
+        [call(feature="reports", input_total_tokens=160_000_000)],
+        "batch",
+        "share=0.8",
+        ref_features=[{"feature": "reports", "workload": "async"}],
+    )
+
+    assert dollars(found, "cost_mid") == [240]
+
+
+# ---- output cap
+
+
+def test_a_cap_is_replayed_on_every_call_and_pays_for_cut_answers(ask):
+    """98 answers of 100 and two of 1,000, cap 300: 1,400 tokens x $10 = .0140; both calls cost .0225 (500 in, 1,000 out each)."""
+    calls = [call(n, input_total_tokens=500, output_total_tokens=1000 if n < 2 else 100) for n in range(100)]
+
+    found = ask(calls, "output_cap", "cap_tokens=300")
+
+    assert dollars(found, "saving_high", "saving_mid", "saving_low") == [
+        Decimal("0.014"),
+        Decimal("0.00275"),
+        Decimal("-0.0085"),
+    ]
+    assert found.total["changed_requests"] == 2
+
+
+def test_too_few_calls_have_no_proposed_cap(ask):
+    calls = [call(n, output_total_tokens=100 + n) for n in range(20)]
+
+    assert dollars(ask(calls, "output_cap"), "saving_mid", "covered") == [0, 0]
+
+
+# ---- another model for a customer
+
+
+def test_a_customers_own_model_is_a_range_by_its_tokenizer(ask):
+    """10 M in and 2 M out at $3 and $15: .9 x 30 + .8 x 30 = 51, 60, 1.1 x 30 + 1.3 x 30 = 72."""
+    calls = [call(n, customer_id="acme", input_total_tokens=100_000, output_total_tokens=20_000) for n in range(100)]
+
+    found = ask(calls, "byom", "to_model=anthropic/claude-sonnet-4-6", "customer_id=acme", "cold_share=0")
+
+    assert dollars(found, "cost_low", "cost_mid", "cost_high") == [51, 60, 72]
+
+
+# ---- caches
+
+
+def test_a_prefix_is_read_within_its_lifetime_else_written(ask):
+    """2,000 constant of 3,000 tokens at $3; write $3.75, read $.30; calls at 0, 4 and 14 minutes: write, read, write.
+
+    Before 3 x .009 = .027. The constant part: .0075 + .0006 + .0075, the rest 3 x .003: .0246.
+    """
+    calls = [
+        call(
+            minute,
+            provider="anthropic",
+            model_canonical="claude-sonnet-4-6",
+            input_total_tokens=3000,
+            static_prompt_tokens=2000,
+            prompt_prefix_hash="p",
+        )
+        for minute in (0, 4, 14)
+    ]
+
+    found = ask(calls, "prompt_cache", "hit_share=1")
+
+    assert dollars(found, "actual", "cost_mid") == [Decimal("0.027"), Decimal("0.0246")]
+
+
+def test_a_conversation_reads_what_the_call_before_it_has_read(ask):
+    """Inputs 2,000 and 3,000 of one session at $3: before .015. Write 2,000, then read 2,000 and write 1,000: .0075 + .0006 + .00375."""
+    calls = [
+        call(n, provider="anthropic", model_canonical="claude-sonnet-4-6", session_id="s", input_total_tokens=size)
+        for n, size in enumerate((2000, 3000))
+    ]
+
+    found = ask(calls, "prompt_cache", "hit_share=1", "min_prefix_tokens=1000")
+
+    assert dollars(found, "cost_mid") == [Decimal("0.01185")]
+
+
+def test_work_that_uses_the_cache_already_is_left_as_it_is(ask):
+    calls = [call(0, input_total_tokens=3000, static_prompt_tokens=2000, cache_read_tokens=1000)]
+
+    assert dollars(ask(calls, "prompt_cache"), "saving_mid", "covered") == [0, 0]
+
+
+def test_a_repeated_prompt_costs_a_look_up_and_its_wrong_answers(ask):
+    """Two calls of $1 with one prompt: the second is a hit, wrong in 5 %: 1 + .05 + 2 x .00002."""
+    calls = [call(n, prompt_hash="h", input_total_tokens=400_000) for n in range(2)]
+
+    found = ask(calls, "response_cache")
+
+    assert dollars(found, "cost_low", "cost_high") == [Decimal("1.00004"), Decimal("1.05004")]
+
+
+def test_without_hashes_a_response_cache_is_a_stated_range(ask):
+    """Half of $1 repeats for sure in the cheapest case, none in the dearest: .50002 and 1.00002."""
+    found = ask([call(input_total_tokens=400_000)], "response_cache", "repeat_share=0.5/0.2/0", "wrong_share=0")
+
+    assert dollars(found, "cost_low", "cost_mid", "cost_high") == [
+        Decimal("0.50002"),
+        Decimal("0.80002"),
+        Decimal("1.00002"),
+    ]
+
+
+# ---- prompts
+
+
+def test_trimming_takes_a_share_of_long_prompts_only(ask):
+    """10,000 tokens lose 20 %: .025 - .005; 1,000 tokens are left."""
+    found = ask([call(0, input_total_tokens=10_000), call(1, input_total_tokens=1000)], "context_trim")
+
+    assert dollars(found, "actual", "cost_mid") == [Decimal("0.0275"), Decimal("0.0225")]
+
+
+def test_trimming_below_a_threshold_changes_the_price_of_the_whole_call(ask):
+    """gemini-2.5-pro: 210,000 in at $2.50 are .525; 200,000 at $1.25 are .25."""
+    long = call(provider="google", model_canonical="gemini-2.5-pro", input_total_tokens=210_000)
+
+    found = ask([long], "context_trim", "max_input_tokens=200000", "trim_share=0")
+
+    assert dollars(found, "actual", "cost_mid") == [Decimal("0.525"), Decimal("0.25")]
+
+
+def test_small_calls_sent_as_one_pay_their_constant_part_once(ask):
+    """Three calls of 1,000 with 600 constant within ten seconds: 3,000 - 2 x 600 tokens at $2.50."""
+    calls = [
+        {**call(0, input_total_tokens=1000, static_prompt_tokens=600), "started_at": FIRST + timedelta(seconds=n)}
+        for n in range(3)
+    ]
+
+    assert dollars(ask(calls, "micro_batch"), "cost_mid") == [Decimal("0.0045")]
+
+
+def test_a_limit_drops_the_calls_of_a_user_above_it(ask):
+    """Three calls of $1 of a free user, limit two: the third is made in 0, 20 or 50 % of the cases. Others have no limit."""
+    calls = [call(n, customer_tier="free", user_id="u", input_total_tokens=400_000) for n in range(3)]
+    calls += [call(9, customer_tier="pro", user_id="v", input_total_tokens=400_000)]
+
+    found = ask(calls, "free_tier_limit", "calls_per_month=2")
+
+    assert dollars(found, "cost_low", "cost_mid", "cost_high") == [3, Decimal("3.2"), Decimal("3.5")]
+
+
+# ---- fixed costs
+
+
+def test_a_one_off_is_paid_back_by_what_is_left_of_the_saving():
+    """$100 by 100,000 x $.001 a month: 1.0 months; with $20 a month: 1.25; never, where nothing is left."""
+    saving = 100_000 * Decimal("0.001")
+
+    assert payback_months(Decimal(100), saving) == 1
+    assert payback_months(Decimal(100), saving - 20) == Decimal("1.25")
+    assert payback_months(Decimal(100), Decimal(0)) is None
+
+
+def test_a_tuned_model_needs_no_examples_where_it_answers(ask):
+    """1 M in, half of 400,000 constant are examples: 800,000 at $.15 = .12 in place of 2.50; the call of gpt-4o-mini stays."""
+    calls = [
+        call(0, input_total_tokens=1_000_000, static_prompt_tokens=400_000),
+        call(1, input_total_tokens=1_000_000, static_prompt_tokens=400_000, model_canonical="gpt-4o-mini"),
+    ]
+
+    found = ask(calls, "fine_tune", *SURE)
+
+    assert dollars(found, "actual", "cost_mid") == [Decimal("2.65"), Decimal("0.27")]
+    assert [one.case for one in found.paybacks] == ["low", "mid", "high"]
+
+
+# ---- prices, and what changes nothing
+
+
+def test_a_turn_costs_all_of_its_steps(ask):
+    """Eleven calls of one turn at $1 each, ten per cent dearer: 12.10, where a planner of one call a turn says 1.10."""
+    calls = [call(n, session_id="s", input_total_tokens=400_000) for n in range(11)]
+
+    assert dollars(ask(calls, "price_change"), "actual", "cost_mid") == [11, Decimal("12.1")]
+
+
+NOTHING = {
+    "price_change": ("change=0",),
+    "routing": ("share=0",),
+    "output_cap": ("cap_tokens=1000000",),
+    "context_trim": ("trim_share=0",),
+    "response_cache": ("repeat_share=0", "lookup_usd=0"),
+    "prompt_cache": ("min_prefix_tokens=1000000",),
+    "micro_batch": ("group_calls=1",),
+    "free_tier_limit": ("calls_per_month=1000000",),
+    "batch": ("share=0",),
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_what_changes_nothing_costs_the_same_to_the_last_digit(ask, name):
+    calls = [
+        call(
+            n,
+            input_total_tokens=1237 * n + 1,
+            output_total_tokens=331 * n,
+            static_prompt_tokens=100,
+            user_id="u",
+            feature="f",
+        )
+        for n in range(30)
+    ]
+
+    total = ask(calls, name, *NOTHING[name], ref_features=[{"feature": "f", "workload": "async"}]).total
+
+    assert total["cost_low_usd"] == total["cost_mid_usd"] == total["cost_high_usd"] == total["actual_usd"] > 0
+
+
+# ---- several levers
+
+
+def test_levers_in_sequence_save_less_than_their_sum(ask):
+    """$100: a cap of 10 % leaves 90, a model of half the price 45, a batch of half the price for 40 % of it (20 %) 36.
+
+    In this order 10, 45 and 9, sum 64; each alone 10, 50 and 20, which would be 80.
+    """
+    calls = [call(n, output_total_tokens=1_000_000) for n in range(10)]
+
+    found = ask(
+        calls,
+        "batch+output_cap+routing",
+        "cap_tokens=900000",
+        "retry_share=0",
+        "to_model=anthropic/claude-haiku-4-5",
+        "routing.share=1",
+        "output_ratio=1",
+        "failure_rate=0",
+        "batch.share=0.4",
+        "feature=chat",
+    )
+
+    assert found.name == "output_cap+routing+batch"
+    assert dollars(found, "actual", "cost_mid", "saving_mid") == [100, 36, 64]
+    assert [int(step["saving_mid_usd"]) for step in found.steps] == [10, 45, 9]
+    assert [int(step["alone_mid_usd"]) for step in found.steps] == [10, 50, 20]
+
+
+def test_the_savings_of_features_add_up_to_that_of_all(ask):
+    calls = [
+        call(n, feature=f"f{n % 3}", input_total_tokens=997 * n + 5, output_total_tokens=77 * n) for n in range(40)
+    ]
+
+    found = ask(calls, "routing+output_cap", "min_calls=5", "to_model=openai/gpt-4o-mini")
+
+    for case in ("low", "mid", "high"):
+        name = f"saving_{case}_usd"
+        assert sum(row[name] for row in found.by(["feature"])) == found.total[name]
+        assert sum(step[name] for step in found.steps) == found.total[name]
