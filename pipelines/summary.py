@@ -25,13 +25,13 @@ TO_ADD_AT_MOST = 10
 ALERTS_AT_MOST = 3
 _OPEN_ALERTS = """
 select
-    severity, is_possible, rule, entity_type, entity_id, dimension, opened_date, dollars_at_stake_usd, owner, sentence,
+    severity, is_possible, rule, entity_type, entity_id, dimension, last_opened_date, dollars_at_stake_usd, owner, sentence,
     remedy, evidence_query
 from mart_alerts
 where alert_state = 'open'
 order by
     dollars_at_stake_usd desc nulls last, case severity when 'critical' then 0 when 'warning' then 1 else 2 end,
-    opened_date, alert_id"""
+    last_opened_date, alert_id"""
 
 
 @dataclass(frozen=True)

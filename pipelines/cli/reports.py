@@ -134,7 +134,7 @@ def print_alerts(summary: Any) -> None:
         owner = "nobody owns it" if row["owner"] == "unattributed" else f"owner {row['owner']}"
         possible = "possible, " if row["is_possible"] else ""
         print(
-            f"  {money(row['dollars_at_stake_usd'])}, {possible}{row['severity']}, {owner}, since {row['opened_date']}: {row['sentence']}\n"
+            f"  {money(row['dollars_at_stake_usd'])}, {possible}{row['severity']}, {owner}, since {row['last_opened_date']}: {row['sentence']}\n"
             f"    {row['remedy']}"
         )
 

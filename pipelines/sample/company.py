@@ -171,4 +171,10 @@ BUDGETS: tuple[Mapping[str, str], ...] = (
 )
 THRESHOLDS: tuple[Mapping[str, str], ...] = (
     {"name": "anomaly_floor_usd", "threshold": "2", "why": "A whole day of all features costs about $16"},
+    {
+        "name": "reconciliation_warn_share",
+        "threshold": "0.02",
+        "owner": "finance",
+        "why": "Ours as it is; finance looks at bills that do not meet",
+    },
 )

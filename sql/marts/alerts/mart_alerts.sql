@@ -16,6 +16,7 @@ columns:
   is_possible: BOOLEAN; true where the newest breach is one of the figure alone and not of its interval
   first_breach_date: DATE; first day of the first period beyond the limit
   opened_date: DATE; first day on which it could be known
+  last_opened_date: DATE; the same of the newest time that it came back; opened_date where it never did
   last_breach_date: DATE; first day of the newest period beyond the limit
   resolved_date: DATE; first day on which it was known to be over; null while it is open
   reopened_count: BIGINT; how often it came back within alert_reopen_days
@@ -58,6 +59,7 @@ alerts as (
         alert_number,
         min(case when state = 'breach' then period_start_date end) as first_breach_date,
         min(case when transition = 'opened' then period_end_date end) as opened_date,
+        max(case when transition = 'opened' then period_end_date end) as last_opened_date,
         max(case when state = 'breach' then period_start_date end) as last_breach_date,
         max(case when episode = last_episode and is_end then period_end_date end) as resolved_date,
         count(case when is_reopened then 1 end) as reopened_count,
@@ -80,6 +82,7 @@ select
     l.is_possible,
     a.first_breach_date,
     a.opened_date,
+    a.last_opened_date,
     a.last_breach_date,
     a.resolved_date,
     a.reopened_count,
