@@ -133,10 +133,8 @@ def print_alerts(summary: Any) -> None:
     for row in summary.alerts:
         owner = "nobody owns it" if row["owner"] == "unattributed" else f"owner {row['owner']}"
         possible = "possible, " if row["is_possible"] else ""
-        print(
-            f"  {money(row['dollars_at_stake_usd'])}, {possible}{row['severity']}, {owner}, since {row['last_opened_date']}: {row['sentence']}\n"
-            f"    {row['remedy']}"
-        )
+        about = f"{money(row['dollars_at_stake_usd'])}, {possible}{row['severity']}, {owner}, since {row['last_opened_date']}"
+        print(f"  {about}: {row['sentence']}\n    {row['remedy']}")
 
 
 def _print_unread(summary: Any) -> None:
