@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipelines import __version__
-from pipelines.cli import estimate, explain, export, months, prices, quarantine, query, run, status, whatif
+from pipelines.cli import compare, estimate, explain, export, months, prices, quarantine, query, run, status, whatif
 from pipelines.cli.arguments import EXIT_FAILED, Group, asked
 from pipelines.cli.printing import complain
 
@@ -29,6 +29,7 @@ for command in (
     status.status,
     query.sql,
     explain.explain,
+    compare.compare,
     estimate.estimate,
     months.close,
     months.corrections,

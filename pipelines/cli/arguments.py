@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from pipelines.cli.printing import complain
 from pipelines.paths import DataRoot, default_root
 
-EXIT_FAILED, EXIT_USAGE, EXIT_CHECK_FAILED = 1, 2, 3
+EXIT_FAILED, EXIT_USAGE, EXIT_CHECK_FAILED, EXIT_GATE = 1, 2, 3, 4
 
 Root = Annotated[
     Path | None,
