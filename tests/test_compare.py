@@ -166,6 +166,22 @@ def test_cases_that_cannot_be_paired_are_left_out_one_by_one(changes):
     assert row["same_work_change"] == row["mix_free_change"] == pytest.approx(0.30)
 
 
+def test_the_sides_exchanged_give_the_reciprocal(changes):
+    """Like for like +25 % one way is -20 % the other: 1.25 x 0.80 = 1; both are as sure."""
+    chance = random.Random(3)
+    units = [
+        {"side": side, "case": f"c{n}", "usd": 0.01 * chance.lognormvariate(0.2 * (side == "head"), 0.4)}
+        for side in ("base", "head")
+        for n in range(50)
+    ]
+    exchanged = [{**unit, "side": "base" if unit["side"] == "head" else "head"} for unit in units]
+
+    there, back = one(changes(units)), one(changes(exchanged))
+
+    assert (1 + there["same_work_change"]) * (1 + back["same_work_change"]) == pytest.approx(1)
+    assert there["p_value"] == pytest.approx(back["p_value"])
+
+
 # ---- what is too little
 
 
@@ -311,6 +327,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "base.jsonl").write_text(lines(40, 100), encoding="utf-8")
     (folder / "head").mkdir()
     (folder / "head" / "part.jsonl").write_text(lines(40, 400, day="2026-11-20", broken=True), encoding="utf-8")
+    (folder / "notes.txt").write_text("what was said", encoding="utf-8")
     return folder
 
 
@@ -347,12 +364,13 @@ def test_markdown_for_a_pull_request(runs):
 
 def test_one_side_by_language_says_where_there_are_too_few(runs):
     """40 cases: 26 in Java, 14 in Rust: a median of 26, and of 14 the sum alone. Words as in mart_dimension_costs_weekly."""
-    told = tokenbooks("compare", "base.jsonl", "--by", "language", "--json", data=runs / "nobooks")
+    told = tokenbooks("compare", "base.jsonl", "--by", "language", "--by", "mood", "--json", data=runs / "nobooks")
 
     rows = {
         (row["cost_unit"], row["dimension_value"]): (row["units"], row["sample_status"], row["mean_cost_usd"])
         for row in json.loads(told.stdout)["dimensions"]
     }
+    assert "No call tells 'mood'" in told.stderr
     assert rows["task", "java"] == (26, "median", None)
     assert rows["task", "rust"] == (14, "small", None)
 
@@ -367,6 +385,7 @@ def test_one_side_by_language_says_where_there_are_too_few(runs):
         (["base.jsonl", "head,release=4"], "No call tells a release"),
         (["base.jsonl", "head", "--fail-on", "30"], "expected a rise such as"),
         (["base.jsonl", "--fail-on", "30%"], "one side alone"),
+        (["notes.txt", "head"], "has no calls. notes.txt"),
     ],
 )
 def test_what_is_no_side_is_said_with_what_there_is(runs, words, said):

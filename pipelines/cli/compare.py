@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import EXIT_GATE, EXIT_USAGE, AsJson, Root, day_of
+from pipelines.cli.arguments import EXIT_GATE, EXIT_USAGE, AsJson, Root, data_root, day_of
 from pipelines.cli.printing import complain, print_json, print_table, progress
-from pipelines.paths import DataRoot, default_root
+from pipelines.words import things
 
 if TYPE_CHECKING:
     from pipelines.compare import Measured
@@ -51,7 +51,7 @@ def compare(
         raise typer.BadParameter("one side alone has nothing to fail on: name HEAD too", param_hint="HEAD")
     day = day_of(on, "--on")
     # Logs alone need no books: without a data root the prices that are shipped count.
-    data = DataRoot(root.expanduser().resolve() if root else default_root())
+    data = data_root(root, may_be_made=True)
 
     from pipelines.compare import measure
     from pipelines.compare.sides import NoSide, side_of
@@ -220,8 +220,8 @@ def _said_of_sides(measured: Measured) -> list[str]:
         total = measured.totals[name]
         label = f"{name:4s} " if len(names) == 2 else ""
         lines.append(
-            f"{label}{side.text}: {total['requests']:,} requests, {total['tasks']:,} tasks, {total['first_date']} to {total['last_date']}, "
-            f"{_level(total['cost_usd'], 'request') or 'no known cost'}"
+            f"{label}{side.text}: {things(total['requests'], 'request')}, {things(total['tasks'], 'task')}, "
+            f"{total['first_date']} to {total['last_date']}, {_level(total['cost_usd'], 'request') or 'no known cost'}"
         )
     said = (
         f"Both sides at the prices of {measured.priced_on}"

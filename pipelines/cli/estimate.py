@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.arguments import EXIT_FAILED, AsJson, Root, day_of
+from pipelines.cli.arguments import EXIT_FAILED, AsJson, Root, data_root, day_of
 from pipelines.cli.printing import complain, print_json
-from pipelines.paths import DataRoot, default_root
 
 if TYPE_CHECKING:
     from pipelines.prices.estimate import Estimate, Plan
@@ -80,7 +79,7 @@ def estimate(
         share_of(batch_share, "--batch-share"),
     )
     # The list prices come with the installation: a data root adds its own, and is not needed.
-    data = DataRoot(root.expanduser().resolve() if root else default_root())
+    data = data_root(root, may_be_made=True)
     day = day_of(on, "--on") or datetime.now(UTC).date()
     try:
         found = price(

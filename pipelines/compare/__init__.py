@@ -30,6 +30,7 @@ from pipelines.periods import EVER
 from pipelines.planner import Planner
 from pipelines.relations import create_view, dated_as
 from pipelines.runner import build
+from pipelines.words import things
 
 SOURCE = "app_log"
 BASE, HEAD = "base", "head"
@@ -93,7 +94,11 @@ def measure(
         con = books.con
         _create_references(books)
         for name, side in zip(names, sides, strict=True):
-            _select(books, name, side)
+            try:
+                _select(books, name, side)
+            except NoSide as error:
+                # Why a log has no calls is said by what was refused of it.
+                raise NoSide("\n".join([str(error), *problems])) from None
         _unite(con, names)
         day = (
             priced_on
@@ -125,8 +130,30 @@ def measure(
             named_rows(con, _classes()),
             named_rows(con, _MODELS),
             [row for one in by for row in _by(con, one)],
-            tuple(problems),
+            (*problems, *_remarks(con, by)),
         )
+
+
+def _remarks(con: duckdb.DuckDBPyConnection, by: Sequence[str]) -> list[str]:
+    """Models without a price, and dimensions that no call tells."""
+    found = [
+        f"No price for {model!r} ({provider}): {things(number, 'request')}. "
+        "Add rows to reference/prices.csv, or an alias if it goes by another name."
+        for model, provider, number in con.execute(
+            """select model_canonical, provider, count(*) from compare_units where counted = 'request' and is_unpriced
+            group by model_canonical, provider order by count(*) desc, model_canonical"""
+        ).fetchall()
+    ]
+    for dimension in by:
+        if (
+            dimension not in BY_COLUMN
+            and not one_row(con, f"select count(*) from compare_units where {_told(con, dimension)} is not null")[0]
+        ):
+            found.append(
+                f"No call tells {dimension!r}: it is neither one of {', '.join(BY_COLUMN)}, "
+                "nor in the metadata of a log, nor kept by dimensions.csv."
+            )
+    return found
 
 
 _TOTALS = """
@@ -426,11 +453,7 @@ def _cluster(con: duckdb.DuckDBPyConnection, name: str, side: Side, limits: dict
 
 def _by(con: duckdb.DuckDBPyConnection, dimension: str) -> list[dict[str, Any]]:
     """Calls, tasks and sessions by the values of a dimension."""
-    attributes = con.execute(
-        "select attribute from ref_dimensions where dimension = ? order by attribute", [dimension]
-    ).fetchall()
-    names = dict.fromkeys([*(name for (name,) in attributes), dimension])
-    told = BY_COLUMN.get(dimension, f"coalesce({', '.join(f'attributes[{quoted(name)}]' for name in names)})")
+    told = _told(con, dimension)
     value = f"coalesce(nullif(lower(trim({told})), ''), '(none)')"
     con.execute(
         f"""create or replace temp table dimension_units as
@@ -445,3 +468,14 @@ def _by(con: duckdb.DuckDBPyConnection, dimension: str) -> list[dict[str, Any]]:
         group by side, session_id"""
     )
     return [{"dimension": dimension, **row} for row in named_rows(con, _query("compare_dimension"))]
+
+
+def _told(con: duckdb.DuckDBPyConnection, dimension: str) -> str:
+    """What a call says of a dimension, as SQL."""
+    if dimension in BY_COLUMN:
+        return BY_COLUMN[dimension]
+    attributes = con.execute(
+        "select attribute from ref_dimensions where dimension = ? order by attribute", [dimension]
+    ).fetchall()
+    names = dict.fromkeys([*(name for (name,) in attributes), dimension])
+    return f"coalesce({', '.join(f'attributes[{quoted(name)}]' for name in names)})"

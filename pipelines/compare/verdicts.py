@@ -133,4 +133,5 @@ def sentence(row: dict[str, Any], measured: Measured) -> str:
 
 
 def percent(change: float | None) -> str:
-    return "" if change is None else f"{change * 100:+.1f} %"
+    """A change of a tenth of a percent or more with its sign; less is none."""
+    return "" if change is None else f"{round(change * 100, 1) + 0.0:+.1f} %"
