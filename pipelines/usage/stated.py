@@ -245,17 +245,19 @@ create or replace temp macro usage_stated(object) as case
     else {_NOTHING}
 end
 """,
-    # The same where a tool keeps the provider's object somewhere in its own metadata: its keys are enough.
+    # The same where a tool keeps the provider's object somewhere in its own metadata: its keys are enough. They are looked for once:
+    # what a macro is given is written out at each place that reads it.
     f"""
 create or replace temp macro usage_stated_in(text) as case
-    when contains(text, 'is_byok') or regexp_matches(text, 'usd_ticks|UsdTicks|pstream') then usage_stated(
-        to_json({{
+    when contains(text, 'is_byok') or regexp_matches(text, 'usd_ticks|UsdTicks|pstream') then list_transform(
+        [to_json({{
             'cost': {_said_in("cost", _NUMBER)},
             'cost_in_usd_ticks': {_said_in("(?:cost_in_usd_ticks|costInUsdTicks)", _NUMBER)},
             'is_byok': {_said_in("(?:is_byok|isByok)", "true|false")},
             'upstream_inference_cost': {_said_in("(?:upstream_inference_cost|upstreamInferenceCost)", _NUMBER)}
-        }})
-    )
+        }})],
+        lambda usage_kept: usage_stated(usage_kept)
+    )[1]
     else {_NOTHING}
 end
 """,

@@ -20,7 +20,7 @@ def book() -> Book:
 def pricing() -> Iterator[Pricing]:
     found = Pricing()
     yield found
-    found.con.close()
+    found.close()
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def our_costs(cases_: list[Case], instants: tuple[str, ...] = INSTANTS) -> dict[
                 )
             )
     costs = pricing.costs(rows, book_of())
-    pricing.con.close()
+    pricing.close()
     keyed = {}
     for row in costs:
         number, instant = row["request_key"].split("|")

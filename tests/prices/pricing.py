@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import json
 from datetime import datetime
@@ -186,16 +187,40 @@ def request(**given: Any) -> dict[str, Any]:
     return row
 
 
+@cache
+def _priced() -> dict[str, models.Model]:
+    return {
+        name: models.parse(paths.SQL / "ledger" / f"{name}.sql", paths.SQL)
+        for name in ("ledger_models", "ledger_gpu_rates", "ledger_rates", "ledger_costs")
+    }
+
+
+# Connections that a test has given back, each with the book whose tables it holds: to lay them anew takes longer than a test.
+_idle: list[tuple[duckdb.DuckDBPyConnection, Book | None]] = []
+
+
+@atexit.register
+def _close_idle() -> None:
+    while _idle:
+        _idle.pop()[0].close()
+
+
 class Pricing:
-    """The four pricing models in a row, over the rows of a test."""
+    """The four pricing models in a row, over the rows of a test. Nothing of an earlier test is there but the tables of the book."""
 
     def __init__(self) -> None:
-        self.con = duckdb.connect(config={"threads": 2})
-        self.con.execute("set TimeZone = 'UTC'")
-        self.models = {
-            name: models.parse(paths.SQL / "ledger" / f"{name}.sql", paths.SQL)
-            for name in ("ledger_models", "ledger_gpu_rates", "ledger_rates", "ledger_costs")
-        }
+        if _idle:
+            self.con, self._book = _idle.pop()
+        else:
+            self.con, self._book = duckdb.connect(config={"threads": 2}), None
+            self.con.execute("set TimeZone = 'UTC'")
+        self.models = _priced()
+
+    def close(self) -> None:
+        for (name,) in self.con.execute("select table_name from duckdb_tables()").fetchall():
+            if self._book is None or name not in self._book.tables:
+                self.con.execute(f"drop table {name}")
+        _idle.append((self.con, self._book))
 
     def load(
         self,
@@ -207,10 +232,11 @@ class Pricing:
         accounts: list[dict[str, Any]] | None = None,
     ) -> None:
         con = self.con
-        for name, table in book.tables.items():
+        for name, table in book.tables.items() if book is not self._book else ():
             con.register(f"{name}_frame", table.to_arrow())
             con.execute(f"create or replace table {name} as select * from {name}_frame")
             con.unregister(f"{name}_frame")
+        self._book = book
         _table(con, "ref_price_overrides", overrides or [], OVERRIDE_TYPES)
         _table(con, "ref_fx_rates", fx_rates or [], FX_TYPES)
         _table(con, "ref_gpu_pools", gpu_pools or [], POOL_TYPES)

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.prices.pricing import Pricing, book_of, request
+from tests.prices.pricing import Pricing, book_of, request, shipped_book
 
 
 def resolve(pricing: Pricing, provider: str, model: str, **given: Any) -> dict[str, Any]:
-    pricing.load([request(provider=provider, model_served=model, **given)], book_of(aliases=given.pop("aliases", None)))
+    aliases = given.pop("aliases", None)
+    book = book_of(aliases=aliases) if aliases else shipped_book()
+    pricing.load([request(provider=provider, model_served=model, **given)], book)
     [row] = pricing.rows("ledger_models", "model_raw")
     return row
 

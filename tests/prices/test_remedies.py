@@ -189,7 +189,7 @@ def repriced(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, s
                 {key: value or None for key, value in row.items()} | {"unit_price": filled.get(row["unit"], "999")}
             )
     after = pricing.costs(calls, book_of(prices, aliases))
-    pricing.con.close()
+    pricing.close()
     return printed, before, after
 
 

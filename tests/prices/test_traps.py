@@ -514,7 +514,7 @@ def priced() -> dict[str, Row]:
     pricing = Pricing()
     rows = pricing.costs(read(pricing, CALLS), book_of(OWN_PRICES, OWN_NAMES))
     flags = {row["request_key"]: row["usage_flags"] for row in pricing.rows("ledger_requests", "request_key")}
-    pricing.con.close()
+    pricing.close()
     return {row["request_key"]: row | {"usage_flags": flags[row["request_key"]]} for row in rows}
 
 

@@ -15,7 +15,7 @@ with asked as (
     where record_kind <> 'score' or problem is not null
 ),
 
-told as (
+sold as (
     select
         * exclude (named_provider, address),
         'langfuse.usage_details' as usage_kind,
@@ -26,15 +26,20 @@ told as (
         try_cast(timestamp as timestamptz) as stamped,
         lower(value_named(named, 'gen_ai.operation.name')) as operation,
         seller_of(named_provider, model, address) as seller,
-        -- What a router or xAI said of a call's dollars is kept in its metadata; few sellers say any.
-        case when seller in ('openrouter', 'xai') then usage_stated_in(cast(metadata as varchar)) end as said,
-        owed_to(seller, struct_extract(said, 'basis'), value_named(named, 'provider_name'), model) as provider,
         try_cast(total_cost as decimal(18, 12)) as stated_cost,
         cast(list_sum(list_transform(
             list_filter(map_entries(cast(cost_details as map(varchar, varchar))), lambda part: part.key <> 'total'),
             lambda part: try_cast(part.value as decimal(18, 12))
         )) as decimal(18, 12)) as summed_cost,
     from asked
+),
+
+-- What a router or xAI said of a call's dollars is kept in its metadata; few sellers say any.
+paid as (select *, case when seller in ('openrouter', 'xai') then usage_stated_in(cast(metadata as varchar)) end as said from sold),
+
+told as (
+    select *, owed_to(seller, struct_extract(said, 'basis'), value_named(named, 'provider_name'), model) as provider
+    from paid
 ),
 
 /* usage_steps: told, usage_kind, usage_object, langfuse.usage_details */,
