@@ -11,8 +11,10 @@ import typer
 from pipelines.cli.arguments import EXIT_USAGE, AsJson, Root, data_root, day_of
 from pipelines.cli.printing import complain, money, percent, print_json, print_table, progress
 from pipelines.paths import DataRoot
+from pipelines.words import things
 
 if TYPE_CHECKING:
+    from pipelines.whatif.alone import Alone
     from pipelines.whatif.answer import Answer
 
 _BY = ("feature", "customer_tier")
@@ -40,6 +42,7 @@ def whatif(
     as_json: AsJson = False,
 ) -> None:
     """Replay a lever on the calls in the books: what they would have cost, low, mid and high, and what that leaves out."""
+    from pipelines.whatif import alone
     from pipelines.whatif import answer as asking
     from pipelines.whatif.scenarios import ScenarioError
 
@@ -50,6 +53,14 @@ def whatif(
     try:
         if scenario is None:
             _list(data, as_json=as_json)
+            return
+        if alone.is_alone(data, scenario):
+            if export:
+                raise typer.BadParameter(
+                    f"{scenario} has no rows to keep; --json gives all of it", param_hint="--export"
+                )
+            single = alone.ask_alone(data, scenario, settings or (), day_of(from_, "--from"), day_of(to, "--to"))
+            _print_alone(single, as_json=as_json)
             return
         with progress() as say:
             found = asking.ask(
@@ -164,6 +175,75 @@ def _print(found: Answer, columns: list[str]) -> None:
     print("Assumed")
     print_table(
         [{name: row[name] for name in ("scenario", "setting", "low_mid_high", "unit", "why")} for row in found.assumed],
+        "",
+    )
+
+
+def _print_alone(found: Alone, *, as_json: bool) -> None:
+    from pipelines.whatif.alone import all_plans, cases_of
+
+    if as_json:
+        print_json(
+            {
+                "scenario": found.name,
+                "from": found.first,
+                "before": found.end,
+                "pools": [one.__dict__ for one in found.pools],
+                "plans": [{"customer_tier": plan["customer_tier"], "cases": cases_of(plan)} for plan in found.plans],
+                "assumed": found.assumed,
+                "held_constant": found.held,
+                "not_priced": found.risk,
+            }
+        )
+        return
+    if found.pools:
+        _print_pools(found)
+    else:
+        for plan in [*found.plans, {"customer_tier": "(all)", **all_plans(found.plans)}]:
+            print(f"{plan['customer_tier']}:")
+            lines = [
+                {
+                    name: _cents(value)
+                    if name.endswith("_usd")
+                    else percent_of(value, Decimal(1))
+                    if name == "margin_rate" and value is not None
+                    else value
+                    for name, value in line.items()
+                }
+                for line in cases_of(plan)
+            ]
+            print_table(lines, "")
+    print(f"Held         {found.held}")
+    print(f"Not priced   {found.risk}")
+    print("Assumed")
+    print_table([{name: row[name] for name in ("setting", "low_mid_high", "unit", "why")} for row in found.assumed], "")
+
+
+def _print_pools(found: Alone) -> None:
+    for one in found.pools:
+        used = percent_of(one.used_utilisation or Decimal(0), Decimal(1))
+        print(
+            f"{one.case:4s} {things(one.gpus, 'GPU')}: {money(one.monthly_usd)} a month, used {used} of the time; "
+            f"the API took {money(one.api_monthly_usd)}."
+        )
+        if one.breakeven_utilisation is None:
+            print("     Even a full pool would be dearer: it never pays.")
+        else:
+            tokens = (one.breakeven_tokens or Decimal(0)) / 1_000_000
+            print(
+                f"     Cheaper from {percent_of(one.breakeven_utilisation, Decimal(1))} use on: {tokens:,.1f} M generated tokens a month."
+            )
+    print()
+    middle = found.pools[1]
+    print_table(
+        [
+            {
+                "use": percent_of(point["utilisation"], Decimal(1)),
+                "month_mtok": f"{point['month_tokens'] / 1_000_000:,.1f}",
+                "usd_per_mtok": point["usd_per_mtok"].quantize(Decimal("0.0001")),
+            }
+            for point in middle.curve
+        ],
         "",
     )
 

@@ -142,7 +142,7 @@ def answer(
         end=end,
         replayed=replayed,
         steps=steps,
-        assumed=_assumed(rows, scenarios),
+        assumed=assumed_of(rows, scenarios),
         held=list(dict.fromkeys(lever.kind.held for lever in levers)),
         risks=list(dict.fromkeys(lever.kind.risk for lever in levers)),
         paybacks=_paybacks(scenarios, replayed, first, end),
@@ -154,7 +154,7 @@ def _savings(replayed: Replayed) -> list[Decimal]:
     return [total[f"saving_{case}_usd"] or Decimal(0) for case in CASES]
 
 
-def _assumed(rows: Sequence[Mapping[str, Any]], scenarios: Sequence[Scenario]) -> list[dict[str, Any]]:
+def assumed_of(rows: Sequence[Mapping[str, Any]], scenarios: Sequence[Scenario]) -> list[dict[str, Any]]:
     """Every setting that was used, with the reason of its row; of whom a lever is for only what is set."""
     # Of a scenario of one's own, the reasons of the settings that it leaves as they are stand with our first one.
     reasons: dict[tuple[str, str, str], tuple[str, str]] = {}

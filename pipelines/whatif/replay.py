@@ -105,6 +105,18 @@ class Replay:
         rows = named_rows(self._con, f"with {', '.join(ctes)} select * from ({costs}) order by all")
         return Replayed(rows, is_by_call, targets)
 
+    def look_at(self, lever: Lever, **structure: object) -> list[dict[str, Any]]:
+        """The rows of a question that changes none: the query of the lever over the calls as they are."""
+        self._set(0, lever)
+        self._con.execute("create or replace temp table whatif_rates as select * from whatif_booked_rates")
+        query = self._shadowed(
+            asked(lever.kind.query, **structure),
+            whatif_before="select * from step_0",
+            whatif_settings="select * from whatif_settings_0",
+        )
+        calls = self._shadowed(asked("whatif_calls"))
+        return named_rows(self._con, f"with step_0 as not materialized ({calls}) select * from ({query}) order by all")
+
     def _shadowed(self, query: str, **tables: str) -> str:
         """A query that finds under some names what is ours."""
         named = {"ledger_rates": "select * from whatif_rates", **tables}

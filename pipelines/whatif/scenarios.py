@@ -84,6 +84,16 @@ KINDS: Mapping[str, Kind] = {
         60, "lever_price", "calls, models and tokens; units that are not tokens", "what people do about it", False
     ),
     "fixed": Kind(90, "", "", ""),
+    # Questions of their own, which leave the rows as they are.
+    "self_host": Kind(
+        95,
+        "whatif_hours",
+        "calls, tokens and their hours; the API's price as it was paid",
+        "the quality of another model; people who are not there; months in which the GPUs wait for work",
+    ),
+    "usage_pricing": Kind(
+        96, "whatif_pricing", "what each user did, up to the allowance", "users who leave or come because of the price"
+    ),
 }
 
 
@@ -106,6 +116,8 @@ class Scenario:
     levers: tuple[Lever, ...]
 
 
+# Levers that are no step of a replay.
+ALONE = ("self_host", "usage_pricing")
 Row = Mapping[str, Any]
 
 
@@ -125,6 +137,8 @@ def scenarios_of(rows: Sequence[Row], asked: str, given: Sequence[str] = ()) -> 
         found.append(_scenario(rows, name))
     if twice := [name for place, name in enumerate(names) if name in names[:place]]:
         raise ScenarioError(f"{twice[0]} is asked for twice.")
+    if len(found) > 1 and (alone := [one.name for one in found if any(lever.name in ALONE for lever in one.levers)]):
+        raise ScenarioError(f"{alone[0]} is a question of its own: ask it without the others.")
     settled = _with(found, given)
     return sorted(settled, key=lambda one: min(lever.kind.rank for lever in one.levers))
 
