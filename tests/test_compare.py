@@ -234,6 +234,17 @@ def test_one_case_with_most_of_the_cost_is_no_sample(changes):
     assert verdict(changes(units), Gate(0.30, None)) in ("insufficient", "no_change")
 
 
+def test_what_cost_nothing_has_no_change_in_percent(changes):
+    """From a free model to a cent a call: infinitely more, so it is said and not judged."""
+    units = [
+        {"side": side, "cluster": f"c{n}", "usd": usd} for side, usd in (("base", 0), ("head", 0.01)) for n in range(60)
+    ]
+
+    rows = changes(units)
+
+    assert (one(rows)["untested_reason"], verdict(rows, Gate(0.30, None))) == ("no_cost", "insufficient")
+
+
 def test_without_a_price_it_is_not_judged(changes):
     """Two of a hundred calls lack a price, where one is allowed."""
     units = [{"side": side, "case": f"c{n}", "usd": 0.01} for side in ("base", "head") for n in range(100)]

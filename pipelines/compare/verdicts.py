@@ -12,6 +12,7 @@ ALL = "(all)"
 COSTS = ("request", "task")
 UNTESTED = {
     "nothing_alike": "no request type is on both sides",
+    "no_cost": "one side costs nothing",
     "few_units": "too few {units} to compare",
     "few_clusters": "too few users or test cases to compare",
     "few_degrees_of_freedom": "one or two users or test cases have most of it",

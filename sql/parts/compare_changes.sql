@@ -356,7 +356,7 @@ select
     t.log_standard_error,
     t.degrees_of_freedom,
     t.p_value,
-    coalesce(t.untested_reason, case when t.method is null then 'nothing_alike' end) as untested_reason,
+    coalesce(t.untested_reason, case when t.method is null and v.matched_units > 0 then 'no_cost' when t.method is null then 'nothing_alike' end) as untested_reason,
 from levels as v
 left join tested as t on v.scope_name = t.scope_name and v.measure = t.measure
 order by v.scope_name <> '(all)', v.scope_name, v.measure
