@@ -26,7 +26,9 @@ QUALITY = "mart_data_quality_daily"
 CORRECTIONS = "mart_corrections_weekly"
 # Tables of a partition a week, of which a page reads its own.
 WEEKLY = ("mart_spend_concentration_weekly", "mart_spend_drivers_weekly", "mart_output_ratio_drift_weekly")
+ALERTS = "mart_alert_states"
 WEEK = timedelta(days=7)
+TO_DO_AT_MOST = 3
 DRIVERS_AT_MOST = 20
 # What a line of the owners' table adds up from.
 _COMPONENTS = ("direct_cost_usd", "allocated_untraced_usd", "credit_usd", "tax_fee_usd")
@@ -67,6 +69,14 @@ where abc_class = 'A' order by rank
 _DRIFT = (
     "select * from mart_output_ratio_drift_weekly where week_start_date = ? order by verdict = 'insufficient', feature"
 )
+# What was beyond its limit in a period that ended with the week or in it; of several days of one thing the newest.
+_TO_DO = """
+select severity, is_possible, owner, cost_impact_usd, sentence, remedy, evidence_query
+from mart_alert_states
+where state = 'breach' and period_end_date > ? and period_end_date <= ?
+qualify row_number() over (partition by rule, entity_type, entity_id, dimension order by period_end_date desc) = 1
+order by cost_impact_usd desc nulls last, case severity when 'critical' then 0 when 'warning' then 1 else 2 end, rule, entity_id, dimension
+"""
 _QUALITY = """
 select source, sum(records)::bigint as records, sum(booked)::bigint as booked, sum(duplicate)::bigint as duplicate,
     sum(not_billable)::bigint as not_billable, sum(quarantined)::bigint as quarantined,
@@ -140,7 +150,7 @@ def figures(
 ) -> dict[str, Any]:
     """What a page says, in plain values: money as Decimal, shares 0 to 1, None where it is not known."""
     published.create_published_view(con, lake, SHOWBACK, _showback_parts(lake, week, closing))
-    for table in (QUALITY, cost_faults.TABLE, CORRECTIONS, *WEEKLY):
+    for table in (QUALITY, cost_faults.TABLE, CORRECTIONS, ALERTS, *WEEKLY):
         create_model_view(con, lake, models()[table], _parts_of(lake, table, week))
     [total], [before] = named_rows(con, _TOTAL, [week]), named_rows(con, _TOTAL, [week - WEEK])
     owners = named_rows(con, _OWNERS, [week])
@@ -153,6 +163,7 @@ def figures(
     concentration = next(iter(named_rows(con, _CONCENTRATION, [week])), None)
     if concentration:
         drivers = named_rows(con, _DRIVERS, [week, concentration["time_window"]])
+    to_do = named_rows(con, _TO_DO, [week, week + WEEK])
     failed = [result for result in results if result.status != "passed"]
     corrections = named_rows(con, _CORRECTIONS, [week])
     quality = named_rows(con, _QUALITY, [week, week + WEEK])
@@ -164,6 +175,8 @@ def figures(
         "total": total,
         "before": before if before["invoiced_cost_usd"] is not None else None,
         "change_usd": _less(total["invoiced_cost_usd"], before["invoiced_cost_usd"]),
+        "to_do": to_do[:TO_DO_AT_MOST],
+        "to_do_left": len(to_do[TO_DO_AT_MOST:]),
         "teams": _teams(owners),
         "all_teams": _summed(owners),
         "concentration": concentration,
@@ -295,6 +308,8 @@ def _parts_of(lake: Lake, table: str, week: date) -> list[Part]:
     """The files of a table that a page of a week reads: the week's own, its days' and those of the week before, or the only one."""
     first, last = week - WEEK, week + WEEK - timedelta(days=1)
     wanted = {week} if table in WEEKLY else None
+    if table == ALERTS:
+        wanted = {start_of("month", week), start_of("month", last)}
     return [
         part
         for part in lake.parts(table)
@@ -326,7 +341,9 @@ def _mark(lake: Lake, week: date, results: Sequence[CheckResult]) -> str:
 def _made_from(lake: Lake, week: date, results: Sequence[CheckResult]) -> str:
     lines = [f"{part.content_hash} {closed}" for part, closed in _showback_parts(lake, week)]
     lines += [
-        part.content_hash for table in (QUALITY, cost_faults.TABLE, *WEEKLY) for part in _parts_of(lake, table, week)
+        part.content_hash
+        for table in (QUALITY, cost_faults.TABLE, ALERTS, *WEEKLY)
+        for part in _parts_of(lake, table, week)
     ]
     lines += [part.content_hash for part in lake.parts(CORRECTIONS) if part.rows]
     lines += sorted(f"{r.table}|{r.partition}|{r.check}" for r in results if r.status != "passed")

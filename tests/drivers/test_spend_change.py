@@ -246,6 +246,23 @@ def test_calls_without_a_price_are_no_change_and_say_so(run):
     assert {unknown[effect] for effect in EFFECTS} == {None}
 
 
+def test_a_week_in_which_no_feature_that_stays_has_a_price_is_volume_alone(weeks_of):
+    """$0.0035 before; then its calls have no price, and another feature begins: the mixes are 0, centred or not."""
+    at = datetime(2026, 10, 7, tzinfo=UTC)
+    books = weeks_of(
+        [
+            {"started_at": at, "feature": "old"},
+            {"started_at": at + timedelta(weeks=1), "feature": "old", "is_priced": False},
+            {"started_at": at + timedelta(weeks=1), "feature": "new"},
+        ],
+        mart_showback_weekly=[],
+    )
+
+    old = books.row("mart_spend_change_weekly", feature="old")
+    assert (old["volume_usd"], old["feature_mix_usd"], old["feature_mix_centred_usd"]) == (Decimal("-0.0035"), 0, 0)
+    assert books.broken("mart_spend_change_weekly") == []
+
+
 def test_a_week_that_is_not_over_and_a_first_week_are_not_compared(run):
     cells = [cell(monday, 10, tokens={"output_text": 10}, usd=PLAIN) for monday in (BEFORE, WEEK)]
 

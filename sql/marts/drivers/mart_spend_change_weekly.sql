@@ -172,12 +172,12 @@ counted as (
     from compared
 ),
 
--- A cell that is absent in one week has the rates and the shares within its feature of the other.
+-- What is absent in one week, or has no price there, has the rates and the shares of the other.
 rated as (
     select
         *,
 {% for side, other in ((0, 1), (1, 0)) %}
-        coalesce(of_feature{{ side }} / nullif(of_all{{ side }}, 0), 0) as sf{{ side }},
+        coalesce(of_feature{{ side }} / nullif(of_all{{ side }}, 0), of_feature{{ other }} / nullif(of_all{{ other }}, 0), 0) as sf{{ side }},
         coalesce(of_tier{{ side }} / nullif(of_feature{{ side }}, 0), of_tier{{ other }} / nullif(of_feature{{ other }}, 0), 0) as st{{ side }},
         coalesce(n{{ side }} / nullif(of_tier{{ side }}, 0), n{{ other }} / nullif(of_tier{{ other }}, 0), 0) as sm{{ side }},
         coalesce(in{{ side }} / nullif(n{{ side }}, 0), in{{ other }} / nullif(n{{ other }}, 0), 0) as x{{ side }},
