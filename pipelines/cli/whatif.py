@@ -38,6 +38,12 @@ def whatif(
     ] = None,
     by: Annotated[str, typer.Option("--by", help="feature, customer_tier, or feature,customer_tier.")] = "feature",
     export: Annotated[bool, typer.Option("--export", help="Keep the answer as Parquet in exports/whatif/.")] = False,
+    backtest: Annotated[
+        str | None,
+        typer.Option(
+            "--backtest", help="The day of a change that really happened: what the scenario says of it, and what came."
+        ),
+    ] = None,
     root: Root = None,
     as_json: AsJson = False,
 ) -> None:
@@ -61,6 +67,9 @@ def whatif(
                 )
             single = alone.ask_alone(data, scenario, settings or (), day_of(from_, "--from"), day_of(to, "--to"))
             _print_alone(single, as_json=as_json)
+            return
+        if backtest is not None:
+            _print_backtest(data, scenario, settings or [], backtest, as_json=as_json)
             return
         with progress() as say:
             found = asking.ask(
@@ -175,6 +184,47 @@ def _print(found: Answer, columns: list[str]) -> None:
     print("Assumed")
     print_table(
         [{name: row[name] for name in ("scenario", "setting", "low_mid_high", "unit", "why")} for row in found.assumed],
+        "",
+    )
+
+
+def _print_backtest(data: DataRoot, scenario: str, settings: list[str], day: str, *, as_json: bool) -> None:
+    from pipelines.whatif.backtest import backtest
+
+    changed = day_of(day, "--backtest")
+    assert changed is not None
+    with progress() as say:
+        tried = backtest(data, scenario, settings, changed, say=say)
+    if as_json:
+        print_json(
+            [
+                {**one.__dict__, "error": one.error, "unchanged_error": one.unchanged_error, "is_within": one.is_within}
+                for one in tried
+            ]
+        )
+        return
+    thousand = Decimal(1000)
+    print(
+        f"USD for 1,000 calls; {scenario} on the four weeks before {changed}, and what the four weeks from then on cost"
+    )
+    print_table(
+        [
+            {
+                "feature": one.feature,
+                "calls_before": one.before_requests,
+                "calls_after": one.after_requests,
+                "before_usd": _cents(one.before_usd * thousand),
+                **{
+                    f"said_{case}_usd": _cents(getattr(one, f"predicted_{case}_usd") * thousand)
+                    for case in ("low", "mid", "high")
+                },
+                "came_usd": _cents(one.actual_usd * thousand),
+                "error": percent_of(one.error, Decimal(1)),
+                "within": one.is_within,
+                "error_if_unchanged": percent_of(one.unchanged_error, Decimal(1)),
+            }
+            for one in tried
+        ],
         "",
     )
 

@@ -98,7 +98,7 @@ def ask(
     rows = scenario_rows(root)
     scenarios = scenarios_of(rows, asked, given)
     with books_of(root, first, end) as (con, first, end):
-        book = _other_book(con, root, scenarios)
+        book = other_book_of(con, root, scenarios)
         return answer(con, rows, scenarios, first, end, other_book=book, say=say)
 
 
@@ -218,7 +218,7 @@ def payback_months(one_off_usd: Decimal, net_per_month_usd: Decimal) -> Decimal 
     return one_off_usd / net_per_month_usd if net_per_month_usd > 0 else None
 
 
-def _other_book(con: duckdb.DuckDBPyConnection, root: DataRoot, scenarios: Sequence[Scenario]) -> str:
+def other_book_of(con: duckdb.DuckDBPyConnection, root: DataRoot, scenarios: Sequence[Scenario]) -> str:
     """Prices that a scenario names, as a table; an empty name where none does."""
     for scenario in scenarios:
         for lever in scenario.levers:
