@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 import yaml
@@ -148,6 +148,9 @@ def models() -> Mapping[str, Model]:
 
     Raises ModelError where a file breaks the law or two models read each other.
     """
+    read_by, texts = _remembered()
+    _read_by.update(read_by)
+    _written_out.update(texts)
     return load(paths.SQL)
 
 
@@ -319,15 +322,7 @@ def remembering_inputs(path: Path) -> Iterator[None]:
     The texts, and which tables a query reads, are kept for the installation; in ``path`` where that cannot be written. What is
     broken, or of another DuckDB, is made anew.
     """
-    version = f"2 {duckdb.__version__}"
-    read_by: dict[str, list[str]] = {}
-    texts: dict[str, str] = {}
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        files = kept.read(_KEPT_AS, version)
-        content = json.loads(files[_KEPT_AS] if files else path.read_bytes())
-        if content["version"] == version:
-            read_by = {str(query): [str(table) for table in tables] for query, tables in content["inputs"].items()}
-            texts = {str(key): str(text) for key, text in content["texts"].items()}
+    read_by, texts = _remembered(path)
     _read_by.update(read_by)
     _written_out.update(texts)
     yield
@@ -336,9 +331,27 @@ def remembering_inputs(path: Path) -> Iterator[None]:
     keys = {_key_of[model.path] for model in models().values() if model.path in _key_of}
     if found != read_by or keys != set(texts):
         written = {key: _written_out[key] for key in sorted(keys)}
+        version = _memory_version()
         text = json.dumps({"version": version, "inputs": found, "texts": written}, indent=0)
         if not kept.keep(_KEPT_AS, version, {_KEPT_AS: text.encode()}):
             replace_text(path, text)
+
+
+def _memory_version() -> str:
+    return f"2 {duckdb.__version__}"
+
+
+def _remembered(path: Path | None = None) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Which tables queries read, and texts written out, as an earlier process left them for the installation or in a file."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        files = kept.read(_KEPT_AS, _memory_version())
+        if files is None and path is None:
+            return {}, {}
+        content = json.loads(files[_KEPT_AS] if files else cast(Path, path).read_bytes())
+        if content["version"] == _memory_version():
+            read_by = {str(query): [str(table) for table in tables] for query, tables in content["inputs"].items()}
+            return read_by, {str(key): str(text) for key, text in content["texts"].items()}
+    return {}, {}
 
 
 def inputs(query: str, where: str = "query") -> frozenset[str]:
