@@ -33,7 +33,7 @@ UV_CACHE := cache="$${UV_CACHE_DIR:-$${XDG_CACHE_HOME:-$${HOME:-/dev/null}/.cach
 demo: $(INSTALLED)  ## build the sample company, run the whole job, say where the report is
 	@.venv/bin/tokenbooks demo
 
-# Three workers for two cores: one waits for Dagster's clock for minutes. In the order of the files, where that one is among the first.
+# Three workers for two cores: one waits for Dagster's clock for minutes. In the order of tests/conftest.py, the longest files first.
 # With bytecode kept, or each of the commands that the tests start compiles us anew.
 test: $(INSTALLED) $(WITNESS) $(FOCUS_WITNESS)  ## run the whole test suite
 	@PYTHONDONTWRITEBYTECODE= .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
