@@ -63,6 +63,7 @@ class Replay:
         self._other_book = other_book
         self._is_by_call = is_by_call
         self._steps = 0
+        self._bounds = {"first": f"{first} 00:00:00+00", "end": f"{end} 00:00:00+00"}
         con.execute(
             "create or replace temp table whatif_window as select ?::timestamptz as first_at, ?::timestamptz as end_at",
             [datetime.combine(first, time(), UTC), datetime.combine(end, time(), UTC)],
@@ -90,9 +91,8 @@ class Replay:
             if lever.name in _ROUTES:
                 self._keep_priced_targets(number)
         is_by_call = self._is_by_call or self._needs_calls(levers)
-        ctes.append(
-            f"step_0 as not materialized ({self._shadowed(asked('whatif_calls' if is_by_call else 'whatif_cells'))})"
-        )
+        calls = asked("whatif_calls", **self._bounds) if is_by_call else asked("whatif_cells")
+        ctes.append(f"step_0 as not materialized ({self._shadowed(calls)})")
         for number, lever in enumerate(levers):
             query = self._shadowed(
                 asked(lever.kind.query, **_structure(lever)),
@@ -114,7 +114,7 @@ class Replay:
             whatif_before="select * from step_0",
             whatif_settings="select * from whatif_settings_0",
         )
-        calls = self._shadowed(asked("whatif_calls"))
+        calls = self._shadowed(asked("whatif_calls", **self._bounds))
         return named_rows(self._con, f"with step_0 as not materialized ({calls}) select * from ({query}) order by all")
 
     def _shadowed(self, query: str, **tables: str) -> str:

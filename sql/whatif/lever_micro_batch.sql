@@ -4,7 +4,7 @@ whose constant part has no known length stay as they are.
 #}
 {% from "macros/replay.sql" import chosen, step, total with context %}
 {% set input = total("input") %}
-with meant as (
+with meant as not materialized (
     select
         b.*,
         {{ chosen() }} and b.static_prompt_tokens > 0 and {{ input }} <= s.max_call_tokens_mid as is_meant,
@@ -19,11 +19,16 @@ placed as (
         b.*,
         row_number() over (
             partition by
-                b.is_meant, b.moment, b.feature, b.workflow_step, b.prompt_name, b.prompt_version, b.provider, b.model_canonical, b.service_tier,
+                b.moment, b.feature, b.workflow_step, b.prompt_name, b.prompt_version, b.provider, b.model_canonical, b.service_tier,
                 b.is_batch, b.customer_id
             order by b.started_at, b.request_key
         ) as place,
     from meant as b
+    where b.is_meant
+    union all
+    select b.*, 1 as place
+    from meant as b
+    where not coalesce(b.is_meant, false)
 ),
 
 spared as (

@@ -14,7 +14,7 @@ with without_cache as (
     having sum(0{% for class in token_classes if class.type in ("cache_read", "cache_write") %} + k.{{ class.tokens }}{% endfor %}) = 0
 ),
 
-keyed as (
+keyed as not materialized (
     select
         b.*,
         n.feature is not null and {{ chosen() }} as is_meant,
@@ -48,7 +48,13 @@ followed as (
         end as known_tokens,
         coalesce(epoch_us(b.started_at) - epoch_us(lag(b.started_at) over same_prefix) <= b.ttl_seconds * 1000000, false) as is_warm,
     from keyed as b
+    where b.prefix_key is not null
     window same_prefix as (partition by b.prefix_key order by b.started_at, b.request_key)
+    -- The others are not put in order.
+    union all
+    select b.*, 0 as cacheable_tokens, cast(null as bigint) as known_tokens, false as is_warm
+    from keyed as b
+    where b.prefix_key is null
 ),
 
 counted as (

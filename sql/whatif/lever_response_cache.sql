@@ -3,17 +3,12 @@ Answers given again in place of a call: where the hash of the prompt is known, i
 stated share of repeats. Each call pays for a look-up, and a wrong answer for the call that has to be made after all.
 #}
 {% from "macros/replay.sql" import cases, chosen, step with context %}
-with seen as (
+with meant as not materialized (
     select
         b.*,
         {{ chosen() }} as is_meant,
         b.prompt_hash is not null as is_known,
-        coalesce(
-            epoch_us(b.started_at) - epoch_us(lag(b.started_at) over (
-                partition by case when {{ chosen() }} then concat_ws('|', b.feature, b.prompt_hash) end order by b.started_at, b.request_key
-            )) <= cast(s.ttl_seconds_mid as bigint) * 1000000,
-            false
-        ) as is_repeated,
+        cast(s.ttl_seconds_mid as bigint) * 1000000 as ttl_us,
         s.lookup_usd_mid as lookup_usd,
 {% for case in cases %}
         s.wrong_share_{{ case }},
@@ -21,6 +16,23 @@ with seen as (
 {% endfor %}
     from whatif_before as b
     cross join whatif_settings as s
+),
+
+seen as (
+    select
+        b.*,
+        coalesce(
+            epoch_us(b.started_at) - epoch_us(lag(b.started_at) over (
+                partition by b.feature, b.prompt_hash order by b.started_at, b.request_key
+            )) <= b.ttl_us,
+            false
+        ) as is_repeated,
+    from meant as b
+    where b.is_meant and b.is_known
+    union all
+    select b.*, false as is_repeated
+    from meant as b
+    where not coalesce(b.is_meant and b.is_known, false)
 )
 
 {% set changes = {

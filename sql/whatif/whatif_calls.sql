@@ -6,8 +6,21 @@ a provider stated, what throughput or a seat paid for, and answers of a gateway'
 {% from "macros/replay.sql" import cases with context %}
 with {{ scopes_of_days }}
 
-asked as (
-    select cast(first_at as timestamp with time zone) as first_at, cast(end_at as timestamp with time zone) as end_at from whatif_window
+-- Slim, so that it is what the join keeps in memory.
+costs as (
+    select
+        request_key,
+        started_at,
+        effective_cost_usd,
+        units_cost_usd,
+        coalesce(
+            effective_cost_usd = contracted_cost_usd
+            and cost_reason is distinct from 'cache_hit'
+            and cost_reason is distinct from 'provider_stated',
+            false
+        ) as is_open,
+    from ledger_costs
+    where started_at >= timestamptz '{{ first }}' and started_at < timestamptz '{{ end }}'
 )
 
 select
@@ -28,10 +41,7 @@ select
     q.prompt_hash,
     q.prompt_prefix_hash,
     q.static_prompt_tokens,
-    coalesce(
-        c.effective_cost_usd = c.contracted_cost_usd and c.cost_reason is distinct from 'cache_hit' and c.cost_reason is distinct from 'provider_stated',
-        false
-    ) as is_open,
+    coalesce(c.is_open, false) as is_open,
     false as is_covered,
     false as is_changed,
     false as is_moved,
@@ -60,7 +70,6 @@ select
     coalesce(q.{{ class.tokens }}, 0) as {{ class.tokens }},
 {% endfor %}
 from ledger_requests as q
-inner join ledger_costs as c on q.request_key = c.request_key and q.started_at = c.started_at
+left join costs as c on q.request_key = c.request_key and q.started_at = c.started_at
 {{ scopes_of_calls }}
-cross join asked as w
-where q.is_billable_leaf and q.started_at >= w.first_at and q.started_at < w.end_at
+where q.is_billable_leaf and q.started_at >= timestamptz '{{ first }}' and q.started_at < timestamptz '{{ end }}'
