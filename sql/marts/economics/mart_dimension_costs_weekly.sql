@@ -160,7 +160,16 @@ numbered_values as (
 ),
 
 calls as (
-    select k.week_start_date, s.set_no, k.cluster_key, k.effective_cost_usd, k.is_first_of_task, k.task_cost_usd
+    select
+        k.week_start_date,
+        s.set_no,
+        k.cluster_key,
+        k.effective_cost_usd,
+        k.is_first_of_task,
+        k.task_cost_usd,
+{% for cost_unit, number, priced, cost in cost_units %}
+        case when k.{{ cost }} > 0 then cast(floor(50 * ln(cast(k.{{ cost }} as double))) as bigint) else -1000000 end as {{ cost_unit }}_step,
+{% endfor %}
     from keyed as k
     inner join sets as s on k.set_key = s.set_key
 ),
@@ -274,17 +283,77 @@ members as (
 
 {{ mean_intervals("members", "limits", ["week_start_date", "cell_no"]) }},
 
+-- Quantiles that are costs which occurred. Calls are counted in steps of a fiftieth of the logarithm first: then only those of the step
+-- that the quantile lies in have to be put in order.
+{% for cost_unit, number, priced, cost in cost_units %}
+{{ cost_unit }}_steps as (
+    select
+        k.cell_no,
+        k.week_start_date,
+        k.value_no,
+        c.{{ cost_unit }}_step as cost_step,
+        sum(c.units) as units,
+    from (
+        select week_start_date, set_no, {{ cost_unit }}_step, count(*) as units
+        from calls
+        where {{ cost }} is not null
+        group by week_start_date, set_no, {{ cost_unit }}_step
+    ) as c
+    inner join set_values as v on c.set_no = v.set_no
+    inner join kept as k on c.week_start_date = k.week_start_date and v.value_no = k.value_no and k.cost_unit = '{{ cost_unit }}'
+    where k.has_median
+    group by k.cell_no, k.week_start_date, k.value_no, c.{{ cost_unit }}_step
+),
+
+{{ cost_unit }}_counted as (
+    select
+        *,
+        sum(units) over (partition by cell_no order by cost_step) as units_so_far,
+        sum(units) over (partition by cell_no) as all_units,
+    from {{ cost_unit }}_steps
+),
+
+{{ cost_unit }}_sought as (
+    select
+        v.set_no,
+        t.week_start_date,
+        t.cost_step,
+        t.cell_no,
+        t.percent,
+        t.place - (t.units_so_far - t.units) as place,
+    from (
+        -- The smallest cost that so many percent of the units cost at most.
+        select c.*, p.percent, greatest((c.all_units * p.percent + 99) // 100, 1) as place
+        from {{ cost_unit }}_counted as c
+        cross join (select unnest([50, 95]) as percent) as p
+    ) as t
+    inner join set_values as v on t.value_no = v.value_no
+    where t.place <= t.units_so_far and t.place > t.units_so_far - t.units
+),
+
+{{ cost_unit }}_placed as (
+    select
+        s.cell_no,
+        s.percent,
+        s.place,
+        c.{{ cost }} as cost_usd,
+        row_number() over (partition by s.cell_no, s.percent order by c.{{ cost }}) as cost_place,
+    from calls as c
+    inner join {{ cost_unit }}_sought as s
+        on c.week_start_date = s.week_start_date and c.set_no = s.set_no and c.{{ cost_unit }}_step = s.cost_step
+    where c.{{ cost }} is not null
+),
+
+{% endfor %}
 quantiles as (
 {% for cost_unit, number, priced, cost in cost_units %}
     select
-        k.cell_no,
-        quantile_disc(c.{{ cost }}, 0.5) as p50_cost_usd,
-        quantile_disc(c.{{ cost }}, 0.95) as p95_cost_usd,
-    from calls as c
-    inner join set_values as v on c.set_no = v.set_no
-    inner join kept as k on c.week_start_date = k.week_start_date and v.value_no = k.value_no and k.cost_unit = '{{ cost_unit }}'
-    where c.{{ cost }} is not null and k.has_median
-    group by k.cell_no
+        cell_no,
+        max(case when percent = 50 then cost_usd end) as p50_cost_usd,
+        max(case when percent = 95 then cost_usd end) as p95_cost_usd,
+    from {{ cost_unit }}_placed
+    where cost_place = place
+    group by cell_no
 {% if not loop.last %}
     union all
 {% endif %}
