@@ -165,11 +165,11 @@ def _print(found: Answer, columns: list[str]) -> None:
         )
     for one in found.paybacks:
         if one.months is None:
-            print(f"Payback ({one.case}): never, at {money(one.saving_per_month_usd)} a month after what it costs.")
+            print(f"Payback ({one.case}): never, at {signed(one.saving_per_month_usd)} a month after what it costs.")
         else:
             on = f", on {one.day}" if one.day else ""
             print(
-                f"Payback ({one.case}): {one.months:.1f} months{on}, at {money(one.saving_per_month_usd)} a month after what it costs."
+                f"Payback ({one.case}): {one.months:.1f} months{on}, at {signed(one.saving_per_month_usd)} a month after what it costs."
             )
     for move in found.replayed.targets:
         print(f"Moves        {move['from_provider']}/{move['from_model']} to {move['to_provider']}/{move['to_model']}")
@@ -312,8 +312,13 @@ def sentence(found: Answer) -> str:
     more = "" if mid >= 0 else " more"
     return (
         f"{found.name} would have {verb} {money(abs(mid))}{more} on {money(actual)} in {window} "
-        f"({percent_of(mid, actual)}): {money(month(mid))} a month ({money(month(low))} to {money(month(high))})."
+        f"({percent_of(mid, actual)}): {signed(month(mid))} a month ({signed(month(low))} to {signed(month(high))})."
     )
+
+
+def signed(value: Decimal) -> str:
+    """Money that may be below 0."""
+    return f"-{money(-value)}" if value < 0 else money(value)
 
 
 def percent_of(part: Decimal, whole: Decimal) -> str:

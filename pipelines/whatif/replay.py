@@ -17,6 +17,7 @@ import duckdb
 from pipelines.engine import named_rows, one_row, quoted
 from pipelines.models import asked, models
 from pipelines.whatif.scenarios import CASES, Lever, Scenario, ScenarioError
+from pipelines.words import listed
 
 # What the replay reads of the books, beside what the rates are made of.
 TABLES = (
@@ -140,17 +141,24 @@ class Replay:
 
     def _add_keys(self, number: int, lever: Lever) -> list[dict[str, Any]]:
         """What the rows may ask of the book after a lever, beside what they asked before; and where its calls go."""
+        if lever.name == "batch" and lever.settings["mode"] not in ("batch", "flex"):
+            raise ScenarioError(f"mode is {lever.settings['mode']!r}, expected batch or flex.")
         if lever.name == "batch":
             changed = {"is_batch": "true"} if lever.settings["mode"] == "batch" else {"service_tier": "'flex'"}
             self._insert_keys(changed, "")
             return []
         if lever.name not in _ROUTES:
             return []
+        named, tier = lever.settings["to_model"], lever.settings["to_tier"]
+        if (not named and not tier) or (named and "/" not in named):
+            raise ScenarioError(
+                f"to_model is {named!r}: set it as seller/model, such as --set to_model=openai/gpt-4o-mini."
+            )
         query = self._shadowed(asked("whatif_targets"), whatif_settings=f"select * from whatif_settings_{number}")
         self._con.execute(f"create or replace temp table whatif_models_{number} as {query}")
         found = named_rows(self._con, f"select * from whatif_models_{number} order by all")
         if not found:
-            wanted = lever.settings["to_model"] or f"the tier {lever.settings['to_tier']}"
+            wanted = named or f"the tier {tier}"
             raise ScenarioError(
                 f"No call of the window could move to {wanted}: set to_model=seller/model, or from_tier and to_tier by model_tiers.csv."
             )
@@ -202,6 +210,15 @@ class Replay:
             f"from whatif_models_{number} as t inner join whatif_rates as r on r.provider = t.to_provider "
             "and r.model_canonical = t.to_model and r.rate_status = 'ok'"
         )
+        if not one_row(self._con, f"select count(*) from whatif_targets_{number}")[0]:
+            names = self._con.execute(
+                f"select distinct to_provider || '/' || to_model from whatif_models_{number} order by all"
+            ).fetchall()
+            wanted = listed([name for (name,) in names])
+            raise ScenarioError(
+                f"The book has no price of {wanted} on any day of the window. 'tokenbooks prices show MODEL' has the names that it knows; "
+                "a price of your own goes into reference/prices.csv."
+            )
 
     def _needs_calls(self, levers: Sequence[Lever]) -> bool:
         """Whether cells do not do: a lever looks at a call, or rates change within a cell."""

@@ -13,7 +13,7 @@ from pipelines import paths
 from pipelines.reference.files import read
 from pipelines.reference.tables import TABLES
 from pipelines.whatif.answer import Answer, answer, payback_months
-from pipelines.whatif.scenarios import scenarios_of
+from pipelines.whatif.scenarios import ScenarioError, scenarios_of
 
 FIRST = datetime(2026, 11, 2, 9, tzinfo=UTC)
 SCENARIOS, _ = read(TABLES["scenarios"], paths.SHIPPED_DATA / "scenarios.csv", "scenarios.csv")
@@ -133,6 +133,19 @@ def test_a_call_of_nobodys_price_stays_and_is_counted(ask):
         Decimal("2.5"),
         Decimal("0.15"),
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("feature=chat", "set it as seller/model"),
+        ("to_model=gpt-4o-mini", "set it as seller/model"),
+        ("to_model=openai/gpt-nobody", "no price of openai/gpt-nobody"),
+    ],
+)
+def test_a_model_that_cannot_be_priced_is_refused_and_not_left_without_effect(ask, given, said):
+    with pytest.raises(ScenarioError, match=said):
+        ask([call(0, input_total_tokens=1000)], "vendor", given)
 
 
 # ---- cascade
