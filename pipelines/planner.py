@@ -34,6 +34,8 @@ ZONE = "ref_reporting"
 # The column by which rows of a reference table bring about periods.
 PERIOD_START = "period_start_date"
 _LONGEST = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
+# A table that looks further around looks for more than the hours of another time zone.
+_HOURS_OF_A_ZONE = timedelta(days=1)
 _FINGERPRINT_LENGTH = 32
 
 
@@ -294,7 +296,7 @@ class Planner:
         if table == model.name:
             return Span(first - model.reads_self, first)
         around = model.reads_around
-        if ZONE in model.inputs and self._zone() == "UTC":
+        if ZONE in model.inputs and around <= _HOURS_OF_A_ZONE and self._zone() == "UTC":
             # It looks around its weeks for the hours that another zone puts into them: in UTC there are none.
             around = timedelta()
         before, after = model.reads_back + around, around
