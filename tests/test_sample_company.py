@@ -26,7 +26,7 @@ from tests.exports.focus_witness import explained, judged, needs_the_validator
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 DOCUMENT = README.parent / "docs" / "sample_company.md"
-METHODS = sorted((README.parent / "docs" / "methods").glob("*.md"))
+METHODS = [page for page in sorted((README.parent / "docs" / "methods").glob("*.md")) if page.name != README.name]
 # A query, and the table below it that says what it gives.
 _CLAIM = re.compile(
     r"^```sql\n(?P<query>.*?)^```\n\n(?P<header>\|[^\n]*\|)\n\|[-|]+\|\n(?P<rows>(?:\|[^\n]*\|\n)*)", re.M | re.S
@@ -100,6 +100,12 @@ def test_every_query_of_a_page_about_methods_finds_something(booked: Booked, pag
         for query in queries:
             [question] = questions(con, query)
             assert con.execute(question).fetchall(), query
+
+
+def test_every_page_about_methods_is_in_their_list() -> None:
+    listed = re.findall(r"\]\((\w+\.md)\)", (METHODS[0].parent / README.name).read_text(encoding="utf-8"))
+
+    assert sorted(listed) == [page.name for page in METHODS]
 
 
 def test_the_figures_behind_every_alert_can_be_asked_for(booked: Booked) -> None:

@@ -1,5 +1,5 @@
 {#
-The same rows out of stat_rate_cells_weekly, for levers that look at no single call: many calls a row, so a year takes less than a second.
+The same rows out of stat_rate_cells_weekly, for levers that look at no single call: many calls a row.
 Of instants and lengths they know the box of rates.
 #}
 {% from "macros/rate_keys.sql" import scopes with context %}
