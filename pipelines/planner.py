@@ -34,6 +34,9 @@ ZONE = "ref_reporting"
 # The column by which rows of a reference table bring about periods.
 PERIOD_START = "period_start_date"
 _LONGEST = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
+# Columns with the Monday of a week, that a table by month may be kept by.
+_MONDAYS = frozenset({"week_start_date", "period_start_date"})
+_REST_OF_A_WEEK = timedelta(days=6)
 # A table that looks further around looks for more than the hours of another time zone.
 _HOURS_OF_A_ZONE = timedelta(days=1)
 _FINGERPRINT_LENGTH = 32
@@ -185,10 +188,10 @@ class Planner:
         if model.partition is None or grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
             return set()
         found: set[date | None] = set()
-        around = self._around(model, grain)
+        before, after = self._around(model, grain)
         for stale in plan.stale:
             if stale.start is not None:
-                found.update(periods(model.partition, stale.start - around, end_of(grain, stale.start) + around))
+                found.update(periods(model.partition, stale.start - before, end_of(grain, stale.start) + after))
         return found
 
     def fingerprint(self, model: Model, start: date | None) -> str:
@@ -368,10 +371,10 @@ class Planner:
             grain = self.grain(table)
             if grain is None or (model.partition == "day" and is_finer(model.partition, grain)):
                 continue
-            around = self._around(model, grain)
+            before, after = self._around(model, grain)
             for part in self._lake.parts_within(table, None, None):
                 if part.start is not None and part.rows:
-                    starts.update(periods(model.partition, part.start - around, end_of(grain, part.start) + around))
+                    starts.update(periods(model.partition, part.start - before, end_of(grain, part.start) + after))
         return [*sorted(starts)]
 
     def _days_due(self, table: str) -> list[date]:
@@ -384,12 +387,14 @@ class Planner:
             self._values[key] = pl.read_parquet(self._lake.absolute(part))[PERIOD_START].to_list()
         return [day for day in cast(list[date | None], self._values[key]) if day is not None and day <= now.date()]
 
-    def _around(self, model: Model, grain: str) -> timedelta:
-        """How far outside of its own dates a partition of an input gives rows to a table of reporting weeks or months."""
+    def _around(self, model: Model, grain: str) -> tuple[timedelta, timedelta]:
+        """How far before and after its own dates a partition of an input gives rows to a table of reporting weeks or months."""
         is_coarser = model.partition is not None and is_finer(grain, model.partition)
-        if not is_coarser or ZONE not in model.inputs or self._zone() == "UTC":
-            return timedelta()
-        return model.reads_around
+        hours = model.reads_around if is_coarser and ZONE in model.inputs and self._zone() != "UTC" else timedelta()
+        # A week that is kept by the month of its Monday may have all its days in the month after.
+        return max(
+            hours, _REST_OF_A_WEEK
+        ) if model.partition == "month" and model.partition_column in _MONDAYS else hours, hours
 
     def _zone(self) -> str:
         """The reporting time zone as it is in the lake."""

@@ -7,7 +7,7 @@ one, so that what is built together need not be neighbours.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -106,6 +106,9 @@ def test_a_period_in_which_the_inputs_that_lead_have_no_rows_has_none(opened: Bo
     starts = [part.start for part in opened.lake.parts(table) if part.start is not None][::2]
     if not starts:
         pytest.skip("the golden company has no row of it")
+    # A week by the month of its Monday may have its days in the month after.
+    by_monday = model.partition == "month" and model.partition_column in ("week_start_date", "period_start_date")
+    rest = timedelta(days=6 * by_monday)
     runner.create_input_views(opened.con, opened.lake, opened.planner, model, starts)
     for lead in model.leads:
         grain = opened.planner.grain(lead) or "day"
@@ -114,7 +117,7 @@ def test_a_period_in_which_the_inputs_that_lead_have_no_rows_has_none(opened: Bo
             for part in opened.planner.read_by(model, lead, starts)
             if part.start is not None
             and not any(
-                opened.planner.own_span(model, start).overlaps(part.start, end_of(grain, part.start))
+                opened.planner.own_span(model, start).overlaps(part.start - rest, end_of(grain, part.start))
                 for start in starts
             )
         ]

@@ -242,6 +242,30 @@ def test_meets_is_of_a_day_that_looks_around_and_of_what_its_query_reads(house: 
         house.run()
 
 
+def test_a_week_that_is_kept_by_the_month_of_its_monday_is_there_where_all_its_calls_are_of_the_next(
+    house: House,
+) -> None:
+    """Thursday, 1 October: the Monday is 28 September. Calls of one week over both months are one row."""
+    house.add(
+        "mart_spend_weekly",
+        weekly().replace(
+            "partition: week\n", "partition: month\npartition_column: week_start_date\nreads_around: 7 days\n"
+        ),
+    )
+    house.calls("2026-10-01", "1.50")
+    assert house.run()["mart_spend_weekly"].rows == 1
+    assert [(str(row[0]), str(row[1])) for row in house.rows("mart_spend_weekly")] == [("2026-09-28", "1.50")]
+
+    house.calls("2026-09-29", "2.00")
+    house.calls("2026-10-06", "4.00")
+    house.run()
+    assert [(str(row[0]), str(row[1])) for row in house.rows("mart_spend_weekly")] == [
+        ("2026-09-28", "3.50"),
+        ("2026-10-05", "4.00"),
+    ]
+    assert not any(again.partitions for again in house.run().values())
+
+
 def test_reads_self_builds_in_date_order_on_its_own_earlier_partitions(house: House) -> None:
     """A running total: 1, 1 + 2, 3 + 4."""
     query = """select date_trunc('week', c.usage_date)::date,

@@ -24,9 +24,12 @@ about: >-
   Why spend changed against the week before, in dollars that add up: more calls, other mixes, longer prompts and answers, the
   cache, prices, launches and retirements. One row per week that is over, feature, customer tier and model.
 grain: [week_start_date, feature, customer_tier, provider, model_canonical]
-partition: week
+# By month, as the showback is: of a month that changes anywhere every week would be built.
+partition: month
+partition_column: week_start_date
+reads_around: 7 days
 reads_back: 1 week
-clock_stops: 1 day
+clock_stops: 8 days
 leads: [stat_cost_cells_daily]
 columns:
   week_start_date: DATE; Monday of the ISO week that is compared with the one before, in the reporting time zone

@@ -3,9 +3,12 @@ about: >-
   How much hangs on each seller and each model, what their price changes have cost so far, and what a rise of prices would cost.
   One row per week that is over, cut (by seller, by model) and seller or model.
 grain: [week_start_date, cut, provider, model_canonical]
-partition: week
+# By month, as the showback is: of a month that changes anywhere every week would be built.
+partition: month
+partition_column: week_start_date
+reads_around: 7 days
 reads_back: 12 weeks
-clock_stops: 1 day
+clock_stops: 8 days
 leads: [stat_cost_cells_daily]
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone

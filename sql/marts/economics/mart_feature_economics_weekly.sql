@@ -3,9 +3,11 @@ about: >-
   What a call, a task and a successful task of a feature cost, all attempts and hidden calls included, at what the invoice says,
   and what is left of its revenue. One row per UTC week, feature and customer tier; sum rows for any coarser figure, then divide.
 grain: [week_start_date, feature, customer_tier]
-partition: week
-reads_around: 7 days
-clock_stops: 1 day
+# By month, as the showback is: of a month that changes anywhere every week would be built.
+partition: month
+partition_column: week_start_date
+reads_around: 14 days
+clock_stops: 8 days
 leads: [mart_showback_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week, UTC, as in the showback

@@ -3,8 +3,11 @@ about: >-
   What a business outcome costs: a ticket, a lead, a document, a code change. The invoiced cost of the feature over what
   business_outcomes.csv counts in the same week. One row per UTC week, feature and unit.
 grain: [week_start_date, feature, outcome_unit]
-partition: week
-clock_stops: 1 day
+# By month, as the showback is: of a month that changes anywhere every week would be built.
+partition: month
+partition_column: week_start_date
+reads_around: 7 days
+clock_stops: 8 days
 leads: [mart_showback_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week, UTC, as in the showback
