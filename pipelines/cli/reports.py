@@ -30,8 +30,9 @@ def print_report(data: DataRoot, report: dict[str, Any]) -> None:
         if files or report["partitions"]
         else "Nothing new: every table is up to date."
     )
-    if report["summary"]:
-        print_summary(Summary(**report["summary"]))
+    summary = Summary(**report["summary"]) if report["summary"] else None
+    if summary:
+        print_summary(summary)
     if report["checks"]:
         warned, failed = len(report["warned"]), len(report["failed"])
         print(
@@ -52,8 +53,8 @@ def print_report(data: DataRoot, report: dict[str, Any]) -> None:
         print(f"Nothing was published (exit code 3; the exports are those of the last good run): {report['cause']}.")
     elif report["published"]:
         print(f"Published {len(report['published'])} files below {data.exports}.")
-    if report["summary"]:
-        print_alerts(Summary(**report["summary"]))
+    if summary:
+        print_alerts(summary)
 
 
 def print_summary(summary: Any) -> None:

@@ -139,8 +139,9 @@ def _print_status(content: dict[str, Any]) -> None:
     if content["summary"]:
         from pipelines.summary import Summary
 
-        print_summary(Summary(**content["summary"]))
-        print_alerts(Summary(**content["summary"]))
+        summary = Summary(**content["summary"])
+        print_summary(summary)
+        print_alerts(summary)
 
 
 def _print_tables(tables: Sequence[dict[str, Any]]) -> None:

@@ -20,19 +20,15 @@ The query that shows the rows behind an alert, as an expression: `equal` has col
 {% endif %}
 {%- endmacro %}
 
-{# A dollar amount as people read it. #}
-{% macro dollars(value) %}
-'$' || format('{:,.2f}', cast({{ value }} as double))
-{%- endmacro %}
-
-{# A share in percent, with one decimal. #}
-{% macro percent(value) %}
-format('{:.1f} %', 100 * cast({{ value }} as double))
-{%- endmacro %}
+{% set periods = {
+    "day": ("t.usage_date", "t.usage_date + 1"),
+    "week": ("t.week_start_date", "t.week_start_date + 7"),
+    "month": ("t.month_start_date", "cast(t.month_start_date + interval 1 month as date)"),
+} %}
 
 {# A branch of mart_alert_states: the periods that a rule judged, from a table and its joins. What is not named is the usual. #}
 {% macro judged(
-    rule, limit, table, start, end, state, impact, sentence, evidence,
+    rule, limit, table, state, impact, sentence, evidence, period="week",
     entity_type="feature", entity_id="t.feature", dimension="''", feature="t.feature",
     owner="cast(null as varchar)", severity="cast(null as varchar)", possible="false"
 ) %}
@@ -43,8 +39,8 @@ select
         '{{ entity_type }}' as entity_type,
         {{ entity_id }} as entity_id,
         {{ dimension }} as dimension,
-        {{ start }} as period_start_date,
-        {{ end }} as period_end_date,
+        {{ periods[period][0] }} as period_start_date,
+        {{ periods[period][1] }} as period_end_date,
         {{ state }} as state,
         {{ possible }} as is_possible,
         cast({{ impact }} as decimal(38, 10)) as cost_impact_usd,
@@ -53,7 +49,6 @@ select
         {{ sentence }} as sentence,
         {{ evidence }} as evidence_query,
     from {{ table }} as t
-    cross join now as n
 {%- endmacro %}
 
 {# The limit of a name on a day, as a join. #}

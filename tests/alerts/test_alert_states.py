@@ -8,31 +8,17 @@ from typing import Any
 
 import pytest
 
-from pipelines.models import models
-
 MONDAY = date(2026, 10, 5)
 NOW = [{"clock": "books", "now_at": datetime(2026, 12, 1, tzinfo=UTC)}]
 ZONE = [{"reporting_time_zone": "UTC"}]
 
 
-@pytest.fixture(scope="session")
-def limits(shipped: Any) -> list[dict[str, Any]]:
-    """The limits that we ship, as ref_limits has them."""
-    import duckdb
-
-    from pipelines.engine import named_rows
-
-    with duckdb.connect() as con:
-        con.execute(f"create table ref_thresholds as from '{shipped.absolute(shipped.part('ref_thresholds', None))}'")
-        return named_rows(con, models()["ref_limits"].query)
-
-
 @pytest.fixture
-def state_of(run, limits):
+def state_of(run):
     """``state_of(rule, table=rows ...)``: the only row of a rule."""
 
     def one(rule: str, **tables: list[dict[str, Any]]) -> dict[str, Any]:
-        given = {"ledger_clock": NOW, "ref_reporting": ZONE, "ref_limits": limits, **tables}
+        given = {"ledger_clock": NOW, "ref_reporting": ZONE, **tables}
         [row] = [row for row in run("mart_alert_states", **given) if row["rule"] == rule]
         return row
 
@@ -377,7 +363,7 @@ def test_a_budget_has_three_states_and_a_forecast(state_of, spent, projection, s
     assert (row["state"], row["severity"], row["cost_impact_usd"], row["owner"]) == (state, severity, impact, "care")
 
 
-def test_a_budget_that_was_passed_stays_so_until_the_month_is_over(run, limits):
+def test_a_budget_that_was_passed_stays_so_until_the_month_is_over(run):
     """Likely over on the 20th, no longer so on the 21st: told once, over on the first of the next month."""
     days = [(date(2026, 10, 20), 700, 1_100), (date(2026, 10, 21), 700, 950), (date(2026, 11, 1), 20, None)]
     rows = [
@@ -388,11 +374,11 @@ def test_a_budget_that_was_passed_stays_so_until_the_month_is_over(run, limits):
         for day, spent, projection in days
     ]  # fmt: skip
     states = run(
-        "mart_alert_states", ledger_clock=NOW, ref_reporting=ZONE, ref_limits=limits, stat_budget_forecasts_monthly=rows,
+        "mart_alert_states", ledger_clock=NOW, ref_reporting=ZONE, stat_budget_forecasts_monthly=rows,
         ref_features=[{"feature": "chat", "owner_team": "care"}],
     )  # fmt: skip
 
-    events = run("mart_alert_events", mart_alert_states=states, ref_limits=limits)
+    events = run("mart_alert_events", mart_alert_states=states)
 
     assert [(event["event_date"], event["transition"], event["owner"]) for event in events] == [
         (date(2026, 10, 21), "opened", "care"),

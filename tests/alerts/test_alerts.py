@@ -11,12 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 MONDAY = date(2026, 6, 1)
-REOPEN = [
-    {
-        "limit_name": "alert_reopen_days", "scope_kind": "", "scope_value": "", "threshold": "14",
-        "threshold_number": Decimal(14), "valid_from_date": date(1, 1, 1), "valid_to_date": date(9999, 12, 31),
-    }
-]  # fmt: skip
 SEVERITY = {"amber": "warning", "red": "critical", "info": "info"}
 
 
@@ -42,7 +36,7 @@ def states(words: Sequence[str], *, days: int = 7, to_resolve: int = 2, **more: 
 
 def sent(run: Any, rows: list[dict[str, Any]]) -> list[tuple[int, str]]:
     """Number of the week (from 1), and what was sent."""
-    events = run("mart_alert_events", ref_limits=REOPEN, mart_alert_states=rows)
+    events = run("mart_alert_events", mart_alert_states=rows)
     return sorted(((event["period_start_date"] - MONDAY).days // 7 + 1, event["transition"]) for event in events)
 
 
@@ -52,7 +46,7 @@ def test_an_alert_is_sent_when_it_opens_gets_graver_and_is_over_and_at_no_other_
 
     assert sent(run, rows) == [(1, "opened"), (2, "escalated"), (7, "resolved")]
 
-    [alert] = run("mart_alerts", ref_limits=REOPEN, mart_alert_states=rows)
+    [alert] = run("mart_alerts", mart_alert_states=rows)
     assert (alert["alert_state"], alert["severity"], alert["breaches"]) == ("resolved", "critical", 4)
     # The newest breach was that of week 4; all four make 1 + 2 + 3 + 4 dollars.
     assert (alert["dollars_at_stake_usd"], alert["breached_usd"]) == (4, 10)
@@ -63,8 +57,8 @@ def test_an_alert_is_sent_when_it_opens_gets_graver_and_is_over_and_at_no_other_
 
 def test_a_breach_soon_after_the_end_is_the_same_alert_and_later_a_new_one(run):
     """Over at the end of week 3; a breach that is known 14 days later reopens it, one that is known 21 days later does not."""
-    soon = run("mart_alerts", ref_limits=REOPEN, mart_alert_states=states(["red", "ok", "ok", "ok", "amber"]))
-    later = run("mart_alerts", ref_limits=REOPEN, mart_alert_states=states(["red", "ok", "ok", "ok", "ok", "amber"]))
+    soon = run("mart_alerts", mart_alert_states=states(["red", "ok", "ok", "ok", "amber"]))
+    later = run("mart_alerts", mart_alert_states=states(["red", "ok", "ok", "ok", "ok", "amber"]))
 
     assert [(one["alert_state"], one["severity"], one["reopened_count"]) for one in soon] == [("open", "warning", 1)]
     assert [(one["alert_state"], one["severity"], one["reopened_count"]) for one in later] == [
@@ -84,13 +78,13 @@ def test_weeks_that_are_not_there_count_as_neither(run):
 
 
 def test_what_never_was_beyond_its_limit_is_no_alert(run):
-    assert run("mart_alerts", ref_limits=REOPEN, mart_alert_states=states(["ok", "insufficient", "ok", "ok"])) == []
+    assert run("mart_alerts", mart_alert_states=states(["ok", "insufficient", "ok", "ok"])) == []
 
 
 def test_daily_rules_end_after_the_days_that_they_say(run):
     rows = states(["amber", "ok", "ok", "amber", "ok", "ok", "ok", "ok"], days=1, to_resolve=3)
 
-    events = run("mart_alert_events", ref_limits=REOPEN, mart_alert_states=rows)
+    events = run("mart_alert_events", mart_alert_states=rows)
 
     assert [
         (event["period_start_date"].day, event["transition"]) for event in sorted(events, key=lambda e: e["event_date"])

@@ -15,7 +15,7 @@ columns:
   transition: VARCHAR; opened, escalated or resolved
   is_reopened: BOOLEAN; true where the alert was over for a few days only and goes on
   severity: VARCHAR; of the breach, of a resolved alert the gravest that it had
-  cost_impact_usd: DECIMAL(38,10); what it cost in the period; null where they are not known, and of a resolved alert
+  cost_impact_usd: DECIMAL(38,10); what it cost in the period; null where it is not known, and of a resolved alert
   owner: VARCHAR; team that owns it and is told
   sentence: VARCHAR; what happened, in words
 checks:

@@ -17,7 +17,7 @@ columns:
   state: VARCHAR; breach, ok or unknown (too few calls, unpriced, nothing to compare with): unknown neither opens nor ends an alert
   severity: VARCHAR; how grave a breach is: info, warning or critical; null where there is none
   is_possible: BOOLEAN; true where the limit lies within the interval of the figure: the severity is then one lower
-  cost_impact_usd: DECIMAL(38,10); what it cost in the period; null where they are not known
+  cost_impact_usd: DECIMAL(38,10); what it cost in the period; null where it is not known
   owner: VARCHAR; team that owns it, else who thresholds.csv names; 'unattributed' where nobody is known
   sentence: VARCHAR; what happened, in words
   remedy: VARCHAR; what to do about it
@@ -34,7 +34,8 @@ answer: >-
   select rule, entity_id, period_start_date, severity, cost_impact_usd, owner, sentence
   from mart_alert_states where state = 'breach' order by period_start_date desc, cost_impact_usd desc nulls last
 */
-{% from "macros/alerts.sql" import dollars, evidence, judged, limit_of, percent with context %}
+{% from "macros/alerts.sql" import evidence, judged, limit_of with context %}
+{% from "macros/words.sql" import dollars, percent %}
 {% set rules = {
     "output_ratio_drift": ("alert_resolve_weeks", "Compare the prompt and model of the onset day with those before; cap the answers or ask for shorter ones."),
     "session_budget": ("alert_resolve_weeks", "Set a cap on steps or cost where the agent runs; a feature that is worth more has a budget of its own in reference/thresholds.csv."),
@@ -51,13 +52,7 @@ answer: >-
     "unpriced_share": ("alert_resolve_weeks", "Add the rows to reference/ that a run lists under 'To add'."),
     "reconciliation": (none, "Look at the causes in mart_reconciliation_monthly, then at the open days in mart_reconciliation_daily."),
 } %}
-with now as (
-    select cast(k.now_at at time zone z.reporting_time_zone as date) as today
-    from ledger_clock as k
-    cross join ref_reporting as z
-),
-
-unattributed as (
+with unattributed as (
     select week_start_date, dimension, sum(unattributed_usd) as unattributed_usd, sum(gross_cost_usd) as gross_cost_usd
     from mart_attribution_weekly
     where dimension = 'feature'
@@ -140,7 +135,7 @@ releases as (
 judged as (
     -- Shorter answers are a change too, and cost nothing.
     {{ judged(
-        "output_ratio_drift", "'drift_q'", "mart_output_ratio_drift_weekly", "t.week_start_date", "t.week_start_date + 7",
+        "output_ratio_drift", "'drift_q'", "mart_output_ratio_drift_weekly",
         state="case when not t.is_closed or t.verdict = 'insufficient' or t.is_incomplete then 'unknown' "
             "when t.verdict = 'drift' and coalesce(t.cost_impact_usd, 0) >= 0 then 'breach' else 'ok' end",
         impact="t.cost_impact_usd",
@@ -151,7 +146,7 @@ judged as (
     union all
 
     {{ judged(
-        "session_budget", "'session_budget_usd'", "mart_agent_sessions_weekly", "t.week_start_date", "t.week_start_date + 7",
+        "session_budget", "'session_budget_usd'", "mart_agent_sessions_weekly",
         state="case when not t.is_closed or t.is_incomplete then 'unknown' when t.over_budget_sessions > 0 then 'breach' else 'ok' end",
         impact="t.over_budget_usd",
         sentence="t.feature || ': ' || cast(t.over_budget_sessions as varchar) || ' of ' || cast(t.sessions as varchar) "
@@ -162,7 +157,7 @@ judged as (
     union all
 
     {{ judged(
-        "runaway_sessions", "'runaway_top_step_share'", "mart_agent_sessions_weekly", "t.week_start_date", "t.week_start_date + 7",
+        "runaway_sessions", "'runaway_top_step_share'", "mart_agent_sessions_weekly",
         state="case when not t.is_closed then 'unknown' when t.runaway_sessions + t.runaway_suspected_sessions > 0 then 'breach' else 'ok' end",
         impact="t.excess_cost_usd",
         possible="t.runaway_sessions = 0",
@@ -176,7 +171,7 @@ judged as (
 
     {{ judged(
         "cache_drop", "case t.verdict when 'red' then 'cache_hit_red_rate' else 'cache_drop_amber_points' end",
-        "mart_cache_economics_weekly", "t.week_start_date", "t.week_start_date + 7",
+        "mart_cache_economics_weekly",
         dimension="concat_ws(' | ', t.provider, t.model_canonical)",
         state="case when t.verdict = 'insufficient' then 'unknown' when t.verdict in ('red', 'amber') then 'breach' else 'ok' end",
         impact="t.cost_impact_usd",
@@ -187,7 +182,7 @@ judged as (
     union all
 
     {{ judged(
-        "routing_regression", "'frontier_share_points'", "mart_model_tiers_weekly", "t.week_start_date", "t.week_start_date + 7",
+        "routing_regression", "'frontier_share_points'", "mart_model_tiers_weekly",
         state="case t.verdict when 'insufficient' then 'unknown' when 'routing_regression' then 'breach' else 'ok' end",
         impact="t.cost_impact_usd",
         sentence="t.feature || ': ' || t.sentence",
@@ -197,7 +192,7 @@ judged as (
     union all
 
     {{ judged(
-        "release_cost", "'release_cost_change'", "releases", "t.week_start_date", "t.week_start_date + 7",
+        "release_cost", "'release_cost_change'", "releases",
         dimension="concat_ws(' | ', t.dimension, t.scope_name)",
         state="case when t.judged = 0 then 'unknown' when t.regressions > 0 then 'breach' else 'ok' end",
         impact="t.cost_impact_usd",
@@ -211,7 +206,7 @@ judged as (
     {{ judged(
         "budget",
         "case t.reached when 4 then 'budget_state_red' when 3 then 'budget_state_orange' when 2 then 'forecast_alert_state' else 'budget_state_amber' end",
-        "budget_days", "t.usage_date", "t.usage_date + 1", entity_type="budget", entity_id="concat_ws(' ', t.scope_kind, t.scope_value)",
+        "budget_days", period="day", entity_type="budget", entity_id="concat_ws(' ', t.scope_kind, t.scope_value)",
         feature="case when t.scope_kind = 'feature' then t.scope_value end",
         owner="case when t.scope_kind = 'team' then nullif(t.scope_value, 'unattributed') end",
         state="case when t.reached > 0 then 'breach' else 'ok' end",
@@ -226,7 +221,7 @@ judged as (
     union all
 
     {{ judged(
-        "spend_anomaly", "'anomaly_score'", "team_days", "t.usage_date", "t.usage_date + 1",
+        "spend_anomaly", "'anomaly_score'", "team_days", period="day",
         entity_type="team", entity_id="t.team", feature="cast(null as varchar)", owner="nullif(t.team, 'unattributed')",
         state="case when t.judged = 0 then 'unknown' when t.flagged > 0 then 'breach' else 'ok' end",
         impact="t.excess_usd",
@@ -238,7 +233,7 @@ judged as (
 
     -- No cost where there always is one: probably a file that did not come.
     {{ judged(
-        "silent_feature", "'anomaly_ratio'", "mart_spend_anomalies_daily", "t.usage_date", "t.usage_date + 1",
+        "silent_feature", "'anomaly_ratio'", "mart_spend_anomalies_daily", period="day",
         owner="nullif(t.team, 'unattributed')", severity="'info'",
         state="case when t.state = 'learning' then 'unknown' when t.state = 'silent' then 'breach' else 'ok' end",
         impact="cast(null as decimal(38, 10))",
@@ -250,7 +245,7 @@ judged as (
 
     -- What lacks to the margin that the limit asks for: cost beyond that part of the revenue which it leaves for cost.
     {{ judged(
-        "inference_margin", "'inference_margin_red_rate'", "mart_feature_economics_weekly", "t.week_start_date", "t.week_start_date + 7",
+        "inference_margin", "'inference_margin_red_rate'", "mart_feature_economics_weekly",
         dimension="t.customer_tier",
         state="case when not t.is_week_over or t.is_incomplete or t.inference_margin is null then 'unknown' "
             "when t.inference_margin < m.threshold_number then 'breach' else 'ok' end",
@@ -264,8 +259,7 @@ judged as (
     union all
 
     {{ judged(
-        "inference_margin", "'inference_margin_red_rate'", "mart_user_economics_monthly",
-        "t.month_start_date", "cast(t.month_start_date + interval 1 month as date)",
+        "inference_margin", "'inference_margin_red_rate'", "mart_user_economics_monthly", period="month",
         entity_type="customer_tier", entity_id="t.customer_tier", feature="cast(null as varchar)",
         state="case when not t.is_month_over or t.is_incomplete or t.cogs_revenue_ratio is null then 'unknown' "
             "when 1 - t.cogs_revenue_ratio < m.threshold_number then 'breach' else 'ok' end",
@@ -279,8 +273,7 @@ judged as (
     union all
 
     {{ judged(
-        "arpu_share", "case t.arpu_status when 'red' then 'arpu_share_red' else 'arpu_share_amber' end", "mart_user_economics_monthly",
-        "t.month_start_date", "cast(t.month_start_date + interval 1 month as date)",
+        "arpu_share", "case t.arpu_status when 'red' then 'arpu_share_red' else 'arpu_share_amber' end", "mart_user_economics_monthly", period="month",
         entity_type="customer_tier", entity_id="t.customer_tier", feature="cast(null as varchar)",
         state="case when t.arpu_status in ('red', 'amber') then 'breach' when t.arpu_status = 'green' then 'ok' else 'unknown' end",
         possible="coalesce(t.status_confidence = 'possible', false)",
@@ -297,8 +290,8 @@ judged as (
     {{ judged(
         "unattributed_share",
         "case when t.unattributed_usd > t.gross_cost_usd * f.threshold_number then 'unattributed_fail_share' else 'unattributed_warn_share' end",
-        "unattributed", "t.week_start_date", "t.week_start_date + 7", entity_type="all", entity_id="'all'", feature="cast(null as varchar)",
-        state="case when n.today is null or n.today < t.week_start_date + 7 or t.gross_cost_usd is null or t.gross_cost_usd <= 0 then 'unknown' "
+        "unattributed", entity_type="all", entity_id="'all'", feature="cast(null as varchar)",
+        state="case when t.gross_cost_usd is null or t.gross_cost_usd <= 0 then 'unknown' "
             "when t.unattributed_usd > t.gross_cost_usd * w.threshold_number then 'breach' else 'ok' end",
         impact="t.unattributed_usd",
         sentence=dollars("t.unattributed_usd") ~ " || ' of ' || " ~ dollars("t.gross_cost_usd") ~ " || ' (' || "
@@ -313,8 +306,8 @@ judged as (
     {{ judged(
         "unpriced_share",
         "case when t.unpriced_tokens > t.total_tokens * f.threshold_number then 'unpriced_fail_share' else 'unpriced_warn_share' end",
-        "unpriced", "t.week_start_date", "t.week_start_date + 7", entity_type="source", entity_id="t.source", feature="cast(null as varchar)",
-        state="case when n.today is null or n.today < t.week_start_date + 7 or t.total_tokens = 0 then 'unknown' "
+        "unpriced", entity_type="source", entity_id="t.source", feature="cast(null as varchar)",
+        state="case when t.total_tokens = 0 then 'unknown' "
             "when t.unpriced_tokens > t.total_tokens * w.threshold_number then 'breach' else 'ok' end",
         impact="t.unpriced_estimate_usd",
         sentence="t.source || ': ' || " ~ percent("cast(t.unpriced_tokens as double) / t.total_tokens")
@@ -326,14 +319,12 @@ judged as (
 
     union all
 
-    -- A month is judged once it is over; one whose bill is still to come is not known.
+    -- A month whose bill is still to come is not known.
     {{ judged(
-        "reconciliation", "'reconciliation_warn_share'", "mart_reconciliation_monthly",
-        "t.month_start_date", "cast(t.month_start_date + interval 1 month as date)",
+        "reconciliation", "'reconciliation_warn_share'", "mart_reconciliation_monthly", period="month",
         entity_type="account", entity_id="concat_ws(' | ', t.provider, t.billing_account_id)", dimension="coalesce(t.billing_currency, '')",
         feature="cast(null as varchar)", severity="case t.verdict when 'fail' then 'critical' else 'warning' end",
-        state="case when n.today is null or n.today < cast(t.month_start_date + interval 1 month as date) then 'unknown' "
-            "when t.verdict in ('warn', 'fail') then 'breach' when t.verdict = 'ok' then 'ok' else 'unknown' end",
+        state="case when t.verdict in ('warn', 'fail') then 'breach' when t.verdict = 'ok' then 'ok' else 'unknown' end",
         impact="greatest(abs(t.unexplained_usd), abs(t.untraced_usd))",
         sentence="'The bill of ' || t.provider || ' for ' || strftime(t.month_start_date, '%Y-%m') || ' (' || coalesce(" ~ dollars("t.billed_usd")
             ~ ", 'unknown') || ') and the calls do not agree: ' || coalesce(" ~ dollars("t.untraced_usd") ~ ", 'unknown') || ' untraced, ' || coalesce("
@@ -365,15 +356,18 @@ rules as (
 {% endfor %}
 ),
 
+-- What is not over is not known.
 graded as (
     select
-        o.*,
+        o.* replace (case when k.now_at at time zone z.reporting_time_zone >= o.period_end_date then o.state else 'unknown' end as state),
         u.remedy,
         coalesce(cast(r.threshold_number as bigint), 1) as periods_to_resolve,
         coalesce(o.severity_here, l.severity, 'warning') as full_severity,
         coalesce(o.owner_here, o.owner_team, l.limit_owner, 'unattributed') as owner,
     from owners as o
     inner join rules as u on o.rule = u.rule
+    cross join ledger_clock as k
+    cross join ref_reporting as z
     left join ref_limits as l
         on o.limit_name = l.limit_name
         and l.scope_kind = ''

@@ -1,4 +1,4 @@
-{% from "macros/alerts.sql" import dollars with context %}
+{% from "macros/words.sql" import dollars %}
 {% set limits = {
     "budget_state_amber": "amber_share",
     "budget_state_orange": "orange_share",

@@ -92,7 +92,7 @@ answer: >-
   from mart_output_ratio_drift_weekly where verdict <> 'insufficient' order by week_start_date desc, cost_impact_usd desc nulls last
 */
 {% from "macros/limits.sql" import limits_of_features with context %}
-{% from "macros/words.sql" import money %}
+{% from "macros/words.sql" import dollars_a_week %}
 with
 {% include "parts/weeks_with_end.sql" %}
 
@@ -310,7 +310,7 @@ worded as (
     select
         *,
         -- Null, and so left out of the sentence, where the impact is not known.
-        {{ money("cost_impact_usd") }} as money,
+        {{ dollars_a_week("cost_impact_usd") }} as money,
         -- The change that the verdict rests on: of creep, that against the weeks further back.
         case when cause = 'creep' then lag8_change else paired_change end as shown_change,
         case when cause = 'creep' then lag8_change_low else paired_change_low end as shown_low,

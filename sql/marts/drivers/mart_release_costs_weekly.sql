@@ -60,7 +60,7 @@ notes:
   - A task is of the version of its first call; a prompt version that is not the first of its tasks is judged by its calls alone.
 */
 {% from "macros/limits.sql" import limits_of_features with context %}
-{% from "macros/words.sql" import money %}
+{% from "macros/words.sql" import dollars_a_week %}
 {% set pair = ["week_start_date", "feature", "dimension", "scope_name", "version"] %}
 with limits as (
     select
@@ -182,7 +182,7 @@ worded as (
         case when dimension = 'release' then concat('release ', version) else concat('version ', version, ' of prompt ', scope_name) end as this_version,
         case when comparison = 'same_days' then concat('than with ', previous_version, ' on the same days')
             else concat('than with ', previous_version, ' before') end as other_version,
-        {{ money("cost_impact_usd") }} as money,
+        {{ dollars_a_week("cost_impact_usd") }} as money,
     from judged
 )
 

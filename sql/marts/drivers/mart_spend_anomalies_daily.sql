@@ -1,4 +1,4 @@
-{% from "macros/alerts.sql" import dollars with context %}
+{% from "macros/words.sql" import dollars %}
 {% set limits = {
     "anomaly_score": "min_score",
     "anomaly_ratio": "min_ratio",
