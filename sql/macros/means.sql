@@ -6,6 +6,7 @@ The mean is the cost of all over the units of all, so that heavy users count wit
 Student's; between min_users_interval and that a bootstrap-t, whose draws count a member 0, 1, 2 ... times by a hash, the same for all; below
 there is none. Numbers are put in ten-thousandths of the mean first: sums of whole numbers depend on no order, also as DOUBLE. Where all cost the same the interval is that.
 #}
+{% from "macros/draws.sql" import draws_of %}
 {% macro mean_intervals(members, limits, keys) %}
 {% set lanes = range(1, 17) | list %}
 {% set listed = keys | join(", ") %}
@@ -77,25 +78,13 @@ drawn_members as (
     where is_drawn
 ),
 
--- Weights of four hexadecimal digits of a hash each, compared as text with the quantiles of a Poisson variable with mean 1;
--- grouped, so that they are made once and not again for each member.
+-- Sixteen draws of two hashes; grouped, so that they are made once and not again for each member.
 mean_weights as (
     select
         place,
         block,
 {% for lane in lanes %}
-        max(
-            case
-                when substr(digits, {{ lane * 4 - 3 }}, 4) < '5e2d' then 0.0
-                when substr(digits, {{ lane * 4 - 3 }}, 4) < 'bc5b' then 1.0
-                when substr(digits, {{ lane * 4 - 3 }}, 4) < 'eb71' then 2.0
-                when substr(digits, {{ lane * 4 - 3 }}, 4) < 'fb24' then 3.0
-                when substr(digits, {{ lane * 4 - 3 }}, 4) < 'ff10' then 4.0
-                when substr(digits, {{ lane * 4 - 3 }}, 4) < 'ffd9' then 5.0
-                when substr(digits, {{ lane * 4 - 3 }}, 4) < 'fffb' then 6.0
-                else cast(7.0 as double)
-            end
-        ) as w{{ lane }},
+        cast(max({{ draws_of("substr(digits, " ~ (lane * 4 - 3) ~ ", 4)") }}) as double) as w{{ lane }},
 {% endfor %}
     from (
         select

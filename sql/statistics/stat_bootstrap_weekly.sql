@@ -22,6 +22,7 @@ checks:
   - between: [estimate_high, 0, 1]
   - rule: estimate_low <= estimate_high
 */
+{% from "macros/draws.sql" import draws_of %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
 with weeks as (
     select distinct week_start_date from stat_usage_cells_weekly
@@ -133,8 +134,7 @@ hashed as (
     where b.block * 8 < l.draws
 ),
 
--- Eight draws a hash, of four hexadecimal digits each. They are compared as text with the quantiles of a Poisson variable with
--- mean 1, of 65,536: 24,109 is 5e2d, 48,219 is bc5b, and so on.
+-- Eight draws a hash, of four hexadecimal digits each.
 listed as (
     select
         week_start_date,
@@ -151,16 +151,7 @@ listed as (
                 substr(digits, 25, 4),
                 substr(digits, 29, 4)
             ],
-            lambda u: case
-                when u < '5e2d' then 0
-                when u < 'bc5b' then 1
-                when u < 'eb71' then 2
-                when u < 'fb24' then 3
-                when u < 'ff10' then 4
-                when u < 'ffd9' then 5
-                when u < 'fffb' then 6
-                else 7
-            end
+            lambda u: {{ draws_of("u") }}
         ) as weights,
     from hashed
 ),
