@@ -65,7 +65,7 @@ notes:
   - Zero tokens and no units of a call that went well are no usage, not a cost of 0; an answer out of a gateway's own cache is free.
 */
 {% from "macros/tokens.sql" import unread_tokens with context %}
-{% from "macros/rate_keys.sql" import context_tokens, scopes, scopes_of_calls, scopes_of_days with context %}
+{% from "macros/rate_keys.sql" import call_keys, context_tokens, scopes, scopes_of_calls, scopes_of_days with context %}
 {% from "macros/units.sql" import least_seconds_of, listed, search_words, seconds_in, seconds_of with context %}
 {# By what a call finds its rate: columns, the scopes that contracts name, and the join. #}
 {% set asked_by %}
@@ -90,12 +90,9 @@ notes:
     left join ledger_rates as r
         on r.usage_date = q.usage_date
         and r.provider = q.provider
-        and r.model_canonical = coalesce(q.model_canonical, '')
-        and r.service_tier = coalesce(q.service_tier, '')
-        and r.is_batch = coalesce(q.is_batch, false)
-        and r.speed = coalesce(q.speed, '')
-        and r.region = coalesce(q.region, '')
-        and r.region_class = coalesce(q.region_class, '')
+{% for name, blank in call_keys.items() %}
+        and r.{{ name }} = coalesce(q.{{ name }}, {{ blank }})
+{% endfor %}
 {% for name, _ in scopes %}
         and r.{{ name }}_scope = q.{{ name }}_scope
 {% endfor %}

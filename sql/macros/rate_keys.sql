@@ -12,6 +12,15 @@ case
         end
 {%- endset %}
 
+{# Columns of a call that decide its rates, with what stands where a call names none. #}
+{% set call_keys = {"model_canonical": "''", "service_tier": "''", "is_batch": "false", "speed": "''", "region": "''", "region_class": "''"} %}
+
+{% set keys_of_calls %}
+{% for name, blank in call_keys.items() %}
+        coalesce(q.{{ name }}, {{ blank }}) as {{ name }},{{ "\n" if not loop.last }}
+{%- endfor %}
+{%- endset %}
+
 {# The scopes that contracts name, by day: a table for each kind. #}
 {% set scopes_of_days %}
 {% for name, _ in scopes %}

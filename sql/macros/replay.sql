@@ -3,9 +3,9 @@ What a replay hands from lever to lever. A row is one call, or several that diff
 row is asked of, its tokens, or what of its cost is left, and keeps all else. `whatif_before` has the rows before a lever, as `b`;
 `whatif_settings` its one row of settings, as `s`.
 #}
-{% from "macros/rate_keys.sql" import scopes with context %}
+{% from "macros/rate_keys.sql" import call_keys, scopes with context %}
 {% set cases = ["low", "mid", "high"] %}
-{% set key_columns = ["provider", "model_canonical", "service_tier", "is_batch", "speed", "region", "region_class"] %}
+{% set key_columns = ["provider"] + call_keys | list %}
 {% set scope_columns = [] %}
 {% for name, _ in scopes %}{% set _ = scope_columns.append(name ~ "_scope") %}{% endfor %}
 {% set told_columns = [

@@ -3,6 +3,7 @@ What the calls of a day ask of the price book, for ledger_rates: `conditioned` h
 region and contract scope that occurs, with the words that the book has for them. Also `book` (its prices in force),
 `book_conditions` (for what it has any) and `currency_rates`.
 #}
+{% from "macros/rate_keys.sql" import keys_of_calls with context %}
 scopes as (
     select distinct
         split_part(scope, '=', 1) as scope_kind,
@@ -15,12 +16,7 @@ keys as (
     select distinct
         cast(q.started_at as date) as usage_date,
         q.provider,
-        coalesce(q.model_canonical, '') as model_canonical,
-        coalesce(q.service_tier, '') as service_tier,
-        coalesce(q.is_batch, false) as is_batch,
-        coalesce(q.speed, '') as speed,
-        coalesce(q.region, '') as region,
-        coalesce(q.region_class, '') as region_class,
+{{ keys_of_calls }}
         coalesce(a.scope_value, '') as billing_account_scope,
         coalesce(p.scope_value, '') as project_scope,
         coalesce(f.scope_value, '') as feature_scope,

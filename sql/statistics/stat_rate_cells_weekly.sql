@@ -58,8 +58,7 @@ checks:
 {% endfor %}
     text: tokens times their rates make the cost
 */
-{% from "macros/rate_keys.sql" import context_tokens, scopes, scopes_of_calls, scopes_of_days with context %}
-{% set keys = ["service_tier", "is_batch", "speed", "region", "region_class"] %}
+{% from "macros/rate_keys.sql" import call_keys, context_tokens, keys_of_calls, scopes, scopes_of_calls, scopes_of_days with context %}
 {% set inputs = token_classes | rejectattr("type", "eq", "output") | list %}
 {# Tokens of a cell at the rates of another box; null where one of them has no rate there. #}
 {% macro at_rates(classes, box) %}
@@ -72,8 +71,7 @@ checks:
 left join ledger_rates as {{ box }}
         on s.usage_date = {{ box }}.usage_date
         and s.provider = {{ box }}.provider
-        and s.model_canonical = {{ box }}.model_canonical
-{% for key in keys %}
+{% for key in call_keys %}
         and s.{{ key }} = {{ box }}.{{ key }}
 {% endfor %}
 {% for name, _ in scopes %}
@@ -116,12 +114,7 @@ calls as (
         q.feature,
         q.customer_tier,
         q.provider,
-        coalesce(q.model_canonical, '') as model_canonical,
-        coalesce(q.service_tier, '') as service_tier,
-        coalesce(q.is_batch, false) as is_batch,
-        coalesce(q.speed, '') as speed,
-        coalesce(q.region, '') as region,
-        coalesce(q.region_class, '') as region_class,
+{{ keys_of_calls }}
 {% for name, _ in scopes %}
         coalesce({{ name }}.scope, '') as {{ name }}_scope,
 {% endfor %}
@@ -151,8 +144,7 @@ calls as (
 ),
 
 {% set cell_keys %}
-c.week_start_date, c.usage_date, c.feature, c.customer_tier, c.provider, c.model_canonical, c.service_tier, c.is_batch, c.speed,
-        c.region, c.region_class, {% for name, _ in scopes %}c.{{ name }}_scope, {% endfor %}c.cost_basis
+c.week_start_date, c.usage_date, c.feature, c.customer_tier, c.provider, {% for key in call_keys %}c.{{ key }}, {% endfor %}{% for name, _ in scopes %}c.{{ name }}_scope, {% endfor %}c.cost_basis
 {%- endset %}
 summed as (
     select
@@ -196,8 +188,7 @@ select
     s.feature,
     s.customer_tier,
     s.provider,
-    s.model_canonical,
-{% for key in keys %}
+{% for key in call_keys %}
     s.{{ key }},
 {% endfor %}
 {% for name, _ in scopes %}
