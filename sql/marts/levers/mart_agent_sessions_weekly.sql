@@ -80,14 +80,8 @@ with sessions as (
     where s.steps > 1
 ),
 
-weeks as (
-    select
-        w.week_start_date,
-        coalesce(k.now_at at time zone z.reporting_time_zone >= w.week_start_date + 7, false) as is_closed,
-    from (select distinct week_start_date from sessions) as w
-    cross join ref_reporting as z
-    cross join ledger_clock as k
-),
+{% set week_rows = "sessions" %}
+{% include "parts/weeks_with_end.sql" %}
 
 {{ limits_of_weeks({
     "superlinearity_min_sessions": "min_sessions",

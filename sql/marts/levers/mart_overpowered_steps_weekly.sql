@@ -47,6 +47,7 @@ answer: >-
   select week_start_date, feature, workflow_step, model_tier, alike_requests, requests, saving_at_most_usd, budget_model, sentence
   from mart_overpowered_steps_weekly where verdict = 'candidate' order by week_start_date desc, saving_at_most_usd desc limit 20
 */
+{% from "macros/cells.sql" import type_of %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
 {% from "macros/tokens.sql" import sum_of with context %}
 {% set types = ["input", "cache_read", "cache_write", "output"] %}
@@ -59,11 +60,7 @@ calls as (
     select
         cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
         r.feature,
-        case
-            when r.workflow is null and r.step is null then '(unnamed)'
-            else concat_ws('/', r.workflow, r.step)
-        end as workflow_step,
-        coalesce(r.prompt_name, '(unnamed)') as prompt_name,
+        {{ type_of("r") }},
         r.provider,
         r.model_canonical,
         t.model_tier,
