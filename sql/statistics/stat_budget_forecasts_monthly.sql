@@ -30,6 +30,7 @@ checks:
     text: no projection is below what was spent
   - rule: is_learned = (projection_usd is not null)
 */
+{% from "macros/limits.sql" import limits_of_weeks with context %}
 with scopes as (
     select
         usage_date,
@@ -64,18 +65,11 @@ months as (
     cross join ledger_clock as k
 ),
 
-{% set limits = {"anomaly_learning_days": "learning_days", "anomaly_min_days": "min_days", "anomaly_min_scale": "min_scale"} %}
-limits as (
-    select
-        m.month_start_date,
-{% for limit, column in limits.items() %}
-        max(case when l.limit_name = '{{ limit }}' then l.threshold_number end) as {{ column }},
-{% endfor %}
-    from months as m
-    inner join ref_limits as l
-        on l.scope_kind = '' and m.month_start_date >= l.valid_from_date and m.month_start_date < l.valid_to_date
-    group by m.month_start_date
-),
+{{ limits_of_weeks({
+    "anomaly_learning_days": "learning_days",
+    "anomaly_min_days": "min_days",
+    "anomaly_min_scale": "min_scale",
+}, "month_start_date", "months") }},
 
 -- A budget without a month holds for each; one of the month goes before it.
 budgets as (

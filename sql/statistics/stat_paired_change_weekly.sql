@@ -40,7 +40,8 @@ checks:
     text: the change lies in its interval
 */
 {% from "macros/baselines.sql" import cells_and_baselines with context %}
-{% from "macros/limits.sql" import limits_of_features with context %}
+{% from "macros/limits.sql" import limits_of_rows with context %}
+{% from "macros/paired.sql" import pair_freedom, pair_variance, pair_weight %}
 {% set cluster = ["week_start_date", "measure", "baseline", "feature", "cluster_unit", "cluster_id"] %}
 {% set compared = [
     "week_start_date", "measure", "baseline", "feature", "cluster_unit", "paired_clusters", "paired_requests", "base_requests", "base_weeks",
@@ -84,22 +85,7 @@ cells as (
     group by p.week_start_date, b.baseline, p.feature, p.workflow_step, p.prompt_name, p.cluster_unit, p.cluster_id
 ),
 
-limits as (
-    select
-        c.week_start_date,
-        c.feature,
-        l.limit_name,
-        l.threshold_number,
-    from (select distinct week_start_date, feature from cells) as c
-    inner join ref_limits as l
-        on c.week_start_date >= l.valid_from_date
-        and c.week_start_date < l.valid_to_date
-        and (l.scope_kind = '' or (l.scope_kind = 'feature' and l.scope_value = c.feature))
-    where l.limit_name like 'drift_%' or l.limit_name = 'creep_p'
-    qualify row_number() over (partition by c.week_start_date, c.feature, l.limit_name order by l.scope_kind desc) = 1
-),
-
-{{ limits_of_features({
+{{ limits_of_rows({
     "drift_tau": "tau",
     "drift_weight_cap": "weight_cap",
     "drift_min_users": "min_users",
@@ -110,7 +96,7 @@ limits as (
     "drift_q": "drift_q",
     "drift_min_change": "min_change",
     "creep_p": "creep_p",
-}) }},
+}, "cells") }},
 
 pairs as (
     select
@@ -125,7 +111,7 @@ pairs as (
         c.in_second,
         c.in_third,
         c.in_fourth,
-        cast(1 / (1 / cast(c.n0 as double) + 1 / cast(c.n1 as double) + cast(l.weight_cap as double)) as decimal(38, 12)) as weight,
+        {{ pair_weight("c.n0", "c.n1", "l.weight_cap") }} as weight,
         cast(c.output1 as double) / c.n1 - cast(c.output0 as double) / c.n0 as output_d,
         cast(c.input1 as double) / c.n1 - cast(c.input0 as double) / c.n0 as input_d,
     from cells as c
@@ -220,14 +206,14 @@ judged as (
         f.log_change,
         -- One shock for the judged week and the mean of one for each week of the baseline.
         sqrt(
-            f.paired_clusters / cast(nullif(f.paired_clusters - 1, 0) as double) * f.squared_errors / pow(f.weights, 2)
+            {{ pair_variance("f") }}
             + pow(cast(l.tau as double), 2) * (1 + 1 / cast(v.base_weeks as double))
         ) as log_standard_error,
-        pow(f.weights, 2) / f.squared_weights - 1 as degrees_of_freedom,
+        {{ pair_freedom("f") }} as degrees_of_freedom,
         case
             when k.now_at is null or k.now_at at time zone z.reporting_time_zone < f.week_start_date + 7 then 'week_not_over'
             when f.paired_clusters < l.min_users then 'few_users'
-            when pow(f.weights, 2) / f.squared_weights - 1 < l.min_df then 'few_degrees_of_freedom'
+            when {{ pair_freedom("f") }} < l.min_df then 'few_degrees_of_freedom'
             when v.paired_requests < l.min_requests then 'few_requests'
             when v.base_requests < l.min_base_requests then 'few_base_requests'
             when v.base_weeks < l.min_base_weeks then 'few_base_weeks'

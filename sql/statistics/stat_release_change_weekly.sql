@@ -41,7 +41,7 @@ checks:
   - between: [p_value, 0, 1]
   - rule: (p_value is null) = (untested_reason is not null)
 */
-{% from "macros/limits.sql" import limits_of_features with context %}
+{% from "macros/limits.sql" import limits_of_rows with context %}
 {% from "macros/paired.sql" import measured_pairs, pair_freedom, pair_variance, pair_weight %}
 {% set scope = ["feature", "dimension", "scope_name"] %}
 {% set pair = ["week_start_date", "feature", "dimension", "scope_name", "version"] %}
@@ -228,29 +228,14 @@ levels as (
     having sum(n1) > 0 and sum(n0) > 0
 ),
 
-limits as (
-    select
-        c.week_start_date,
-        c.feature,
-        l.limit_name,
-        l.threshold_number,
-    from (select distinct week_start_date, feature from levels) as c
-    inner join ref_limits as l
-        on c.week_start_date >= l.valid_from_date
-        and c.week_start_date < l.valid_to_date
-        and (l.scope_kind = '' or (l.scope_kind = 'feature' and l.scope_value = c.feature))
-    where l.limit_name like 'drift_%'
-    qualify row_number() over (partition by c.week_start_date, c.feature, l.limit_name order by l.scope_kind desc) = 1
-),
-
-{{ limits_of_features({
+{{ limits_of_rows({
     "drift_tau": "tau",
     "drift_weight_cap": "weight_cap",
     "drift_min_users": "min_users",
     "drift_min_df": "min_df",
     "drift_min_requests_current": "min_units",
     "drift_min_requests_base": "min_base_units",
-}) }},
+}, "levels") }},
 
 pairs as (
     select

@@ -1,3 +1,4 @@
+{% from "macros/limits.sql" import limits_of_weeks with context %}
 {% from "macros/words.sql" import dollars %}
 {% set limits = {
     "budget_state_amber": "amber_share",
@@ -73,17 +74,7 @@ newest as (
     where f.days_ago = 1 and f.budget_usd is not null
 ),
 
-limit_rows as (
-    select
-        m.month_start_date,
-{% for limit, column in limits.items() %}
-        max(case when l.limit_name = '{{ limit }}' then l.threshold_number end) as {{ column }},
-{% endfor %}
-    from (select distinct month_start_date from newest) as m
-    inner join ref_limits as l
-        on l.scope_kind = '' and m.month_start_date >= l.valid_from_date and m.month_start_date < l.valid_to_date
-    group by m.month_start_date
-),
+{{ limits_of_weeks(limits, "month_start_date", "newest") }},
 
 -- Errors of the forecasts that were made on the same day of the twelve months before.
 errors as (
@@ -129,7 +120,7 @@ early as (
         f.projection_usd,
         f.month_cost_usd,
     from forecasts as f
-    inner join limit_rows as l on f.month_start_date = l.month_start_date
+    inner join limits as l on f.month_start_date = l.month_start_date
     where extract(day from f.usage_date) = l.accuracy_day
 ),
 
@@ -152,7 +143,7 @@ joined as (
         l.orange_share,
         l.red_share,
     from newest as n
-    inner join limit_rows as l on n.month_start_date = l.month_start_date
+    inner join limits as l on n.month_start_date = l.month_start_date
     left join invoiced as i
         on n.month_start_date = i.month_start_date and n.scope_kind = i.scope_kind and n.scope_value = i.scope_value
     left join errors as e

@@ -91,7 +91,7 @@ answer: >-
   select week_start_date, feature, verdict, paired_change, cost_impact_usd, sentence
   from mart_output_ratio_drift_weekly where verdict <> 'insufficient' order by week_start_date desc, cost_impact_usd desc nulls last
 */
-{% from "macros/limits.sql" import limits_of_features with context %}
+{% from "macros/limits.sql" import limits_of_rows with context %}
 {% from "macros/words.sql" import dollars_a_week %}
 with
 {% include "parts/weeks_with_end.sql" %}
@@ -163,21 +163,7 @@ parts as (
     group by week_start_date, feature
 ),
 
-limits as (
-    select
-        f.week_start_date,
-        f.feature,
-        l.limit_name,
-        l.threshold_number,
-    from features as f
-    inner join ref_limits as l
-        on f.week_start_date >= l.valid_from_date
-        and f.week_start_date < l.valid_to_date
-        and (l.scope_kind = '' or (l.scope_kind = 'feature' and l.scope_value = f.feature))
-    qualify row_number() over (partition by f.week_start_date, f.feature, l.limit_name order by l.scope_kind desc) = 1
-),
-
-{{ limits_of_features({
+{{ limits_of_rows({
     "one_user_change": "one_user_change",
     "one_user_share": "one_user_share",
     "mix_shift_change": "mix_shift_change",
@@ -188,7 +174,7 @@ limits as (
     "drift_min_requests_current": "min_requests",
     "drift_min_requests_base": "min_base_requests",
     "drift_min_base_weeks": "min_base_weeks",
-}) }},
+}, "features") }},
 
 compared as (
     select

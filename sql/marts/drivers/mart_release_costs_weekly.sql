@@ -59,31 +59,16 @@ notes:
   - Costs of the version before are taken to the rates of the judged week model by model, as stat_price_index_weekly says; where no rate changed they are as booked.
   - A task is of the version of its first call; a prompt version that is not the first of its tasks is judged by its calls alone.
 */
-{% from "macros/limits.sql" import limits_of_features with context %}
+{% from "macros/limits.sql" import limits_of_rows with context %}
 {% from "macros/words.sql" import dollars_a_week %}
 {% set pair = ["week_start_date", "feature", "dimension", "scope_name", "version"] %}
-with limits as (
-    select
-        c.week_start_date,
-        c.feature,
-        l.limit_name,
-        l.threshold_number,
-    from (select distinct week_start_date, feature from stat_release_change_weekly) as c
-    inner join ref_limits as l
-        on c.week_start_date >= l.valid_from_date
-        and c.week_start_date < l.valid_to_date
-        and (l.scope_kind = '' or (l.scope_kind = 'feature' and l.scope_value = c.feature))
-    where l.limit_name like 'release_%' or l.limit_name = 'unpriced_warn_share'
-    qualify row_number() over (partition by c.week_start_date, c.feature, l.limit_name order by l.scope_kind desc) = 1
-),
-
-{{ limits_of_features({
+with {{ limits_of_rows({
     "release_cost_change": "regression_change",
     "release_improvement": "improvement_change",
     "release_p": "p_limit",
     "release_concurrent_days": "min_days",
     "unpriced_warn_share": "unpriced_warn",
-}) }},
+}, "stat_release_change_weekly") }},
 
 -- The same days where both served enough on several of them; one day of a changeover compares a morning with an afternoon.
 chosen as (

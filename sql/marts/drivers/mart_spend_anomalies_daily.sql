@@ -1,3 +1,4 @@
+{% from "macros/limits.sql" import limits_of_rows with context %}
 {% from "macros/words.sql" import dollars %}
 {% set limits = {
     "anomaly_score": "min_score",
@@ -157,30 +158,7 @@ of_features as (
     left join days as d on c.usage_date = d.usage_date and n.feature = d.feature
 ),
 
-limits as (
-    select
-        f.month_start_date,
-        f.feature,
-        l.limit_name,
-        l.threshold_number,
-    from known as f
-    inner join ref_limits as l
-        on f.month_start_date >= l.valid_from_date
-        and f.month_start_date < l.valid_to_date
-        and (l.scope_kind = '' or (l.scope_kind = 'feature' and l.scope_value = f.feature))
-    qualify row_number() over (partition by f.month_start_date, f.feature, l.limit_name order by l.scope_kind desc) = 1
-),
-
-limit_rows as (
-    select
-        month_start_date,
-        feature,
-{% for limit, column in limits.items() %}
-        max(case when limit_name = '{{ limit }}' then threshold_number end) as {{ column }},
-{% endfor %}
-    from limits
-    group by month_start_date, feature
-),
+{{ limits_of_rows(limits, "known", "month_start_date") }},
 
 -- A budget without a month holds for each; one of the month goes before it.
 budgets as (

@@ -53,6 +53,7 @@ answer: >-
   select started_at, feature, customer_id, verdict, steps, step_limit, top_step, top_step_share, effective_cost_usd, excess_cost_usd
   from mart_runaway_sessions order by excess_cost_usd desc limit 20
 */
+{% from "macros/limits.sql" import limits_of_rows with context %}
 with sessions as (
     select
         cast(date_trunc('week', s.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
@@ -77,30 +78,12 @@ bases as (
     group by s.week_start_date + 7 * cast(o.weeks_later as integer), s.feature
 ),
 
-{% set limit_columns = {
+{{ limits_of_rows({
     "session_step_cap": "step_cap",
     "runaway_median_multiple": "median_multiple",
     "runaway_top_step_share": "repeated_share",
     "runaway_min_sessions": "min_sessions",
-} %}
--- Each limit as it stands on the week's Monday; one for the feature goes before the one for all.
-limits as (
-    select
-        f.week_start_date,
-        f.feature,
-{% for limit, column in limit_columns.items() %}
-        coalesce(
-            max(case when l.limit_name = '{{ limit }}' and l.scope_kind = 'feature' then l.threshold_number end),
-            max(case when l.limit_name = '{{ limit }}' and l.scope_kind = '' then l.threshold_number end)
-        ) as {{ column }},
-{% endfor %}
-    from (select distinct week_start_date, feature from sessions) as f
-    inner join ref_limits as l
-        on (l.scope_kind = '' or (l.scope_kind = 'feature' and l.scope_value = f.feature))
-        and f.week_start_date >= l.valid_from_date
-        and f.week_start_date < l.valid_to_date
-    group by f.week_start_date, f.feature
-),
+}, "sessions") }},
 
 judged as (
     select
@@ -117,7 +100,7 @@ judged as (
         end as step_limit,
         l.repeated_share,
     from sessions as s
-    inner join limits as l on s.week_start_date = l.week_start_date and s.feature = l.feature
+    inner join limit_rows as l on s.week_start_date = l.week_start_date and s.feature = l.feature
     left join bases as b on s.week_start_date = b.week_start_date and s.feature = b.feature
 )
 
