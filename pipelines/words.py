@@ -23,3 +23,9 @@ def nearest(name: str, known: Iterable[str], at_most: int = 3) -> list[str]:
     alike = difflib.get_close_matches(name, names, n=at_most, cutoff=0.6)
     words = {word for word in name.lower().split("_") if word}
     return (alike or [one for one in names if words and words <= set(one.split("_"))])[:at_most]
+
+
+def meant(name: str, known: Iterable[str], at_most: int = 3) -> str:
+    """``" Nearest: a, b."``, to be put behind a sentence that says what there is not; empty where nothing is near."""
+    close = nearest(name, known, at_most)
+    return f" Nearest: {', '.join(close)}." if close else ""

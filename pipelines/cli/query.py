@@ -13,7 +13,7 @@ import typer
 
 from pipelines.cli.arguments import EXIT_FAILED, Root, data_root
 from pipelines.cli.printing import cell_text, complain, json_value, print_json, terminal
-from pipelines.words import nearest
+from pipelines.words import meant
 
 _NO_TABLE = re.compile(r'^Catalog Error: Table with name "?(?P<name>[^\s"]+)"? does not exist')
 
@@ -54,9 +54,7 @@ def _said(con: Any, error: Exception) -> str:
     if unknown is None:
         return str(error)
     names = [name for (name, *_) in con.execute("show tables").fetchall()]
-    close = nearest(unknown["name"].lower(), names)
-    meant = f" Nearest: {', '.join(close)}." if close else ""
-    return f"No table {unknown['name']}.{meant} 'show tables' lists all {len(names)}."
+    return f"No table {unknown['name']}.{meant(unknown['name'].lower(), names)} 'show tables' lists all {len(names)}."
 
 
 def _answer(con: Any, query: str, format_: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,35 +57,46 @@ def whatif(
     columns = [name.strip() for name in by.split(",")]
     if not set(columns) <= set(_BY):
         raise typer.BadParameter(f"{by!r}, expected feature, customer_tier or both with a comma", param_hint="--by")
+    first, end, changed = day_of(from_, "--from"), day_of(to, "--to"), day_of(backtest, "--backtest")
     try:
         if scenario is None:
+            if settings or export or changed:
+                raise typer.BadParameter("name a scenario; without one they are listed", param_hint="scenario")
             _list(data, as_json=as_json)
             return
-        if alone.is_alone(data, scenario):
-            if export:
-                raise typer.BadParameter(
-                    f"{scenario} has no rows to keep; --json gives all of it", param_hint="--export"
-                )
-            single = alone.ask_alone(data, scenario, settings or (), day_of(from_, "--from"), day_of(to, "--to"))
+        is_alone = alone.is_alone(data, scenario)
+        if export and (is_alone or changed):
+            what = f"{scenario} has" if is_alone else "a backtest has"
+            raise typer.BadParameter(f"{what} no rows to keep; --json gives all of it", param_hint="--export")
+        if changed and is_alone:
+            raise typer.BadParameter(
+                f"{scenario} changes no call, so nothing can have come of it", param_hint="--backtest"
+            )
+        if changed and (from_ or to):
+            raise typer.BadParameter(
+                "its weeks are the four before the day and the four from it on: leave out --from and --to",
+                param_hint="--backtest",
+            )
+        if is_alone:
+            single = alone.ask_alone(data, scenario, settings or (), first, end)
             _print_alone(single, as_json=as_json)
             return
-        if backtest is not None:
-            _print_backtest(data, scenario, settings or [], backtest, as_json=as_json)
+        if changed is not None:
+            _print_backtest(data, scenario, settings or (), changed, as_json=as_json)
             return
         with progress() as say:
-            found = asking.ask(
-                data, scenario, settings or (), first=day_of(from_, "--from"), end=day_of(to, "--to"), say=say
-            )
+            found = asking.ask(data, scenario, settings or (), first=first, end=end, say=say)
     except ScenarioError as error:
         complain(str(error))
         raise typer.Exit(EXIT_USAGE) from None
-    kept = _keep(data, found) if export else None
     if as_json:
         print_json(content(found, columns))
     else:
         _print(found, columns)
-    if kept:
-        complain(f"Kept in {kept}.")
+    if export:
+        from pipelines.whatif.export import keep
+
+        complain(f"Kept in {keep(data, found)}.")
 
 
 def content(found: Answer, columns: list[str]) -> dict[str, Any]:
@@ -104,12 +116,6 @@ def content(found: Answer, columns: list[str]) -> dict[str, Any]:
         "not_priced": found.risks,
         "payback": [one.__dict__ for one in found.paybacks],
     }
-
-
-def _keep(data: DataRoot, found: Answer) -> Path:
-    from pipelines.whatif.export import keep
-
-    return keep(data, found)
 
 
 def _list(data: DataRoot, *, as_json: bool) -> None:
@@ -188,11 +194,9 @@ def _print(found: Answer, columns: list[str]) -> None:
     )
 
 
-def _print_backtest(data: DataRoot, scenario: str, settings: list[str], day: str, *, as_json: bool) -> None:
+def _print_backtest(data: DataRoot, scenario: str, settings: Sequence[str], changed: date, *, as_json: bool) -> None:
     from pipelines.whatif.backtest import backtest
 
-    changed = day_of(day, "--backtest")
-    assert changed is not None
     with progress() as say:
         tried = backtest(data, scenario, settings, changed, say=say)
     if as_json:
@@ -219,9 +223,9 @@ def _print_backtest(data: DataRoot, scenario: str, settings: list[str], day: str
                     for case in ("low", "mid", "high")
                 },
                 "came_usd": _cents(one.actual_usd * thousand),
-                "error": percent_of(one.error, Decimal(1)),
+                "error": percent_of(one.error),
                 "within": one.is_within,
-                "error_if_unchanged": percent_of(one.unchanged_error, Decimal(1)),
+                "error_if_unchanged": percent_of(one.unchanged_error),
             }
             for one in tried
         ],
@@ -255,7 +259,7 @@ def _print_alone(found: Alone, *, as_json: bool) -> None:
                 {
                     name: _cents(value)
                     if name.endswith("_usd")
-                    else percent_of(value, Decimal(1))
+                    else percent_of(value)
                     if name == "margin_rate" and value is not None
                     else value
                     for name, value in line.items()
@@ -271,7 +275,7 @@ def _print_alone(found: Alone, *, as_json: bool) -> None:
 
 def _print_pools(found: Alone) -> None:
     for one in found.pools:
-        used = percent_of(one.used_utilisation or Decimal(0), Decimal(1))
+        used = percent_of(one.used_utilisation or Decimal(0))
         print(
             f"{one.case:4s} {things(one.gpus, 'GPU')}: {money(one.monthly_usd)} a month, used {used} of the time; "
             f"the API took {money(one.api_monthly_usd)}."
@@ -281,14 +285,14 @@ def _print_pools(found: Alone) -> None:
         else:
             tokens = (one.breakeven_tokens or Decimal(0)) / 1_000_000
             print(
-                f"     Cheaper from {percent_of(one.breakeven_utilisation, Decimal(1))} use on: {tokens:,.1f} M generated tokens a month."
+                f"     Cheaper from {percent_of(one.breakeven_utilisation)} use on: {tokens:,.1f} M generated tokens a month."
             )
     print()
     middle = found.pools[1]
     print_table(
         [
             {
-                "use": percent_of(point["utilisation"], Decimal(1)),
+                "use": percent_of(point["utilisation"]),
                 "month_mtok": f"{point['month_tokens'] / 1_000_000:,.1f}",
                 "usd_per_mtok": point["usd_per_mtok"].quantize(Decimal("0.0001")),
             }
@@ -321,7 +325,7 @@ def signed(value: Decimal) -> str:
     return f"-{money(-value)}" if value < 0 else money(value)
 
 
-def percent_of(part: Decimal, whole: Decimal) -> str:
+def percent_of(part: Decimal, whole: Decimal = Decimal(1)) -> str:
     return f"{part / whole * 100:.1f} %" if whole else "unknown"
 
 

@@ -12,7 +12,7 @@ import duckdb
 from pipelines.engine import quoted
 from pipelines.paths import DataRoot
 from pipelines.periods import EVER, Span, end_of, start_of
-from pipelines.words import listed, nearest
+from pipelines.words import listed, meant, nearest
 
 # What a side may name of a call, and the columns that hold it.
 COLUMNS = {
@@ -101,9 +101,9 @@ def _with_terms(side: Side, terms: str, text: str) -> Side:
     for term in filter(None, (one.strip() for one in terms.split(","))):
         key, sign, value = (word.strip() for word in term.partition("="))
         if not sign or not value or key not in (*COLUMNS, *_TIMES):
-            near = nearest(key, (*COLUMNS, *_TIMES))
-            meant = f" Nearest: {listed(near)}." if near else ""
-            raise NoSide(f"{text!r}: {term!r} is no KEY=VALUE with one of {', '.join((*COLUMNS, *_TIMES))}.{meant}")
+            known = (*COLUMNS, *_TIMES)
+            what = f"{text!r}: {term!r}" if term != text else f"{text!r}"
+            raise NoSide(f"{what} is no KEY=VALUE with one of {', '.join(known)}.{meant(key, known)}")
         if key in _TIMES:
             side = replace(side, span=_narrowed(side.span, key, value, text))
         elif key == "prompt" and "@" in value:

@@ -228,8 +228,7 @@ def other_book_of(con: duckdb.DuckDBPyConnection, root: DataRoot, scenarios: Seq
             if card and not Path(card).is_file():
                 raise ScenarioError(f"rate_card={card}: no such file.")
             try:
-                instant = datetime.fromisoformat(known_at).replace(tzinfo=UTC) if known_at else None
-                frame = book_as_of(root, instant, Path(card) if card else None)
+                frame = book_as_of(root, _instant_of(known_at), Path(card) if card else None)
             except ValueError as error:
                 raise ScenarioError(str(error)) from None
             con.register("other_prices", frame.to_arrow())
@@ -237,6 +236,16 @@ def other_book_of(con: duckdb.DuckDBPyConnection, root: DataRoot, scenarios: Seq
             con.unregister("other_prices")
             return _OTHER_BOOK
     return ""
+
+
+def _instant_of(known_at: str) -> datetime | None:
+    if not known_at:
+        return None
+    try:
+        found = datetime.fromisoformat(known_at)
+    except ValueError:
+        raise ScenarioError(f"known_at={known_at}: expected a day or an instant such as 2026-11-02T14:00Z.") from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 @contextmanager

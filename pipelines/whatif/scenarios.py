@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from pipelines.words import listed, nearest
+from pipelines.words import listed, meant
 
 CASES = ("low", "mid", "high")
 # Whom or what a lever is for; blank is all. Several words are set apart by blanks.
@@ -15,6 +15,13 @@ SCOPE = ("feature", "step", "customer_id", "customer_tier", "provider", "from_mo
 # What a setting is, by its unit; every other unit is a number, or three of them.
 _WORDS = ("word", "words", "model", "file", "day")
 _SHARES = "shares"
+# What something is divided by.
+_LEAST = {
+    **dict.fromkeys(("output_tokens_per_s", "input_tokens_per_s", "cache_read_tokens_per_s"), Decimal(1)),
+    "peak_share": Decimal("0.01"),
+    "group_calls": Decimal(1),
+    "round_tokens": Decimal(1),
+}
 
 
 class ScenarioError(ValueError):
@@ -99,10 +106,11 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True)
 class Lever:
-    """One lever with its settings: a text, a list of shares, or a number for each of the three cases."""
+    """One lever with its settings: a text, a list of shares, or a number for each of the three cases, by the unit of each."""
 
     name: str
     settings: Mapping[str, Any]
+    units: Mapping[str, str]
     given: frozenset[str] = field(default=frozenset())
 
     @property
@@ -128,12 +136,12 @@ def scenarios_of(rows: Sequence[Row], asked: str, given: Sequence[str] = ()) -> 
     """
     names = [name.strip().replace("-", "_") for name in asked.split("+") if name.strip()]
     known = list(dict.fromkeys(str(row["scenario"]) for row in rows))
+    if not names:
+        raise ScenarioError(f"{asked!r} names no scenario. 'tokenbooks whatif' lists all {len(known)}.")
     found = []
     for name in names:
         if name not in known:
-            close = nearest(name, known)
-            hint = f" Nearest: {', '.join(close)}." if close else ""
-            raise ScenarioError(f"No scenario {name}.{hint} 'tokenbooks whatif' lists all {len(known)}.")
+            raise ScenarioError(f"No scenario {name}.{meant(name, known)} 'tokenbooks whatif' lists all {len(known)}.")
         found.append(_scenario(rows, name))
     if twice := [name for place, name in enumerate(names) if name in names[:place]]:
         raise ScenarioError(f"{twice[0]} is asked for twice.")
@@ -151,24 +159,24 @@ def _scenario(rows: Sequence[Row], name: str) -> Scenario:
     levers = []
     for lever, settings in by_lever.items():
         if lever not in KINDS:
-            close = nearest(lever, KINDS)
             raise ScenarioError(
                 f"scenarios.csv: {name} has a lever {lever}, which is none. Known are {listed(sorted(KINDS), 20)}."
-                + (f" Nearest: {close[0]}." if close else "")
+                f"{meant(lever, KINDS, at_most=1)}"
             )
         # A scenario of one's own says what it changes; the rest is as in our first scenario with that lever.
         ours = next((str(row["scenario"]) for row in rows if row["lever"] == lever), name)
         defaults = {str(row["parameter"]): row for row in rows if row["lever"] == lever and row["scenario"] == ours}
         values: dict[str, Any] = dict.fromkeys(SCOPE, "") if KINDS[lever].query else {}
+        units = dict.fromkeys(values, "words")
         for parameter, row in (defaults | settings).items():
-            unit = row["unit"] or (defaults[parameter]["unit"] if parameter in defaults else "words")
-            values[parameter] = value_of(row["setting"] or "", str(unit), f"{name}.{parameter}")
-        levers.append(Lever(lever, values))
+            units[parameter] = str(row["unit"] or (defaults[parameter]["unit"] if parameter in defaults else "words"))
+            values[parameter] = value_of(row["setting"] or "", units[parameter], parameter, f"{name}.{parameter}")
+        levers.append(Lever(lever, values, units))
     return Scenario(name, tuple(sorted(levers, key=lambda one: one.kind.rank)))
 
 
-def value_of(text: str, unit: str, where: str) -> Any:
-    """A setting as it is used: a text, a list of ten shares, or three numbers."""
+def value_of(text: str, unit: str, parameter: str, where: str) -> Any:
+    """A setting as it is used: a text, a list of ten shares, or three numbers. Raises ScenarioError with ``where`` it stands."""
     text = text.strip()
     if unit in _WORDS:
         return text
@@ -184,8 +192,13 @@ def value_of(text: str, unit: str, where: str) -> Any:
     if len(parts) not in (1, 3):
         raise ScenarioError(f"{where} is {text!r}, expected a number, or three such as 0.8/1/1.3.")
     triple = tuple(parts * 3 if len(parts) == 1 else parts)
-    if unit == "share" and not all(-1 < share <= 1 for share in triple):
+    # A price may become more than twice as high; every other share is one of something.
+    if unit == "share" and not all(-1 < share and (share <= 1 or parameter == "change") for share in triple):
         raise ScenarioError(f"{where} is {text!r}, expected shares of 1, such as 0.2.")
+    if unit == "quantile" and not all(0 <= share <= 1 for share in triple):
+        raise ScenarioError(f"{where} is {text!r}, expected a share from 0 to 1, such as 0.99.")
+    if (least := _LEAST.get(parameter)) is not None and min(triple) < least:
+        raise ScenarioError(f"{where} is {text!r}, expected {least} or more.")
     return triple
 
 
@@ -213,19 +226,15 @@ def _with(found: Sequence[Scenario], given: Sequence[str]) -> list[Scenario]:
         ]
         if not places:
             known = sorted({name for one in settled for lever in one.levers for name in lever.settings})
-            close = nearest(parameter, known)
-            hint = f" Nearest: {', '.join(close)}." if close else ""
             raise ScenarioError(
-                f"--set {text}: there is no setting {key.strip()}.{hint} Known are {listed(known, 40)}."
+                f"--set {text}: there is no setting {key.strip()}.{meant(parameter, known)} Known are {listed(known, 40)}."
             )
         if len({place for place, _ in places}) > 1 and parameter not in SCOPE:
             names = listed([f"{settled[place].name}.{parameter}" for place, _ in places])
             raise ScenarioError(f"--set {text}: that is a setting of several scenarios; say {names}.")
         for place, number in places:
             lever = settled[place].levers[number]
-            old = lever.settings[parameter]
-            unit = "words" if isinstance(old, str) else _SHARES if isinstance(old, list) else "number"
-            new = value_of(value, unit, f"--set {key.strip()}")
+            new = value_of(value, lever.units[parameter], parameter, f"--set {key.strip()}")
             changed = replace(lever, settings={**lever.settings, parameter: new}, given=lever.given | {parameter})
             levers = [*settled[place].levers]
             levers[number] = changed

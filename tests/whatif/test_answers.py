@@ -104,6 +104,13 @@ def test_a_scenario_of_ones_own_says_only_what_it_changes():
         ("routing", ["shar=1"], "there is no setting shar. Nearest: share."),
         ("routing", ["share"], "expected key=value"),
         ("routing", ["share=much"], "expected a number, or three such as 0.8/1/1.3"),
+        ("routing", ["share=5"], "expected shares of 1, such as 0.2"),
+        ("routing", ["routing.cold_share=0/1/50"], "expected shares of 1, such as 0.2"),
+        ("output_cap", ["quantile=99"], "expected a share from 0 to 1, such as 0.99"),
+        ("micro_batch", ["group_calls=0"], "expected 1 or more"),
+        ("self_host", ["peak_share=0"], "expected 0.01 or more"),
+        ("self_host", ["output_tokens_per_s=1500/0/900"], "expected 1 or more"),
+        ("+", [], "names no scenario. 'tokenbooks whatif' lists all"),
         ("routing+batch", ["share=1"], "say routing.share and batch.share"),
         ("routing+routing", [], "routing is asked for twice"),
         ("cascade", ["escalation_by_tenth=0.1 0.2"], "expected ten shares"),
@@ -114,6 +121,30 @@ def test_a_slip_is_named_with_its_remedy(asked, given, said):
         scenarios_of(ROWS, asked, given)
 
     assert said in str(error.value)
+
+
+def test_a_price_may_become_more_than_twice_as_high():
+    [scenario] = scenarios_of(ROWS, "price_change", ["change=2"])
+
+    assert scenario.levers[0].settings["change"] == (Decimal(2),) * 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "share=0.5"], "name a scenario"),
+        (["self_host", "--backtest", "2026-11-02"], "changes no call"),
+        (["self_host", "--export"], "no rows to keep"),
+        (["routing", "--backtest", "2026-11-02", "--export"], "no rows to keep"),
+        (["routing", "--backtest", "2026-11-02", "--from", "2026-11-01"], "leave out --from and --to"),
+        (["rate_card", "--set", "known_at=then"], "expected a day or an instant"),
+    ],
+)
+def test_what_would_be_left_without_effect_is_refused(golden_books, words, said):
+    told = CliRunner().invoke(app, ["whatif", *words, "--root", str(golden_books.path)])
+
+    assert told.exit_code == 2
+    assert said in told.output
 
 
 def test_the_command_prints_and_keeps_an_answer(golden_books, tmp_path):
