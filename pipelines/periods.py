@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 
+# A month on average, of 365.25 / 12 days.
+DAYS_OF_MONTH = Decimal("30.4375")
 _DAYS = {"day": 1, "week": 7, "month": 31}
 
 

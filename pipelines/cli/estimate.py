@@ -11,13 +11,15 @@ import typer
 
 from pipelines.cli.arguments import EXIT_FAILED, AsJson, Root, data_root, day_of
 from pipelines.cli.printing import complain, print_json
+from pipelines.periods import DAYS_OF_MONTH
+from pipelines.words import things
 
 if TYPE_CHECKING:
     from pipelines.prices.estimate import Estimate, Plan
 
 _COUNT = re.compile(r"(?P<number>\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)\s?(?P<unit>[kKmMbB]?)")
 _SIZES = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
-_PERIODS = {"day": Decimal(1), "week": Decimal(7), "month": Decimal("30.4375")}
+_PERIODS = {"day": Decimal(1), "week": Decimal(7), "month": DAYS_OF_MONTH}
 
 
 def estimate(
@@ -65,6 +67,8 @@ def estimate(
         raise typer.BadParameter(f"{per!r}, expected {', '.join(_PERIODS)}", param_hint="--per")
     if steps and turns:
         raise typer.BadParameter("give --steps or --turns: a turn is a step whose input is new", param_hint="--turns")
+    if growth is not None and not (steps or turns):
+        raise typer.BadParameter("one request alone does not grow: give --steps or --turns", param_hint="--growth")
     reads, writes = count_of(input_tokens, "--input-tokens"), count_of(output_tokens, "--output-tokens")
     calls = count_of(steps or turns or "1", "--steps" if steps else "--turns")
     grows = count_of(growth, "--growth") if growth is not None else writes + (reads if turns else 0)
@@ -147,7 +151,7 @@ def in_words(found: Estimate, per: str | None = None, *, growth_is_given: bool =
     total = found.cost_usd
     lines += [
         "",
-        f"Total {_dollars(total)}{f' a {per}' if per else ''}: {plan.requests:,} {one}{'s' * (plan.requests != 1)} at "
+        f"Total {_dollars(total)}{f' a {per}' if per else ''}: {things(plan.requests, one)} at "
         f"{_dollars(found.cost_per_request_usd)}",
     ]
     if per is not None and per != "month":
@@ -161,7 +165,7 @@ def in_words(found: Estimate, per: str | None = None, *, growth_is_given: bool =
 
 def _tokens_in_words(plan: Plan, one: str, *, growth_is_given: bool) -> list[str]:
     lines = []
-    reads, writes = f"{plan.input_tokens:,} tokens", f"{plan.output_tokens:,} tokens"
+    reads, writes = things(plan.input_tokens, "token"), things(plan.output_tokens, "token")
     if plan.steps > 1:
         flat = plan.steps * plan.input_tokens
         said = "" if growth_is_given else " (not given: what was written before is read again)"
@@ -173,8 +177,9 @@ def _tokens_in_words(plan: Plan, one: str, *, growth_is_given: bool) -> list[str
             f"  A run reads {plan.input_tokens:,} + ... + {plan.last_input_tokens:,} = {plan.run_input_tokens:,} tokens{times}"
             + (f" and {_times(plan.run_input_tokens, plan.input_tokens)} times one step." if plan.input_tokens else ".")
         )
-        reads, writes = f"{plan.run_input_tokens:,} tokens", f"{plan.steps:,} steps x {plan.output_tokens:,} tokens"
-    number = f"{plan.requests:,} {one}{'s' * (plan.requests != 1)}"
+        reads = things(plan.run_input_tokens, "token")
+        writes = f"{plan.steps:,} steps x {things(plan.output_tokens, 'token')}"
+    number = things(plan.requests, one)
     lines.append(f"  {number} x {reads} read = {_big(plan.requests * plan.run_input_tokens)}")
     lines.append(f"  {number} x {writes} written = {_big(plan.requests * plan.run_output_tokens)}")
     for share, words in (
@@ -192,7 +197,7 @@ def _name(what: str, processing: str) -> str:
 
 
 def _times(more: int, less: int) -> str:
-    return f"{Decimal(more) / less:.2f}".rstrip("0").rstrip(".").replace(".00", "")
+    return f"{Decimal(more) / less:.2f}".rstrip("0").rstrip(".")
 
 
 def _number(value: Decimal) -> str:
@@ -205,7 +210,7 @@ def _big(tokens: int) -> str:
     for size, word in ((10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (10**3, "thousand")):
         if tokens >= size:
             return f"{tokens:,} tokens ({_number(Decimal(tokens) / size)} {word})"
-    return f"{tokens:,} tokens"
+    return things(tokens, "token")
 
 
 def _dollars(value: Decimal) -> str:

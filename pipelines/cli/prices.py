@@ -77,14 +77,9 @@ def show_prices(
     elif rows:
         print_table([{name: row[name] for name in row if name != "price_id"} for row in rows], "")
     if not rows:
-        similar = lookup.similar_names(book, model, [provider] if provider else ())
-        advice = f" Nearest known: {', '.join(repr(name) for name in similar)}." if similar else ""
-        advice += (
-            " Add rows to reference/prices.csv, or an alias to reference/model_aliases.csv if it goes by another name."
-        )
-        if others:
-            has = (f"{', '.join(dict.fromkeys(sellers))} {tiers}" for tiers, sellers in others.items())
-            advice = f" Known are: {'; '.join(has)}."
+        has = (f"{', '.join(dict.fromkeys(sellers))} {tiers}" for tiers, sellers in others.items())
+        known = f" Known are: {'; '.join(has)}." if others else ""
+        advice = known or lookup.advice_for(book, model, [provider] if provider else ())
         asked = f"{tier}, region {region}" if region else tier
         complain(
             f"No price for {model!r}{f' at {provider}' if provider else ''} ({asked}) at {instant:%Y-%m-%dT%H:%MZ}.{advice}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pipelines.prices.rates import CONTEXT_END, OPEN_END, midnight
+from pipelines.prices.rates import CONTEXT_END, midnight
 
 if TYPE_CHECKING:
     from pipelines.paths import DataRoot
@@ -128,12 +128,10 @@ def estimate(
 
     Raises NoEstimate where the model or a rate is not known, and where the numbers of the plan are none.
     """
-    from pipelines.prices.book_kept import book_of
-    from pipelines.reference.files import current_frame
+    from pipelines.prices.lookup import current_book
 
     _check(plan)
-    prices, names, pools = (current_frame(root, table)[0] for table in ("prices", "model_aliases", "gpu_pools"))
-    book = book_of(prices, names, pools)
+    book, _ = current_book(root)
     at = midnight(on_date).replace(hour=12)
     sellers = _sellers(book, model, provider, at)
     if not sellers:
@@ -177,16 +175,12 @@ def _in_force(book: Book, at: datetime, seller: str, model_id: str) -> pl.DataFr
 
 def _sellers(book: Book, model: str, provider: str | None, at: datetime) -> dict[str, str]:
     """Who sells a model of this name at that instant, and under which id of the book."""
-    names = book.tables["ref_model_names"].filter(
-        (pl.col("pattern_kind") == "exact")
-        & (pl.col("pattern") == model.lower())
-        & (pl.col("valid_from_date").is_null() | (pl.col("valid_from_date") <= at.date()))
-        & (pl.col("valid_to_date").is_null() | (pl.col("valid_to_date") > at.date()))
-    )
+    from pipelines.prices.lookup import in_force, models_of, named_exactly
+
     meanings: dict[str, str] = {}
-    for seller, model_id in names.sort("priority", maintain_order=True).select("provider", "model_id").iter_rows():
+    for seller, model_id in named_exactly(book, model, at).select("provider", "model_id").iter_rows():
         meanings.setdefault(seller, model_id)
-    priced = set(_priced(book, at))
+    priced = set(in_force(book.tables["ref_price_book"], at).select("provider", "model_id").unique().iter_rows())
     found = {seller: model_id for seller, model_id in meanings.items() if seller and (seller, model_id) in priced}
     if "" in meanings:
         found = {seller: meanings[""] for seller, model_id in priced if model_id == meanings[""]} | found
@@ -194,30 +188,17 @@ def _sellers(book: Book, model: str, provider: str | None, at: datetime) -> dict
         found = {seller: model_id for seller, model_id in found.items() if seller == provider.lower()}
     if not found:
         # Names that are told by a pattern, such as one with a date: asked of the ledger's own query, which takes a second.
-        from pipelines.prices.lookup import models_of
-
         rows = models_of(book, model, at, [provider.lower()] if provider else ()).to_dicts()
         found = {row["provider"]: row["model_canonical"] for row in rows}
         found = {seller: model_id for seller, model_id in found.items() if (seller, model_id) in priced}
     return found
 
 
-def _priced(book: Book, at: datetime) -> Iterable[tuple[str, str]]:
-    table = book.tables["ref_price_book"].filter(
-        (pl.col("effective_from") <= at) & (pl.col("effective_to") > at) & (pl.col("superseded_at") == OPEN_END)
-    )
-    return table.select("provider", "model_id").unique().iter_rows()
-
-
 def _unknown(book: Book, model: str, provider: str | None, on_date: date) -> str:
-    from pipelines.prices.lookup import similar_names
+    from pipelines.prices.lookup import advice_for
 
-    similar = similar_names(book, model, [provider.lower()] if provider else ())
-    near = f" Nearest known: {', '.join(repr(name) for name in similar)}." if similar else ""
-    return (
-        f"No price for {model!r}{f' at {provider}' if provider else ''} on {on_date}.{near} "
-        "Add rows to reference/prices.csv, or an alias to reference/model_aliases.csv if it goes by another name."
-    )
+    advice = advice_for(book, model, [provider.lower()] if provider else ())
+    return f"No price for {model!r}{f' at {provider}' if provider else ''} on {on_date}.{advice}"
 
 
 def _lines(
@@ -271,12 +252,12 @@ def _by_context(
                 counted[place] += plan.output_tokens if what == "output" else reads
                 break
         else:
-            known = sorted({*rates.select("service_tier", "processing", "region_class").unique().iter_rows()})
-            has = ", ".join(" ".join(word for word in one if word not in ("sync", "global")) for one in known)
+            from pipelines.prices.lookup import tiers_of
+
             advice = {"cached input": " Leave out --cached-share.", "cache writes": " Leave out --cache-write-share."}
             raise NoEstimate(
-                f"No price of {what} for {named} ({tier}{' batch' * (processing == 'batch')}, region {region}) at {reads:,} "
-                f"tokens of context.{advice.get(what, '')} The list has: {has}."
+                f"No price of {what} for {named}, {tier} tier{' as a batch' * (processing == 'batch')}, region {region}, at "
+                f"{reads:,} tokens of context.{advice.get(what, '')} The list has {tiers_of(rates)}."
             )
     return [(row, tokens) for row, tokens in zip(rows, counted, strict=True) if tokens]
 

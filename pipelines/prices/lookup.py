@@ -129,6 +129,27 @@ def similar_names(book: Book, name: str, providers: Collection[str] = ()) -> lis
     return difflib.get_close_matches(name.lower(), names["pattern"].unique().sort().to_list(), n=3, cutoff=0.5)
 
 
+def advice_for(book: Book, name: str, providers: Collection[str] = ()) -> str:
+    """What to do about a name that means nothing, to be put behind the sentence that says so."""
+    similar = similar_names(book, name, providers)
+    near = f" Nearest known: {', '.join(repr(one) for one in similar)}." if similar else ""
+    return f"{near} Add rows to reference/prices.csv, or an alias to reference/model_aliases.csv if it goes by another name."
+
+
+def named_exactly(book: Book, name: str, at: datetime) -> pl.DataFrame:
+    """The rows of the book's exact names for a name at an instant, what counts first ahead."""
+    return (
+        book.tables["ref_model_names"]
+        .filter(
+            (pl.col("pattern_kind") == "exact")
+            & (pl.col("pattern") == name.lower())
+            & (pl.col("valid_from_date").is_null() | (pl.col("valid_from_date") <= at.date()))
+            & (pl.col("valid_to_date").is_null() | (pl.col("valid_to_date") > at.date()))
+        )
+        .sort("priority", maintain_order=True)
+    )
+
+
 def rates_at(
     book: Book,
     provider: str,
@@ -145,14 +166,8 @@ def rates_at(
     ``model`` is a name as the book's exact names have it, or a canonical id. All regions where ``region_class`` is
     None. Empty where nothing is known.
     """
-    names = book.tables["ref_model_names"].filter(
-        pl.col("provider").is_in([provider, ""])
-        & (pl.col("pattern_kind") == "exact")
-        & (pl.col("pattern") == model.lower())
-        & (pl.col("valid_from_date").is_null() | (pl.col("valid_from_date") <= at.date()))
-        & (pl.col("valid_to_date").is_null() | (pl.col("valid_to_date") > at.date()))
-    )
-    model_id = names.sort("priority", maintain_order=True)["model_id"][0] if len(names) else model
+    names = named_exactly(book, model, at).filter(pl.col("provider").is_in([provider, ""]))
+    model_id = names["model_id"][0] if len(names) else model
     found = in_force(book.tables["ref_price_book"], at).filter(
         (pl.col("provider") == provider)
         & (pl.col("model_id") == model_id)

@@ -11,7 +11,8 @@ from typing import Any
 import duckdb
 
 from pipelines.paths import DataRoot
-from pipelines.whatif.answer import DAYS_OF_MONTH, assumed_of, books_of, scenario_rows
+from pipelines.periods import DAYS_OF_MONTH
+from pipelines.whatif.answer import assumed_of, books_of, scenario_rows
 from pipelines.whatif.replay import Replay
 from pipelines.whatif.scenarios import ALONE, CASES, Lever, Scenario, ScenarioError, scenarios_of
 from pipelines.whatif.self_host import Pool, pools_of

@@ -16,7 +16,7 @@ from pipelines.engine import connect, one_row
 from pipelines.lake import Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
-from pipelines.periods import Span
+from pipelines.periods import DAYS_OF_MONTH, Span
 from pipelines.planner import Planner
 from pipelines.prices.reprice import book_as_of
 from pipelines.reference.files import current_frame
@@ -25,9 +25,8 @@ from pipelines.settings import load
 from pipelines.whatif.replay import Replay, Replayed, inputs, summed
 from pipelines.whatif.scenarios import CASES, Scenario, ScenarioError, scenarios_of
 
-# Four weeks; a month has 30.4375 days.
+# Four weeks.
 WINDOW_DAYS = 28
-DAYS_OF_MONTH = Decimal("30.4375")
 _OTHER_BOOK = "whatif_other_book"
 
 

@@ -193,7 +193,7 @@ def value_of(text: str, unit: str, parameter: str, where: str) -> Any:
         raise ScenarioError(f"{where} is {text!r}, expected a number, or three such as 0.8/1/1.3.")
     triple = tuple(parts * 3 if len(parts) == 1 else parts)
     # A price may become more than twice as high; every other share is one of something.
-    if unit == "share" and not all(-1 < share and (share <= 1 or parameter == "change") for share in triple):
+    if unit == "share" and not all(share > -1 and (share <= 1 or parameter == "change") for share in triple):
         raise ScenarioError(f"{where} is {text!r}, expected shares of 1, such as 0.2.")
     if unit == "quantile" and not all(0 <= share <= 1 for share in triple):
         raise ScenarioError(f"{where} is {text!r}, expected a share from 0 to 1, such as 0.99.")
