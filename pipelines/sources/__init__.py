@@ -214,6 +214,13 @@ def first_fields(head: bytes, layout: str) -> list[set[str]]:
 def further_counts(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], known: Collection[str]) -> list[str]:
     """Fields of the files' records that count tokens or calls by their name and are not among the known ones: to be kept, so that
     what a new version of a tool counts beside the rest is read or named, in whichever record it begins."""
+    return further_names(con, files, known, counts_beside)
+
+
+def further_names(
+    con: duckdb.DuckDBPyConnection, files: Sequence[Readable], known: Collection[str], says: Callable[[str], bool]
+) -> list[str]:
+    """Fields of the files' records whose names say something and are not among the known ones."""
     taken = {name.lower() for name in known}
     found = fields_of(con, files)
     seen = {(file.path, file.layout) for file in files if found is None or file.layout in ("csv", "parquet")}
@@ -221,7 +228,7 @@ def further_counts(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], kn
     for path, layout in seen:
         with suppress(Unreadable):
             found.update(*first_fields(first_bytes_of(path), layout))
-    return sorted(name for name in found if name.lower() not in taken and counts_beside(name))
+    return sorted(name for name in found if name.lower() not in taken and says(name))
 
 
 def _records_in_head(text: str) -> list[set[str]]:

@@ -11,9 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 import duckdb
 
 from pipelines.engine import quoted
-from pipelines.records.fields import fields_of
-from pipelines.records.files import Readable, Unreadable, first_bytes_of
-from pipelines.sources import first_fields
+from pipelines.records.files import Readable
+from pipelines.sources import further_names
 from pipelines.usage.keys import counts_beside
 from pipelines.usage.stated import states_dollars
 
@@ -22,16 +21,7 @@ _METADATA = "case when json_type(metadata) = 'VARCHAR' then try_cast(metadata ->
 
 def names_beside(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], known: Collection[str]) -> list[str]:
     """The fields of the records that are not known and say by their name that they count or state dollars."""
-    taken = {name.lower() for name in known}
-    found = fields_of(con, files)
-    for file in files:
-        if found is None or file.layout in ("csv", "parquet"):
-            found = found or set()
-            try:
-                found.update(*first_fields(first_bytes_of(file.path), file.layout))
-            except Unreadable:
-                continue
-    return sorted(name for name in found or () if name.lower() not in taken and _says_something(name))
+    return further_names(con, files, known, _says_something)
 
 
 def create_beside(con: duckdb.DuckDBPyConnection, names: Sequence[str], *, metadata: bool) -> None:
