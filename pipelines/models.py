@@ -157,10 +157,11 @@ def models() -> Mapping[str, Model]:
 def load(folder: Path) -> dict[str, Model]:
     """The models of a folder, inputs first."""
     found: dict[str, Model] = {}
+    included = _included(folder)
     for path in sorted(folder.rglob("*.sql")):
         if path.relative_to(folder).parts[0] in _INCLUDED | {_ASKED}:
             continue
-        model = parse(path, folder)
+        model = parse(path, folder, included)
         if model.name in found:
             raise ModelError(
                 f"{path}: the table {model.name} is also made by {found[model.name].path}. Rename one of them."
@@ -169,10 +170,10 @@ def load(folder: Path) -> dict[str, Model]:
     return _in_order(found)
 
 
-def parse(path: Path, folder: Path) -> Model:
-    """One SQL file."""
+def parse(path: Path, folder: Path, included: str | None = None) -> Model:
+    """One SQL file. ``included``: as of ``expanded``."""
     where = path.relative_to(folder.parent).as_posix()
-    match = _HEADER.match(expanded(path, folder))
+    match = _HEADER.match(expanded(path, folder, included))
     if match is None:
         raise ModelError(
             f"{where}: a model begins with /* its description */ on lines of their own. Add it: CONTRIBUTING.md shows one."
@@ -236,24 +237,28 @@ def parse(path: Path, folder: Path) -> Model:
     )
 
 
-def expanded(path: Path, folder: Path) -> str:
+def expanded(path: Path, folder: Path, included: str | None = None) -> str:
     """The text of a SQL file with its Jinja written out.
 
     It may loop over ``token_classes``, ``token_types``, ``token_units`` and ``service_tiers`` (pipelines/contract.py), and take in files of
-    ``macros`` and ``parts``. Raises ModelError with file and line where the template is wrong.
+    ``macros`` and ``parts``; ``included`` is their hash, for who asks of many files. Raises ModelError with file and line where the
+    template is wrong.
     """
     text = path.read_text(encoding="utf-8")
     if not any(mark in text for mark in _JINJA):
         return text
     lists = _lists()
-    included = [file for name in sorted(_INCLUDED) for file in sorted((folder / name).glob("*.sql"))]
-    key = _key(
-        "\0".join([text, repr(lists), *(f"{file.name}\0{file.read_text(encoding='utf-8')}" for file in included)])
-    )
+    key = _key("\0".join([text, repr(lists), included or _included(folder)]))
     if key not in _written_out:
         _written_out[key] = _render(path, folder, lists)
     _key_of[path] = key
     return _written_out[key]
+
+
+def _included(folder: Path) -> str:
+    """A hash of all that a SQL file may take in."""
+    files = [file for name in sorted(_INCLUDED) for file in sorted((folder / name).glob("*.sql"))]
+    return _key("\0".join(f"{file.name}\0{file.read_text(encoding='utf-8')}" for file in files))
 
 
 def _lists() -> dict[str, object]:
