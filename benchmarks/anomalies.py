@@ -6,19 +6,13 @@ the whole company, pauses, and some are launched late.
 
 from __future__ import annotations
 
-import tempfile
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from pipelines import reference
-from pipelines.engine import connect
-from pipelines.lake import Lake
-from pipelines.models import models
-from pipelines.paths import DataRoot
-from pipelines.settings import Settings
+from benchmarks.made_up import books_of
 
 SEEDS = (101, 202, 303)
 FEATURES = 40
@@ -74,43 +68,25 @@ def _company(random: np.random.Generator, is_planted: bool) -> tuple[np.ndarray,
 def _states(costs: np.ndarray, first: date = FIRST) -> pl.DataFrame:
     """What the table says of each feature and day."""
     features, days = np.nonzero(costs > 0)
-    cells = pl.DataFrame(
+    cells = [
         {
-            "usage_date": [first + timedelta(days=int(day)) for day in days],
-            "feature": [f"feature-{number:04}" for number in features],
+            "usage_date": first + timedelta(days=int(day)),
+            "feature": f"feature-{feature:04}",
             "team": "team",
             "requests": 1,
             "total_tokens": 1,
             "unpriced_requests": 0,
             "unpriced_tokens": 0,
-            "usd": costs[features, days],
+            "effective_cost_usd": costs[feature, day],
         }
-    )
-    with tempfile.TemporaryDirectory() as folder, connect(Settings(threads=2), Path(folder)) as con:
-        root = DataRoot(Path(folder) / "books")
-        lake = Lake(root)
-        reference.refresh(con, root, lake)
-        for table in ("ref_thresholds", "ref_budgets"):
-            part = lake.part(table, None)
-            types = "scope_kind varchar, scope_value varchar, month varchar, budget_usd decimal(38, 15), reference_row bigint"
-            con.execute(
-                f"create table {table} as from '{lake.absolute(part)}'" if part else f"create table {table} ({types})"
-            )
-        con.execute(f"create table ref_limits as {models()['ref_limits'].query}")
-        con.execute("create table ref_reporting as select 'UTC' as reporting_time_zone")
-        end = first + timedelta(days=costs.shape[1])
-        now = datetime(end.year, end.month, end.day, tzinfo=UTC)
-        con.execute("create table ledger_clock as select 'books' as clock, ?::timestamptz as now_at", [now])
-        con.register("made", cells.to_arrow())
-        con.execute(
-            "create table stat_cost_cells_daily as select * exclude (usd), cast(usd as decimal(38, 15)) as effective_cost_usd from made"
-        )
-        model = models()[TABLE]
-        con.execute(f"create table {TABLE} ({', '.join(f'{n} {t}' for n, t in model.types.items())})")
-        months = "select distinct cast(date_trunc('month', usage_date) as date) from made order by all"
-        for (month,) in con.execute(months).fetchall():
-            con.execute(f"insert into {TABLE} from ({model.query}) where date_trunc('month', usage_date) = ?", [month])
-        return con.sql(f"select feature, usage_date, state from {TABLE}").pl()
+        for feature, day in zip(features, days, strict=True)
+    ]
+    end = first + timedelta(days=costs.shape[1])
+    now = datetime(end.year, end.month, end.day, tzinfo=UTC)
+    with books_of([], now=now, stat_cost_cells_daily=cells) as books:
+        books.make(TABLE)
+        states: pl.DataFrame = books.con.sql(f"select feature, usage_date, state from {TABLE}").pl()
+    return states
 
 
 def _judged(costs: np.ndarray, starts: np.ndarray, length: int, what: str) -> str:

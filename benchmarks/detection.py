@@ -7,9 +7,7 @@ of the prompt changes with the step in one of the two features.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -19,9 +17,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from pipelines.paths import DataRoot
+from benchmarks.made_up import books_of, percent
 from tests.companies import FEATURES, FIRST_MONDAY, Change, Feature, calls_of, monday
-from tests.weeks import Weeks, books_of_weeks
 
 SEEDS = (1_009, 2_003, 3_001, 4_001, 5_003)
 # So many companies go through the SQL at once.
@@ -42,14 +39,14 @@ def run(servegen: Path | None) -> None:
     print("|---|---|---|---|")
     for one in steps:
         print(
-            f"| {one.planted} | {one.features} | {_share(one.first, one.features)} | {_share(one.second, one.features)} |"
+            f"| {one.planted} | {one.features} | {percent(one.first, one.features)} | {percent(one.second, one.features)} |"
         )
     print("\n| planted | dated | within a day | set holds the day | width of the set, median days | cause named |")
     print("|---|---|---|---|---|---|")
     for one in steps:
         print(
-            f"| {one.planted} | {one.dated} | {_share(one.within, one.dated)} | {_share(one.covered, one.dated)} | "
-            f"{one.width:.0f} | {_share(one.caused, one.dated)} |"
+            f"| {one.planted} | {one.dated} | {percent(one.within, one.dated)} | {percent(one.covered, one.dated)} | "
+            f"{one.width:.0f} | {percent(one.caused, one.dated)} |"
         )
     print("\n| nothing planted, or something else | feature-weeks | called a drift |")
     print("|---|---|---|")
@@ -58,7 +55,7 @@ def run(servegen: Path | None) -> None:
         _mixes(),
         *((f"{one.planted}: the other two features", one.quiet, one.false) for one in steps),
     ):
-        print(f"| {name} | {weeks} | {drifts} ({_share(drifts, weeks)}) |")
+        print(f"| {name} | {weeks} | {drifts} ({percent(drifts, weeks)}) |")
     if servegen is not None:
         print(f"| {_natural(servegen)} |")
     print("\n| creep of a week | features | found within two weeks | three | four | in which week, median |")
@@ -72,18 +69,8 @@ def run(servegen: Path | None) -> None:
         print(_concentration(share))
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "-"
-
-
-@contextmanager
-def _books(calls: Sequence[pl.DataFrame]) -> Iterator[Weeks]:
-    with tempfile.TemporaryDirectory() as folder, books_of_weeks(DataRoot(Path(folder)), pl.concat(calls)) as books:
-        yield books
-
-
 def _verdicts(calls: Sequence[pl.DataFrame]) -> dict[tuple[date, str], Row]:
-    with _books(calls) as books:
+    with books_of(pl.concat(calls)) as books:
         return {(row["week_start_date"], row["feature"]): row for row in books.rows(DRIFT)}
 
 
@@ -199,7 +186,7 @@ def _creep(creep: float, companies: int = 5) -> str:
                     if rows[monday(place, week, weeks), name]["verdict"] == "drift"
                 ]
                 first.append(min(weeks_found, default=99))
-    seen = " | ".join(_share(sum(week <= limit for week in first), len(first)) for limit in (2, 3, 4))
+    seen = " | ".join(percent(sum(week <= limit for week in first), len(first)) for limit in (2, 3, 4))
     return f"| {100 * creep:+.0f} % at 5,000 calls a week | {len(first)} | {seen} | {np.median(first):.0f} |"
 
 
@@ -241,13 +228,13 @@ def _concentration(share: float, companies: int = 20, types: int = 25, users: in
                     }
                 )
             )
-        with _books(frames) as books:
+        with books_of(pl.concat(frames)) as books:
             for row in books.rows(CONCENTRATION, time_window="1w", cut="request_type"):
                 verdicts[row["verdict"]] += 1
                 covered += row["top20_share_low"] <= Decimal(f"{share:.4f}") <= row["top20_share_high"]
     rows = sum(verdicts.values())
-    cells = " | ".join(_share(number, rows) for number in verdicts.values())
-    return f"| {share:.2f} | {rows} | {cells} | {_share(covered, rows)} |"
+    cells = " | ".join(percent(number, rows) for number in verdicts.values())
+    return f"| {share:.2f} | {rows} | {cells} | {percent(covered, rows)} |"
 
 
 def _natural(folder: Path, calls: int = 4_000, clients: int = 20) -> str:
@@ -302,5 +289,5 @@ def _natural(folder: Path, calls: int = 4_000, clients: int = 20) -> str:
     seen = float(np.median([row["mde_80"] for row in tested]))
     return (
         f"real traffic of clients (ServeGen), a day for a week; {100 * seen:.0f} % would be seen (median) | "
-        f"{len(tested)} | {drifts} ({_share(drifts, len(tested))})"
+        f"{len(tested)} | {drifts} ({percent(drifts, len(tested))})"
     )

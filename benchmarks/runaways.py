@@ -8,20 +8,16 @@ runs that fail with many tools, runs that wait for something by asking one tool 
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from benchmarks.made_up import books_of, percent
 from pipelines.engine import named_rows
-from pipelines.paths import DataRoot
-from tests.weeks import Weeks, books_of_weeks
 
 SEEDS = (1_009, 2_003, 3_001, 4_001, 5_003)
 FIRST_MONDAY = datetime(2026, 8, 3, tzinfo=UTC)
@@ -129,16 +125,10 @@ def _session(rng: np.random.Generator, agent: Agent, kind: str) -> tuple[list[in
     return tools + [int(rng.integers(len(agent.tools)))] * length, kind == "waits"
 
 
-@contextmanager
-def _books(calls: pl.DataFrame) -> Iterator[Weeks]:
-    with tempfile.TemporaryDirectory() as folder, books_of_weeks(DataRoot(Path(folder)), calls) as books:
-        yield books
-
-
 def judged(seed: int) -> pl.DataFrame:
     """Sessions of the weeks with plants: what they are, and what the books say of them and of each sign by itself."""
     calls, sessions = calls_of(seed)
-    with _books(calls) as books:
+    with books_of(calls) as books:
         books.make("mart_runaway_sessions")
         found = pl.DataFrame(named_rows(books.con, _SIGNS), infer_schema_length=None)
     late = pl.col("session_id").str.split("-").list.get(-2).cast(pl.Int64) >= QUIET_WEEKS
@@ -155,20 +145,20 @@ def run() -> None:
         planted, flagged = part.filter("is_planted"), part.filter("is_flagged")
         usd, found_usd = planted["usd"].sum(), planted.filter("is_flagged")["usd"].sum()
         print(
-            f"| {name} | {len(part):,} | {len(planted)} | {len(flagged)} | {_share(flagged['is_planted'].sum(), len(flagged))} | "
-            f"{_share(planted['is_flagged'].sum(), len(planted))} | {_share(found_usd, usd)} |"
+            f"| {name} | {len(part):,} | {len(planted)} | {len(flagged)} | {percent(flagged['is_planted'].sum(), len(flagged))} | "
+            f"{percent(planted['is_flagged'].sum(), len(planted))} | {percent(found_usd, usd)} |"
         )
     print("\n| steps of the planted session | sessions | recall |")
     print("|---|---|---|")
     for low, high in ((0, 25), (25, 50), (50, 100), (100, 1_000)):
         part = rows.filter(pl.col("is_planted") & pl.col("steps").is_between(low, high, closed="left"))
         name = f"{low} to {high - 1}" if high < 1_000 else f"{low} and more"
-        print(f"| {name} | {len(part)} | {_share(part['is_flagged'].sum(), len(part))} |")
+        print(f"| {name} | {len(part)} | {percent(part['is_flagged'].sum(), len(part))} |")
     print("\n| verdict | flagged | precision |")
     print("|---|---|---|")
     for verdict in ("runaway", "runaway_suspected"):
         part = rows.filter(verdict=verdict)
-        print(f"| `{verdict}` | {len(part)} | {_share(part['is_planted'].sum(), len(part))} |")
+        print(f"| `{verdict}` | {len(part)} | {percent(part['is_planted'].sum(), len(part))} |")
     print("\n| flagged by | flagged | precision | recall |")
     print("|---|---|---|---|")
     planted = rows["is_planted"].sum()
@@ -181,9 +171,5 @@ def run() -> None:
     ):
         part = rows.filter(rule)
         print(
-            f"| {name} | {len(part)} | {_share(part['is_planted'].sum(), len(part))} | {_share(part['is_planted'].sum(), planted)} |"
+            f"| {name} | {len(part)} | {percent(part['is_planted'].sum(), len(part))} | {percent(part['is_planted'].sum(), planted)} |"
         )
-
-
-def _share(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole else "-"

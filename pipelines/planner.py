@@ -34,11 +34,9 @@ ZONE = "ref_reporting"
 # The column by which rows of a reference table bring about periods.
 PERIOD_START = "period_start_date"
 _LONGEST = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=31)}
-# Columns with the Monday of a week, that a table by month may be kept by.
-_MONDAYS = frozenset({"week_start_date", "period_start_date"})
-_REST_OF_A_WEEK = timedelta(days=6)
-# A table that looks further around looks for more than the hours of another time zone.
+# A table that looks no further around looks for the hours of another time zone, one that does for the rest of its weeks.
 _HOURS_OF_A_ZONE = timedelta(days=1)
+_REST_OF_A_WEEK = timedelta(days=6)
 _FINGERPRINT_LENGTH = 32
 
 
@@ -390,11 +388,11 @@ class Planner:
     def _around(self, model: Model, grain: str) -> tuple[timedelta, timedelta]:
         """How far before and after its own dates a partition of an input gives rows to a table of reporting weeks or months."""
         is_coarser = model.partition is not None and is_finer(grain, model.partition)
-        hours = model.reads_around if is_coarser and ZONE in model.inputs and self._zone() != "UTC" else timedelta()
+        has_hours = is_coarser and ZONE in model.inputs and self._zone() != "UTC"
+        hours = min(model.reads_around, _HOURS_OF_A_ZONE) if has_hours else timedelta()
         # A week that is kept by the month of its Monday may have all its days in the month after.
-        return max(
-            hours, _REST_OF_A_WEEK
-        ) if model.partition == "month" and model.partition_column in _MONDAYS else hours, hours
+        has_weeks = model.partition == "month" and model.reads_around > _HOURS_OF_A_ZONE
+        return hours + (_REST_OF_A_WEEK if has_weeks else timedelta()), hours
 
     def _zone(self) -> str:
         """The reporting time zone as it is in the lake."""
