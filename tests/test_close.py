@@ -30,8 +30,9 @@ from pipelines.settings import Settings
 from pipelines.summary import summarise
 from tests import test_golden_books as golden
 from tests.conftest import GOLDEN
+from tests.sources.landed import queried
 from tests.tables import create, types_of
-from tests.test_golden_books import KEY, differences, expected, rows
+from tests.test_golden_books import KEY, differences, expected
 
 AUGUST, SEPTEMBER, OCTOBER = date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1)
 # A call of November, so that October is over.
@@ -346,7 +347,7 @@ def test_published_showback_is_that_of_the_close_and_says_so(story: Story) -> No
             f"""select billing_month, state, cast(sum(invoiced_cost_usd) as varchar)
             from '{story.root.exports}/showback/v1/*/showback.parquet' where billing_month < '2026-11' group by all order by all"""
         ).fetchall()
-    view = rows(
+    view = queried(
         story.root,
         "select billing_month, sum(invoiced_cost_usd) as usd from published_showback_weekly group by all order by all",
     )
@@ -375,7 +376,7 @@ def test_a_published_view_has_the_rows_of_the_files_that_went_out(
     """Late rows of a closed month stand there once, as corrections of the month that was open."""
     with duckdb.connect() as con:
         sent = con.execute(f"select count(*), sum({amount}) from '{story.root.exports}/{files}'").fetchall()
-    [asked] = rows(story.root, f"select count(*) as n, sum({amount}) as amount from {view}")
+    [asked] = queried(story.root, f"select count(*) as n, sum({amount}) as amount from {view}")
 
     assert [tuple(asked.values())] == sent
 
@@ -393,7 +394,7 @@ def test_a_published_view_has_the_rows_of_the_files_that_went_out(
 )
 def test_the_live_lake_is_the_one_worked_out_with_the_late_files(story: Story, name: str, key: list[str]) -> None:
     """As if no month had been closed."""
-    found = {tuple(str(row[column] or "") for column in key): row for row in rows(story.root, f"from {name}")}
+    found = {tuple(str(row[column] or "") for column in key): row for row in queried(story.root, f"from {name}")}
     wanted = {tuple(row[column] for column in key): row for row in expected(f"after_late/{name}")}
     wrong = {place: differences(row, found[place]) if place in found else ["missing"] for place, row in wanted.items()}
     more = {place for place in set(found) - set(wanted) if "2026-11" not in "".join(place)}
@@ -424,7 +425,7 @@ def test_what_held_before_the_late_files_holds_with_them(
 def test_corrections_are_those_worked_out_by_hand(story: Story) -> None:
     """Ten rows: late calls 0.00, the restated invoice -0.42, the corrected price 0.00."""
     key = ["booked_week_start_date", *KEY]
-    found = {tuple(str(row[name]) for name in key): row for row in rows(story.root, "from mart_corrections_weekly")}
+    found = {tuple(str(row[name]) for name in key): row for row in queried(story.root, "from mart_corrections_weekly")}
     wanted = list(expected("mart_corrections_weekly"))
     wrong = {
         tuple(row[name] for name in key): differences(row, found[tuple(row[name] for name in key)]) for row in wanted
@@ -444,13 +445,13 @@ def test_corrections_sum_to_live_less_closed(story: Story) -> None:
             select billing_month, provider, billing_account_id, -delta_usd as usd from mart_corrections_weekly)
         group by all"""
 
-    assert {row["usd"] for row in rows(story.root, query)} == {Decimal(0)}
-    [total] = rows(story.root, "select sum(delta_usd) as usd from mart_corrections_weekly")
+    assert {row["usd"] for row in queried(story.root, query)} == {Decimal(0)}
+    [total] = queried(story.root, "select sum(delta_usd) as usd from mart_corrections_weekly")
     assert total["usd"] == Decimal("-0.42")
 
 
 def test_the_summary_of_a_run_names_the_corrections(story: Story) -> None:
-    [booked] = rows(story.root, "select count(*) as number, sum(delta_usd) as usd from mart_corrections_weekly")
+    [booked] = queried(story.root, "select count(*) as number, sum(delta_usd) as usd from mart_corrections_weekly")
     found = summarise(story.root)
     said = CliRunner().invoke(app, ["run", "--root", str(story.root.path)]).output
 
@@ -936,7 +937,7 @@ def test_a_rule_that_splits_otherwise_is_named_for_all_accounts(run: Any) -> Non
 def test_what_was_booked_in_a_month_is_closed_with_it_and_exceptions_are_recorded(story: Story) -> None:
     """October is over and has no invoice: it is closed with a reason, and its ten corrections with it."""
     root = story.root
-    before = rows(root, "from mart_corrections_weekly order by all")
+    before = queried(root, "from mart_corrections_weekly order by all")
 
     refused = close_month(root, OCTOBER)
     done = close_month(root, OCTOBER, accept="the invoices come in December, accrued")
@@ -950,9 +951,9 @@ def test_what_was_booked_in_a_month_is_closed_with_it_and_exceptions_are_recorde
     assert [entry["exception"] for entry in accepted] == list(done.exceptions)
     kept = root.closed_month(OCTOBER) / "lake" / "mart_corrections_weekly" / "part.parquet"
     assert len(pl.read_parquet(kept)) == 10
-    assert rows(root, "from mart_corrections_weekly order by all") == before
+    assert queried(root, "from mart_corrections_weekly order by all") == before
     assert close.verify(root) == []
     assert [part.start for part in Lake(root).parts("closed_mart_showback_weekly")] == [AUGUST, SEPTEMBER, OCTOBER]
-    assert {row["state"] for row in rows(root, "from published_showback_weekly where billing_month = '2026-10'")} == {
-        "closed"
-    }
+    assert {
+        row["state"] for row in queried(root, "from published_showback_weekly where billing_month = '2026-10'")
+    } == {"closed"}

@@ -16,14 +16,13 @@ import duckdb
 import pytest
 
 from pipelines import books
-from pipelines.engine import named_rows
 from pipelines.lake import Lake
 from pipelines.paths import DataRoot
 from pipelines.sources import sources
-from pipelines.views import open_views
 from tests.conftest import GOLDEN
 from tests.exports.focus_rules import broken
 from tests.exports.focus_witness import explained, judged, needs_the_validator
+from tests.sources.landed import queried
 
 SOURCES = sorted({folder.name for folder in (GOLDEN / "landing").iterdir()} & set(sources()))
 
@@ -31,11 +30,6 @@ SOURCES = sorted({folder.name for folder in (GOLDEN / "landing").iterdir()} & se
 @pytest.fixture
 def company(golden_books: DataRoot) -> DataRoot:
     return golden_books
-
-
-def rows(root: DataRoot, query: str) -> list[dict[str, Any]]:
-    with open_views(root) as con:
-        return named_rows(con, query)
 
 
 def expected(name: str) -> Iterator[dict[str, str]]:
@@ -79,7 +73,7 @@ def test_every_request_has_the_classes_the_owner_and_the_account_worked_out_by_h
     """110 calls, 22 columns each, from the newest version of each record."""
     found = {
         (row["source_account"], row["source_row_id"]): row
-        for row in rows(company, f"from ledger_requests {WORKED_OUT}")
+        for row in queried(company, f"from ledger_requests {WORKED_OUT}")
     }
     wanted = list(expected("ledger_requests"))
 
@@ -95,7 +89,7 @@ def test_every_cost_equals_the_one_worked_out_by_hand_to_the_last_digit(company:
     """List, contracted and effective cost and each class of both; k-039: 1.793832 + 0.201480 + 0.264672 + 0.155328 = 2.415312."""
     query = f"""select c.*, r.source, r.source_account, r.source_row_id
         from ledger_costs as c join (from ledger_requests {WORKED_OUT}) as r using (request_key)"""
-    found = {(row["source_account"], row["source_row_id"]): row for row in rows(company, query)}
+    found = {(row["source_account"], row["source_row_id"]): row for row in queried(company, query)}
     wanted = list(expected("ledger_costs"))
 
     wrong = {
@@ -109,7 +103,7 @@ def test_every_cost_equals_the_one_worked_out_by_hand_to_the_last_digit(company:
 
 def test_every_record_of_every_file_has_the_fate_worked_out_by_hand(company: DataRoot) -> None:
     """Booked, duplicate, not billable or quarantined, with the reason."""
-    found = {row["path"]: row for row in rows(company, "from ledger_files")}
+    found = {row["path"]: row for row in queried(company, "from ledger_files")}
     wanted = [row for row in expected("ledger_files") if row["source"] in SOURCES]
 
     wrong = {row["path"]: differences(row, found[row["path"]]) for row in wanted}
@@ -130,7 +124,7 @@ def compared(company: DataRoot, name: str, key: list[str]) -> tuple[int, int, di
     accounts = billed_accounts()
     found = {
         tuple(as_text(row[column]) for column in key): row
-        for row in rows(company, f"from {name}")
+        for row in queried(company, f"from {name}")
         if row["billing_account_id"] in accounts
     }
     wanted = [row for row in expected(name) if row["billing_account_id"] in accounts]
@@ -146,7 +140,7 @@ def compared(company: DataRoot, name: str, key: list[str]) -> tuple[int, int, di
 def test_invoices_equal_those_worked_out_by_hand(company: DataRoot) -> None:
     found = {
         (row["provider"], row["billing_account_id"], f"{row['month_start_date']:%Y-%m}"): row
-        for row in rows(company, "from ledger_invoices")
+        for row in queried(company, "from ledger_invoices")
     }
     wanted = [row for row in expected("invoices") if row["source"] in SOURCES]
 
@@ -193,7 +187,7 @@ def test_each_verdict_is_the_one_worked_out_by_hand(company: DataRoot) -> None:
     )
     query = f"""select provider, strftime(month_start_date, '%Y-%m') as billing_month, {sums}, any_value(provider_verdict) as verdict
         from mart_reconciliation_monthly group by all"""
-    found = {(row["provider"], row["billing_month"]): row for row in rows(company, query)}
+    found = {(row["provider"], row["billing_month"]): row for row in queried(company, query)}
     read = {"anthropic"} | ({"openai"} if "org-eu" in billed_accounts() else set())
     for row in expected("reconciliation_verdicts"):
         if row["provider"] not in read:
@@ -207,7 +201,7 @@ def test_the_allocation_accuracy_index_is_the_one_worked_out_by_hand(company: Da
     """August: 41.03422135 of 43.20088515, 0.950, once all three bills are read; less the account that has no bill, here an accrual."""
     query = """select billing_month, sum(attributed_direct_usd) as known, sum(gross_cost_usd) as gross from mart_attribution_weekly
         where dimension = 'feature' group by billing_month"""
-    found = {row["billing_month"]: row for row in rows(company, query)}
+    found = {row["billing_month"]: row for row in queried(company, query)}
     direct = sum(
         Decimal(row["direct_cost_usd"])
         for row in expected("mart_showback_weekly")
@@ -225,7 +219,7 @@ def test_showback_sums_to_each_invoice(company: DataRoot) -> None:
     query = """select billing_month, sum(invoiced_cost_usd) as usd from mart_showback_weekly
         where billing_account_id = 'org-main' group by billing_month order by billing_month"""
 
-    found = {row["billing_month"]: row["usd"] for row in rows(company, query)}
+    found = {row["billing_month"]: row["usd"] for row in queried(company, query)}
 
     assert found == {"2026-08": Decimal("19.97"), "2026-09": Decimal("93.16"), "2026-10": Decimal("1.15")}
 
@@ -260,7 +254,7 @@ def test_late_files_rebuild_only_the_days_they_touch(company: DataRoot, tmp_path
     after = {part.start: part.content_hash for part in Lake(other).parts("ledger_requests")}
     assert {str(day) for day in before if after[day] != before[day]} <= set(built["ledger_requests"].partitions)
     assert {path.parent.name for path in files if path.read_bytes() != files[path]} == {"month=2026-08-01"}
-    assert sum(row["n"] for row in rows(other, "select count(*) as n from ledger_requests")) == 112
+    assert sum(row["n"] for row in queried(other, "select count(*) as n from ledger_requests")) == 112
 
 
 def published(company: DataRoot, file: str) -> str:
@@ -370,10 +364,10 @@ def test_our_focus_files_read_back_give_the_same_invoices_and_tokens(
 
     invoices = """select provider, billing_account_id, month_start_date, billing_currency, invoiced_cost_billing_currency, billed_amount
         from ledger_invoices where month_start_date < date '2026-10-01' order by all"""
-    back, ours = rows(other, invoices), rows(company, invoices)
+    back, ours = queried(other, invoices), queried(company, invoices)
     assert [row["billed_amount"] for row in back] == [row["invoiced_cost_billing_currency"] for row in ours]
     assert [list(row.values())[:-1] for row in back] == [list(row.values())[:-1] for row in ours]
-    assert sum(row["quarantined"] + row["not_billable"] for row in rows(other, "from ledger_files")) == 0
+    assert sum(row["quarantined"] + row["not_billable"] for row in queried(other, "from ledger_files")) == 0
     tokens = """select model_canonical, token_type, round(sum(metered_tokens)) as tokens
         from ledger_bill_days where metered_tokens <> 0 group by all order by all"""
     known = f"""select nullif(split_part(SkuId, '/', 2), 'other') as model, split_part(SkuId, '/', 3) as token_type,
@@ -381,4 +375,4 @@ def test_our_focus_files_read_back_give_the_same_invoices_and_tokens(
         from '{published(company, f"focus/{version}/*/cost_and_usage.parquet")}'
         where ConsumedUnit = 'Tokens' group by all order by all"""
     with duckdb.connect() as con:
-        assert [tuple(row.values()) for row in rows(other, tokens)] == con.execute(known).fetchall()
+        assert [tuple(row.values()) for row in queried(other, tokens)] == con.execute(known).fetchall()

@@ -10,10 +10,9 @@ import pytest
 
 from pipelines import books
 from pipelines.books import open_books
-from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
-from pipelines.views import open_views
-from tests.sources.landed import land
+from tests.sources.landed import land, queried
+from tests.sources.test_cloud_bills import CUR, table
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 MONTH = "BILLING_PERIOD=2026-10"
@@ -21,20 +20,8 @@ MONTH = "BILLING_PERIOD=2026-10"
 
 def cur(payer: str, *costs: str) -> str:
     """A part of a Cost and Usage Report: a line of the month's first day for each cost; a header alone without any."""
-    row = {
-        "bill_payer_account_id": payer,
-        "bill_billing_period_start_date": "2026-10-01T00:00:00Z",
-        "bill_billing_period_end_date": "2026-11-01T00:00:00Z",
-        "line_item_usage_start_date": "2026-10-01T00:00:00Z",
-        "line_item_usage_end_date": "2026-10-01T01:00:00Z",
-        "line_item_line_item_type": "Usage",
-        "line_item_product_code": "AmazonBedrock",
-        "line_item_usage_type": "USE1-NovaPro-input-tokens",
-        "line_item_usage_amount": "1",
-        "line_item_currency_code": "USD",
-    }
-    lines = [",".join([*row, "line_item_unblended_cost"])]
-    return "\n".join(lines + [",".join([*row.values(), cost]) for cost in costs]) + "\n"
+    rows = [CUR | {"bill_payer_account_id": payer, "line_item_unblended_cost": cost} for cost in costs]
+    return table(*rows) if rows else ",".join(CUR) + "\n"
 
 
 def manifest(folder: str, *numbers: int) -> str:
@@ -71,11 +58,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
 
 def test_the_files_that_a_manifest_names_are_one_pull_whenever_each_was_copied(root: DataRoot) -> None:
     """1.00 + 2.00 by two stamps are 3.00; parts that are the same bytes are there; of two pulls without a manifest the later counts."""
-    with open_views(root) as con:
-        found = named_rows(
-            con,
-            "select billing_account_id, invoiced_cost_usd, state, missing_pull is null as is_whole from ledger_invoices",
-        )
+    query = "select billing_account_id, invoiced_cost_usd, state, missing_pull is null as is_whole from ledger_invoices"
+    found = queried(root, query)
     assert {row.pop("billing_account_id"): row for row in found} == {
         "stamps": {"invoiced_cost_usd": Decimal("3.00"), "state": "final", "is_whole": True},
         "same": {"invoiced_cost_usd": Decimal("4.00"), "state": "final", "is_whole": True},

@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipelines import books
-from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
-from pipelines.views import open_views
-from tests.sources.landed import land, lines
+from tests.sources.landed import land, lines, queried
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 POOLS = (
@@ -76,11 +73,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     return made
 
 
-def rows(root: DataRoot, query: str) -> list[dict[str, Any]]:
-    with open_views(root) as con:
-        return named_rows(con, query)
-
-
 BILLS = {
     # 31 days of 24 x 2.50; two days of 24 x 4.00.
     "2026-10": {"acme-8b": Decimal("1860.00"), "acme-70b": Decimal("192.00")},
@@ -99,12 +91,12 @@ def test_the_gpu_bill_of_a_month_closes(root: DataRoot, month: str) -> None:
     """Days of the pools times 24 hours times what an hour costs, whatever was called: also weeks and months without a call."""
     query = f"""select sum(invoiced_cost_usd) as usd from mart_showback_weekly
         where provider = 'self' and billing_month = '{month}'"""
-    assert rows(root, query) == [{"usd": sum(BILLS[month].values())}]
+    assert queried(root, query) == [{"usd": sum(BILLS[month].values())}]
     # Idle dollars by pool: one hour of 2.50 has its call; 5.4 million tokens at 0.10 a million are 0.54.
     idle = f"""select split_part(pool_id, '|', 2) as model, sum(allocated_usd) as usd from ledger_allocations
         where pool_id like 'gpu_idle%' and month_start_date = date '{month}-01' group by all"""
     direct = {"acme-8b": Decimal("2.50"), "acme-3b": Decimal("0.54")} if month == "2026-11" else {}
-    found = {row["model"]: round(row["usd"], 2) for row in rows(root, idle)}
+    found = {row["model"]: round(row["usd"], 2) for row in queried(root, idle)}
     assert found == {model: usd - direct.get(model, 0) for model, usd in BILLS[month].items()}
 
 
@@ -112,13 +104,13 @@ def test_each_week_bears_its_own_days(root: DataRoot) -> None:
     """Weeks of the first pool alone: Thursday to Sunday of the first week of October are 4 x 60, whole weeks 7 x 60 = 420."""
     query = """select week_start_date, sum(invoiced_cost_usd) as usd from mart_showback_weekly
         where provider = 'self' and billing_month = '2026-10' and team = 'unattributed' group by all order by all"""
-    assert [row["usd"] for row in rows(root, query)] == [240, 420, 420, 420, 360]
+    assert [row["usd"] for row in queried(root, query)] == [240, 420, 420, 420, 360]
 
 
 def test_a_rule_says_who_bears_them(root: DataRoot) -> None:
     query = """select billing_month, sum(invoiced_cost_usd) as usd from mart_showback_weekly
         where team = 'research' group by all order by all"""
-    assert rows(root, query) == [
+    assert queried(root, query) == [
         {"billing_month": "2026-10", "usd": Decimal("192.00")},
         {"billing_month": "2026-11", "usd": Decimal("192.00")},
     ]
@@ -130,11 +122,11 @@ def test_focus_has_the_same_dollars_and_says_what_they_are(root: DataRoot) -> No
         from focus_cost_and_usage group by all order by all"""
     same = """select billing_month, provider, sum(invoiced_cost_usd) as usd from mart_showback_weekly
         where invoiced_cost_usd <> 0 group by all order by all"""
-    assert rows(root, query) == rows(root, same)
+    assert queried(root, query) == queried(root, same)
     query = """select ChargeDescription as text, ChargeCategory as category, sum(BilledCost) as usd, min(ChargePeriodStart) as first_at,
         count(distinct x_RowId) = count(*) as is_unique
         from focus_cost_and_usage where x_ModelId = 'acme-70b' or ChargeDescription like 'acme-70b%' group by all"""
-    assert rows(root, query) == [
+    assert queried(root, query) == [
         {
             "text": "acme-70b idle hours of own GPUs",
             "category": "Usage",
@@ -144,7 +136,7 @@ def test_focus_has_the_same_dollars_and_says_what_they_are(root: DataRoot) -> No
         }
     ]
     query = """select max(abs(BilledCost)) as usd from focus_cost_and_usage where x_AllocationBasis = 'rounding'"""
-    assert rows(root, query)[0]["usd"] < Decimal("0.02")
+    assert queried(root, query)[0]["usd"] < Decimal("0.02")
 
 
 def test_a_seat_fee_is_borne_in_weeks_and_months_without_a_call(root: DataRoot) -> None:
@@ -152,7 +144,7 @@ def test_a_seat_fee_is_borne_in_weeks_and_months_without_a_call(root: DataRoot) 
     anything: all its 365.00 are there, a dollar a day. The plan of December is not due."""
     query = """select billing_month, feature, sum(invoiced_cost_usd) as usd from mart_showback_weekly
         where provider = 'mistral' group by all having sum(invoiced_cost_usd) <> 0 order by all"""
-    assert rows(root, query) == [
+    assert queried(root, query) == [
         {"billing_month": "2026-07", "feature": "unattributed", "usd": Decimal("365.00")},
         {"billing_month": "2026-11", "feature": "a", "usd": Decimal("7.00")},
         {"billing_month": "2026-11", "feature": "unattributed", "usd": Decimal("7.00")},
@@ -160,4 +152,4 @@ def test_a_seat_fee_is_borne_in_weeks_and_months_without_a_call(root: DataRoot) 
     # And in the savings, week by week: a week of November has 7 dollars of each plan, with calls or without.
     query = """select week_start_date as week, seat_requests as requests, seat_fee_usd as usd from mart_savings_weekly
         where provider = 'mistral' and week_start_date between date '2026-10-26' and date '2026-11-09' order by week"""
-    assert [(row["requests"], row["usd"]) for row in rows(root, query)] == [(0, 7), (1, 14), (0, 14)]
+    assert [(row["requests"], row["usd"]) for row in queried(root, query)] == [(0, 7), (1, 14), (0, 14)]

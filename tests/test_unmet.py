@@ -16,11 +16,9 @@ import pytest
 
 from pipelines import books, close
 from pipelines.books import open_books
-from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
 from pipelines.summary import summarise
-from pipelines.views import open_views
-from tests.sources.landed import land, lines
+from tests.sources.landed import land, lines, queried
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 # Month -> provider of its call; provider, service and host of its bill; seller of the bill; whether the two are one.
@@ -221,27 +219,22 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     return made
 
 
-def rows(root: DataRoot, query: str) -> list[dict[str, Any]]:
-    with open_views(root) as con:
-        return named_rows(con, query)
-
-
 def verdicts(root: DataRoot, month: str) -> dict[str, str]:
     query = f"""select provider, verdict from mart_reconciliation_monthly
         where month_start_date = date '2026-{month}-01' and provider <> 'groq'"""
-    return {row["provider"]: row["verdict"] for row in rows(root, query)}
+    return {row["provider"]: row["verdict"] for row in queried(root, query)}
 
 
 @pytest.mark.parametrize("month", PAIRS)
 def test_no_line_of_an_invoice_is_lost_and_it_is_the_sellers(root: DataRoot, month: str) -> None:
     """10.00 + 0.80 of tax = 10.80, at the seller of the line."""
-    found = rows(root, f"from ledger_invoices where month_start_date = date '2026-{month}-01'")
+    found = queried(root, f"from ledger_invoices where month_start_date = date '2026-{month}-01'")
 
     assert [(row["provider"], row["invoiced_cost_usd"]) for row in found] == [(PAIRS[month][2], Decimal("10.80"))]
     host = PAIRS[month][1][2]
     if host:
         query = f"select distinct host_provider from ledger_bills where month_start_date = date '2026-{month}-01'"
-        assert rows(root, query) == [{"host_provider": host}]
+        assert queried(root, query) == [{"host_provider": host}]
 
 
 @pytest.mark.parametrize("month", sorted(MEETING))
@@ -298,7 +291,7 @@ def test_a_bill_is_final_only_when_all_of_it_was_pulled(root: DataRoot) -> None:
             row["covered_to_date"] and row["covered_to_date"].day,
             row["missing_pull"],
         )
-        for row in rows(root, "from ledger_invoices where month_start_date = date '2026-10-01'")
+        for row in queried(root, "from ledger_invoices where month_start_date = date '2026-10-01'")
     }
     folder = "landing/openai_usage"
     assert found == {
@@ -361,7 +354,7 @@ def test_a_report_is_what_its_newest_manifest_names(root: DataRoot) -> None:
     6.00 + 7.00 of files that are numbered without zeros."""
     found = {
         row["billing_account_id"]: row["invoiced_cost_usd"]
-        for row in rows(
+        for row in queried(
             root, "from ledger_invoices where provider = 'bedrock' and month_start_date = date '2026-10-01'"
         )
     }
@@ -371,7 +364,7 @@ def test_a_report_is_what_its_newest_manifest_names(root: DataRoot) -> None:
         "numbered": Decimal("13.00"),
         "aws_focus": Decimal("10.80"),
     }
-    [left] = rows(root, "select path, reasons from ledger_files where state = 'withheld'")
+    [left] = queried(root, "select path, reasons from ledger_files where state = 'withheld'")
     assert left["path"].endswith("export-00004.csv")
     assert left["reasons"] == "its manifest does not name it"
 
@@ -424,35 +417,35 @@ def test_the_printed_row_joins_them(joined: DataRoot, month: str) -> None:
     assert verdicts(joined, month)[seller] not in ("no_trace", "no_bill")
     query = f"""select provider, billing_account_id, effective_cost_usd
         from ledger_requests as r inner join ledger_costs as c on r.request_key = c.request_key where source_row_id = '{month}'"""
-    assert rows(joined, query) == [
+    assert queried(joined, query) == [
         {"provider": seller, "billing_account_id": f"acct-{month}", "effective_cost_usd": Decimal("2.80")}
     ]
     total = f"select sum(invoiced_cost_usd) as usd from mart_showback_weekly where billing_month = '2026-{month}'"
-    assert rows(joined, total) == [{"usd": Decimal("10.80")}]
+    assert queried(joined, total) == [{"usd": Decimal("10.80")}]
 
 
 def test_a_later_page_closes_the_bill(joined: DataRoot) -> None:
     query = "select state, missing_pull from ledger_invoices where billing_account_id = 'more'"
-    assert rows(joined, query) == [{"state": "final", "missing_pull": None}]
+    assert queried(joined, query) == [{"state": "final", "missing_pull": None}]
 
 
 def test_the_missing_file_closes_the_bill(joined: DataRoot) -> None:
     query = "select state, missing_pull, invoiced_cost_usd from ledger_invoices where billing_account_id = 'parts'"
-    assert rows(joined, query) == [{"state": "final", "missing_pull": None, "invoiced_cost_usd": Decimal("8.00")}]
+    assert queried(joined, query) == [{"state": "final", "missing_pull": None, "invoiced_cost_usd": Decimal("8.00")}]
 
 
 def test_calls_that_a_seat_pays_for_cost_nothing_and_show_what_they_would_have_cost(root: DataRoot) -> None:
     """2.80 + 8.40 = 11.20 at list prices, 0 owed; the fee of 5.60 is half of it, spread 1.40 and 4.20."""
     query = """select source_row_id as id, cost_status, cost_reason, list_cost_usd, effective_cost_usd
         from ledger_requests as r inner join ledger_costs as c on r.request_key = c.request_key where provider = 'mistral' order by id"""
-    assert rows(root, query) == [
+    assert queried(root, query) == [
         {"id": "seat-a", "cost_status": "free", "cost_reason": "paid_by_seat", "list_cost_usd": Decimal("2.8"), "effective_cost_usd": 0},
         {"id": "seat-b", "cost_status": "free", "cost_reason": "paid_by_seat", "list_cost_usd": Decimal("8.4"), "effective_cost_usd": 0},
     ]  # fmt: skip
     borne = """select feature, invoiced_cost_usd as usd from mart_showback_weekly
         where provider = 'mistral' and feature <> 'unattributed' order by feature"""
-    assert rows(root, borne) == [{"feature": "a", "usd": Decimal("1.40")}, {"feature": "b", "usd": Decimal("4.20")}]
-    [saved] = rows(root, "from mart_savings_weekly where provider = 'mistral'")
+    assert queried(root, borne) == [{"feature": "a", "usd": Decimal("1.40")}, {"feature": "b", "usd": Decimal("4.20")}]
+    [saved] = queried(root, "from mart_savings_weekly where provider = 'mistral'")
     assert (saved["seat_requests"], saved["seat_list_cost_usd"], saved["seat_fee_usd"]) == (
         2,
         Decimal("11.2"),
@@ -468,14 +461,14 @@ def test_calls_that_a_seat_pays_for_cost_nothing_and_show_what_they_would_have_c
 def test_an_account_paid_by_seats_waits_for_no_bill_of_its_calls(root: DataRoot) -> None:
     """Its invoice is the fee: 5.60, which agrees with no token at all."""
     query = "select verdict, invoiced_cost_usd as usd, untraced_usd from mart_reconciliation_monthly where provider = 'mistral'"
-    assert rows(root, query) == [{"verdict": "ok", "usd": Decimal("5.60"), "untraced_usd": 0}]
+    assert queried(root, query) == [{"verdict": "ok", "usd": Decimal("5.60"), "untraced_usd": 0}]
 
 
 def test_idle_hours_of_own_gpus_are_borne_by_rule_else_unattributed(root: DataRoot) -> None:
     """The day of the first costs 24 x 2.50 = 60.00: one hour its call, 23 hours nobody; that of the second 24 x 4.00 = 96.00."""
     query = """select feature, team, direct_cost_usd > 0 as is_direct, sum(invoiced_cost_usd) as usd
         from mart_showback_weekly where provider = 'self' group by all order by usd"""
-    assert rows(root, query) == [
+    assert queried(root, query) == [
         {"feature": "a", "team": "unattributed", "is_direct": True, "usd": Decimal("2.50")},
         {"feature": "unattributed", "team": "unattributed", "is_direct": False, "usd": Decimal("57.50")},
         {"feature": "unattributed", "team": "research", "is_direct": False, "usd": Decimal("96.00")},

@@ -18,6 +18,7 @@ from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
 from pipelines.reading import ReadReport
 from pipelines.runner import build
+from pipelines.views import open_views
 
 # After every instant of the files: a record later than its file's first sight is refused.
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
@@ -98,6 +99,12 @@ def rows(root: DataRoot, table: str, order: str = "all", where: str = "true") ->
         con.execute("set TimeZone = 'UTC'")
         files = f"read_parquet('{root.table(table)}/**/*.parquet', hive_partitioning = false)"
         return named_rows(con, f"select * from {files} where {where} order by {order}")
+
+
+def queried(root: DataRoot, query: str) -> list[dict[str, Any]]:
+    """What a query of the books gives."""
+    with open_views(root) as con:
+        return named_rows(con, query)
 
 
 def lines(*records: Any, end: str = "\n") -> str:

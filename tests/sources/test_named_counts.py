@@ -10,20 +10,12 @@ import pytest
 
 from pipelines.paths import DataRoot
 from tests.sources.landed import FATES, land, lines, read, tokens
+from tests.sources.test_cloud_bills import diagnostic
 
 
 def azure(call: str, **counts: Any) -> dict[str, Any]:
-    properties = {"modelName": "gpt-5.4", "modelVersion": "2026-03-05", "modelDeploymentName": "chat", **counts}
-    return {
-        "time": "2026-11-18T12:00:00.0000000Z",
-        "category": "RequestResponse",
-        "correlationId": call,
-        "operationName": "ChatCompletions_Create",
-        "resourceId": "/SUBSCRIPTIONS/S-1/RESOURCEGROUPS/G/PROVIDERS/X/ACCOUNTS/A",
-        "resultSignature": "200",
-        "location": "swedencentral",
-        "properties": json.dumps(properties),
-    }
+    named = {"modelName": "gpt-5.4", "modelVersion": "2026-03-05", "modelDeploymentName": "chat"}
+    return diagnostic(call, **named, **counts)
 
 
 REALTIME = {

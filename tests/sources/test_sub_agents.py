@@ -7,31 +7,15 @@ from typing import Any
 import pytest
 
 from pipelines.paths import DataRoot
-from pipelines.runner import build
-from tests.sources.landed import FATES, land, lines, open_books, read, tokens
+from tests.sources.agent_logs import said
+from tests.sources.landed import FATES, Landed, lines, read, tokens
 
 AT = "2026-11-18T09:00:{:02d}.000Z"
 LAST = {"input_tokens": 5, "output_tokens": 40, "cache_read_input_tokens": 900}
 
 
 def answer(name: str, second: int, session: str, usage: dict[str, int], **more: Any) -> dict[str, Any]:
-    message = {
-        "model": "claude-sonnet-4-6",
-        "id": f"msg_{name}",
-        "type": "message",
-        "role": "assistant",
-        "usage": usage,
-    }
-    return {
-        "type": "assistant",
-        "uuid": f"uu-{name}",
-        "requestId": f"req_{name}",
-        "sessionId": session,
-        "timestamp": AT.format(second),
-        "isSidechain": False,
-        "message": message,
-        **more,
-    }
+    return said(session, f"msg_{name}", usage, timestamp=AT.format(second), **more)
 
 
 def result(session: str, agent: str | None, second: int = 30) -> dict[str, Any]:
@@ -61,8 +45,7 @@ def own(name: str, agent: str | None) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
-    made = DataRoot(tmp_path_factory.mktemp("agents") / "books")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Landed:
     files = {
         "apart/main.jsonl": session("apart", "a1"),
         "apart/agent-a1.jsonl": own("apart", "a1"),
@@ -79,21 +62,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
             {"type": "user", "sessionId": "texts", "timestamp": AT.format(7), "toolUseResult": {"stdout": "never read"}},
         ],
     }  # fmt: skip
-    for name, records in files.items():
-        land(made, f"coding_agents/{name}", lines(*records))
-    read(made, tables=FATES)
-    with open_books(made) as opened:
-        build(opened.con, opened.lake, opened.planner, opened.plan("ledger_requests"))
-    return made
+    laid = {f"coding_agents/{name}": lines(*records) for name, records in files.items()}
+    root = DataRoot(tmp_path_factory.mktemp("agents") / "books")
+    return read(root, laid, [*FATES, "ledger_requests"])
 
 
 @pytest.fixture(scope="module")
-def calls(root: DataRoot) -> dict[str, list[dict[str, Any]]]:
+def calls(landed: Landed) -> dict[str, list[dict[str, Any]]]:
     """Session -> the calls that enter money."""
-    from tests.sources.landed import rows
-
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in rows(root, "ledger_requests", "started_at, source_row_id", "is_billable_leaf"):
+    for row in landed.rows("ledger_requests", "started_at, source_row_id", "is_billable_leaf"):
         found.setdefault(row["session_id"], []).append(row)
     return found
 
@@ -112,8 +90,7 @@ def test_what_nobody_else_has_is_booked_in_part_and_marked(calls: dict[str, list
     assert part["model_served"] == "claude-sonnet-4-6"
 
 
-def test_counts_of_no_known_kind_are_refused_by_name_and_results_without_counts_are_context(root: DataRoot) -> None:
-    landed = read(root, tables=FATES)
+def test_counts_of_no_known_kind_are_refused_by_name_and_results_without_counts_are_context(landed: Landed) -> None:
     fates = landed.fates()
     assert fates["coding_agents/strange/main.jsonl"] == (2, 1, 0, 0, 1)
     assert "the record summary counts tokens" in landed.files()["coding_agents/strange/main.jsonl"]["reasons"]
