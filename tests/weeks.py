@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +12,11 @@ import duckdb
 import polars as pl
 
 from pipelines import reference
+from pipelines.checks import count_violations
 from pipelines.contract import TOKEN_CLASSES
 from pipelines.engine import connect, named_rows
 from pipelines.lake import Lake
-from pipelines.models import Model, models
+from pipelines.models import models
 from pipelines.paths import DataRoot
 from pipelines.settings import Settings
 from tests.prices.pricing import shipped_book
@@ -96,16 +98,10 @@ class Weeks:
     def broken(self, table: str) -> list[str]:
         """The checks of a table's header that its rows break."""
         self.make(table)
-        return [check.text for check in models()[table].checks if self._violations(models()[table], check)]
-
-    def _violations(self, model: Model, check: Any) -> int:
-        if check.kind == "unique":
-            query = f"select count(*) from (select 1 from {model.name} group by {', '.join(check.columns)} having count(*) > 1)"
-        elif check.query:
-            query = f"select count(*) from ({check.query})"
-        else:
-            query = f"select count(*) from {model.name} where ({check.condition}) is not true"
-        return int(self.con.execute(query).fetchall()[0][0])
+        # As a run counts them, but of all periods at once.
+        model = replace(models()[table], partition=None, partition_column=None)
+        [counted] = count_violations(self.con, model, ["all"], None).to_dicts()
+        return [check.text for check in model.checks if counted[check.id] != 0]
 
 
 Calls = Sequence[Mapping[str, Any]] | pl.DataFrame

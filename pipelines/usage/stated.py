@@ -94,9 +94,14 @@ _ASIDE = frozenset({"num_server_side_tools_used", "num_sources_used", "is_byok"}
 _CAMEL = re.compile(r"([a-z])([A-Z])")
 
 
+def _snake(key: str) -> str:
+    """``webSearchCalls`` is ``web_search_calls``."""
+    return _CAMEL.sub(r"\1_\2", key).lower()
+
+
 def is_read_here(path: tuple[str, ...]) -> bool:
     """Whether a key of a usage object is one of those that are read here: it counts no tokens."""
-    word = _CAMEL.sub(r"\1_\2", path[0]).lower()
+    word = _snake(path[0])
     if path[0] in _TOOL_OBJECTS or word in _ASIDE or ".".join(path) in {key for key, _ in _TIMES}:
         return True
     return len(path) == 1 and calls_a_tool(path[0])
@@ -113,13 +118,13 @@ _NOT_OF_THE_CALL = frozenset(
 
 def states_dollars(key: str) -> bool:
     """Whether a field of a record, outside of any usage object, states the dollars of its call."""
-    words = set(re.findall(r"[a-z]+", _CAMEL.sub(r"\1_\2", key).lower()))
+    words = set(re.findall(r"[a-z]+", _snake(key)))
     return bool(words & _PRICE_WORDS) and not words & _NOT_OF_THE_CALL
 
 
 def calls_a_tool(key: str) -> bool:
     """Whether a key counts the calls of a tool that its seller bills apiece."""
-    return re.search(_TOOL_KEY, _CAMEL.sub(r"\1_\2", key).lower()) is not None
+    return re.search(_TOOL_KEY, _snake(key)) is not None
 
 
 def _paths(keys: tuple[str, ...]) -> str:
