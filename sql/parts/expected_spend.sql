@@ -1,6 +1,6 @@
 {#
-What the days of `judged_days` are expected to cost by the days of `known_days` before them that are not left out, and whether they stand
-out: `flags`. Both have month_start_date, feature, day_number and cost. Names end in `look`, as a query may take this in twice.
+What the days of `judged_days` are expected to cost by the days of `known_days` before them that are not left out: `expectations`. Both have
+month_start_date, feature and day_number, known days also cost. Names end in `look`, as a query may take this in twice.
 #}
 -- What a weekday costs against the days around it.
 around{{ look }} as (
@@ -90,7 +90,7 @@ expectations{{ look }} as (
         l.log_level,
         greatest(least(coalesce(l.growth, 0), 0.02), -0.02) as growth,
         coalesce(w.weekday_index, 0) as weekday_index,
-        greatest(1.4826 * coalesce(l.scale, 0), d.min_scale) as log_scale,
+        1.4826 * coalesce(l.scale, 0) as usual_scale,
     from {{ judged_days }} as d
     left join levels{{ look }} as l
         on d.month_start_date = l.month_start_date and d.feature = l.feature and d.day_number = l.judged_day_number
@@ -99,15 +99,4 @@ expectations{{ look }} as (
         and d.feature = w.feature
         and d.day_number = w.judged_day_number
         and d.day_number % 7 = w.weekday
-),
-
-flags{{ look }} as (
-    select
-        *,
-        is_learned
-        and cost > 0
-        and (ln(greatest(cost, 1e-15)) - log_level - 7.5 * growth - weekday_index) / log_scale > min_score
-        and cost > min_ratio * exp(log_level + 7.5 * growth + weekday_index)
-        and cost - exp(log_level + 7.5 * growth + weekday_index) >= floor_usd as is_flagged,
-    from expectations{{ look }}
 )

@@ -65,11 +65,7 @@ months as (
     cross join ledger_clock as k
 ),
 
-{{ limits_of_weeks({
-    "anomaly_learning_days": "learning_days",
-    "anomaly_min_days": "min_days",
-    "anomaly_min_scale": "min_scale",
-}, "month_start_date", "months") }},
+{{ limits_of_weeks({"anomaly_learning_days": "learning_days", "anomaly_min_days": "min_days"}, "month_start_date", "months") }},
 
 -- A budget without a month holds for each; one of the month goes before it.
 budgets as (
@@ -108,11 +104,6 @@ month_days as (
         m.is_over,
         coalesce(c.usd, 0) as usd,
         b.budget_usd,
-        cast(0 as double) as cost,
-        cast(0 as double) as floor_usd,
-        cast(0 as double) as min_score,
-        cast(0 as double) as min_ratio,
-        cast(l.min_scale as double) as min_scale,
         cast(l.learning_days as bigint) as learning_days,
         cast(l.min_days as bigint) as min_days,
     from of_month as s

@@ -213,6 +213,8 @@ known_days as (
 {% set look, judged_days, known_days = "_at_once", "asked", "known_days" %}
 {% include "parts/expected_spend.sql" %},
 
+{% include "parts/spend_flags.sql" %},
+
 first_flags as (
     select month_start_date, feature, min(day_number) as first_day_number
     from flags_at_once
@@ -271,6 +273,8 @@ judged as (
 
 {% set look, judged_days, known_days = "_next", "next_days", "judged" %}
 {% include "parts/expected_spend.sql" %},
+
+{% include "parts/spend_flags.sql" %},
 
         -- Of the days with a cost before it, how many in a row are flagged and not yet the level.
         runs as (
