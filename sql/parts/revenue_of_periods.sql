@@ -1,10 +1,21 @@
 {#
-What ref_revenue gives each of `revenue_periods` (period_start_date, period_end_date), which stands before it, by customer, tier and
-feature: `period_revenue`. Recognised revenue is spread evenly over the days of its row. `arpu_usd` is what each user pays a
+What ref_revenue gives each of `weeks`, or each month of it where `revenue_start` is month_start_date, by customer, tier and feature:
+`period_revenue`. Recognised revenue is spread evenly over the days of its row. `arpu_usd` is what each user pays a
 month, `revenue_days` the days of the period for which it holds. Where a row names a customer and no tier, each day has the tier that
 the customer had. Amounts are null where a rate to USD is missing.
 #}
 {% from "macros/rates.sql" import fx_rates with context %}
+{% set revenue_start = revenue_start | default("week_start_date") %}
+{% set revenue_end = "w.week_start_date + 7" if revenue_start == "week_start_date" else "cast(w.month_start_date + interval 1 month as date)" %}
+-- A period in progress has the revenue of its days so far, as it has their calls.
+revenue_periods as (
+    select
+        w.{{ revenue_start }} as period_start_date,
+        least({{ revenue_end }}, coalesce(cast(k.now_at at time zone 'UTC' as date) + 1, {{ revenue_end }})) as period_end_date,
+    from weeks as w
+    cross join ledger_clock as k
+),
+
 {{ fx_rates() }},
 
 revenue_rows as (

@@ -89,13 +89,8 @@ notes:
   - The mixes are nested: feature, then customer tier in the feature, then model in the tier. Another order would split them otherwise.
   - A week has rows once it is over, and where the week before has calls at all.
 */
-with weeks as (
-    select w.week_start_date
-    from (select distinct cast(date_trunc('week', usage_date) as date) as week_start_date from stat_cost_cells_daily) as w
-    cross join ref_reporting as z
-    cross join ledger_clock as k
-    where k.now_at at time zone z.reporting_time_zone >= w.week_start_date + 7
-),
+with
+{% include "parts/weeks_over.sql" %}
 
 {{ limits_of_weeks({"unpriced_warn_share": "unpriced_warn"}) }},
 

@@ -53,20 +53,10 @@ notes:
   - Contracts of an account, a project, a customer or a tier are not told apart here; what they cover counts as exposed.
 */
 {% from "macros/limits.sql" import limits_of_weeks with context %}
-with weeks as (
-    select w.week_start_date
-    from (select distinct cast(date_trunc('week', usage_date) as date) as week_start_date from stat_cost_cells_daily) as w
-    cross join ref_reporting as z
-    cross join ledger_clock as k
-    where k.now_at at time zone z.reporting_time_zone >= w.week_start_date + 7
-),
+with
+{% include "parts/weeks_over.sql" %}
 
 {{ limits_of_weeks({"price_shock_share": "shock_share", "unpriced_warn_share": "unpriced_warn"}) }},
-
-revenue_periods as (
-    select week_start_date as period_start_date, week_start_date + 7 as period_end_date
-    from weeks
-),
 
 {% include "parts/revenue_of_periods.sql" %}
 

@@ -47,20 +47,12 @@ answer: >-
   from mart_customer_margin_monthly where is_served_at_loss order by month_start_date desc, margin_usd
 */
 with weeks as (
-    select distinct month_start_date, cast(month_start_date + interval 1 month as date) as month_end_date from mart_showback_weekly
+    select distinct month_start_date from mart_showback_weekly
 ),
 
 {% include "parts/invoiced_cells.sql" %}
 
--- A month in progress has the revenue of its days so far, as it has their calls.
-revenue_periods as (
-    select
-        w.month_start_date as period_start_date,
-        least(w.month_end_date, coalesce(cast(k.now_at at time zone 'UTC' as date) + 1, w.month_end_date)) as period_end_date,
-    from weeks as w
-    cross join ledger_clock as k
-),
-
+{% set revenue_start = "month_start_date" %}
 {% include "parts/revenue_of_periods.sql" %}
 
 tier_costs as (

@@ -92,15 +92,6 @@ with weeks as (
 
 {% include "parts/invoiced_cells.sql" %}
 
--- A week in progress has the revenue of its days so far, as it has their calls.
-revenue_periods as (
-    select
-        w.week_start_date as period_start_date,
-        least(w.week_start_date + 7, coalesce(cast(k.now_at at time zone 'UTC' as date) + 1, w.week_start_date + 7)) as period_end_date,
-    from weeks as w
-    cross join ledger_clock as k
-),
-
 {% include "parts/revenue_of_periods.sql" %}
 
 shown as (

@@ -87,18 +87,7 @@ with weeks as (
 
 {% include "parts/invoiced_cells.sql" %}
 
--- A month in progress has the revenue of its days so far, as it has their calls.
-revenue_periods as (
-    select
-        w.month_start_date as period_start_date,
-        least(
-            cast(w.month_start_date + interval 1 month as date),
-            coalesce(cast(k.now_at at time zone 'UTC' as date) + 1, cast(w.month_start_date + interval 1 month as date))
-        ) as period_end_date,
-    from weeks as w
-    cross join ledger_clock as k
-),
-
+{% set revenue_start = "month_start_date" %}
 {% include "parts/revenue_of_periods.sql" %}
 
 shown as (
