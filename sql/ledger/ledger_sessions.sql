@@ -77,6 +77,7 @@ answer: >-
   select feature, session_id, steps, effective_cost_usd, breach_step, over_budget_usd
   from ledger_sessions where over_budget_usd > 0 order by over_budget_usd desc limit 20
 */
+{% from "macros/limits.sql" import limits_of_rows with context %}
 with session_days as (
     select
         source_account,
@@ -172,28 +173,18 @@ steps as (
     from calls
 ),
 
-budgets as (
-    select
-        f.first_date,
-        f.feature,
-        coalesce(
-            max(case when l.scope_kind = 'feature' then l.threshold_number end),
-            max(case when l.scope_kind = '' then l.threshold_number end)
-        ) as session_budget_usd,
-    from (select distinct first_date, feature from steps where step_number = 1) as f
-    inner join ref_limits as l
-        on l.limit_name = 'session_budget_usd'
-        and (l.scope_kind = '' or (l.scope_kind = 'feature' and l.scope_value = f.feature))
-        and f.first_date >= l.valid_from_date
-        and f.first_date < l.valid_to_date
-    group by f.first_date, f.feature
+starts as (
+    select session_number, first_date, feature
+    from steps
+    where step_number = 1
 ),
 
+{{ limits_of_rows({"session_budget_usd": "session_budget_usd"}, "starts", "first_date") }},
+
 begins as (
-    select s.session_number, b.session_budget_usd
-    from steps as s
-    inner join budgets as b on s.first_date = b.first_date and s.feature = b.feature
-    where s.step_number = 1
+    select s.session_number, l.session_budget_usd
+    from starts as s
+    inner join limit_rows as l on s.first_date = l.first_date and s.feature = l.feature
 ),
 
 -- What hangs on the order of the steps.
@@ -277,7 +268,7 @@ ended as (
     group by w.session_number
 ),
 
-limits as (
+closing as (
     select max(threshold_number) as close_hours
     from ref_limits
     where limit_name = 'task_close_hours' and scope_kind = '' and valid_to_date = date '9999-12-31'
@@ -333,4 +324,4 @@ left join several_models as m on s.session_number = m.session_number
 left join repeated as p on s.session_number = p.session_number
 left join ended as e on s.session_number = e.session_number
 cross join ledger_clock as k
-cross join limits as l
+cross join closing as l
