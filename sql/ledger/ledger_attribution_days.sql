@@ -22,6 +22,7 @@ checks:
   - rule: requests >= unpriced_requests
   - one_of: [value_source, own, ancestor, root, trace, rule, reference, account, unattributed]
 */
+{% from "macros/tiers.sql" import tier_of %}
 {# Who calls, and what: the columns that an owner is looked for by. #}
 {% set caller = ["source", "source_account", "api_key_name", "provider", "model_canonical", "environment"] %}
 with calls as (
@@ -119,7 +120,7 @@ told as (
             when 'prompt_name' then s.prompt_name_from
             when 'prompt_version' then s.prompt_version_from
             when 'release' then s.release_from
-            when 'model_tier' then case when t.model_tier is not null then 'reference' else 'unattributed' end
+            when 'model_tier' then case when m.model_tier is not null then 'reference' else 'unattributed' end
         end as value_source,
         s.source,
         s.source_account,
@@ -132,11 +133,7 @@ told as (
         s.effective_cost_usd,
     from summed as s
     cross join dimensions as d
-    left join ref_model_tiers as t
-        on s.provider = t.provider
-        and s.model_canonical = t.model_id
-        and (t.valid_from_date is null or s.usage_date >= t.valid_from_date)
-        and (t.valid_to_date is null or s.usage_date < t.valid_to_date)
+    left join {{ tier_of("s", "s.usage_date") }}
 )
 
 select

@@ -24,6 +24,7 @@ columns:
 checks:
   - rule: requests >= unpriced_requests
 */
+{% from "macros/tiers.sql" import tier_of %}
 {% from "macros/tokens.sql" import sum_of with context %}
 with calls as (
     select
@@ -123,8 +124,4 @@ select
     s.cache_write_list_cost_usd,
     s.output_list_cost_usd,
 from summed as s
-left join ref_model_tiers as m
-    on s.provider = m.provider
-    and s.model_canonical = m.model_id
-    and (m.valid_from_date is null or s.usage_date >= m.valid_from_date)
-    and (m.valid_to_date is null or s.usage_date < m.valid_to_date)
+left join {{ tier_of("s", "s.usage_date") }}

@@ -4,6 +4,7 @@ below it, and whether each model of a feature is a series of its own. `tested`: 
 part that is mix of request types, and the part within them; `least` is the change below which that is not worth its work. A measure that is
 not `always` there counts where anything is over the line.
 #}
+{% from "macros/tiers.sql" import tier_of %}
 {% set measures = [
     {"name": "output_ratio", "over": "c.output_total_tokens", "below": "c.input_total_tokens", "calls": "c.answered_requests",
      "by_model": false, "always": true, "tested": ["change", "mix"], "least": 0},
@@ -25,6 +26,20 @@ not `always` there counts where anything is over the line.
         {{ "union all " if not (first and loop.first) }}select '{{ measure.name }}' as measure, '{{ part }}' as part, '{{ measure.name }}_{{ part }}' as statistic
     {% endfor %}
 {% endfor %}
+{%- endmacro %}
+
+{# What request types together add to the change of a feature's measure, within them and by their mix, as `parts`. #}
+{% macro parts_of_change(measure) %}
+parts as (
+    select
+        week_start_date,
+        feature,
+        cast(sum(cast(within_delta as decimal(38, 18))) as double) as within_delta,
+        cast(sum(cast(mix_delta as decimal(38, 18))) as double) as mix_delta,
+    from stat_bennet_weekly
+    where measure = '{{ measure }}'
+    group by week_start_date, feature
+)
 {%- endmacro %}
 
 {#
@@ -59,11 +74,7 @@ named as (
         cast(sum({{ measure.below }}) as bigint) as x,
     from stat_usage_cells_weekly as c
     {% if "m." in measure.over %}
-    left join ref_model_tiers as m
-        on c.provider = m.provider
-        and c.model_canonical = m.model_id
-        and (m.valid_from_date is null or c.week_start_date >= m.valid_from_date)
-        and (m.valid_to_date is null or c.week_start_date < m.valid_to_date)
+    left join {{ tier_of("c", "c.week_start_date") }}
     {% endif %}
     where {{ measure.calls }} > 0 and {{ measure.below }} > 0
     group by c.week_start_date, c.feature{{ ", c.provider, c.model_canonical" if measure.by_model }}{{ ", c.workflow_step, c.prompt_name" if not is_one }}{{ ", c.cluster_unit, c.cluster_id" if by_cluster }}

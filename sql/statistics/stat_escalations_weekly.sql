@@ -19,6 +19,7 @@ checks:
   - rule: escalable_requests >= escalated_requests and escalated_requests >= escalated_steps
   - rule: escalable_tokens >= escalated_tokens
 */
+{% from "macros/tiers.sql" import tier_of %}
 with calls as (
     select
         cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
@@ -32,11 +33,7 @@ with calls as (
         case m.model_tier when 'budget' then 1 when 'mid' then 2 when 'frontier' then 3 end as height,
     from ledger_requests as r
     cross join ref_reporting as z
-    left join ref_model_tiers as m
-        on r.provider = m.provider
-        and r.model_canonical = m.model_id
-        and (m.valid_from_date is null or cast(r.started_at as date) >= m.valid_from_date)
-        and (m.valid_to_date is null or cast(r.started_at as date) < m.valid_to_date)
+    left join {{ tier_of("r", "cast(r.started_at as date)") }}
     where r.is_billable_leaf and r.task_id is not null
 ),
 

@@ -28,6 +28,7 @@ checks:
   - rule: (effective_cost_usd is null) = (requests = unpriced_requests)
     text: a cost is unknown exactly where no call has one
 */
+{% from "macros/tiers.sql" import tier_of %}
 {% set owner = ["cost_centre", "team", "feature", "customer_tier", "environment", "provider"] %}
 with tasks as (
     select
@@ -70,11 +71,7 @@ calls as (
 tiered as (
     select c.*, coalesce(m.model_tier, 'unknown_tier') as model_tier
     from calls as c
-    left join ref_model_tiers as m
-        on c.provider = m.provider
-        and c.model_canonical = m.model_id
-        and (m.valid_from_date is null or c.usage_date >= m.valid_from_date)
-        and (m.valid_to_date is null or c.usage_date < m.valid_to_date)
+    left join {{ tier_of("c", "c.usage_date") }}
 )
 {% set key = owner + [
     "billing_account_id", "model_canonical", "model_tier", "customer_id", "user_id", "task_week_start_date", "task_feature",

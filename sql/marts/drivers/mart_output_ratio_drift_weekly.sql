@@ -92,6 +92,7 @@ answer: >-
   from mart_output_ratio_drift_weekly where verdict <> 'insufficient' order by week_start_date desc, cost_impact_usd desc nulls last
 */
 {% from "macros/limits.sql" import limits_of_rows with context %}
+{% from "macros/measures.sql" import parts_of_change %}
 {% from "macros/words.sql" import dollars_a_week %}
 with
 {% include "parts/weeks_with_end.sql" %}
@@ -152,16 +153,7 @@ features as (
     having sum(requests) > 0
 ),
 
-parts as (
-    select
-        week_start_date,
-        feature,
-        cast(sum(cast(within_delta as decimal(38, 18))) as double) as within_delta,
-        cast(sum(cast(mix_delta as decimal(38, 18))) as double) as mix_delta,
-    from stat_bennet_weekly
-    where measure = 'output_ratio'
-    group by week_start_date, feature
-),
+{{ parts_of_change("output_ratio") }},
 
 {{ limits_of_rows({
     "one_user_change": "one_user_change",

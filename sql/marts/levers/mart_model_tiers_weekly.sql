@@ -76,6 +76,8 @@ answer: >-
   from mart_model_tiers_weekly order by verdict = 'routing_regression' desc, week_start_date desc, cost_impact_usd desc nulls last limit 20
 */
 {% from "macros/limits.sql" import limits_of_rows with context %}
+{% from "macros/measures.sql" import parts_of_change %}
+{% from "macros/tiers.sql" import tier_of %}
 with
 {% include "parts/weeks_with_end.sql" %}
 
@@ -92,11 +94,7 @@ tiered as (
         sum(c.unpriced_tokens) as unpriced_tokens,
         sum(c.effective_cost_usd) as effective_cost_usd,
     from stat_usage_cells_weekly as c
-    left join ref_model_tiers as m
-        on c.provider = m.provider
-        and c.model_canonical = m.model_id
-        and (m.valid_from_date is null or c.week_start_date >= m.valid_from_date)
-        and (m.valid_to_date is null or c.week_start_date < m.valid_to_date)
+    left join {{ tier_of("c", "c.week_start_date") }}
     group by c.week_start_date, c.feature, c.workflow_step, c.prompt_name, coalesce(m.model_tier, 'unknown_tier')
 ),
 
@@ -174,16 +172,7 @@ impacts as (
     "unpriced_warn_share": "unpriced_warn",
 }, "features") }},
 
-parts as (
-    select
-        week_start_date,
-        feature,
-        cast(sum(cast(within_delta as decimal(38, 18))) as double) as within_delta,
-        cast(sum(cast(mix_delta as decimal(38, 18))) as double) as mix_delta,
-    from stat_bennet_weekly
-    where measure = 'frontier_share'
-    group by week_start_date, feature
-),
+{{ parts_of_change("frontier_share") }},
 
 compared as (
     select
