@@ -12,8 +12,7 @@ columns:
   feature: VARCHAR; product feature, 'unattributed' where none is known
   provider: VARCHAR; the seller; '(all)' where a measure is of all models together
   model_canonical: VARCHAR; model as the price book names it; '(all)' where a measure is of all models together
-  workflow_step: VARCHAR; workflow and step of the calls, with a slash between; '(unnamed)' where neither is known
-  prompt_name: VARCHAR; name of the prompt template, '(unnamed)' where none is known
+{% include "parts/columns_request_type.sql" %}
   numerator: BIGINT; what is over the line, in the judged week (output tokens ...)
   denominator: BIGINT; what is below the line, in the judged week (input tokens ...)
   base_numerator: BIGINT; what is over the line, in the four weeks before

@@ -10,8 +10,7 @@ leads: [stat_paired_change_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone
   feature: VARCHAR; product feature that drifted in that week
-  workflow_step: VARCHAR; workflow and step of the calls, with a slash between; '(unnamed)' where neither is known
-  prompt_name: VARCHAR; name of the prompt template, '(unnamed)' where none is known
+{% include "parts/columns_request_type.sql" %}
   dimension: VARCHAR; what may have changed with the answers: model_canonical, prompt_version, release, service_tier or region
   dimension_value: VARCHAR; its value for these calls, '(none)' where it is not known
   usage_date: DATE; day of the calls, in the reporting time zone, of the onset_days (42 at most) up to the week's end

@@ -8,8 +8,7 @@ reads_around: 1 day
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   feature: VARCHAR; product feature, 'unattributed' where none is known
-  workflow_step: VARCHAR; workflow and step of the calls, with a slash between; '(unnamed)' where neither is known
-  prompt_name: VARCHAR; name of the prompt template, '(unnamed)' where none is known
+{% include "parts/columns_request_type.sql" %}
   cap_source: VARCHAR; where the cap in force comes from: call (sent with it), feature (max_output_tokens of features.csv) or none
   cap_tokens: BIGINT; output cap in force; null where there is none
   output_total_tokens: BIGINT; all output of each of the calls, reasoning included

@@ -8,8 +8,7 @@ reads_around: 1 day
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   feature: VARCHAR; product feature, 'unattributed' where none is known
-  workflow_step: VARCHAR; workflow and step of the calls, with a slash between; '(unnamed)' where neither is known
-  prompt_name: VARCHAR; name of the prompt template, '(unnamed)' where none is known
+{% include "parts/columns_request_type.sql" %}
   provider: VARCHAR; the seller
   model_canonical: VARCHAR; model as the price book names it, 'unknown_model' where no alias maps it
   cluster_unit: VARCHAR; what the calls of one cluster share: user, else customer, else session, else day_and_type

@@ -9,8 +9,7 @@ clock_stops: 1 day
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   feature: VARCHAR; product feature, 'unattributed' where none is known
-  workflow_step: VARCHAR; workflow and step of the calls, with a slash between; '(unnamed)' where neither is known
-  prompt_name: VARCHAR; name of the prompt template, '(unnamed)' where none is known
+{% include "parts/columns_request_type.sql" %}
   is_closed: BOOLEAN; true once the week is over by the books' own now
   verdict: VARCHAR; judgement in one word: insufficient, candidate (the proposed cap saves something though half of the cut answers are asked for again) or no_saving
   verdict_reason: VARCHAR; what is missing where the verdict is insufficient: week_not_over, few_calls or no_price; else null

@@ -11,8 +11,7 @@ leads: [stat_usage_cells_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week of the calls, in the reporting time zone
   feature: VARCHAR; product feature, 'unattributed' where none is known
-  workflow_step: VARCHAR; workflow and step of the calls, with a slash between; '(unnamed)' where neither is known
-  prompt_name: VARCHAR; name of the prompt template, '(unnamed)' where none is known
+{% include "parts/columns_request_type.sql" %}
   model_tier: VARCHAR; capability tier of the models of these calls: frontier or mid
   is_closed: BOOLEAN; true once the week is over by the books' own now
   verdict: VARCHAR; judgement in one word: insufficient, candidate (such calls would cost less on the budget model) or no_saving
@@ -49,6 +48,7 @@ answer: >-
 */
 {% from "macros/cells.sql" import type_of %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
+{% from "macros/tiers.sql" import tier_of %}
 {% from "macros/tokens.sql" import sum_of with context %}
 {% set types = ["input", "cache_read", "cache_write", "output"] %}
 with
@@ -63,7 +63,7 @@ calls as (
         {{ type_of("r") }},
         r.provider,
         r.model_canonical,
-        t.model_tier,
+        m.model_tier,
         r.input_total_tokens,
         r.output_total_tokens,
         c.effective_cost_usd,
@@ -73,12 +73,8 @@ calls as (
         {{ sum_of(token_classes | selectattr("type", "eq", type), "c", "_cost_usd") }} as {{ type }}_cost_usd,
 {% endfor %}
     from ledger_requests as r
-    inner join ref_model_tiers as t
-        on r.provider = t.provider
-        and r.model_canonical = t.model_id
-        and t.model_tier in ('budget', 'mid', 'frontier')
-        and (t.valid_from_date is null or cast(r.started_at as date) >= t.valid_from_date)
-        and (t.valid_to_date is null or cast(r.started_at as date) < t.valid_to_date)
+    inner join {{ tier_of("r", "cast(r.started_at as date)") }}
+        and m.model_tier in ('budget', 'mid', 'frontier')
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z
     where r.is_billable_leaf and r.status = 'ok' and r.input_total_tokens > 0 and r.output_total_tokens is not null
