@@ -149,3 +149,4 @@ def test_the_command_answers_in_json_and_ends_with_2_for_a_wrong_number(listed):
     assert content["lines"][0]["planned_tokens"] == "100000000"
     assert tokenbooks(*words, "--requests", "5O", data=listed.path).returncode == 2
     assert tokenbooks(*words, "--requests", "1", "--provider", "nobody", data=listed.path).returncode == 1
+    assert tokenbooks(*words, "--requests", "1", "--growth", "5", data=listed.path).returncode == 2

@@ -164,8 +164,8 @@ def _tables(measured: Measured, judged: Judged) -> list[tuple[str, list[dict[str
                         "change": percent(row["tokens_per_request"] / row["base_tokens_per_request"] - 1)
                         if row["base_tokens_per_request"] and row["tokens_per_request"] is not None
                         else "",
-                        "base cost": _level(row["base_cost_usd"], "request"),
-                        "head cost": _level(row["cost_usd"], "request"),
+                        "base cost": _usd(row["base_cost_usd"]),
+                        "head cost": _usd(row["cost_usd"]),
                     }
                     for row in measured.classes
                 ],
@@ -179,8 +179,8 @@ def _tables(measured: Measured, judged: Judged) -> list[tuple[str, list[dict[str
                         "model": f"{row['model_canonical']} ({row['provider']})",
                         "base requests": _share(row["base_request_share"]),
                         "head requests": _share(row["request_share"]),
-                        "base cost": _level(row["base_cost_usd"], "request"),
-                        "head cost": _level(row["cost_usd"], "request"),
+                        "base cost": _usd(row["base_cost_usd"]),
+                        "head cost": _usd(row["cost_usd"]),
                     }
                     for row in measured.models
                 ],
@@ -200,16 +200,16 @@ def _dimension_row(row: dict[str, Any], sides: int) -> dict[str, Any]:
     few = "too few to quote" if row["sample_status"] == "small" else ""
     interval = ""
     if row["mean_cost_low_usd"] is not None:
-        interval = f"{_level(row['mean_cost_low_usd'], 'request')} to {_level(row['mean_cost_high_usd'], 'request')}"
+        interval = f"{_usd(row['mean_cost_low_usd'])} to {_usd(row['mean_cost_high_usd'])}"
     return {
         row["dimension"]: row["dimension_value"],
         **({"side": row["side"]} if sides == 2 else {}),
         "n": row["units"],
-        "total": _level(row["total_cost_usd"], "request"),
-        "mean": _level(row["mean_cost_usd"], "request") or few,
+        "total": _usd(row["total_cost_usd"]),
+        "mean": _usd(row["mean_cost_usd"]) or few,
         "interval": interval,
-        "p50": _level(row["p50_cost_usd"], "request"),
-        "p95": _level(row["p95_cost_usd"], "request"),
+        "p50": _usd(row["p50_cost_usd"]),
+        "p95": _usd(row["p95_cost_usd"]),
     }
 
 
@@ -221,13 +221,9 @@ def _said_of_sides(measured: Measured) -> list[str]:
         label = f"{name:4s} " if len(names) == 2 else ""
         lines.append(
             f"{label}{side.text}: {things(total['requests'], 'request')}, {things(total['tasks'], 'task')}, "
-            f"{total['first_date']} to {total['last_date']}, {_level(total['cost_usd'], 'request') or 'no known cost'}"
+            f"{total['first_date']} to {total['last_date']}, {_usd(total['cost_usd']) or 'no known cost'}"
         )
-    said = (
-        f"Both sides at the prices of {measured.priced_on}"
-        if len(names) == 2
-        else f"At the prices of {measured.priced_on}"
-    )
+    said = f"{'Both sides at' if len(names) == 2 else 'At'} the prices of {measured.priced_on}"
     if measured.is_concurrent:
         said += "; compared on the days on which both served"
     lines.append(said + ".")
@@ -301,11 +297,15 @@ def markdown(measured: Measured, judged: Judged, gate: Gate | None) -> list[str]
 
 
 def _level(value: Decimal | float | None, measure: str) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4f}" if measure == "output_ratio" else _usd(value)
+
+
+def _usd(value: Decimal | float | None) -> str:
     """Four digits that count."""
     if value is None:
         return ""
-    if measure == "output_ratio":
-        return f"{value:.4f}"
     number = Decimal(str(value))
     if not number:
         return "$0.00"

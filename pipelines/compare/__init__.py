@@ -20,7 +20,7 @@ import duckdb
 
 from pipelines import paths, reference
 from pipelines.books import Books, open_books
-from pipelines.compare.sides import NoSide, Side, what_there_is
+from pipelines.compare.sides import COLUMNS, NoSide, Side, what_there_is
 from pipelines.contract import TOKEN_CLASSES
 from pipelines.engine import named_rows, one_row, quoted
 from pipelines.lake import Lake
@@ -28,7 +28,7 @@ from pipelines.models import expanded, models
 from pipelines.paths import DataRoot
 from pipelines.periods import EVER
 from pipelines.planner import Planner
-from pipelines.relations import create_view, dated_as
+from pipelines.relations import create_span_view, create_view
 from pipelines.runner import build
 from pipelines.words import things
 
@@ -45,19 +45,13 @@ _LIMITS = (
     "unpriced_warn_share",
 )
 _CLUSTERS = ("user", "customer", "session", "task")
-# Dimensions that are columns of a call.
+# Dimensions that are columns of a call: what a side may name, but for those of very many values, and two more.
 BY_COLUMN = {
-    "release": "release",
-    "region": "region",
+    **{key: column for key, column in COLUMNS.items() if key not in ("customer", "workflow")},
     "environment": "nullif(environment, 'unattributed')",
     "prompt_version": "case when prompt_version is not null then concat_ws('@', prompt_name, prompt_version) end",
-    "feature": "feature",
-    "team": "team",
-    "tier": "customer_tier",
     "step": "workflow_step",
-    "prompt": "prompt_name",
-    "provider": "provider",
-    "model": "model_canonical",
+    "region": "region",
 }
 
 
@@ -263,9 +257,12 @@ def _refused(books: Books, logs: dict[str, Side]) -> list[str]:
     for one in books.refused():
         file, reasons = Path(one["file"]), one["refusals"]
         name = file.parts[2].removeprefix("compare_")
-        first = f": line {reasons[0].get('line')}: {reasons[0].get('reason')}" if reasons else ""
+        line = f"line {reasons[0]['line']}: " if reasons and reasons[0].get("line") else ""
+        first = f": {line}{reasons[0].get('reason')}" if reasons else ""
+        side = logs[name]
+        where = side.text if side.log and side.log.is_file() else f"{side.text}, {file.name}"
         found.append(
-            f"{logs[name].text}, {file.name}: {one['quarantined']:,} of {one['records']:,} lines cannot be read{first}. "
+            f"{where}: {one['quarantined']:,} of {one['records']:,} lines cannot be read{first}. "
             "They are in neither side."
         )
     return found
@@ -293,7 +290,7 @@ def _create_references(books: Books) -> None:
     references = {one for one in wanted if one.startswith("ref_")}
     for name in sorted(references | {"ref_thresholds", "ref_dimensions", reference.REPORTING}):
         if name != "ref_limits":
-            create_view(con, lake, name, planner.files(name, EVER), planner.types(name, con), dated_as(name, models()))
+            create_span_view(con, lake, planner, name, EVER)
     con.execute(f"create or replace temp view ref_limits as {models()['ref_limits'].query}")
     # Prices of own GPUs are those of their hours: such calls keep the price that they were booked at.
     for name in ("ledger_gpu_rates", "ledger_scores"):
@@ -314,25 +311,16 @@ def _select(books: Books, name: str, side: Side) -> None:
     con = books.con
     lake = books.lake if side.log else Lake(side.root)
     planner = books.planner if side.log else Planner(lake, models())
-    types = models()["ledger_requests"].types
-    requests = planner.files("ledger_requests", side.days_around)
     if not side.log and not lake.parts("ledger_requests"):
         raise NoSide(
             f"{side.text}: there are no books at {side.root.path} yet. Run 'tokenbooks run', or name a file of app_log lines."
         )
-    create_view(con, lake, f"{name}_ledger", requests, types, dated_as("ledger_requests", models()))
+    create_span_view(con, lake, planner, "ledger_requests", side.days_around, f"{name}_ledger")
     account = f" and source_account = 'compare_{name}'" if side.log else ""
     day = "cast(started_at at time zone (select reporting_time_zone from ref_reporting) as date)"
     chosen = f"is_billable_leaf{account} and {side.condition(day)}"
     if not one_row(con, f"select count(*) from {name}_ledger where {chosen}")[0]:
-        create_view(
-            con,
-            lake,
-            f"{name}_all",
-            planner.files("ledger_requests", EVER),
-            types,
-            dated_as("ledger_requests", models()),
-        )
+        create_span_view(con, lake, planner, "ledger_requests", EVER, f"{name}_all")
         con.execute(f"create temp view {name}_seen as from {name}_all where is_billable_leaf{account}")
         raise NoSide(what_there_is(con, side, f"{name}_seen"))
     columns = ", ".join(f'"{column}"' for column in _columns())
@@ -431,8 +419,10 @@ def _narrow(con: duckdb.DuckDBPyConnection, sides: Sequence[Side], limits: dict[
 
 def _cluster(con: duckdb.DuckDBPyConnection, name: str, side: Side, limits: dict[str, float]) -> None:
     """The units of a side with what is independent of each other: users as in every table, in a test run its cases."""
-    known = "coalesce('user|' || user_id, 'customer|' || customer_id, 'session|' || session_id, {rest})"
-    key = known.format(rest="concat_ws('|', usage_date, feature, workflow_step, prompt_name)")
+    key = """coalesce(
+        'user|' || user_id, 'customer|' || customer_id, 'session|' || session_id,
+        concat_ws('|', usage_date, feature, workflow_step, prompt_name)
+    )"""
     if side.log:
         counts = one_row(
             con,
@@ -442,10 +432,11 @@ def _cluster(con: duckdb.DuckDBPyConnection, name: str, side: Side, limits: dict
         enough = [one for one, count in zip(_CLUSTERS, counts, strict=True) if count >= limits["compare_min_clusters"]]
         most = max(zip(counts, _CLUSTERS, strict=True), key=lambda pair: pair[0])
         unit = enough[0] if enough else most[1] if most[0] else None
-        key = f"coalesce('{unit}|' || {unit}_id, 'call|' || request_key)" if unit else "'call|' || request_key"
+        call = "'call|' || u.request_key"
+        key = f"coalesce('{unit}|' || {unit}_id, {call})" if unit else call
     con.execute(
         f"""create temp table {name}_units as
-        select u.*, {key.replace("request_key", "u.request_key")} as cluster_key, c.is_own_price
+        select u.*, {key} as cluster_key, c.is_own_price
         from all_units as u inner join ledger_costs as c on u.request_key = c.request_key
         where u.side = '{name}'"""
     )

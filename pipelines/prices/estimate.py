@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pipelines.prices.rates import CONTEXT_END, midnight
+from pipelines.words import listed
 
 if TYPE_CHECKING:
     from pipelines.paths import DataRoot
@@ -135,7 +136,7 @@ def estimate(
     at = midnight(on_date).replace(hour=12)
     sellers = _sellers(book, model, provider, at)
     if not sellers:
-        raise NoEstimate(_unknown(book, model, provider, on_date))
+        raise NoEstimate(_unknown(book, model, provider, at))
     seller = min(sellers, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name))
     rates = _in_force(book, at, seller, sellers[seller])
     lines = tuple(_lines(root, plan, rates, service_tier, region_class, on_date, f"{sellers[seller]} ({seller})"))
@@ -194,11 +195,14 @@ def _sellers(book: Book, model: str, provider: str | None, at: datetime) -> dict
     return found
 
 
-def _unknown(book: Book, model: str, provider: str | None, on_date: date) -> str:
+def _unknown(book: Book, model: str, provider: str | None, at: datetime) -> str:
     from pipelines.prices.lookup import advice_for
 
-    advice = advice_for(book, model, [provider.lower()] if provider else ())
-    return f"No price for {model!r}{f' at {provider}' if provider else ''} on {on_date}.{advice}"
+    others = sorted(_sellers(book, model, None, at)) if provider else ()
+    advice = (
+        f" Sold by {listed(others)}." if others else advice_for(book, model, [provider.lower()] if provider else ())
+    )
+    return f"No price for {model!r}{f' at {provider}' if provider else ''} on {at.date()}.{advice}"
 
 
 def _lines(

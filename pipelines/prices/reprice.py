@@ -23,7 +23,7 @@ from pipelines.prices.book import build_book
 from pipelines.prices.rates import OPEN_END
 from pipelines.reference.files import current_frame, frame_of_rows, read
 from pipelines.reference.tables import TABLES
-from pipelines.relations import create_view, dated_as
+from pipelines.relations import create_span_view
 from pipelines.runner import ROWS_AT_ONCE
 from pipelines.settings import load
 
@@ -145,6 +145,5 @@ def _create_inputs(con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner,
     span = Span(first, end_of("day", last))
     wanted = (models()["ledger_rates"].inputs | models()["ledger_costs"].inputs) - {"ref_price_book", "ledger_rates"}
     for name in sorted(wanted):
-        create_view(con, lake, name, planner.files(name, span), planner.types(name, con), dated_as(name, models()))
-    costs = models()["ledger_costs"]
-    create_view(con, lake, "booked_costs", planner.files(costs.name, span), costs.types, costs.dated)
+        create_span_view(con, lake, planner, name, span)
+    create_span_view(con, lake, planner, "ledger_costs", span, "booked_costs")

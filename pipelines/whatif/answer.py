@@ -16,11 +16,11 @@ from pipelines.engine import connect, one_row
 from pipelines.lake import Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
-from pipelines.periods import DAYS_OF_MONTH, Span
+from pipelines.periods import DAYS_OF_MONTH, EVER, Span
 from pipelines.planner import Planner
 from pipelines.prices.reprice import book_as_of
 from pipelines.reference.files import current_frame
-from pipelines.relations import create_view, dated_as
+from pipelines.relations import create_span_view
 from pipelines.settings import load
 from pipelines.whatif.replay import Replay, Replayed, inputs, summed
 from pipelines.whatif.scenarios import CASES, Scenario, ScenarioError, scenarios_of
@@ -262,7 +262,7 @@ def books_of(
         span = Span(first - timedelta(days=8), end + timedelta(days=8))
         for name in inputs():
             own = span if name.startswith("stat_") else Span(first, end)
-            create_view(con, lake, name, planner.files(name, own), planner.types(name, con), dated_as(name, models()))
+            create_span_view(con, lake, planner, name, own)
         yield con, first, end
 
 
@@ -270,22 +270,9 @@ def _window(
     con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, first: date | None, end: date | None
 ) -> tuple[date, date]:
     if first is None or end is None:
-        create_view(
-            con,
-            lake,
-            "ledger_clock",
-            planner.files("ledger_clock", Span(None, None)),
-            planner.types("ledger_clock", con),
-            None,
-        )
+        for name in ("ledger_clock", "stat_rate_cells_weekly"):
+            create_span_view(con, lake, planner, name, EVER)
         now = one_row(con, "select cast(max(now_at) as date) from ledger_clock")[0]
-        create_view(
-            con,
-            lake,
-            "stat_rate_cells_weekly",
-            lake.parts("stat_rate_cells_weekly"),
-            models()["stat_rate_cells_weekly"].types,
-        )
         oldest = one_row(con, "select min(usage_date) from stat_rate_cells_weekly")[0]
         end = end or max(now - timedelta(days=now.weekday()), oldest + timedelta(days=1))
         first = first or max(oldest, end - timedelta(days=WINDOW_DAYS))
