@@ -20,7 +20,7 @@ from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, Par
 from pipelines.meetings import create_views, met_around
 from pipelines.models import Model, ModelError, inputs
 from pipelines.periods import EVER, Span, edges, end_of, is_finer, periods, start_of
-from pipelines.relations import dated_as
+from pipelines.relations import create_view, dated_as
 
 # Raised when the runner writes other bytes for the same query.
 RUNNER_VERSION = "3"
@@ -261,6 +261,11 @@ class Planner:
             for part in self._lake.parts_within(table, first, span.end)
             if part.start is None or span.overlaps(part.start, end_of(grain, part.start))
         ]
+
+    def create_view(self, con: duckdb.DuckDBPyConnection, table: str, span: Span, name: str = "") -> None:
+        """A view with the rows of a span of any table, whole periods at least, under its name or another."""
+        parts, types = self.files(table, span), self.types(table, con)
+        create_view(con, self._lake, name or table, parts, types, dated_as(table, self._models))
 
     def read_by(self, model: Model, table: str, starts: Sequence[date | None]) -> list[Part]:
         """The periods of a table that a model reads to build some of its own."""

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING
 
 import duckdb
 
 from pipelines.engine import quoted
 from pipelines.lake import CLOSED, Lake, Part
 from pipelines.models import Dated, Model
-from pipelines.periods import Span, end_of
-
-if TYPE_CHECKING:
-    from pipelines.planner import Planner
+from pipelines.periods import end_of
 
 # More pieces of time than this are named by their periods, which is as quick and shorter.
 _RANGES_AT_MOST = 24
@@ -30,14 +26,6 @@ def create_view(
 ) -> None:
     """A view with the rows of some periods of a table; a typed empty one where there are none."""
     con.execute(f'create or replace temp view "{table}" as {rows_sql(lake, parts, types, dated)}')
-
-
-def create_span_view(
-    con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, table: str, span: Span, name: str = ""
-) -> None:
-    """A view with the rows of a span of any table, whole files at least, under its name or another."""
-    parts, types = planner.files(table, span), planner.types(table, con)
-    create_view(con, lake, name or table, parts, types, dated_as(table, planner.models))
 
 
 def create_model_view(con: duckdb.DuckDBPyConnection, lake: Lake, model: Model, parts: Sequence[Part]) -> None:

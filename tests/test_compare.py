@@ -17,7 +17,7 @@ import pytest
 from pipelines import books, paths
 from pipelines.compare import Measured
 from pipelines.compare.sides import NoSide, side_of
-from pipelines.compare.verdicts import Gate, judge
+from pipelines.compare.verdicts import Gate, judge, sentence
 from pipelines.engine import connect, named_rows
 from pipelines.lake import Lake
 from pipelines.models import expanded, models
@@ -224,6 +224,22 @@ def test_a_real_rise_below_the_limit_holds_nothing_back(changes):
     assert one(rows)["p_value"] < 0.05
     assert verdict(rows, Gate(0.30, None)) == "no_change"
     assert verdict(rows, Gate(0.10, None)) == "regression"
+
+
+def test_what_is_within_chance_is_said_with_its_size(changes):
+    """Six of twelve users cost 30 % more and six 20 % less: no more than chance, so the change of the sum is none to quote alone."""
+    units = [
+        {"side": side, "user": f"u{n}", "usd": 0.01 * (1 + n) * rise[n % 2]}
+        for side, rise in (("base", (1, 1)), ("head", (0.8, 1.3)))
+        for n in range(12)
+        for _ in range(5)
+    ]
+
+    found = measured(changes(units))
+    row = judge(found, None).change("request")
+
+    assert row["verdict"] == "no_change"
+    assert sentence(row, found).endswith("which is within chance.")
 
 
 def test_one_case_with_most_of_the_cost_is_no_sample(changes):

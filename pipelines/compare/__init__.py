@@ -28,7 +28,7 @@ from pipelines.models import expanded, models
 from pipelines.paths import DataRoot
 from pipelines.periods import EVER
 from pipelines.planner import Planner
-from pipelines.relations import create_span_view, create_view
+from pipelines.relations import create_view
 from pipelines.runner import build
 from pipelines.words import things
 
@@ -290,7 +290,7 @@ def _create_references(books: Books) -> None:
     references = {one for one in wanted if one.startswith("ref_")}
     for name in sorted(references | {"ref_thresholds", "ref_dimensions", reference.REPORTING}):
         if name != "ref_limits":
-            create_span_view(con, lake, planner, name, EVER)
+            planner.create_view(con, name, EVER)
     con.execute(f"create or replace temp view ref_limits as {models()['ref_limits'].query}")
     # Prices of own GPUs are those of their hours: such calls keep the price that they were booked at.
     for name in ("ledger_gpu_rates", "ledger_scores"):
@@ -315,12 +315,12 @@ def _select(books: Books, name: str, side: Side) -> None:
         raise NoSide(
             f"{side.text}: there are no books at {side.root.path} yet. Run 'tokenbooks run', or name a file of app_log lines."
         )
-    create_span_view(con, lake, planner, "ledger_requests", side.days_around, f"{name}_ledger")
+    planner.create_view(con, "ledger_requests", side.days_around, f"{name}_ledger")
     account = f" and source_account = 'compare_{name}'" if side.log else ""
     day = "cast(started_at at time zone (select reporting_time_zone from ref_reporting) as date)"
     chosen = f"is_billable_leaf{account} and {side.condition(day)}"
     if not one_row(con, f"select count(*) from {name}_ledger where {chosen}")[0]:
-        create_span_view(con, lake, planner, "ledger_requests", EVER, f"{name}_all")
+        planner.create_view(con, "ledger_requests", EVER, f"{name}_all")
         con.execute(f"create temp view {name}_seen as from {name}_all where is_billable_leaf{account}")
         raise NoSide(what_there_is(con, side, f"{name}_seen"))
     columns = ", ".join(f'"{column}"' for column in _columns())

@@ -127,6 +127,9 @@ def sentence(row: dict[str, Any], measured: Measured) -> str:
         who = f"{row['base_clusters']:,} and {row['clusters']:,} independent cases: "
     interval = f"{percent(row['change_low'])} to {percent(row['change_high'])}"
     text = f"{unit}{where} {verb} {size} with {base} for the same work ({who}{interval})"
+    if row["verdict"] in ("no_change", "stable") and abs(change) >= 0.005:
+        is_chance = row["q_value"] >= measured.limits["release_p"]
+        text += f", which is {'within chance' if is_chance else 'below the limits'}"
     other = row["raw_change"] - change if row["raw_change"] is not None else 0
     if abs(other) >= 0.005:
         text += f"; another {other * 100:+.0f} points are a change of what is asked"

@@ -23,7 +23,6 @@ from pipelines.prices.book import build_book
 from pipelines.prices.rates import OPEN_END
 from pipelines.reference.files import current_frame, frame_of_rows, read
 from pipelines.reference.tables import TABLES
-from pipelines.relations import create_span_view
 from pipelines.runner import ROWS_AT_ONCE
 from pipelines.settings import load
 
@@ -105,7 +104,7 @@ def reprice(
         con.execute("create temp table ref_price_book as from other_book")
         con.unregister("other_book")
         for first, last in _spans(lake, window):
-            _create_inputs(con, lake, planner, first, last)
+            _create_inputs(con, planner, first, last)
             con.execute(f"create or replace temp table ledger_rates as {models()['ledger_rates'].query}")
             con.execute(f"create or replace temp table ledger_costs as {models()['ledger_costs'].query}")
             found += named_rows(con, f"{_TOTALS} order by all")
@@ -141,9 +140,9 @@ def _spans(lake: Lake, window: Span) -> Iterator[tuple[date, date]]:
         yield first, last
 
 
-def _create_inputs(con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, first: date, last: date) -> None:
+def _create_inputs(con: duckdb.DuckDBPyConnection, planner: Planner, first: date, last: date) -> None:
     span = Span(first, end_of("day", last))
     wanted = (models()["ledger_rates"].inputs | models()["ledger_costs"].inputs) - {"ref_price_book", "ledger_rates"}
     for name in sorted(wanted):
-        create_span_view(con, lake, planner, name, span)
-    create_span_view(con, lake, planner, "ledger_costs", span, "booked_costs")
+        planner.create_view(con, name, span)
+    planner.create_view(con, "ledger_costs", span, "booked_costs")

@@ -20,7 +20,6 @@ from pipelines.periods import DAYS_OF_MONTH, EVER, Span
 from pipelines.planner import Planner
 from pipelines.prices.reprice import book_as_of
 from pipelines.reference.files import current_frame
-from pipelines.relations import create_span_view
 from pipelines.settings import load
 from pipelines.whatif.replay import Replay, Replayed, inputs, summed
 from pipelines.whatif.scenarios import CASES, Scenario, ScenarioError, scenarios_of
@@ -257,21 +256,21 @@ def books_of(
     if not lake.parts("stat_rate_cells_weekly"):
         raise FileNotFoundError(f"There are no books at {root.path} yet. Run 'tokenbooks run' first.")
     with connect(load(root.settings), root.scratch) as con:
-        first, end = _window(con, lake, planner, first, end)
+        first, end = _window(con, planner, first, end)
         # Cells are kept by week of the reporting time zone, which begins up to a day before or after ours.
         span = Span(first - timedelta(days=8), end + timedelta(days=8))
         for name in inputs():
             own = span if name.startswith("stat_") else Span(first, end)
-            create_span_view(con, lake, planner, name, own)
+            planner.create_view(con, name, own)
         yield con, first, end
 
 
 def _window(
-    con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, first: date | None, end: date | None
+    con: duckdb.DuckDBPyConnection, planner: Planner, first: date | None, end: date | None
 ) -> tuple[date, date]:
     if first is None or end is None:
         for name in ("ledger_clock", "stat_rate_cells_weekly"):
-            create_span_view(con, lake, planner, name, EVER)
+            planner.create_view(con, name, EVER)
         now = one_row(con, "select cast(max(now_at) as date) from ledger_clock")[0]
         oldest = one_row(con, "select min(usage_date) from stat_rate_cells_weekly")[0]
         end = end or max(now - timedelta(days=now.weekday()), oldest + timedelta(days=1))
