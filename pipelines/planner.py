@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import cast
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -76,7 +76,7 @@ class Planner:
         self._lake = lake
         self._models = models
         self._con = con
-        self._values: dict[tuple[str, str], object] = {}
+        self._values: dict[tuple[str, str, str], list[Any]] = {}
 
     def plan(self, model: Model, *, full: bool = False, window: Span = EVER) -> Plan:
         """The partitions of a table that are out of date, oldest first, within ``window``."""
@@ -329,12 +329,17 @@ class Planner:
 
     def _only_value(self, table: str, column: str) -> object:
         """The value of a table of one row; None before there is one."""
+        [value] = self._column(table, column) or [None]
+        return value
+
+    def _column(self, table: str, column: str) -> list[Any]:
+        """The values of a column of a table without periods; none before it is there."""
         part = self._lake.part(table, None)
         if part is None:
-            return None
-        key = (table, part.content_hash)
+            return []
+        key = (table, column, part.content_hash)
         if key not in self._values:
-            [self._values[key]] = pl.read_parquet(self._lake.absolute(part))[column].to_list()
+            self._values[key] = pl.read_parquet(self._lake.absolute(part))[column].to_list()
         return self._values[key]
 
     def types(self, table: str, con: duckdb.DuckDBPyConnection) -> dict[str, str]:
@@ -382,13 +387,8 @@ class Planner:
 
     def _days_due(self, table: str) -> list[date]:
         """The days on which periods of a reference table start, as far as they are reached by the books' now."""
-        now, part = self._clock(), self._lake.part(table, None)
-        if now is None or part is None:
-            return []
-        key = (table, part.content_hash)
-        if key not in self._values:
-            self._values[key] = pl.read_parquet(self._lake.absolute(part))[PERIOD_START].to_list()
-        return [day for day in cast(list[date | None], self._values[key]) if day is not None and day <= now.date()]
+        now = self._clock()
+        return [day for day in self._column(table, PERIOD_START) if now and day is not None and day <= now.date()]
 
     def _around(self, model: Model, grain: str) -> tuple[timedelta, timedelta]:
         """How far before and after its own dates a partition of an input gives rows to a table of reporting weeks or months."""
