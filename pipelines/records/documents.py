@@ -14,17 +14,31 @@ from pipelines.records.files import BOM, Readable, head_of
 CONTINUED = {"has_more": "VARCHAR", "next_page": "VARCHAR"}
 
 
+def form_of(file: Readable) -> str:
+    """``array``, or ``unstructured``: documents one after the other; empty where there are none."""
+    first = head_of(file.path, 64).removeprefix(BOM).lstrip()[:1]
+    return "" if not first else "array" if first == b"[" else "unstructured"
+
+
+def options_of(files: Sequence[Readable]) -> str:
+    """What the engine has to know of files of one compression to read them."""
+    compression = files[0].compression
+    largest = max(file.path.stat().st_size for file in files)
+    # A compressed file holds more than its size says.
+    at_most = max(16 << 20, min(largest * (2 if compression == "none" else 64), 1 << 30))
+    return (
+        f"compression = '{'uncompressed' if compression == 'none' else compression}', maximum_object_size = {at_most}"
+    )
+
+
 def array_elements(file: Readable) -> str:
     """The elements of one JSON array, or the documents that stand one after the other: ``element`` and ``place``, from 1."""
-    # A compressed file holds more than its size says.
-    at_most = max(16 << 20, min(file.path.stat().st_size * (2 if file.compression == "none" else 64), 1 << 30))
-    first = head_of(file.path, 64).removeprefix(BOM).lstrip()[:1]
-    if not first:
+    form = form_of(file)
+    if not form:
         return "select cast(null as json) as element, 0 as place where false"
     return (
         f"select element, row_number() over () as place from read_json({listed([str(file.path)])}, "
-        f"columns = {{element: 'JSON'}}, records = false, format = '{'array' if first == b'[' else 'unstructured'}', "
-        f"compression = '{'uncompressed' if file.compression == 'none' else file.compression}', maximum_object_size = {at_most})"
+        f"columns = {{element: 'JSON'}}, records = false, format = '{form}', {options_of([file])})"
     )
 
 
@@ -34,19 +48,14 @@ def select_documents(
     """Records of many files at once: arrays, documents one after the other, or the ``data`` of an API's pages."""
     forms: dict[tuple[str, str], list[Readable]] = {}
     for file in files:
-        first = head_of(file.path, 64).removeprefix(BOM).lstrip()[:1]
-        if first:
-            forms.setdefault(("array" if first == b"[" else "unstructured", file.compression), []).append(file)
-    for (form, compression), chosen in forms.items():
-        largest = max(file.path.stat().st_size for file in chosen)
-        # A compressed file holds more than its size says.
-        at_most = max(16 << 20, min(largest * (2 if compression == "none" else 64), 1 << 30))
+        if form := form_of(file):
+            forms.setdefault((form, file.compression), []).append(file)
+    for (form, _), chosen in forms.items():
         numbers = ", ".join(f"{quoted(str(file.path))}: {file.number}" for file in chosen)
         elements = (
             f"select element, map {{{numbers}}}[filename] as file_no, row_number() over () as place "
             f"from read_json({listed([str(file.path) for file in chosen])}, columns = {{element: 'JSON'}}, records = false, "
-            f"format = '{form}', compression = '{'uncompressed' if compression == 'none' else compression}', "
-            f"maximum_object_size = {at_most}, filename = true)"
+            f"format = '{form}', {options_of(chosen)}, filename = true)"
         )
         if in_pages:
             # An answer without data, an error for one, is read as a record, and lacks what a record must have.
@@ -71,17 +80,13 @@ def create_pages(con: duckdb.DuckDBPyConnection, files: Sequence[Readable], fiel
     names = ", ".join(quoted_name(name) for name in fields)
     pages = []
     for file in files:
-        first = head_of(file.path, 64).removeprefix(BOM).lstrip()[:1]
-        if not first:
+        form = form_of(file)
+        if not form:
             continue
-        # A compressed page is larger than its file.
-        at_most = max(16 << 20, min(file.path.stat().st_size * (2 if file.compression == "none" else 64), 1 << 30))
         pages.append(
             f"select cast({file.number} as integer) as file_no, row_number() over () as page_no, {names} "
             f"from read_json({listed([str(file.path)])}, columns = {{{types}}}, records = true, "
-            f"format = '{'array' if first == b'[' else 'unstructured'}', "
-            f"compression = '{'uncompressed' if file.compression == 'none' else file.compression}', "
-            f"maximum_object_size = {at_most})"
+            f"format = '{form}', {options_of([file])})"
         )
     nothing = ", ".join(f"cast(null as {type_}) as {quoted_name(name)}" for name, type_ in fields.items())
     empty = f"select 0 as file_no, 0 as page_no, {nothing} where false"

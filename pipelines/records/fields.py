@@ -8,7 +8,8 @@ from contextlib import suppress
 import duckdb
 
 from pipelines.engine import listed
-from pipelines.records.files import BOM, STREAM_ERRORS, Readable, blocks_of, head_of, json_of
+from pipelines.records.documents import form_of, options_of
+from pipelines.records.files import BOM, STREAM_ERRORS, Readable, blocks_of, json_of
 from pipelines.records.lines import are_better_as_lines
 
 _JSON = ("jsonl", "array", "pages")
@@ -45,20 +46,12 @@ def _by_hand(file: Readable) -> Iterator[set[str]]:
 def _queries(files: Sequence[Readable]) -> Iterator[str]:
     groups: dict[tuple[str, str, str], list[Readable]] = {}
     for file in files:
-        form = "newline_delimited"
-        if file.layout != "jsonl":
-            first = head_of(file.path, 64).removeprefix(BOM).lstrip()[:1]
-            if not first:
-                continue
-            form = "array" if first == b"[" else "unstructured"
-        groups.setdefault((file.layout, form, file.compression), []).append(file)
-    for (layout, form, compression), chosen in groups.items():
-        largest = max(file.path.stat().st_size for file in chosen)
-        # A compressed file holds more than its size says.
-        at_most = max(16 << 20, min(largest * (2 if compression == "none" else 64), 1 << 30))
+        form = "newline_delimited" if file.layout == "jsonl" else form_of(file)
+        if form:
+            groups.setdefault((file.layout, form, file.compression), []).append(file)
+    for (layout, form, _), chosen in groups.items():
         documents = (
-            f"read_json_objects({listed([str(file.path) for file in chosen])}, format = '{form}', "
-            f"compression = '{'uncompressed' if compression == 'none' else compression}', maximum_object_size = {at_most}"
+            f"read_json_objects({listed([str(file.path) for file in chosen])}, format = '{form}', {options_of(chosen)}"
             f"{', ignore_errors = true' if layout == 'jsonl' else ''})"
         )
         if layout == "pages":
