@@ -6,6 +6,7 @@ import warnings
 
 import dagster as dg
 
+from assets.alerts import ALERTS, changed_alerts
 from assets.exports import export_assets
 from assets.models import table_asset
 from assets.runs import books_of_a_run
@@ -20,9 +21,9 @@ with warnings.catch_warnings():
 
 defs = dg.Definitions(
     assets=[*source_assets(), *_tables, *export_assets()],
-    jobs=[INGEST, TABLES],
+    jobs=[INGEST, TABLES, ALERTS],
     schedules=[daily, weekly],
-    sensors=[landing, rebuild],
+    sensors=[landing, rebuild, changed_alerts],
     resources={"run": books_of_a_run},
     executor=dg.in_process_executor,
 )

@@ -28,7 +28,7 @@ from pipelines.sources import sources
 QUIET: Mapping[str, Mapping[str, object]] = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
 
-def _settings() -> Settings:
+def settings() -> Settings:
     """What settings.toml says of the hours; a fault in it is for a run to report, and no reason to show nothing."""
     try:
         return load(data_root().settings)
@@ -36,7 +36,7 @@ def _settings() -> Settings:
         return Settings()
 
 
-_WHEN = _settings()
+_WHEN = settings()
 # A look at what has not changed takes milliseconds; the daemon itself looks every five seconds.
 _LOOK_EVERY_S = 10
 _FRESH = "Nothing is out of date."

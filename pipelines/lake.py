@@ -416,27 +416,32 @@ def run_lock(root: DataRoot) -> Iterator[None]:
     Raises LakeError where another run holds it.
     """
     root.lake.mkdir(parents=True, exist_ok=True)
-    if root.lock in _held:
+    with exclusive(root.lock, f"Another run is at work in {root.path}", "run again"):
+        yield
+
+
+@contextmanager
+def exclusive(path: Path, busy: str, then: str) -> Iterator[None]:
+    """One process at a time has the lock of a file. Raises LakeError, which begins with ``busy``, where another one has it."""
+    if path in _held:
         # The run's own parts (the steps of a job in one process) take it again.
         yield
         return
-    with root.lock.open("a+") as file:
+    with path.open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise LakeError(
-                f"Another run is at work in {root.path} (process {holder}). Wait for it to end, then run again."
-            ) from error
+            raise LakeError(f"{busy} (process {holder}). Wait for it to end, then {then}.") from error
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        _held.add(root.lock)
+        _held.add(path)
         try:
             yield
         finally:
-            _held.discard(root.lock)
+            _held.discard(path)
 
 
 def replace_text(path: Path, text: str) -> None:

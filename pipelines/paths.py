@@ -76,6 +76,11 @@ class DataRoot:
         return self.path / "tokenbooks.duckdb"
 
     @property
+    def outbox(self) -> Path:
+        """What alerts are to be sent and were."""
+        return self.path / "outbox" / "alerts.db"
+
+    @property
     def settings(self) -> Path:
         return self.path / "settings.toml"
 

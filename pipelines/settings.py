@@ -28,6 +28,9 @@ TEMPLATE = """\
 # daily_schedule = "0 6 * * *"
 # weekly_schedule = "0 7 * * 1"
 
+# true sends alerts to the channels of reference/alert_channels.csv after each run. false: only 'tokenbooks alerts send' does.
+# send_alerts = false
+
 # Share of the machine for one run.
 # memory_limit = "1500MB"
 # threads = 2
@@ -54,6 +57,7 @@ class Settings:
     threads: int = max(1, os.cpu_count() or 1)
     daily_schedule: str = "0 6 * * *"
     weekly_schedule: str = "0 7 * * 1"
+    send_alerts: bool = False
     pseudonym_key: str = "tokenbooks"
 
     @property

@@ -479,7 +479,7 @@ def test_a_file_of_no_table_is_named(root, name):
     [problem] = refresh(root)
 
     assert problem.startswith(
-        f"reference/{name}: no such table. Known are accounts, allocation_rules, attribution_rules, "
+        f"reference/{name}: no such table. Known are accounts, alert_channels, allocation_rules, "
     )
 
 

@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 
 from pipelines import __version__
-from pipelines.cli import compare, estimate, explain, export, months, prices, quarantine, query, run, status, whatif
+from pipelines.cli import (
+    alerts,
+    compare,
+    estimate,
+    explain,
+    export,
+    months,
+    prices,
+    quarantine,
+    query,
+    run,
+    status,
+    whatif,
+)
 from pipelines.cli.arguments import EXIT_FAILED, Group, asked
 from pipelines.cli.printing import complain
 
@@ -36,6 +49,7 @@ for command in (
     whatif.whatif,
 ):
     app.command()(command)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(prices.app, name="prices")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(export.app, name="export")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipelines.cli.alerts import exit_code, print_sent
 from pipelines.cli.arguments import EXIT_CHECK_FAILED, AsJson, Root, data_root, day_of
 from pipelines.cli.printing import print_json, progress
 from pipelines.cli.reports import print_report
@@ -18,6 +19,7 @@ from pipelines.paths import DataRoot
 from pipelines.words import nearest
 
 if TYPE_CHECKING:
+    from pipelines.alerting import Sent
     from pipelines.periods import Span
 
 
@@ -127,11 +129,31 @@ def run_books(
             report = reported.run(data, full=full, window=window, select=select, progress=say).as_dict()
     report["warnings"] = [*news, *report["warnings"]]
     report["summary"] = summarise(data).as_dict() if data.views.is_file() else None
+    sent = None if select or window != EVER or report["is_blocked"] else send_alerts(data)
     if as_json:
-        print_json(report)
+        print_json(report if sent is None else {**report, "alerts": sent.as_dict()})
     else:
         print_report(data, report)
-    return EXIT_CHECK_FAILED if report["is_blocked"] else 0
+        if sent is not None:
+            print_sent(sent)
+    return EXIT_CHECK_FAILED if report["is_blocked"] else 0 if sent is None else exit_code(sent)
+
+
+def send_alerts(data: DataRoot) -> Sent | None:
+    """Alerts go out after a run only where settings.toml says so: without it a run makes no connection."""
+    from pipelines.settings import load
+
+    if not load(data.settings).send_alerts:
+        return None
+    from pipelines.alerting import Sent, send
+    from pipelines.lake import LakeError
+
+    try:
+        with progress() as say:
+            return send(data, progress=say)
+    except LakeError as error:
+        # The books are published all the same, and whoever sends just now tells of them.
+        return Sent(problems=[str(error)])
 
 
 def _nothing_to_do(data: DataRoot) -> dict[str, Any] | None:

@@ -194,6 +194,13 @@ TABLES: Mapping[str, ReferenceTable] = {
             "name scope_kind scope_value valid_from_date",
         ),
         (
+            "alert_channels",
+            "Where alerts are sent: webhook, Slack, Teams, e-mail. Secrets stay in the environment; here are the names of their variables.",
+            "channel! kind!:text=webhook|slack|teams|email address address_env token_env sender recipients "
+            "least_severity:text=info|warning|critical owners valid_from_date:date valid_to_date:date",
+            "channel valid_from_date",
+        ),
+        (
             "dimensions",
             "Further dimensions to break costs down by, and the names under which tools give those that every call has.",
             "dimension! attribute! description",

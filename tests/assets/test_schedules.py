@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.alerts import ALERTS, changed_alerts
 from assets.exports import EXPORTS, SHOWBACK
 from assets.schedules import INGEST, TABLES, daily, landing, rebuild, signature, weekly
 from pipelines import books
@@ -157,3 +158,23 @@ def test_a_run_at_work_is_no_fault_of_a_look(root, instance, monkeypatch):
 
     assert look(instance) == ([], None)
     assert isinstance(daily(), dg.SkipReason)
+
+
+def test_alerts_are_sent_by_dagster_only_where_the_settings_say_so_and_channels_are_there(root, instance):
+    """Off from the start. Turned on, it asks once for what is new, and keeps still until alerts or channels change."""
+    assert changed_alerts.default_status == dg.DefaultSensorStatus.STOPPED
+
+    def ask(cursor: str | None) -> dg.SensorResult | dg.SkipReason:
+        with dg.build_sensor_context(instance=instance, cursor=cursor) as context:
+            return changed_alerts(context)
+
+    assert isinstance(ask(None), dg.SkipReason)
+    root.reference.mkdir(parents=True)
+    (root.reference / "alert_channels.csv").write_text(
+        "channel,kind,address_env\nops,slack,NOT_SET\n", encoding="utf-8"
+    )
+    asked = ask(None)
+    assert isinstance(asked, dg.SensorResult)
+    assert len(asked.run_requests or ()) == 1
+    assert ask(asked.cursor) == dg.SkipReason("No alert has changed, and none waits.")
+    assert ALERTS.execute_in_process(instance=instance).success
