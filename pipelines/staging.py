@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.contract import LINEAGE_NAMES, Shape, shapes
-from pipelines.engine import one_row, quoted, rows_of, with_row_hashes
+from pipelines.engine import materialised, one_row, quoted, rows_of, typed_table, with_row_hashes
 from pipelines.lake import Lake
 from pipelines.landing import Contents, Found, last_day_allowed
 from pipelines.parquet import PeriodRows
@@ -82,6 +82,8 @@ _EPOCH = date(1970, 1, 1)
 _NO_USER = '{"user_id": null, "user_email": null}'
 # No API that bills tokens is older: an instant before it is a clock's zero.
 _FIRST_INSTANT = "timestamptz '2000-01-01 00:00:00+00'"
+# Files of so many bytes together hold few rows.
+_FEW_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,10 @@ class Stager:
             rows += f" {order}" if "key_text" in given else ""
         else:
             rows += f" inner join landing_files as f on g.file_no = f.file_no {order}"
-        staged = rows_of(self._con, select + rows)
+        query = select + rows
+        # Rows that are few are copied once more, which is cheaper than to bind the query twice as a relation of it does.
+        few = sum(one.found.path.stat().st_size for one in batch) <= _FEW_BYTES
+        staged = typed_table(materialised(self._con, query)) if few else rows_of(self._con, query)
         self._staged[shape_name] = staged
         self._con.register(f"staging_{shape_name}", staged)
 

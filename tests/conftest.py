@@ -143,7 +143,7 @@ def run(shipped: Lake) -> Callable[..., list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def weeks_of(tmp_path: Path) -> Iterator[Callable[..., Weeks]]:
+def weeks_of(tmp_path: Path, shipped: Lake) -> Iterator[Callable[..., Weeks]]:
     """``weeks_of(calls, **tables)``: the tables of statistics and marts over calls (tests/weeks.py)."""
     with ExitStack() as stack:
         number = 0
@@ -151,7 +151,8 @@ def weeks_of(tmp_path: Path) -> Iterator[Callable[..., Weeks]]:
         def make(calls: Any, **more: Any) -> Weeks:
             nonlocal number
             number += 1
-            return stack.enter_context(books_of_weeks(DataRoot(tmp_path / f"books-{number}"), calls, **more))
+            root = DataRoot(tmp_path / f"books-{number}")
+            return stack.enter_context(books_of_weeks(root, calls, begun=shipped.root, **more))
 
         yield make
 

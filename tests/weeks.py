@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -117,14 +119,20 @@ def books_of_weeks(
     thresholds: str = "",
     threads: int = 2,
     by_the_book: bool = False,
+    begun: DataRoot | None = None,
     **tables: Sequence[Mapping[str, Any]],
 ) -> Iterator[Weeks]:
     """Rows with any columns of ledger_requests and of ``_COSTS``; ``now`` is after all weeks unless given.
 
+    ``begun``: a root whose reference tables have been read already and are as these would be, but for ``thresholds``.
     ``by_the_book``: costs are those that ledger_costs works out of the shipped prices, not of the few prices above.
     ``tables``: rows of other tables, such as ``ref_features`` or ``ledger_tasks``. A table of the ledger that is not given is
     made by its SQL file; a staged or reference table that is not given is empty but for what we ship.
     """
+    if begun is not None:
+        shutil.copytree(
+            begun.lake, root.lake, copy_function=os.link, ignore=shutil.ignore_patterns(".lock", ".scratch")
+        )
     if thresholds:
         root.reference.mkdir(parents=True)
         (root.reference / "thresholds.csv").write_text(thresholds, encoding="utf-8")
