@@ -6,7 +6,19 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import anomalies, books, detection, light, marts, pricing, records, runaways, small_files, sources
+from benchmarks import (
+    anomalies,
+    books,
+    detection,
+    light,
+    marts,
+    pricing,
+    records,
+    runaways,
+    small_files,
+    sources,
+    whatif,
+)
 
 _BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "light": lambda given: light.run(given.rows, given.base, given.busy_rows, given.part),
@@ -19,6 +31,7 @@ _BENCHMARKS: dict[str, Callable[[argparse.Namespace], None]] = {
     "records": lambda given: records.run(given.records, given.source),
     "sources": lambda given: sources.run(given.megabytes * 1_000_000, given.source),
     "runaways": lambda given: runaways.run(),
+    "whatif": lambda given: whatif.run(6 * given.rows),
 }
 
 

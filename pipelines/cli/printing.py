@@ -19,6 +19,8 @@ MOST_LINES = 40
 # What a long text is folded to, at least, where a table is wider than the terminal.
 _FOLDED = 12
 _WIDTH_OF_PIPE = 240
+# Of what stands in front of a line.
+_LABEL = 13
 
 
 def complain(text: str) -> None:
@@ -54,6 +56,19 @@ def printed_to_stderr() -> Iterator[None]:
     """What a run says, out of the way of an answer on standard output."""
     with redirect_stdout(sys.stderr):
         yield
+
+
+def print_said(label: str, text: str) -> None:
+    """A line that begins with what it is about; on a terminal folded below itself."""
+    margin = _LABEL if label else 0
+    lines = [text]
+    if sys.stdout.isatty():
+        import shutil
+        import textwrap
+
+        lines = textwrap.wrap(text, max(shutil.get_terminal_size().columns - margin - 1, _FOLDED))
+    for place, line in enumerate(lines):
+        print(f"{'' if place else label:{margin}s}{line}")
 
 
 def print_table(rows: Sequence[dict[str, Any]], empty: str, console: Console | None = None) -> None:

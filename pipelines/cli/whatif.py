@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli.arguments import EXIT_USAGE, AsJson, Root, data_root, day_of
-from pipelines.cli.printing import complain, money, percent, print_json, print_table, progress
+from pipelines.cli.printing import complain, money, percent, print_json, print_said, print_table, progress
 from pipelines.paths import DataRoot
-from pipelines.words import things
+from pipelines.words import listed, things
 
 if TYPE_CHECKING:
     from pipelines.whatif.alone import Alone
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 _BY = ("feature", "customer_tier")
 _CENT = Decimal("0.01")
+_CLUSTERS = {
+    "user": "users",
+    "customer": "customers",
+    "session": "sessions",
+    "day_and_type": "days of what tells no user",
+}
 
 
 def whatif(
@@ -108,6 +114,7 @@ def content(found: Answer, columns: list[str]) -> dict[str, Any]:
         "days": found.days,
         "replayed": "calls" if found.replayed.is_by_call else "cells of calls",
         "total": found.total,
+        "chance": [one.__dict__ for one in found.intervals],
         "rows": found.by(columns),
         "in_order": found.steps,
         "models": found.replayed.targets,
@@ -142,8 +149,7 @@ def _print(found: Answer, columns: list[str]) -> None:
                 "calls": row["requests"],
                 "changed": row["changed_requests"],
                 "cost_usd": _cents(row.get("actual_usd")),
-                "would_cost_usd": _cents(row.get("cost_mid_usd")),
-                **{f"saves_{case}_usd": _cents(row[f"saving_{case}_usd"]) for case in ("low", "mid", "high")},
+                **{f"saves_{case}": _cents(row[f"saving_{case}_usd"]) for case in ("low", "mid", "high")},
             }
             for row in found.by(columns)
         ],
@@ -151,7 +157,9 @@ def _print(found: Answer, columns: list[str]) -> None:
     )
     total = found.total
     print()
-    print(sentence(found))
+    print_said("", sentence(found))
+    print_said("Assumptions", assumptions_said(found))
+    print_said("Chance", chance_said(found))
     if found.steps:
         print()
         print_table(
@@ -178,15 +186,16 @@ def _print(found: Answer, columns: list[str]) -> None:
                 f"Payback ({one.case}): {one.months:.1f} months{on}, at {signed(one.saving_per_month_usd)} a month after what it costs."
             )
     for move in found.replayed.targets:
-        print(f"Moves        {move['from_provider']}/{move['from_model']} to {move['to_provider']}/{move['to_model']}")
+        print_said("Moves", f"{move['from_provider']}/{move['from_model']} to {move['to_provider']}/{move['to_model']}")
     covered = _share(total["covered_usd"], total["actual_usd"])
-    print(f"Applies to   {covered} of the spend; changes {total['changed_requests']:,} of {total['requests']:,} calls")
+    calls = f"changes {total['changed_requests']:,} of {total['requests']:,} calls"
+    print_said("Applies to", f"{covered} of the spend; {calls}")
     if total["unpriced_requests"]:
-        print(f"Left out     {total['unpriced_requests']:,} calls without a cost")
+        print_said("Left out", f"{total['unpriced_requests']:,} calls without a cost")
     if total["unreplayed_requests"]:
-        print(f"Left as is   {total['unreplayed_requests']:,} calls, as a price of theirs is missing there")
-    print(f"Held         {'; '.join(found.held)}")
-    print(f"Not priced   {'; '.join(found.risks)}")
+        print_said("Left as is", f"{total['unreplayed_requests']:,} calls, as a price of theirs is missing there")
+    print_said("Held", "; ".join(found.held))
+    print_said("Not priced", "; ".join(found.risks))
     print("Assumed")
     print_table(
         [{name: row[name] for name in ("scenario", "setting", "low_mid_high", "unit", "why")} for row in found.assumed],
@@ -267,8 +276,8 @@ def _print_alone(found: Alone, *, as_json: bool) -> None:
                 for line in cases_of(plan)
             ]
             print_table(lines, "")
-    print(f"Held         {found.held}")
-    print(f"Not priced   {found.risk}")
+    print_said("Held", found.held)
+    print_said("Not priced", found.risk)
     print("Assumed")
     print_table([{name: row[name] for name in ("setting", "low_mid_high", "unit", "why")} for row in found.assumed], "")
 
@@ -318,6 +327,35 @@ def sentence(found: Answer) -> str:
         f"{found.name} would have {verb} {money(abs(mid))}{more} on {money(actual)} in {window} "
         f"({percent_of(mid, actual)}): {signed(month(mid))} a month ({signed(month(low))} to {signed(month(high))})."
     )
+
+
+def assumptions_said(found: Answer) -> str:
+    """What the assumptions separate, in words."""
+    low, high = (found.total[f"saving_{case}_usd"] for case in ("low", "high"))
+    if low is None or high is None:
+        return "unknown"
+    if low == high:
+        return "separate nothing: no setting with three figures makes a difference"
+    several = [row["setting"] for row in found.assumed if row["is_range"]]
+    return f"{_between(low, high)}, by {listed(several)}"
+
+
+def chance_said(found: Answer) -> str:
+    """What chance separates: which users happened to come."""
+    one = found.interval
+    who = f"{one.clusters:,} {_CLUSTERS.get(''.join(one.cluster_units), 'users or what stands for them')}"
+    if one.saving_low_usd is None or one.saving_high_usd is None:
+        return f"insufficient: {who}, and an interval wants {one.least_clusters}"
+    if one.share_low == one.share_high:
+        return f"separates nothing: {who} have the same share to the fourth place"
+    return (
+        f"{_between(one.saving_low_usd, one.saving_high_usd)} on the same spend of other users like these, "
+        f"at the middle of the assumptions (95 %, {who})"
+    )
+
+
+def _between(low: Decimal, high: Decimal) -> str:
+    return f"costs {money(-high)} to {money(-low)} more" if high < 0 else f"saves {signed(low)} to {signed(high)}"
 
 
 def signed(value: Decimal) -> str:

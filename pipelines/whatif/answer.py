@@ -21,6 +21,7 @@ from pipelines.planner import Planner
 from pipelines.prices.reprice import book_as_of
 from pipelines.reference.files import current_frame
 from pipelines.settings import load
+from pipelines.whatif.intervals import Interval
 from pipelines.whatif.replay import Replay, Replayed, inputs, summed
 from pipelines.whatif.scenarios import CASES, Scenario, ScenarioError, scenarios_of
 
@@ -51,11 +52,17 @@ class Answer:
     assumed: list[dict[str, Any]]
     held: list[str]
     risks: list[str]
+    intervals: list[Interval]
     paybacks: list[Payback] = field(default_factory=list)
 
     @property
     def days(self) -> int:
         return (self.end - self.first).days
+
+    @property
+    def interval(self) -> Interval:
+        """What chance separates of all."""
+        return next(one for one in self.intervals if not one.feature)
 
     @property
     def total(self) -> dict[str, Any]:
@@ -113,13 +120,17 @@ def answer(
     """The same on a connection that has the tables."""
     replay = Replay(con, first, end, other_book=other_book)
     steps: list[dict[str, Any]] = []
-    replayed = None
+    replayed: Replayed | None = None
+    intervals: list[Interval] = []
     before = [Decimal(0)] * 3
     for place, scenario in enumerate(scenarios):
         say(f"{scenario.name} after {place} others" if place else scenario.name)
-        replayed = replay.run(scenarios[: place + 1])
+        is_last = place == len(scenarios) - 1
+        replayed = replay.run(scenarios[: place + 1], with_users=is_last)
         if not replayed.rows:
             raise ScenarioError(f"There is no call from {first} to before {end}.")
+        if is_last:
+            intervals = replay.intervals(replayed)
         if len(scenarios) == 1:
             break
         alone = replayed if place == 0 else replay.run([scenario])
@@ -143,6 +154,7 @@ def answer(
         assumed=assumed_of(rows, scenarios),
         held=list(dict.fromkeys(lever.kind.held for lever in levers)),
         risks=list(dict.fromkeys(lever.kind.risk for lever in levers)),
+        intervals=intervals,
         paybacks=_paybacks(scenarios, replayed, first, end),
     )
 
@@ -176,6 +188,7 @@ def assumed_of(rows: Sequence[Mapping[str, Any]], scenarios: Sequence[Scenario])
                         "scenario": scenario.name,
                         "setting": name,
                         "low_mid_high": said(value),
+                        "is_range": isinstance(value, tuple) and len(set(value)) > 1,
                         "unit": unit,
                         "why": "set for this question" if name in lever.given else why,
                     }

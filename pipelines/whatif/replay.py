@@ -6,7 +6,7 @@ summed to boxes of rates and priced by the query that makes ledger_rates. What a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -14,9 +14,11 @@ from typing import Any
 
 import duckdb
 
+from pipelines.contract import TOKEN_CLASSES
 from pipelines.engine import named_rows, one_row, quoted
 from pipelines.models import asked, models
-from pipelines.whatif.scenarios import CASES, Lever, Scenario, ScenarioError
+from pipelines.whatif.intervals import Interval, intervals_of, user_groups
+from pipelines.whatif.scenarios import CASES, SCOPE, Lever, Scenario, ScenarioError
 from pipelines.words import listed
 
 # What the replay reads of the books, beside what the rates are made of.
@@ -25,7 +27,9 @@ TABLES = (
     "ledger_costs",
     "ledger_rates",
     "stat_rate_cells_weekly",
+    "stat_usage_cells_weekly",
     "ref_features",
+    "ref_limits",
     "ref_model_tiers",
 )
 _KEY = (
@@ -33,6 +37,17 @@ _KEY = (
     "billing_account_scope project_scope feature_scope customer_scope"
 ).split()
 _ROUTES = ("route", "cascade")
+# By these a row is always held against its rates, the others where they differ.
+_ALWAYS = ("provider", "model_canonical")
+# What of a row's cost a lever may change, beside its tokens.
+FACTORS = ("weight", "input_factor", "output_factor", "cold_share", "added")
+_SUMS = {
+    **dict.fromkeys(
+        ("requests", "covered_requests", "changed_requests", "unpriced_requests", "unreplayed_requests"), "bigint"
+    ),
+    **dict.fromkeys(("actual_usd", "covered_usd", *(f"cost_{case}_usd" for case in CASES)), "decimal(38, 15)"),
+}
+_OUT_OF_STEP = "ledger_requests and ledger_costs are not in step"
 # By what a call alone can be told from others of its feature.
 _OF_CALLS = ("step", "customer_id")
 
@@ -73,13 +88,19 @@ class Replay:
             f"create or replace temp table whatif_booked_rates as select * from ledger_rates "
             f"where usage_date >= date '{first}' and usage_date < date '{end}'"
         )
+        first_at, end_at = self._bounds.values()
+        within = f"started_at >= timestamptz '{first_at}' and started_at < timestamptz '{end_at}'"
+        billable = f"select count(*) from ledger_requests where is_billable_leaf and {within}"
+        self._counts = f"select ({billable}), (select count(*) from ledger_costs where {within})"
+        # Whether ledger_requests and ledger_costs have a row each for the same calls, in the same order; not looked at yet where unknown.
+        self._is_in_step: bool | None = None
 
-    def run(self, scenarios: Sequence[Scenario]) -> Replayed:
-        """What is left to pay once the levers of all scenarios are applied, in their order."""
+    def run(self, scenarios: Sequence[Scenario], *, with_users: bool = False) -> Replayed:
+        """What is left to pay once the levers of all scenarios are applied, in their order. ``with_users``: for ``intervals``."""
         levers = sorted(
             (lever for one in scenarios for lever in one.levers if lever.kind.query), key=lambda one: one.kind.rank
         )
-        ctes: list[str] = []
+        steps: list[str] = []
         targets: list[dict[str, Any]] = []
         self._con.execute(
             f"create or replace temp table whatif_keys as select distinct usage_date, {', '.join(_KEY)} from whatif_booked_rates"
@@ -92,8 +113,7 @@ class Replay:
             if lever.name in _ROUTES:
                 self._keep_priced_targets(number)
         is_by_call = self._is_by_call or self._needs_calls(levers)
-        calls = asked("whatif_calls", **self._bounds) if is_by_call else asked("whatif_cells")
-        ctes.append(f"step_0 as not materialized ({self._shadowed(calls)})")
+        seen = self._seen_classes(is_by_call)
         for number, lever in enumerate(levers):
             query = self._shadowed(
                 asked(lever.kind.query, **_structure(lever)),
@@ -101,9 +121,19 @@ class Replay:
                 whatif_settings=f"select * from whatif_settings_{number}",
                 whatif_targets=f"select * from whatif_targets_{number}",
             )
-            ctes.append(f"step_{number + 1} as not materialized ({query})")
-        costs = self._shadowed(asked("whatif_costs"), whatif_after=f"select * from step_{len(levers)}")
-        rows = named_rows(self._con, f"with {', '.join(ctes)} select * from ({costs}) order by all")
+            steps.append(f"step_{number + 1} as not materialized ({query})")
+        shape = {
+            "is_by_call": is_by_call,
+            "factors": [name for name in FACTORS if any(name in lever.kind.factors for lever in levers)],
+            **self._rates_shape({*seen, *(name for lever in levers for name in lever.kind.fills)}),
+        }
+        costs = self._shadowed(asked("whatif_costs", **shape), whatif_after=f"select * from step_{len(levers)}")
+        self._create("whatif_replayed", costs, steps, seen if is_by_call else None, with_users=with_users)
+        rows = named_rows(
+            self._con,
+            f"select feature, customer_tier, {', '.join(f'cast(sum({name}) as {kind}) as {name}' for name, kind in _SUMS.items())} "
+            "from whatif_replayed group by feature, customer_tier order by all",
+        )
         return Replayed(rows, is_by_call, targets)
 
     def look_at(self, lever: Lever, **structure: object) -> list[dict[str, Any]]:
@@ -111,12 +141,85 @@ class Replay:
         self._set(0, lever)
         self._con.execute("create or replace temp table whatif_rates as select * from whatif_booked_rates")
         query = self._shadowed(
-            asked(lever.kind.query, **structure),
+            asked(lever.kind.query, **_structure(lever), **structure),
             whatif_before="select * from step_0",
             whatif_settings="select * from whatif_settings_0",
         )
-        calls = self._shadowed(asked("whatif_calls", **self._bounds))
-        return named_rows(self._con, f"with step_0 as not materialized ({calls}) select * from ({query}) order by all")
+        self._create("whatif_looked", query, [], self._seen_classes(is_by_call=True))
+        return named_rows(self._con, "select * from whatif_looked order by all")
+
+    def _create(
+        self, table: str, query: str, steps: Sequence[str], seen: Sequence[str] | None, *, with_users: bool = False
+    ) -> None:
+        """A table out of the steps of a replay, which begin with the calls that have tokens of the classes ``seen``; or with the cells."""
+        before = asked("whatif_cells")
+        for is_in_step in (True, False) if seen is not None and self._is_in_step else (False,):
+            if seen is not None:
+                before = asked(
+                    "whatif_calls",
+                    **self._bounds,
+                    live_classes=seen,
+                    is_in_step=is_in_step,
+                    out_of_step=_OUT_OF_STEP,
+                    has_users=with_users,
+                    user_groups=user_groups(self._con) if with_users else 0,
+                )
+            first = f"step_0 as not materialized ({self._shadowed(before)})"
+            try:
+                self._con.execute(
+                    f"create or replace temp table {table} as with {', '.join([first, *steps])} select * from ({query})"
+                )
+                return
+            except duckdb.InvalidInputException as error:
+                if not is_in_step or _OUT_OF_STEP not in str(error):
+                    raise
+                self._is_in_step = False
+
+    def _seen_classes(self, is_by_call: bool) -> list[str]:
+        """The classes that any token of the window is of."""
+        sums = ", ".join(f"coalesce(sum({one.tokens}), 0) > 0" for one in TOKEN_CLASSES)
+        calls, *has = one_row(
+            self._con,
+            f"select coalesce(sum(requests), 0), {sums} from stat_rate_cells_weekly as k cross join whatif_window as w "
+            "where k.usage_date >= cast(w.first_at as date) and k.usage_date < cast(w.end_at as date)",
+        )
+        if is_by_call:
+            booked, costed = one_row(self._con, self._counts)
+            if self._is_in_step is None:
+                self._is_in_step = booked == costed
+            if booked != calls:
+                return [one.name for one in TOKEN_CLASSES]
+        return [one.name for one, is_seen in zip(TOKEN_CLASSES, has, strict=True) if is_seen]
+
+    def _rates_shape(self, live: Collection[str]) -> dict[str, object]:
+        """By what rows have to be told apart to find their rates, and which rates are missing somewhere."""
+        lengths = "ctx_min_tokens > 0 or ctx_max_tokens < 9223372036854775807"
+        instants = "rate_from_at > cast(usage_date as timestamptz) or rate_to_at < cast(usage_date + 1 as timestamptz)"
+        classes = [one for one in TOKEN_CLASSES if one.name in live]
+        flags = [
+            *(f"count(distinct {name}) > 1" for name in _KEY),
+            f"bool_or({instants})",
+            f"bool_or({lengths})",
+            *(f"bool_or({one.name}_usd_per_mtok is null)" for one in classes),
+        ]
+        has = one_row(self._con, f"select {', '.join(f'coalesce({flag}, false)' for flag in flags)} from whatif_rates")
+        differ, (has_instants, has_lengths), lacking = (
+            has[: len(_KEY)],
+            has[len(_KEY) : len(_KEY) + 2],
+            has[len(_KEY) + 2 :],
+        )
+        return {
+            "live_classes": [one.name for one in classes],
+            "lacking_classes": [one.name for one, is_lacking in zip(classes, lacking, strict=True) if is_lacking],
+            "keys": [name for name, is_told in zip(_KEY, differ, strict=True) if is_told or name in _ALWAYS],
+            "has_instants": has_instants,
+            "has_lengths": has_lengths,
+        }
+
+    def intervals(self, replayed: Replayed) -> list[Interval]:
+        """What chance separates, of all and of each feature, of the replay that was made last, with users."""
+        sums = {"": summed(replayed.rows)[0], **{row["feature"]: row for row in summed(replayed.rows, ["feature"])}}
+        return intervals_of(self._con, sums, is_by_call=replayed.is_by_call)
 
     def _shadowed(self, query: str, **tables: str) -> str:
         """A query that finds under some names what is ours."""
@@ -202,7 +305,16 @@ class Replay:
         booked = "" if is_other else "select * from whatif_booked_rates union all by name "
         if not is_other and not one_row(self._con, f"select count(*) from ({missing})")[0]:
             booked, rates = "", "select * from whatif_booked_rates"
-        self._con.execute(f"create or replace temp table whatif_rates as {booked}select * from ({rates})")
+        of_classes = ", ".join(f"{one.name}_usd_per_mtok" for one in TOKEN_CLASSES)
+        self._con.execute(
+            "create or replace temp table whatif_rates as "
+            f"select *, case when rate_status = 'ok' then dense_rank() over (order by {of_classes}) end as rate_set "
+            f"from ({booked}select * from ({rates}))"
+        )
+        self._con.execute(
+            f"create or replace temp table whatif_rate_sets as select distinct rate_set, {of_classes} from whatif_rates "
+            "where rate_set is not null"
+        )
 
     def _keep_priced_targets(self, number: int) -> None:
         self._con.execute(
@@ -237,6 +349,7 @@ def _structure(lever: Lever) -> dict[str, Any]:
     again = settings.get("failure_rate") or settings.get("retry_share") or ()
     kept = settings.get("share") if lever.name == "batch" else ()
     return {
+        "meant_by": [name for name in SCOPE if settings.get(name)],
         "is_cascade": lever.name == "cascade",
         "is_partial": lever.name == "route" and settings["share"][1] < 1,
         "has_second": any(again) or any(one < 1 for one in kept or ()),

@@ -30,15 +30,21 @@ class ScenarioError(ValueError):
 
 @dataclass(frozen=True)
 class Kind:
-    """A lever. ``rank``: its place where several are asked for, as what comes first leaves less for the next."""
+    """A lever. ``rank``: its place where several are asked for, as what comes first leaves less for the next.
+
+    ``factors``: what of a row's cost it may change, beside its tokens; ``fills``: classes of tokens that rows may have only after it.
+    """
 
     rank: int
     query: str
     held: str
     risk: str
     needs_calls: bool = True
+    factors: tuple[str, ...] = ()
+    fills: tuple[str, ...] = ()
 
 
+_OF_ROUTES = ("weight", "input_factor", "output_factor", "cold_share", "added")
 # In the order prompt hygiene, cap, limits, route, caches, batch, prices.
 KINDS: Mapping[str, Kind] = {
     "context_trim": Kind(
@@ -46,25 +52,35 @@ KINDS: Mapping[str, Kind] = {
         "lever_context_trim",
         "answers and their length",
         "an answer may miss what was cut",
+        factors=("input_factor",),
     ),
-    "limit": Kind(15, "lever_limit", "calls below the limit", "users who leave, and those who pay in place of it"),
+    "limit": Kind(
+        15,
+        "lever_limit",
+        "calls below the limit",
+        "users who leave, and those who pay in place of it",
+        factors=("weight",),
+    ),
     "output_cap": Kind(
         20,
         "lever_output_cap",
         "calls, input and the text up to the cap",
         "a cut answer may be of no use, asked for again or not",
+        factors=("weight", "added"),
     ),
     "route": Kind(
         30,
         "lever_route",
         "calls, tools and units that are not tokens; the range of context lengths that a call falls in",
         "the quality and latency of the other model",
+        factors=_OF_ROUTES,
     ),
     "cascade": Kind(
         31,
         "lever_route",
         "calls, tools and units that are not tokens; the second try costs what the call cost",
         "latency of two calls in a row; wrong first answers that nobody notices",
+        factors=_OF_ROUTES,
     ),
     "few_shot": Kind(
         32, "lever_few_shot", "answers and their length", "a tuned model may know less than the examples told"
@@ -74,9 +90,15 @@ KINDS: Mapping[str, Kind] = {
         "lever_prompt_cache",
         "calls, their order and their instants, prompts and answers",
         "a prefix that is not the same byte for byte is not read",
+        factors=("cold_share",),
+        fills=("cache_read", "cache_write_5m", "cache_write_1h"),
     ),
     "response_cache": Kind(
-        41, "lever_response_cache", "calls and prompts", "stale answers, and answers that belong to somebody else"
+        41,
+        "lever_response_cache",
+        "calls and prompts",
+        "stale answers, and answers that belong to somebody else",
+        factors=("weight", "added"),
     ),
     "micro_batch": Kind(
         50,
@@ -85,10 +107,20 @@ KINDS: Mapping[str, Kind] = {
         "the wait, and answers that get worse when several are asked for at once",
     ),
     "batch": Kind(
-        51, "lever_batch", "calls, prompts, answers and what is read from the cache", "answers come later", False
+        51,
+        "lever_batch",
+        "calls, prompts, answers and what is read from the cache",
+        "answers come later",
+        needs_calls=False,
+        factors=("weight", "added"),
     ),
     "price": Kind(
-        60, "lever_price", "calls, models and tokens; units that are not tokens", "what people do about it", False
+        60,
+        "lever_price",
+        "calls, models and tokens; units that are not tokens",
+        "what people do about it",
+        needs_calls=False,
+        factors=("input_factor", "output_factor"),
     ),
     "fixed": Kind(90, "", "", ""),
     # Questions of their own, which leave the rows as they are.

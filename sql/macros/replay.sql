@@ -11,7 +11,7 @@ row is asked of, its tokens, or what of its cost is left, and keeps all else. `w
 {% set told_columns = [
     "request_key", "started_at", "usage_date", "feature", "workflow_step", "prompt_name", "prompt_version", "customer_tier", "customer_id",
     "user_id", "session_id", "prompt_hash", "prompt_prefix_hash", "static_prompt_tokens", "is_open", "is_covered", "is_changed", "is_moved", "requests",
-    "effective_cost_usd", "units_cost_usd", "context_tokens",
+    "effective_cost_usd", "units_cost_usd", "context_tokens", "draw_group",
 ] %}
 {% set case_columns = [] %}
 {% for case in cases %}{% for name in ("weight_", "input_factor_", "output_factor_", "cold_share_") %}{% set _ = case_columns.append(name ~ case) %}{% endfor %}{% set _ = case_columns.append("added_" ~ case ~ "_usd") %}{% endfor %}
@@ -24,16 +24,17 @@ row is asked of, its tokens, or what of its cost is left, and keeps all else. `w
 {% endfor %}
 {% endmacro %}
 
-{# Whether a row is among those that a lever is for: any of the words of a setting, all where it is blank. #}
+{# Whether a row is among those that a lever is for: any of the words of a setting. `meant_by` has the settings that are not blank. #}
+{% set of_row = {
+    "feature": "b.feature", "step": "b.workflow_step", "customer_id": "b.customer_id", "customer_tier": "b.customer_tier",
+    "provider": "b.provider", "from_model": "concat(b.provider, '/', b.model_canonical)",
+} %}
 {% macro chosen() %}
 b.is_open
         and b.requests > 0
-        and (s.feature = '' or list_contains(string_split(s.feature, ' '), b.feature))
-        and (s.step = '' or list_contains(string_split(s.step, ' '), b.workflow_step))
-        and (s.customer_id = '' or list_contains(string_split(s.customer_id, ' '), b.customer_id))
-        and (s.customer_tier = '' or list_contains(string_split(s.customer_tier, ' '), b.customer_tier))
-        and (s.provider = '' or list_contains(string_split(s.provider, ' '), b.provider))
-        and (s.from_model = '' or list_contains(string_split(s.from_model, ' '), concat(b.provider, '/', b.model_canonical)))
+{% for name in meant_by %}
+        and list_contains(string_split(s.{{ name }}, ' '), {{ of_row[name] }})
+{% endfor %}
 {%- endmacro %}
 
 {% macro total(type, alias="b") %}

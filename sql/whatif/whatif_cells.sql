@@ -27,6 +27,7 @@ select
     k.effective_cost_usd,
     k.units_cost_usd,
     k.ctx_min_tokens as context_tokens,
+    cast(0 as ubigint) as draw_group,
 {% for name in key_columns + scope_columns %}
     k.{{ name }},
 {% endfor %}

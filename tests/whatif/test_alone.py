@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from pipelines.whatif.alone import all_plans, answer_alone, cases_of
+from pipelines.whatif.replay import inputs
 from pipelines.whatif.scenarios import ScenarioError, scenarios_of
 from pipelines.whatif.self_host import pool, pools_of
 from tests.whatif.test_levers import SCENARIOS, call
@@ -75,7 +76,7 @@ def usage(weeks_of, *given):
         for n in range(units)
     ]
     weeks = weeks_of(calls, by_the_book=True)
-    for table in ("stat_rate_cells_weekly", "ref_features", "ref_model_tiers"):
+    for table in inputs():
         weeks.make(table)
     [scenario] = scenarios_of(SCENARIOS, "usage_pricing", ["months=1", *given])
     return answer_alone(weeks.con, SCENARIOS, scenario, date(2026, 11, 2), date(2026, 11, 9))
@@ -112,7 +113,7 @@ def test_hours_without_a_meant_call_have_no_answer(weeks_of):
     weeks = weeks_of(
         [{**call(0, input_total_tokens=1000), "started_at": datetime(2026, 11, 2, tzinfo=UTC)}], by_the_book=True
     )
-    for table in ("stat_rate_cells_weekly", "ref_features", "ref_model_tiers"):
+    for table in inputs():
         weeks.make(table)
     [scenario] = scenarios_of(SCENARIOS, "self_host", ["feature=nobody"])
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from pipelines.whatif.backtest import Tried, backtest_of
+from pipelines.whatif.replay import inputs
 from pipelines.whatif.scenarios import ScenarioError, scenarios_of
 from tests.whatif.test_levers import SCENARIOS, call
 
@@ -30,7 +31,7 @@ def tried(weeks_of, output_after: int, *given: str) -> list[Tried]:
         for n in range(10)
     ]
     weeks = weeks_of(calls, by_the_book=True)
-    for table in ("stat_rate_cells_weekly", "ref_features", "ref_model_tiers"):
+    for table in inputs():
         weeks.make(table)
     scenarios = scenarios_of(SCENARIOS, "vendor", ["to_model=openai/gpt-4o-mini", *given])
     return backtest_of(weeks.con, scenarios, CHANGED - DAYS, CHANGED, CHANGED + DAYS)

@@ -13,6 +13,7 @@ from pipelines import paths
 from pipelines.reference.files import read
 from pipelines.reference.tables import TABLES
 from pipelines.whatif.answer import Answer, answer, payback_months
+from pipelines.whatif.replay import inputs
 from pipelines.whatif.scenarios import ScenarioError, scenarios_of
 
 FIRST = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -38,7 +39,7 @@ def ask(weeks_of: Any) -> Ask:
 
     def replay(calls: Sequence[Mapping[str, Any]], name: str, *given: str, **tables: Any) -> Answer:
         weeks = weeks_of(calls, by_the_book=True, **tables)
-        for table in ("stat_rate_cells_weekly", "ref_features", "ref_model_tiers"):
+        for table in inputs():
             weeks.make(table)
         return answer(weeks.con, SCENARIOS, scenarios_of(SCENARIOS, name, given), date(2026, 11, 2), date(2026, 11, 9))
 
@@ -438,3 +439,67 @@ def test_the_savings_of_features_add_up_to_that_of_all(ask):
         name = f"saving_{case}_usd"
         assert sum(row[name] for row in found.by(["feature"])) == found.total[name]
         assert sum(step[name] for step in found.steps) == found.total[name]
+
+
+# ---- what chance separates
+
+
+def test_where_every_user_saves_the_same_share_chance_separates_nothing(ask):
+    """Forty users with a call of $2.50 each, all routed to $0.15: .94 in every draw."""
+    calls = [call(n, user_id=f"u{n}", input_total_tokens=1_000_000) for n in range(40)]
+
+    one = ask(calls, "routing", *SURE, "share=1").interval
+
+    assert (one.verdict, one.clusters, one.cluster_units) == ("ok", 40, ("user",))
+    assert one.share_low == one.share_high == Decimal("0.94")
+    assert one.saving_low_usd == one.saving_high_usd == 94
+
+
+def test_the_interval_is_of_users_and_not_of_calls(ask):
+    """Half of forty users save .94 of their spend, half nothing: .47. The share of one user in two varies by .47 / sqrt(40) = .074 over
+    draws, so 95 % lie within about .15 on either side; a hundred calls a user more or less make no difference."""
+    one, many = (
+        ask(
+            [
+                call(n, user_id=f"u{user}", feature="short" if user % 2 else "long", input_total_tokens=1_000_000)
+                for n in range(calls)
+                for user in range(40)
+            ],
+            "routing",
+            *SURE,
+            "share=1",
+            "feature=short",
+        ).interval
+        for calls in (1, 10)
+    )
+
+    assert one.share_low is not None
+    assert one.share_high is not None
+    assert (one.share_low, one.share_high) == (many.share_low, many.share_high)
+    assert one.share_low == pytest.approx(Decimal("0.47") - Decimal("0.15"), abs=Decimal("0.05"))
+    assert one.share_high == pytest.approx(Decimal("0.47") + Decimal("0.15"), abs=Decimal("0.05"))
+
+
+def test_cells_and_calls_have_the_same_interval_where_users_differ_in_cost_alone(ask):
+    """Batch of an async feature is told from cells: a user's saving is his cost there times what the feature saves."""
+    calls = [
+        call(n, user_id=f"u{n}", feature="reports" if n % 2 else "chat", input_total_tokens=1_000_000)
+        for n in range(40)
+    ]
+
+    found = ask(calls, "batch", "share=1", ref_features=[{"feature": "reports", "workload": "async"}])
+
+    assert found.interval.clusters == 40
+    assert found.interval.share_low is not None
+    assert Decimal("0.15") < found.interval.share_low < Decimal("0.25")
+    [reports] = [one for one in found.intervals if one.feature == "reports"]
+    assert (reports.verdict, reports.clusters, reports.share_low) == ("insufficient", 20, None)
+
+
+def test_too_few_users_have_no_interval(ask):
+    """29 of the 30 that thresholds.csv asks for; a thousand calls of them make no sample."""
+    calls = [call(n, user_id=f"u{n % 29}", input_total_tokens=1_000_000) for n in range(1000)]
+
+    one = ask(calls, "routing", *SURE).interval
+
+    assert (one.verdict, one.clusters, one.saving_low_usd) == ("insufficient", 29, None)
