@@ -32,6 +32,7 @@ from pipelines.reading import Reader, ReadReport
 from pipelines.reference.files import Problem, price_remarks
 from pipelines.report import publish as publish_pages
 from pipelines.report import source_text
+from pipelines.report import tables as tables_of_pages
 from pipelines.results import Results
 from pipelines.runner import Built, build, count_checks, label
 from pipelines.settings import Settings
@@ -233,11 +234,11 @@ class Books:
         views.refresh(self.root, self.lake, self.models)
         if problems or self.results.worst() == "failed":
             return []
-        tables = sorted(name for name in self.models if name.startswith(("mart_", "focus_")))
+        tables = {name for name in self.models if name.startswith(("mart_", "focus_"))} | set(tables_of_pages())
         state = digest(
             [
                 source_text(),
-                *(f"{table} {self.lake.state(table)}" for table in tables),
+                *(f"{table} {self.lake.state(table)}" for table in sorted(tables)),
                 *(str(month) for month in months_closed(self.root)),
                 *self.results.state(),
             ]

@@ -272,12 +272,11 @@ def _freeze_weeks(books: Books, month: date, folder: Path) -> None:
             exports.write_week(
                 books.con, books.lake, week, folder / root.showback_export(week).relative_to(root.exports)
             )
-            page = report.page(books.con, books.lake, week, list(books.results), closing=month)
-            target = folder / root.report(week).relative_to(root.exports)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(page, encoding="utf-8")
-            # The page has made its own view of the showback.
-            exports.create_showback_view(books.con, books.lake, closing=month)
+            pages = report.documents(books.con, books.lake, week, list(books.results), closing=month)
+            for place, text in pages.items():
+                target = folder / place
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
 
 
 def _record(books: Books, month: date, kept: Path, exceptions: list[str], because: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from urllib.parse import quote
 
 _PACKAGE = Path(__file__).resolve().parent
 # Beside the checkout when run from it; inside the package when installed as a wheel.
@@ -140,6 +141,15 @@ class DataRoot:
 
     def report(self, week: date) -> Path:
         return self.exports / "report" / f"{week.isoformat()}.html"
+
+    def report_of_team(self, team: str, week: date) -> Path:
+        """``exports/report/teams/<team>/<Monday>.html``; signs of a name that a path gives a meaning to are written as %2F."""
+        folder = quote(team, safe=" *") if team.strip(".") else team.replace(".", "%2E")
+        return self.exports / "report" / "teams" / folder / f"{week.isoformat()}.html"
+
+    def report_mail(self, week: date, ending: str) -> Path:
+        """``exports/report/email/<Monday>.html`` and ``.txt``."""
+        return self.exports / "report" / "email" / f"{week.isoformat()}.{ending}"
 
     def relative(self, path: Path) -> str:
         """As it is written in tables and messages: below the data root, with forward slashes."""

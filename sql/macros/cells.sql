@@ -9,6 +9,26 @@ case
         coalesce({{ alias }}.prompt_name, '(unnamed)') as prompt_name
 {%- endmacro %}
 
+{# A request type as people read it: nothing twice, and nothing that nobody named. #}
+{% macro short_name_of(feature, workflow_step, prompt_name) %}
+concat(
+        {{ feature }},
+        case when {{ workflow_step }} in ('(unnamed)', {{ feature }}) then '' else concat(' / ', {{ _within(feature, workflow_step) }}) end,
+        case
+            when {{ prompt_name }} in ('(unnamed)', {{ feature }}, {{ workflow_step }}) then ''
+            else concat(' / ', {{ _within(feature, prompt_name) }})
+        end
+    )
+{%- endmacro %}
+
+{# A name without the feature that it begins with. #}
+{% macro _within(feature, name) -%}
+case
+            when substr({{ name }}, 1, length({{ feature }}) + 1) = concat({{ feature }}, '/') then substr({{ name }}, length({{ feature }}) + 2)
+            else {{ name }}
+        end
+{%- endmacro %}
+
 {# Whose it is, as `cluster_unit` and `cluster_id`. #}
 {% macro cluster_of(alias, reporting) %}
 -- A session ends within its week, so it can hardly be compared with itself, and a customer's sessions resemble each

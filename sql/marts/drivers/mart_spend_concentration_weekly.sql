@@ -146,6 +146,7 @@ changes as (
         s.time_window,
         d.cut,
         d.driver,
+        max(d.short_name) as short_name,
         max(case when d.week_start_date = s.week_start_date and d.abc_class = 'A' then 1 else 0 end) as is_now,
         max(case when d.week_start_date = s.previous_date and d.abc_class = 'A' then 1 else 0 end) as was_before,
     from spans as s
@@ -164,6 +165,8 @@ comparisons as (
         count(case when is_now = 1 or was_before = 1 then 1 end) as in_either,
         list_sort(coalesce(list(driver) filter (where is_now = 1 and was_before = 0), [])) as entered_a,
         list_sort(coalesce(list(driver) filter (where is_now = 0 and was_before = 1), [])) as left_a,
+        list_sort(coalesce(list(short_name) filter (where is_now = 1 and was_before = 0), [])) as entered_names,
+        list_sort(coalesce(list(short_name) filter (where is_now = 0 and was_before = 1), [])) as left_names,
     from changes
     group by week_start_date, time_window, cut
     having sum(was_before) > 0
@@ -245,6 +248,8 @@ judged as (
         cast(cast(c.in_both as double) / c.in_either as decimal(18, 9)) as jaccard_previous,
         c.entered_a,
         c.left_a,
+        c.entered_names,
+        c.left_names,
         cast(cast(d.cost as double) / cast(m.cost_of_all as double) as decimal(18, 9)) as dearest_hundredth_share,
         case
             when coalesce(m.types, 0) < l.min_types then 'too_few_types'
@@ -339,8 +344,8 @@ select
                     '; the same as ', before, ' except ',
                     array_to_string(
                         list_concat(
-                            list_transform(entered_a, lambda x: x || ' (new)'),
-                            list_transform(left_a, lambda x: x || ' (gone)')
+                            list_transform(entered_names, lambda x: x || ' (new)'),
+                            list_transform(left_names, lambda x: x || ' (gone)')
                         ),
                         ', '
                     )

@@ -14,6 +14,7 @@ columns:
   time_window: VARCHAR; 1w (the week) or 4w (the week and the three before; only once the week is over)
   cut: VARCHAR; what the cost is divided by: request_type, model or input_size
   driver: VARCHAR; request type (feature, workflow and step, prompt name), model (provider, model) or range of input tokens
+  short_name: VARCHAR; the same for people: of a request type nothing twice and nothing unnamed; several may share one
   feature: VARCHAR; product feature of a request type, 'unattributed' where none is known; null in other cuts
   workflow_step: VARCHAR; workflow and step of a request type, '(unnamed)' where neither is known; null in other cuts
   prompt_name: VARCHAR; name of the prompt template of a request type, '(unnamed)' where none is known; null in other cuts
@@ -52,11 +53,12 @@ checks:
     text: shares of a cut sum to 1 and ranks have no gap
 question: Which request types drive spend, and which of them are new among the dearest?
 answer: >-
-  select rank, driver, owner_team, share, lever, abc_class, rank_previous
+  select rank, short_name, owner_team, share, lever, abc_class, rank_previous
   from mart_spend_drivers_weekly
   where time_window = '4w' and cut = 'request_type' and week_start_date = (select max(week_start_date) from mart_spend_drivers_weekly where is_closed)
   order by rank limit 10
 */
+{% from "macros/cells.sql" import short_name_of %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
 with cells as (
     select
@@ -189,6 +191,10 @@ select
     r.time_window,
     r.cut,
     r.driver,
+    case
+        when r.cut = 'request_type' then {{ short_name_of("r.feature", "r.workflow_step", "r.prompt_name") }}
+        else r.driver
+    end as short_name,
     r.feature,
     r.workflow_step,
     r.prompt_name,

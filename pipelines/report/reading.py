@@ -1,0 +1,147 @@
+"""What the pages read: the marts as they are published, loaded once for all pages of a run, and of which files a page is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+
+from pipelines import published
+from pipelines.engine import listed, named_rows, quoted
+from pipelines.lake import Lake, Part
+from pipelines.models import models
+from pipelines.periods import start_of
+from pipelines.relations import rows_sql
+
+WEEK = timedelta(days=7)
+# A sparkline's weeks before that of the page.
+TREND_WEEKS = 12
+SHOWBACK = "mart_showback_weekly"
+CORRECTIONS = "mart_corrections_weekly"
+OPPORTUNITIES = "mart_opportunities_weekly"
+# How many weeks before its own a page reads of each table.
+_WEEKS_BACK = {
+    SHOWBACK: TREND_WEEKS,
+    "mart_spend_drivers_weekly": TREND_WEEKS,
+    "mart_feature_economics_weekly": TREND_WEEKS,
+    "mart_cache_economics_weekly": TREND_WEEKS,
+    "mart_model_tiers_weekly": TREND_WEEKS,
+    "mart_retry_waste_weekly": TREND_WEEKS,
+    "mart_vendor_exposure_weekly": TREND_WEEKS,
+    "mart_user_economics_monthly": 5,
+    "mart_tier_margin_monthly": 5,
+    "mart_customer_margin_monthly": 5,
+    "mart_spend_change_weekly": 0,
+    "mart_spend_concentration_weekly": 0,
+    "mart_output_ratio_drift_weekly": 0,
+    "mart_agent_sessions_weekly": 0,
+    "mart_runaway_sessions": 0,
+    "mart_output_caps_weekly": 0,
+    "mart_batch_candidates_weekly": 0,
+    "mart_untagged_callers_weekly": 0,
+    "mart_budgets_monthly": 0,
+    "mart_reconciliation_monthly": 0,
+    "mart_data_quality_daily": 0,
+    "mart_cost_faults_daily": 0,
+    "mart_alert_states": 0,
+    "ledger_sessions": 0,
+    CORRECTIONS: 0,
+    OPPORTUNITIES: 0,
+}
+_REFERENCES = ("ref_thresholds", "ref_price_book")
+
+
+def tables() -> list[str]:
+    """The tables that a page is made of."""
+    return sorted([*(name for name in _WEEKS_BACK if name in models()), *_REFERENCES])
+
+
+def parts_of(lake: Lake, table: str, week: date, closing: date | None = None) -> list[tuple[Part, bool]]:
+    """The files of a table that the page of a week reads, each with whether its month is closed."""
+    back = _WEEKS_BACK.get(table, 0)
+    first, last = week - back * WEEK, week + WEEK - timedelta(days=1)
+    if table in models() and models()[table].partition == "month":
+        first = start_of("month", first)
+    found = (
+        published.parts(lake, SHOWBACK, closing) if table == SHOWBACK else [(part, False) for part in lake.parts(table)]
+    )
+    return [(part, closed) for part, closed in found if part.start is None or first <= part.start <= last]
+
+
+@contextmanager
+def loaded(
+    con: duckdb.DuckDBPyConnection, lake: Lake, weeks: Sequence[date], closing: date | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of its own with the tables that the pages of some weeks read, under the names that a reader asks by."""
+    with con.cursor() as own:
+        own.execute("set TimeZone = 'UTC'")
+        for table in tables():
+            parts = list(dict.fromkeys(part for week in weeks for part in parts_of(lake, table, week, closing)))
+            if table == SHOWBACK:
+                published.create_published_view(own, lake, SHOWBACK, parts)
+                own.execute(f"create temp table published_showback_weekly as from {SHOWBACK}")
+            elif table in models():
+                model = models()[table]
+                rows = rows_sql(lake, [part for part, _ in parts], model.types, model.dated)
+                own.execute(f"create temp {'view' if table == 'ledger_sessions' else 'table'} {table} as {rows}")
+            else:
+                files = listed([str(lake.absolute(part)) for part, _ in parts])
+                own.execute(f"create temp table {table} as from read_parquet({files}, hive_partitioning = false)")
+        yield own
+
+
+@dataclass
+class Ask:
+    """Questions of one page. What was asked stands on the page, so that every number can be asked again.
+
+    ``team``: the page is of this team alone; ``features`` are those that it bears most of.
+    """
+
+    con: duckdb.DuckDBPyConnection
+    week: date
+    team: str | None = None
+    features: Sequence[str] = ()
+    asked: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+    def rows(self, section: str, title: str, query: str) -> list[dict[str, Any]]:
+        """The rows of a question. ``$week`` is the week; ``$mine``, ``$scope`` and ``$features`` leave of a table what is a team's."""
+        text = self.filled(query)
+        self.asked.setdefault(section, []).append((title, text))
+        return named_rows(self.con, text)
+
+    def row(self, section: str, title: str, query: str) -> dict[str, Any] | None:
+        return next(iter(self.rows(section, title, query)), None)
+
+    def filled(self, query: str) -> str:
+        mine = features = scope = ""
+        if self.team is not None:
+            mine, scope = f"and team = {quoted(self.team)}", f"and scope_value = {quoted(self.team)}"
+            features = f"and feature in ({', '.join(map(quoted, self.features)) or 'null'})"
+        text = query.replace("$week", f"date '{self.week}'").replace("$mine", mine).replace("$features", features)
+        text = text.replace("$scope", scope)
+        return "\n".join(line.rstrip() for line in text.strip().splitlines() if line.strip())
+
+    @property
+    def last_day(self) -> date:
+        return self.week + WEEK - timedelta(days=1)
+
+    def limits(self) -> dict[str, float]:
+        """The thresholds that hold in the week, by name; those of a scope are not among them."""
+        rows = named_rows(
+            self.con,
+            """select name, try_cast(threshold as double) as limit_value from ref_thresholds
+            where scope_kind is null and (valid_from_date is null or valid_from_date <= ?)
+            qualify row_number() over (partition by name order by valid_from_date desc nulls last) = 1""",
+            [self.last_day],
+        )
+        return {row["name"]: row["limit_value"] for row in rows if row["limit_value"] is not None}
+
+
+def total(rows: Sequence[Mapping[str, Any]], name: str) -> Any:
+    """The sum of what is known; None where nothing is."""
+    known = [row[name] for row in rows if row[name] is not None]
+    return sum(known) if known else None
