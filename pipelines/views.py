@@ -1,8 +1,13 @@
-"""``tokenbooks.duckdb``: a view on every table, for ad-hoc queries. It holds no data and works when the data root is moved."""
+"""``tokenbooks.duckdb``: a view on every table, for ad-hoc queries. It holds no data.
+
+It knows its data root by the macro ``data_root``, so any tool may open it from any folder. Where it was moved or is mounted elsewhere,
+``set variable data_root = '...'`` says so until the next run writes it anew.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +24,9 @@ from pipelines.paths import DataRoot
 
 SHOWBACK = "mart_showback_weekly"
 _KEPT_AS = "views"
+_EXPLAIN = re.compile(
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\b(?:\s*analyze\b)?(?:\s*\([^)]*\))?", re.IGNORECASE | re.DOTALL
+)
 
 
 class QueryRefused(ValueError):
@@ -29,7 +37,7 @@ def refresh(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> bool:
     """Write the file of views anew where the tables or their columns have changed; a reader keeps the old one."""
     statements = list(_statements(lake, models))
     version = digest([duckdb.__version__, *statements])
-    if root.views.is_file() and _version(root) == version:
+    if root.views.is_file() and _version(root) == _placed(version, root):
         return False
     temporary = root.views.with_name(f".{root.views.name}.tmp")
     temporary.unlink(missing_ok=True)
@@ -38,15 +46,27 @@ def refresh(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> bool:
     else:
         _write(temporary, root, statements, version)
         kept.keep(_KEPT_AS, version, {_KEPT_AS: temporary.read_bytes()})
+    with duckdb.connect(str(temporary)) as con:
+        con.execute(_data_root(str(root.path)))
     temporary.replace(root.views)
-    _note_version(root, version)
+    _note_version(root, _placed(version, root))
     return True
 
 
+def _data_root(path: str) -> str:
+    return f"create or replace macro data_root() as coalesce(getvariable('data_root'), {quoted(path)})"
+
+
+def _placed(version: str, root: DataRoot) -> str:
+    return f"{version} {root.path}"
+
+
 def _write(path: Path, root: DataRoot, statements: Iterable[str], version: str) -> None:
-    """A file of views. It names no place of its own, so that it is right for every data root with these tables."""
-    with duckdb.connect(str(path), config={"file_search_path": str(root.path)}) as con:
+    """A file of views. It names no place of its own yet, so that it is right for every data root with these tables."""
+    with duckdb.connect(str(path)) as con:
+        con.execute(f"set variable data_root = {quoted(str(root.path))}")
         con.execute("begin transaction")
+        con.execute(_data_root(""))
         for statement in statements:
             con.execute(statement)
         con.execute("commit")
@@ -68,10 +88,8 @@ def open_views(root: DataRoot) -> Iterator[duckdb.DuckDBPyConnection]:
     }
     with duckdb.connect(str(root.views), read_only=True, config=config) as con:
         con.execute("set TimeZone = 'UTC'")
-        con.execute(f"set file_search_path = {quoted(str(root.path))}")
-        # A view's path is checked as it stands in the view and as the search path completes it.
-        folders = ["lake/", "closed/", f"{root.lake}/", f"{root.closed}/"]
-        con.execute(f"set allowed_directories = {listed(folders)}")
+        con.execute(f"set variable data_root = {quoted(str(root.path))}")
+        con.execute(f"set allowed_directories = {listed([f'{root.lake}/', f'{root.closed}/'])}")
         con.execute("set enable_external_access = false")
         con.execute("set lock_configuration = true")
         yield con
@@ -81,8 +99,12 @@ def questions(con: duckdb.DuckDBPyConnection, text: str) -> list[str]:
     """The queries of a text, one by one. Raises QueryRefused where one is no question: it could write below the lake."""
     found = con.extract_statements(text)
     for statement in found:
-        if statement.type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
-            word = str(statement.type).rpartition(".")[2].lower()
+        kind = statement.type
+        # 'explain analyze copy' would write as 'copy' does: what counts is what is explained.
+        if kind == duckdb.StatementType.EXPLAIN:
+            [kind] = {one.type for one in con.extract_statements(_EXPLAIN.sub("", statement.query, count=1))}
+        if kind != duckdb.StatementType.SELECT:
+            word = str(kind).rpartition(".")[2].lower()
             raise QueryRefused(
                 f"a {word} statement: only queries are answered here (select, from, with, describe, show, explain)"
             )
@@ -104,7 +126,7 @@ def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
         if parts:
             inside = "*.parquet" if parts[0].start is None else "*/*.parquet"
             # Names and types are those of the header: every file was held to it.
-            yield f"create view {table} as select * from read_parquet('lake/{table}/{inside}', hive_partitioning = false)"
+            yield f"create view {table} as select * from read_parquet(data_root() || '/lake/{table}/{inside}', hive_partitioning = false)"
         elif columns:
             typed = ", ".join(f"cast(null as {column.type}) as {column.name}" for column in columns)
             yield f"create view {table} as select {typed} where false"
@@ -149,8 +171,8 @@ def _closed_views(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
 def _closed_view(lake: Lake, table: str, types: Mapping[str, str]) -> str:
     rows = "select " + ", ".join(f"cast(null as {type_}) as {name}" for name, type_ in types.items()) + " where false"
     if lake.parts(table):
-        files = f"closed/[0-9][0-9][0-9][0-9]-[0-9][0-9]/lake/{table.removeprefix(CLOSED)}/**/*.parquet"
-        read = f"read_parquet('{files}', hive_partitioning = false, union_by_name = true)"
+        files = f"/closed/[0-9][0-9][0-9][0-9]-[0-9][0-9]/lake/{table.removeprefix(CLOSED)}/**/*.parquet"
+        read = f"read_parquet(data_root() || '{files}', hive_partitioning = false, union_by_name = true)"
         rows = f"select {', '.join(types)} from ({rows} union all by name select * from {read})"
     return f"create view {table} as {rows}"
 
@@ -163,7 +185,7 @@ def _version(root: DataRoot) -> str:
             return str(version)
     try:
         with duckdb.connect(str(root.views), read_only=True) as con:
-            version = str(one_row(con, "select views_version()")[0])
+            version = str(one_row(con, "select views_version() || ' ' || data_root()")[0])
     except duckdb.Error:
         return ""
     _note_version(root, version)

@@ -335,6 +335,12 @@ def test_sql_answers_each_of_several_queries_or_says_that_the_format_holds_one(w
         "set enable_external_access = true",
         "install httpfs",
         "attach 'x.duckdb'",
+        "load httpfs",
+        "explain analyze copy (select 1) to 'lake/x.parquet'",
+        "/* a */ explain (analyze) copy (select 1) to 'lake/x.parquet'",
+        "set variable data_root = '/etc'",
+        "select * from read_text('reference/features.csv')",
+        "select * from glob('/etc/*')",
     ],
 )
 def test_sql_is_read_only_and_locked(walked: Path, query: str) -> None:
@@ -354,11 +360,28 @@ def test_the_views_work_when_the_data_root_is_moved(walked: Path, tmp_path: Path
     shutil.copytree(walked, moved)
 
     done = tokenbooks("sql", "select count(*) as n from ledger_requests", "--format", "csv", data=moved)
-    bare = duckdb.connect(str(moved / "tokenbooks.duckdb"), read_only=True)
-    bare.execute("set file_search_path = ?", [str(moved)])
+    with duckdb.connect(str(moved / "tokenbooks.duckdb"), read_only=True) as bare:
+        bare.execute(f"set variable data_root = '{moved}'")
+        said = bare.execute("select count(*) from ledger_costs").fetchall()
+    assert tokenbooks("run", "--direct", data=moved).returncode == 0
 
     assert done.stdout == "n\n10\n"
-    assert bare.execute("select count(*) from ledger_costs").fetchall() == [(10,)]
+    assert said == [(10,)]
+    with duckdb.connect(str(moved / "tokenbooks.duckdb"), read_only=True) as bare:
+        assert bare.execute("select data_root()").fetchall() == [(str(moved),)]
+
+
+def test_any_tool_opens_the_views_from_any_folder(
+    walked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    query = "select count(*) from {}ledger_costs"
+
+    with duckdb.connect(str(walked / "tokenbooks.duckdb"), read_only=True) as opened:
+        assert opened.execute(query.format("")).fetchall() == [(10,)]
+    with duckdb.connect() as attached:
+        attached.execute(f"attach '{walked / 'tokenbooks.duckdb'}' as books (read_only)")
+        assert attached.execute(query.format("books.")).fetchall() == [(10,)]
 
 
 def test_a_view_carries_the_dictionary(walked: Path) -> None:
