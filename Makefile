@@ -50,8 +50,9 @@ dev: $(INSTALLED)  ## open Dagster's web page on the data root
 bench: $(INSTALLED)  ## measure speed and memory
 	@.venv/bin/python -m benchmarks
 
-docs: $(INSTALLED)  ## write docs/data_dictionary.md from the headers of the SQL files
+docs: $(INSTALLED)  ## write docs/data_dictionary.md and docs/contracts/ from the headers of the SQL files
 	@.venv/bin/python -m pipelines.dictionary --write docs/data_dictionary.md
+	@.venv/bin/python -m pipelines.export_contract --write docs/contracts
 
 clean:  ## remove .venv, caches and builds; the data root stays
 	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

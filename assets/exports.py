@@ -10,9 +10,10 @@ from assets.runs import Materialized, Run
 from pipelines import exports
 from pipelines.contract import Column
 from pipelines.exports import MONTHLY, MonthlyExport
-from pipelines.models import models
+from pipelines.models import models, star
 
 SHOWBACK = dg.AssetKey(["exports", "showback"])
+STAR = dg.AssetKey(["exports", "star"])
 _NAMED_AT_MOST = 20
 
 
@@ -23,8 +24,8 @@ def export_key(export: MonthlyExport) -> dg.AssetKey:
 
 
 # Published together: what one of them says, all of them say.
-EXPORTS = (SHOWBACK, *map(export_key, MONTHLY))
-_FOLDERS = {SHOWBACK: "exports/showback/"} | {
+EXPORTS = (SHOWBACK, STAR, *map(export_key, MONTHLY))
+_FOLDERS = {SHOWBACK: "exports/showback/", STAR: "exports/star/"} | {
     export_key(export): f"exports/{export.name}/{export.version}/" for export in MONTHLY
 }
 
@@ -49,7 +50,10 @@ def _specs() -> Iterator[dg.AssetSpec]:
     showback = models()[exports.TABLE]
     columns = {column.name: column for column in showback.columns}
     about = f"{showback.about} A folder a week with a manifest, version {exports.SCHEMA_VERSION}."
-    yield _spec(SHOWBACK, about, (columns[name] for name in exports.SHOWBACK_V1))
+    yield _spec(SHOWBACK, about, (*(columns[name] for name in exports.SHOWBACK_V1), exports.ROW_KEY_COLUMN))
+    spend = star()["fact_spend_weekly"]
+    about = f"Facts and dimensions for BI tools, a Parquet file each with a manifest: {', '.join(sorted(star()))}. {spend.about}"
+    yield _spec(STAR, about, spend.columns)
     for export in MONTHLY:
         first, *_ = tables = list(export.models.values())
         about = " ".join(model.about for model in tables)

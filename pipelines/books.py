@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from pipelines import audit, exports, reference, upgrade, views
+from pipelines import audit, export_contract, exports, reference, star, upgrade, views
 from pipelines.checks import CheckResult
 from pipelines.contract import DIMENSIONS
 from pipelines.engine import connect
@@ -247,6 +247,8 @@ class Books:
             return []
         weeks, written = exports.publish(self.con, self.root, self.lake)
         written += exports.publish_months(self.con, self.root, self.lake)
+        written += star.publish(self.con, self.root, self.lake)
+        written += export_contract.publish(self.root)
         written += publish_pages(self.con, self.root, self.lake, list(self.results), weeks=weeks)
         corrections = self.lake.part("mart_corrections_weekly", None)
         audit.note_corrections(

@@ -10,12 +10,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from pipelines import published
+from pipelines.contract import Column
 from pipelines.engine import one_row, quoted
 from pipelines.lake import Lake, digest, months_closed, replace_text, sha256_of
 from pipelines.models import Model, models
@@ -24,13 +26,22 @@ from pipelines.paths import DataRoot
 SCHEMA_VERSION = "1"
 TABLE = "mart_showback_weekly"
 
-# The columns of version 1, in this order. Columns may be added at the end; none is renamed, retyped or taken away.
+# The columns of version 1, in this order; row_key stands behind them. Columns may be added at the end; none is renamed, retyped or
+# taken away (docs/bi.md says how a version ends).
 SHOWBACK_V1 = """
 week_start_date billing_month cost_centre team feature customer_tier environment provider billing_account_id model_canonical model_tier
 state requests tasks successes unpriced_requests unpriced_tokens input_total_tokens output_total_tokens cache_read_total_tokens
 cache_write_total_tokens output_reasoning_tokens list_cost_usd effective_cost_usd direct_cost_usd allocated_untraced_usd discount_usd
 credit_usd tax_fee_usd rounding_usd invoiced_cost_usd billing_currency invoiced_cost_billing_currency allocation_basis
 """.split()
+
+SHOWBACK_KEY = SHOWBACK_V1[:11]
+ROW_KEY = f"md5(concat_ws(chr(31), {', '.join(SHOWBACK_KEY)}))"
+ROW_KEY_COLUMN = Column(
+    "row_key", "VARCHAR", "md5 of the first eleven columns: one row has it, and the same in every run"
+)
+# What a manifest sums. Of an amount that is null in a row the sum is of the others.
+_SUMMED = [name for name in SHOWBACK_V1 if name.endswith(("_usd", "requests", "tasks", "successes", "_tokens"))]
 
 # Raised when the files of a month are written otherwise from the same rows.
 MONTHS_VERSION = "1"
@@ -186,7 +197,7 @@ def write_month(
         ]
     )[:16]
     files = [f"{stem}.{ending}" for stem in parts for ending in ("parquet", "csv")]
-    if _said(folder / "manifest.json").get("run") == run and all((folder / name).is_file() for name in files):
+    if said_by(folder / "manifest.json").get("run") == run and all((folder / name).is_file() for name in files):
         return []
     queries: dict[str, str] = {}
     tables: dict[str, dict[str, Any]] = {}
@@ -215,12 +226,12 @@ def write_month(
         "totals": {amount: {code: f"{total:f}" for code, total in sums}},
         "tables": tables,
     }
-    return _write_files(con, folder, queries, manifest, run, _PARQUET + stamps, f"{_CSV}, {_CSV_INSTANTS}")
+    return write_files(con, folder, queries, manifest, run, _PARQUET + stamps, f"{_CSV}, {_CSV_INSTANTS}")
 
 
 def is_published(root: DataRoot, state: str) -> bool:
     """Whether what lies in exports/ was published from the state given, and is all there."""
-    known = _said(root.exports / ".published.json")
+    known = said_by(root.exports / ".published.json")
     is_same = "files" in known and known.get("state") == _noted(state)
     return is_same and all((root.path / name).is_file() for name in known["files"])
 
@@ -251,13 +262,17 @@ def create_showback_view(con: duckdb.DuckDBPyConnection, lake: Lake, closing: da
 
 def write_week(con: duckdb.DuckDBPyConnection, lake: Lake, week: date, folder: Path) -> list[Path]:
     """Write the files of a week out of the view of ``create_showback_view``, where they differ from those that are there."""
-    query = f"select {', '.join(SHOWBACK_V1)} from {TABLE} where week_start_date = date '{week}' order by {', '.join(SHOWBACK_V1[:11])}"
-    rows, invoiced, provisional, final = one_row(
+    query = (
+        f"select {', '.join(SHOWBACK_V1)}, {ROW_KEY} as row_key from {TABLE} where week_start_date = date '{week}' "
+        f"order by {', '.join(SHOWBACK_KEY)}"
+    )
+    rows, provisional, final, *sums = one_row(
         con,
-        f"""select count(*), sum(invoiced_cost_usd), count(*) filter (where state = 'provisional'),
-            count(*) filter (where state = 'final') from {TABLE} where week_start_date = ?""",
+        f"""select count(*), count(*) filter (where state = 'provisional'), count(*) filter (where state = 'final'),
+            {", ".join(f"sum({name})" for name in _SUMMED)} from {TABLE} where week_start_date = ?""",
         [week],
     )
+    said = {name: summed(total) for name, total in zip(_SUMMED, sums, strict=True)}
     manifest = {
         "dataset": "showback",
         "schema_version": SCHEMA_VERSION,
@@ -265,32 +280,40 @@ def write_week(con: duckdb.DuckDBPyConnection, lake: Lake, week: date, folder: P
         # A week is final when all its rows are, and closed when all its months are.
         "state": "provisional" if provisional else "final" if final else "closed",
         "rows": rows,
-        "invoiced_cost_usd": str(invoiced),
-        "columns": SHOWBACK_V1,
+        "invoiced_cost_usd": str(said["invoiced_cost_usd"]),
+        "sums": said,
+        "columns": [*SHOWBACK_V1, ROW_KEY_COLUMN.name],
     }
     run = hashlib.sha256("".join(part.content_hash for part in lake.parts(TABLE)).encode()).hexdigest()[:16]
-    return _write_files(con, folder, {"showback": query}, manifest, run)
+    return write_files(con, folder, {"showback": query}, manifest, run)
 
 
-def _write_files(
+def summed(total: int | Decimal | None) -> int | str | None:
+    """A sum as a manifest states it: money as a text, so that no reader makes a float of it."""
+    return f"{total:f}" if isinstance(total, Decimal) else total
+
+
+def write_files(
     con: duckdb.DuckDBPyConnection,
     folder: Path,
     queries: Mapping[str, str],
     manifest: Mapping[str, Any],
     run: str,
     parquet: str = _PARQUET,
-    csv: str = _CSV,
+    csv: str | None = _CSV,
 ) -> list[Path]:
     """Each query as Parquet and CSV, put in place one by one and the manifest last; nothing where all are as they were."""
     folder.mkdir(parents=True, exist_ok=True)
     hashes: dict[str, str] = {}
     for stem, query in queries.items():
         for name, options in ((f"{stem}.parquet", parquet), (f"{stem}.csv", csv)):
+            if options is None:
+                continue
             temporary = folder / f".{name}.tmp"
             con.execute(f"copy ({query}) to {quoted(str(temporary))} ({options})")
             hashes[name] = sha256_of(temporary)
     manifest_path = folder / "manifest.json"
-    if _said(manifest_path).get("sha256") == hashes and all((folder / name).is_file() for name in hashes):
+    if said_by(manifest_path).get("sha256") == hashes and all((folder / name).is_file() for name in hashes):
         for name in hashes:
             (folder / f".{name}.tmp").unlink()
         return []
@@ -308,7 +331,7 @@ def _remove(root: DataRoot, folder: Path) -> str:
     return root.relative(folder) + " (removed)"
 
 
-def _said(path: Path) -> dict[str, Any]:
+def said_by(path: Path) -> dict[str, Any]:
     """What a manifest or a note says; nothing where it is missing or broken."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

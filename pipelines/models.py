@@ -38,10 +38,11 @@ if TYPE_CHECKING:
 
 GRAINS = ("day", "week", "month")
 _PREFIXES = {
-    "ledger": "ledger_",
-    "reference": "ref_",
-    "statistics": "stat_",
-    "exports": "focus_",
+    "ledger": ("ledger_",),
+    "reference": ("ref_",),
+    "statistics": ("stat_",),
+    "exports": ("focus_",),
+    "star": ("fact_", "dim_"),
 }
 _HEADER = re.compile(r"\A\s*/\*\n(?P<header>.*?)\n\*/\n(?P<query>.*)\Z", re.DOTALL)
 _COLUMNS = re.compile(r"^columns:\n(?P<lines>(?:[ ]{2}.*\n?)+)", re.MULTILINE)
@@ -49,6 +50,8 @@ _COLUMNS = re.compile(r"^columns:\n(?P<lines>(?:[ ]{2}.*\n?)+)", re.MULTILINE)
 _INCLUDED = frozenset({"macros", "parts"})
 # Queries that are written out with the settings that somebody asks with (pipelines/whatif/): a run builds none of them.
 _ASKED = "whatif"
+# Views over the tables, published as files (pipelines/star.py): a run builds none of them either.
+_STAR = "star"
 _JINJA = ("{%", "{{", "{#")
 _KNOWN = frozenset(
     (
@@ -159,7 +162,7 @@ def load(folder: Path) -> dict[str, Model]:
     found: dict[str, Model] = {}
     included = _included(folder)
     for path in sorted(folder.rglob("*.sql")):
-        if path.relative_to(folder).parts[0] in _INCLUDED | {_ASKED}:
+        if path.relative_to(folder).parts[0] in _INCLUDED | {_ASKED, _STAR}:
             continue
         model = parse(path, folder, included)
         if model.name in found:
@@ -168,6 +171,15 @@ def load(folder: Path) -> dict[str, Model]:
             )
         found[model.name] = model
     return _in_order(found)
+
+
+@cache
+def star() -> Mapping[str, Model]:
+    """The facts and dimensions of ``sql/star/``, each behind what it reads: views over tables and over one another."""
+    models()
+    included = _included(paths.SQL)
+    found = [parse(path, paths.SQL, included) for path in sorted((paths.SQL / _STAR).glob("*.sql"))]
+    return _in_order({model.name: model for model in found})
 
 
 def parse(path: Path, folder: Path, included: str | None = None) -> Model:
@@ -202,9 +214,9 @@ def parse(path: Path, folder: Path, included: str | None = None) -> Model:
 
     parts = path.relative_to(folder).parts
     layer = parts[0] if len(parts) > 1 else "marts"
-    prefix = _PREFIXES.get(layer, "mart_")
-    if not path.stem.startswith(prefix):
-        raise ModelError(f"{where}: tables of sql/{layer} are named {prefix}<noun>. Rename the file.")
+    prefixes = _PREFIXES.get(layer, ("mart_",))
+    if not path.stem.startswith(prefixes):
+        raise ModelError(f"{where}: tables of sql/{layer} are named {' or '.join(prefixes)}<noun>. Rename the file.")
     partition = header.get("partition")
     if partition is not None and partition not in GRAINS:
         raise ModelError(f"{where}: partition is {partition!r}, expected one of {', '.join(GRAINS)}.")
@@ -331,9 +343,10 @@ def remembering_inputs(path: Path) -> Iterator[None]:
     _read_by.update(read_by)
     _written_out.update(texts)
     yield
-    queries = [query for m in models().values() for query in (m.query, *(c.query for c in m.checks)) if query]
+    known = [*models().values(), *star().values()]
+    queries = [query for m in known for query in (m.query, *(c.query for c in m.checks)) if query]
     found = {_key(query): sorted(inputs(query)) for query in queries}
-    keys = {_key_of[model.path] for model in models().values() if model.path in _key_of}
+    keys = {_key_of[model.path] for model in known if model.path in _key_of}
     if found != read_by or keys != set(texts):
         written = {key: _written_out[key] for key in sorted(keys)}
         version = _memory_version()

@@ -131,6 +131,10 @@ class DataRoot:
         return self.exports / "showback" / "v1" / f"week={week.isoformat()}"
 
     @property
+    def star_export(self) -> Path:
+        return self.exports / "star" / "v1"
+
+    @property
     def set_under_way(self) -> Path:
         """A set that is being put together; its name goes when it is whole."""
         return self.closed / ".under_way.tmp"

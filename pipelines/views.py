@@ -17,12 +17,13 @@ import duckdb
 from pipelines import kept
 from pipelines.contract import shapes
 from pipelines.engine import listed, one_row, quoted
-from pipelines.exports import MONTHLY
+from pipelines.exports import MONTHLY, ROW_KEY
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, digest, replace_text
-from pipelines.models import Model
+from pipelines.models import Model, star
 from pipelines.paths import DataRoot
 
 SHOWBACK = "mart_showback_weekly"
+PUBLISHED_SHOWBACK = "published_showback_weekly"
 _KEPT_AS = "views"
 _EXPLAIN = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*explain\b(?:\s*analyze\b)?(?:\s*\([^)]*\))?", re.IGNORECASE | re.DOTALL
@@ -141,6 +142,20 @@ def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
             yield f"comment on column {table}.{column.name} is {quoted(column.meaning)}"
 
     yield from _closed_views(lake, models)
+    yield from _star_views(models)
+
+
+def _star_views(models: Mapping[str, Model]) -> Iterator[str]:
+    """The facts and dimensions that BI tools read, as exports/star has them."""
+    there = {*models, *([PUBLISHED_SHOWBACK] if SHOWBACK in models else [])}
+    for name, model in star().items():
+        if not model.inputs <= there:
+            continue
+        there.add(name)
+        yield f"create view {name} as {model.query}"
+        yield f"comment on view {name} is {quoted(model.about)}"
+        for column in model.columns:
+            yield f"comment on column {name}.{column.name} is {quoted(column.meaning)}"
 
 
 def _closed_views(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
@@ -158,11 +173,12 @@ def _closed_views(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
         )
         if model.types[month] != "DATE":
             month = f"{month} at time zone 'UTC'"
+        key = f", {ROW_KEY} as row_key" if view == PUBLISHED_SHOWBACK else ""
         state = next((name for name in ("state", "x_State") if name in model.types), None)
         said = f"* replace ('closed' as {state})" if state else "*"
         yield (
-            f"create view {view} as select {columns} from (select {said} from {CLOSED}{table}) union all "
-            f"select {columns} from {table} where cast({month} as date) not in (select month_start_date from {CLOSED_MONTHS})"
+            f"create view {view} as select *{key} from (select {columns} from (select {said} from {CLOSED}{table}) union all "
+            f"select {columns} from {table} where cast({month} as date) not in (select month_start_date from {CLOSED_MONTHS}))"
         )
         about = f"{table} as it is published: a closed month as it was closed, the others as the books have them now."
         yield f"comment on view {view} is {quoted(about)}"
