@@ -17,6 +17,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipelines.belonging import looks_like, may_be, no_export, stranger
 from pipelines.contract import shapes
 from pipelines.engine import one_row, quoted, rows_of
 from pipelines.lake import Lake, digest
@@ -110,8 +111,7 @@ class Reader:
         return listing(self._root, frozenset(self._sources))
 
     def _of_strangers(self, names: Sequence[str]) -> list[str]:
-        known = ", ".join(sorted(self._sources))
-        return [f"{name}: no source of that name. Known are {known}. Move it below one of them." for name in names]
+        return [stranger(self._root, name) for name in names]
 
     def read(self, *, full: bool = False, only: str | None = None) -> ReadReport:
         """Read what is new or changed, of one source or of all; with ``full`` everything that is still there."""
@@ -288,7 +288,8 @@ class Reader:
             try:
                 recognised = recognise(self._sources[file.source], file.path)
             except Unreadable as error:
-                self._refuse(file, sha256, str(error), report)
+                reason = no_export(file.path) or f"{error}.{looks_like(file.path)}".removesuffix(".")
+                self._refuse(file, sha256, reason, report)
                 continue
             with file.path.open("rb") as opened:
                 compression = compression_of(opened.read(4))
@@ -447,7 +448,9 @@ class Reader:
             report.files_read.append(version)
             list_refusals(self._root, one.found, count.refusals)
             if version.quarantined:
-                report.warnings.append(sentence_of(version, count.refusals[0] if count.refusals else None))
+                # A source of any tool's records takes a file of another one, and refuses each of its records.
+                advice = may_be(one.found.path, source.name) if version.quarantined == version.records else ""
+                report.warnings.append(sentence_of(version, count.refusals[0] if count.refusals else None) + advice)
         self.register.save_now_and_then()
 
 

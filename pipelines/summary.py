@@ -13,13 +13,12 @@ from pipelines import cost_faults
 from pipelines.engine import named_rows, one_row
 from pipelines.lake import Lake, months_closed
 from pipelines.landing import Register
+from pipelines.ownerless import rows_without_owner
 from pipelines.paths import DataRoot
-from pipelines.reference.rows import row_to_add
 from pipelines.remedies import unpriced_models
 from pipelines.unmet import incomplete_bills, strangers
 from pipelines.unread import unread_keys
 from pipelines.views import open_views
-from pipelines.words import things
 
 TO_ADD_AT_MOST = 10
 ALERTS_AT_MOST = 3
@@ -81,7 +80,7 @@ def summarise(root: DataRoot) -> Summary:
             """select coalesce(sum(requests), 0), min(usage_date), max(usage_date), sum(list_cost_usd), sum(effective_cost_usd),
                 coalesce(sum(unpriced_requests), 0), coalesce(sum(unpriced_tokens), 0),
                 coalesce(sum(input_total_tokens + output_total_tokens), 0),
-                coalesce(sum(requests) filter (where feature = 'unattributed'), 0)
+                coalesce(sum(requests) filter (where feature = 'unattributed' or team = 'unattributed'), 0)
             from ledger_showback_days""",
         )
         invoiced, accrued, untraced, attributed, whole = one_row(
@@ -120,7 +119,7 @@ def summarise(root: DataRoot) -> Summary:
         token_usd = effective / (tokens - unpriced_tokens) if effective and tokens > unpriced_tokens else None
         to_add = [
             *(unpriced_models(con, token_usd, root) if unpriced else []),
-            *(_ownerless(con, root) if ownerless else []),
+            *(rows_without_owner(con, root) if ownerless else []),
         ]
         # The rows of one model stay together, and are shown all or not at all.
         to_add.sort(key=lambda row: (-(row["cost_usd"] or 0), row["table"], row["why"], row["row"]))
@@ -165,41 +164,6 @@ def _assumed_share(con: duckdb.DuckDBPyConnection) -> float | None:
         con, "select coalesce(sum(assumed_list_cost_usd), 0), sum(list_cost_usd) from mart_data_quality_daily"
     )
     return _share(assumed, listed)
-
-
-def _ownerless(con: duckdb.DuckDBPyConnection, root: DataRoot) -> list[dict[str, Any]]:
-    """Callers without a feature, as rows of attribution_rules.csv that would give them one."""
-    rows = named_rows(
-        con,
-        """select r.source, case when r.api_key_name is null then 'source_account' else 'api_key_name' end as field,
-            coalesce(r.api_key_name, r.source_account) as caller, count(*) as requests,
-            sum(c.effective_cost_usd) as cost_usd
-        from ledger_requests as r inner join ledger_costs as c on r.request_key = c.request_key
-        where r.feature = 'unattributed' and r.is_billable_leaf
-        group by all order by cost_usd desc nulls last, source, field, caller limit 20""",
-    )
-    return [
-        {
-            "table": "attribution_rules.csv",
-            "row": row_to_add(
-                root,
-                "attribution_rules",
-                {
-                    "priority": 10,
-                    "source": row["source"],
-                    "match_field": row["field"],
-                    "match_kind": "exact",
-                    "match_value": row["caller"],
-                    "dimension": "feature",
-                    "dimension_value": "<feature>",
-                },
-            ),
-            "why": f"no feature: {things(row['requests'], 'call')}",
-            "cost_usd": row["cost_usd"],
-            "is_estimate": False,
-        }
-        for row in rows
-    ]
 
 
 def _share(part: Any, whole: Any) -> float | None:

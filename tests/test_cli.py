@@ -82,7 +82,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (data / "landing" / "app_log" / "mine.jsonl").write_text(calls(), encoding="utf-8")
     with (data / "reference" / "features.csv").open("a", encoding="utf-8") as file:
         file.write("answers,desk,CC-7,answers questions,interactive,,answers,2026-01-01,,\n")
-    header = (data / "reference" / "prices.csv").read_text(encoding="utf-8").strip().split(",")
+    header = (data / "reference" / "prices.csv").read_text(encoding="utf-8").splitlines()[-1].split(",")
     rows = [
         {
             "provider": "openai",
@@ -244,7 +244,7 @@ def test_what_is_refused_and_what_is_of_no_source_is_said_each_time(refused: Pat
     assert "Nothing new" in again.stdout
     for said in (again.stdout, status.stdout):
         assert "Refused      1 record of 1 file: see 'tokenbooks quarantine list'\n" in said
-        assert "landing/nosuch: no source of that name." in said
+        assert "landing/nosuch/: no source has that name, so nothing in it is read." in said
     for content in (run_json, status_json):
         assert (content["summary"]["refused_records"], content["summary"]["refused_files"]) == (1, 1)
         assert [text.split(":")[0] for text in content["warnings"]] == ["landing/nosuch"]

@@ -19,7 +19,8 @@ from pipelines.paths import DataRoot
 from pipelines.prices.package_periods import UNITS
 from pipelines.reference import files, tables
 from pipelines.reference.files import Problem, price_remarks
-from pipelines.reference.tables import TABLES, template
+from pipelines.reference.tables import TABLES
+from pipelines.reference.templates import template
 from pipelines.settings import TEMPLATE, Settings, SettingsError, load
 
 PRICES = "provider,model_id,unit,per_units,unit_price,currency\n"
@@ -492,11 +493,18 @@ def test_other_files_beside_the_tables_are_left_alone(root):
 
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_the_template_of_a_table_is_an_empty_table(root, name):
-    write(root, f"{name}.csv", template(TABLES[name]))
+    assert read(root, name, template(TABLES[name])) == ([], [])
 
-    found, problems = files.read(TABLES[name], root.reference / f"{name}.csv", name)
 
-    assert (found, problems) == ([], [])
+def test_the_example_of_every_template_is_a_row_that_its_table_takes(root):
+    """Without its mark of a comment and below the header, each is one row without a fault."""
+    for name, table in TABLES.items():
+        [shown] = [line for line in template(table).splitlines() if line.startswith("# Example: ")]
+        row = shown.removeprefix("# Example: ")
+
+        found, problems = read(root, name, f"{template(table)}{row}\n")
+
+        assert (len(found), problems) == (1, []), name
 
 
 def test_a_problem_reads_like_a_sentence():

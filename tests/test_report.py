@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pipelines import books
 from pipelines.paths import DataRoot
 from pipelines.reference.files import read
-from pipelines.reference.tables import TABLES, template
+from pipelines.reference.tables import TABLES
+from pipelines.reference.templates import template
 from pipelines.report.sections.drivers import so_far
 from pipelines.report.sections.owners import COMPONENTS, summed, teams
 from pipelines.report.wording import cents, change, count, growth, share, span, unit_cost, usd

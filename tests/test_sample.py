@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.paths import DataRoot
-from pipelines.reference.tables import TABLES, template
+from pipelines.reference.tables import TABLES
+from pipelines.reference.templates import template
 from pipelines.sample import SampleReport, company, reference_tables, workloads, write
 from pipelines.sample.calls import make_calls
 from pipelines.sample.chance import Chance, Grid

@@ -115,11 +115,22 @@ def print_summary(summary: Any) -> None:
                 f"  {row['source']}, {row['provider']} {row['model']}: {things(row['requests'], 'call')}, "
                 f"{exact(row['stated_usd'])} stated, {ours}: {row['words']}; {row['remedy']}"
             )
-    if summary.to_add:
-        print("To add to reference/, the dearest first:")
-        for row in summary.to_add:
-            about = "about " * (row["is_estimate"] and row["cost_usd"] is not None)
-            print(f"  {row['table']}: {row['row']}   ({row['why']}, {about}{money(row['cost_usd'])})")
+    _print_to_add(summary.to_add)
+
+
+def _print_to_add(rows: Sequence[dict[str, Any]]) -> None:
+    """Rows to paste, below what they mend: those of one model or caller stand together."""
+    if not rows:
+        return
+    print("To add to reference/, the dearest first; what stands in <> is yours to fill in:")
+    before = None
+    for row in rows:
+        about = "about " * (row["is_estimate"] and row["cost_usd"] is not None)
+        what = f"  {row['table']}: {row['why']}, {about}{money(row['cost_usd'])}"
+        if what != before:
+            print(what)
+        print(f"    {row['row']}")
+        before = what
 
 
 def print_alerts(summary: Any) -> None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def init(folder: Annotated[Path, typer.Argument(help="The data root to make.")]) -> None:
     """Make a data root: folders, settings and empty reference tables to fill in."""
     from pipelines import settings
-    from pipelines.reference.tables import TABLES, template
+    from pipelines.reference.tables import TABLES
+    from pipelines.reference.templates import template
     from pipelines.sources import sources
 
     root = DataRoot(folder.expanduser().resolve())

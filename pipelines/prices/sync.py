@@ -26,7 +26,8 @@ from pipelines.prices.checks import JUMP_RATIO
 from pipelines.prices.package import read_package
 from pipelines.prices.rates import BEGINNING, CONTEXT_END, DAY_END_S, EVERY_DAY, OPEN_END, Key, Rate, common, without
 from pipelines.prices.witness import read_map
-from pipelines.reference.tables import TABLES, template
+from pipelines.reference import templates
+from pipelines.reference.tables import TABLES
 
 # What a change may be, most serious first. Of these, rows of ours keep the first three as they were.
 KINDS = ("suspicious", "history", "gone", "changed", "new")
@@ -179,7 +180,7 @@ def keep(root_prices: Path, kept: Iterable[Change]) -> int:
     rows = [_csv_row(change.before) for change in kept if change.kind in KEPT and change.before is not None]
     if not rows:
         return 0
-    ours = template(TABLES["prices"]).strip().split(",")
+    ours = templates.header(TABLES["prices"])
     if root_prices.is_file():
         with root_prices.open(encoding="utf-8-sig", newline="") as file:
             header = next((row for row in csv.reader(file) if row and not row[0].lstrip().startswith("#")), ours)

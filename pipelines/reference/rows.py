@@ -7,7 +7,8 @@ import io
 from collections.abc import Mapping
 
 from pipelines.paths import DataRoot
-from pipelines.reference.tables import TABLES, template
+from pipelines.reference import templates
+from pipelines.reference.tables import TABLES
 
 
 def row_to_add(root: DataRoot, table: str, values: Mapping[str, object]) -> str:
@@ -23,4 +24,4 @@ def _header(root: DataRoot, table: str) -> list[str]:
     for row in csv.reader(io.StringIO(text, newline="")):
         if any(cell.strip() for cell in row) and not row[0].lstrip().startswith("#"):
             return [name.strip() for name in row]
-    return template(TABLES[table]).strip().split(",")
+    return templates.header(TABLES[table])

@@ -228,8 +228,3 @@ UNITS = (
     *"annotated_page audio_hour character file_search grounded_prompt page request text_message web_search web_search_preview".split(),
     *"attachment_search code_interpreter document_search mcp search_sources view_image view_x_video x_search".split(),
 )
-
-
-def template(table: ReferenceTable) -> str:
-    """An empty file of a table: its header. What the columns mean is in docs/data_dictionary.md."""
-    return ",".join([*(field.name for field in table.fields), "why"]) + "\n"

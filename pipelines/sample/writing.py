@@ -14,7 +14,8 @@ import polars as pl
 from pipelines.paths import DataRoot
 from pipelines.prices.book_tables import Book
 from pipelines.prices.lookup import rates_at
-from pipelines.reference.tables import TABLES, template
+from pipelines.reference.tables import TABLES
+from pipelines.reference.templates import template
 from pipelines.sample import app_log, company, langfuse, openai_usage, outcomes, reference_tables
 from pipelines.sample.calls import first_date, make_calls
 from pipelines.sample.forms import BEGINNING

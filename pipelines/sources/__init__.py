@@ -62,6 +62,7 @@ class Source:
     dimensions.csv (``dimension_of``).
     ``withheld(files, settled)`` gives, of the files that lie there, those that do not count and why: an export that names the
     files of each delivery leaves out those of a failed attempt. ``settled`` are files that counted at the last look.
+    ``is_known_by_little``: few fields of common names tell its files, so those of other tools pass for its own.
     ``remarks(versions, data_root)`` says what is worth knowing of the files as a whole, such as a gap between them.
     """
 
@@ -72,6 +73,7 @@ class Source:
     read: Callable[[duckdb.DuckDBPyConnection, Sequence[Readable], Sequence[str]], None]
     keeps_attributes: bool = False
     maps_dimensions: bool = False
+    is_known_by_little: bool = False
     withheld: Callable[[Sequence[Path], Collection[Path]], Mapping[Path, str]] | None = None
     remarks: Callable[[Sequence[FileVersion], Path], list[str]] | None = None
 

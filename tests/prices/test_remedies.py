@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from pipelines.paths import DataRoot
-from pipelines.reference.tables import TABLES, template
+from pipelines.reference.tables import TABLES
+from pipelines.reference.templates import header
 from pipelines.remedies import unpriced_models
 from tests.prices.pricing import Pricing, book_of, request, usd
 
-WORDS = template(TABLES["prices"]).strip().split(",")
-NAMES = template(TABLES["model_aliases"]).strip().split(",")
+WORDS = header(TABLES["prices"])
+NAMES = header(TABLES["model_aliases"])
 ARN = "arn:aws:bedrock:eu-central-1:123456789012:application-inference-profile/abc123def456"
 
 

@@ -269,4 +269,5 @@ SOURCE = Source(
     maps_dimensions=True,
     withheld=withheld,
     remarks=remarks,
+    is_known_by_little=True,
 )

@@ -55,4 +55,5 @@ SOURCE = Source(
     read=read,
     keeps_attributes=True,
     maps_dimensions=True,
+    is_known_by_little=True,
 )

@@ -25,4 +25,5 @@ SOURCE = Source(
     about="Outcomes of tasks, sessions or traces.",
     recognise=recognise,
     read=FORMAT.read,
+    is_known_by_little=True,
 )

@@ -43,4 +43,5 @@ SOURCE = Source(
     recognise=recognise,
     read=read,
     keeps_attributes=True,
+    is_known_by_little=True,
 )
