@@ -11,6 +11,7 @@ from pipelines import __version__
 from pipelines.cli import (
     alerts,
     compare,
+    doctor,
     estimate,
     explain,
     export,
@@ -22,15 +23,18 @@ from pipelines.cli import (
     status,
     whatif,
 )
-from pipelines.cli.arguments import EXIT_FAILED, Group, asked
+from pipelines.cli.arguments import EXIT_FAILED, EXIT_STOPPED, Group, asked
+from pipelines.cli.examples import add_examples
 from pipelines.cli.printing import complain
+
+STOPPED = "tokenbooks: stopped. What was written is whole; the same command takes up the work again."
 
 app = typer.Typer(
     cls=Group,
     name="tokenbooks",
     help="Keeps the books of LLM spend: reads bills and traces, prices them, and says who spent what, to the cent.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     # Help and errors as plain text: with its frames, rich takes longer to import than all else that --help needs.
     rich_markup_mode=None,
@@ -40,6 +44,7 @@ for command in (
     run.demo,
     run.run,
     status.status,
+    doctor.doctor,
     query.sql,
     explain.explain,
     compare.compare,
@@ -55,26 +60,29 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(export.app, name="export")
 
 
+add_examples(app)
+
+
 def main() -> None:
     """Entry point: errors that a person can act on are one message, not a traceback."""
     # What imports make is no garbage: to look for some after every 700 objects takes a tenth of a start.
     gc.set_threshold(50_000)
     try:
         app()
+    except SystemExit as end:
+        if end.code == EXIT_STOPPED:
+            complain(STOPPED)
+        raise
     except Exception as error:
-        # Not above: most commands end well, and --help needs none of what these import.
-        from pipelines.lake import LakeError
-        from pipelines.models import ModelError
-        from pipelines.settings import SettingsError
+        # Not above: most commands end well, and --help needs none of what this imports.
+        from pipelines.cli.faults import for_people, is_interrupt
 
-        for_people = (LakeError, ModelError, SettingsError, FileNotFoundError, FileExistsError, PermissionError)
-        said = str(error)
-        if not isinstance(error, for_people):
-            from pipelines.upgrade import RUN_ONCE, lacks_columns
-
-            if not any(lacks_columns(root) for root in asked):
-                raise
-            said = RUN_ONCE
+        if is_interrupt(error):
+            complain(STOPPED)
+            raise SystemExit(EXIT_STOPPED) from None
+        said = for_people(error, asked)
+        if said is None:
+            raise
         complain(f"tokenbooks: {said}")
         raise SystemExit(EXIT_FAILED) from None
 

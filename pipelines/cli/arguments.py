@@ -14,7 +14,8 @@ from typer.core import TyperGroup
 from pipelines.cli.printing import complain
 from pipelines.paths import DataRoot, default_root
 
-EXIT_FAILED, EXIT_USAGE, EXIT_CHECK_FAILED, EXIT_GATE = 1, 2, 3, 4
+# README.md says what they mean. The last is what shells give a process that was stopped by Ctrl-C.
+EXIT_FAILED, EXIT_USAGE, EXIT_CHECK_FAILED, EXIT_GATE, EXIT_STOPPED = 1, 2, 3, 4, 130
 
 Root = Annotated[
     Path | None,
@@ -77,6 +78,14 @@ def day_of(text: str | None, option: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r}, expected a day such as 2026-11-02", param_hint=option) from None
+
+
+def days_of(first: str | None, end: str | None) -> tuple[date | None, date | None]:
+    """``--from`` and ``--to``, which is the first day that is left out."""
+    start, stop = day_of(first, "--from"), day_of(end, "--to")
+    if start is not None and stop is not None and start >= stop:
+        raise typer.BadParameter(f"{end} is not after --from {first}; it is the first day left out", param_hint="--to")
+    return start, stop
 
 
 def month_of(text: str, option: str) -> date:

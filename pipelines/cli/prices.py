@@ -17,7 +17,7 @@ from pipelines.cli.arguments import (
     Group,
     Root,
     data_root,
-    day_of,
+    days_of,
     instant_of,
     must_be_there,
 )
@@ -285,7 +285,7 @@ def reprice_calls(
             data,
             known_at=instant_of(as_of, "--as-of") if as_of else None,
             rate_card=card,
-            window=Span(day_of(from_, "--from"), day_of(to, "--to")),
+            window=Span(*days_of(from_, to)),
         )
     except ValueError as error:
         complain(str(error))

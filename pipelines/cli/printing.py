@@ -167,7 +167,10 @@ def json_value(value: object) -> object:
 
 
 def money(value: Decimal | None) -> str:
-    return "unknown" if value is None else f"${value:,.2f}"
+    if value is None:
+        return "unknown"
+    # What is not nothing is not shown as 0.
+    return "under $0.01" if 0 < value < Decimal("0.005") else f"${value:,.2f}"
 
 
 def exact(value: Decimal | None) -> str:

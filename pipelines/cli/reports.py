@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipelines.cli.printing import exact, money, percent
 from pipelines.paths import DataRoot
-from pipelines.words import things
-
-if TYPE_CHECKING:
-    pass
+from pipelines.words import listed, things
 
 
 def print_report(data: DataRoot, report: dict[str, Any]) -> None:
@@ -55,6 +53,26 @@ def print_report(data: DataRoot, report: dict[str, Any]) -> None:
         print(f"Published {len(report['published'])} files below {data.exports}.")
     if summary:
         print_alerts(summary)
+
+
+def next_step(data: DataRoot, report: dict[str, Any]) -> str:
+    """The one thing to do next: what blocks publishing first, then what lacks, then what there is to read."""
+    if report["is_blocked"]:
+        return f"{report['cause']}."
+    summary = report["summary"]
+    if not summary or (not summary["requests"] and summary["invoiced_cost_usd"] is None):
+        if summary and summary["refused_records"]:
+            return "'tokenbooks quarantine list' says what was refused and why: mend it, then run again."
+        return f"put exports into {data.landing}/<source>/, then run again. docs/your_data.md says how to get them."
+    if summary["to_add"]:
+        [table, *others] = dict.fromkeys(row["table"] for row in summary["to_add"])
+        more = f" (and those of {listed(others)})" if others else ""
+        return f"fill in the rows of {table} above{more}, append them to {data.reference}/{table}, then run again."
+    if summary["refused_records"]:
+        return "'tokenbooks quarantine list' says what was refused and why."
+    if pages := sorted(data.report(date.min).parent.glob("????-??-??.html")):
+        return f"read {pages[-1]}."
+    return "'tokenbooks sql' asks the books."
 
 
 def print_summary(summary: Any) -> None:

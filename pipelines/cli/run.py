@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipelines.cli.alerts import exit_code, print_sent
-from pipelines.cli.arguments import EXIT_CHECK_FAILED, AsJson, Root, data_root, day_of
+from pipelines.cli.arguments import EXIT_CHECK_FAILED, AsJson, Root, data_root, days_of
 from pipelines.cli.printing import print_json, progress
-from pipelines.cli.reports import print_report
+from pipelines.cli.reports import next_step, print_report
 from pipelines.paths import DataRoot
 from pipelines.words import nearest
 
@@ -67,10 +67,11 @@ def demo(
         with progress() as say:
             say("writing the sample company")
             sample.write(data)
-    code = run_books(data, direct=direct)
+    code = run_books(data, direct=direct, says_next=False)
     if code:
         raise typer.Exit(code)
     _print_outputs(data)
+    print("Next: open the page above, then follow docs/tutorial.md with these books.")
 
 
 def run(
@@ -89,7 +90,7 @@ def run(
     from pipelines.periods import Span
 
     data = data_root(root)
-    window = Span(day_of(from_, "--from"), day_of(to, "--to"))
+    window = Span(*days_of(from_, to))
     if select and (unknown := sorted(set(select) - set(models()))):
         close = [name for one in unknown for name in nearest(one, models())]
         meant = f" Nearest: {', '.join(close)}." if close else ""
@@ -110,6 +111,7 @@ def run_books(
     select: Sequence[str] = (),
     direct: bool = False,
     as_json: bool = False,
+    says_next: bool = True,
 ) -> int:
     from pipelines import books, upgrade
     from pipelines.periods import EVER

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import EXIT_USAGE, AsJson, Root, data_root, day_of
+from pipelines.cli.arguments import EXIT_USAGE, AsJson, Root, data_root, day_of, days_of
 from pipelines.cli.printing import complain, money, percent, print_json, print_said, print_table, progress
 from pipelines.paths import DataRoot
 from pipelines.words import listed, things
@@ -63,7 +63,7 @@ def whatif(
     columns = [name.strip() for name in by.split(",")]
     if not set(columns) <= set(_BY):
         raise typer.BadParameter(f"{by!r}, expected feature, customer_tier or both with a comma", param_hint="--by")
-    first, end, changed = day_of(from_, "--from"), day_of(to, "--to"), day_of(backtest, "--backtest")
+    (first, end), changed = days_of(from_, to), day_of(backtest, "--backtest")
     try:
         if scenario is None:
             if settings or export or changed:

@@ -19,6 +19,7 @@ from pipelines.lake import Lake, digest
 from pipelines.paths import DataRoot
 from pipelines.reference.files import Problem, current_frame, files_of
 from pipelines.reference.tables import TABLES, ReferenceTable
+from pipelines.words import meant
 
 # What settings.toml says that decides tables: they read it as they read the files that people edit.
 REPORTING = "ref_reporting"
@@ -29,13 +30,24 @@ REFERENCE_VERSION = "1"
 
 def refresh(con: duckdb.DuckDBPyConnection, root: DataRoot, lake: Lake) -> list[Problem]:
     """Bring every ``ref_<name>`` up to date with its files; what is wrong with them comes back."""
-    problems: list[Problem] = []
-    for path in _strangers(root):
-        problems.append(Problem(root.relative(path), None, "", f"no such table. Known are {', '.join(sorted(TABLES))}"))
+    problems = _wrong_names(root)
     for table in TABLES.values():
         problems += _refresh(con, root, lake, table)
     _refresh_reporting(con, root, lake)
     return problems
+
+
+def faults(root: DataRoot) -> list[Problem]:
+    """What is wrong with the files now; nothing is kept."""
+    return [*_wrong_names(root), *(problem for name in TABLES for problem in current_frame(root, name)[1])]
+
+
+def _wrong_names(root: DataRoot) -> list[Problem]:
+    found = []
+    for path in _strangers(root):
+        text = f"no such table.{meant(path.stem.lower(), TABLES)} Known are {', '.join(sorted(TABLES))}"
+        found.append(Problem(root.relative(path), None, "", text))
+    return found
 
 
 def _strangers(root: DataRoot) -> list[Path]:
