@@ -247,7 +247,7 @@ def test_what_is_refused_and_what_is_of_no_source_is_said_each_time(refused: Pat
         assert "landing/nosuch/: no source has that name, so nothing in it is read." in said
     for content in (run_json, status_json):
         assert (content["summary"]["refused_records"], content["summary"]["refused_files"]) == (1, 1)
-        assert [text.split(":")[0] for text in content["warnings"]] == ["landing/nosuch"]
+        assert [text.split(":")[0] for text in content["warnings"]] == ["landing/nosuch/"]
 
 
 def test_status_tells_a_gap_and_what_a_new_version_replaced(refused: Path) -> None:
@@ -406,11 +406,10 @@ def test_a_fault_in_a_reference_table_blocks_publishing_and_keeps_the_last_good_
     done = tokenbooks("run", "--direct", data=data)
 
     assert done.returncode == 3
-    assert "reference/features.csv, line 3, column valid_from_date: '2026-13-01', expected a date" in done.stdout
+    at = len((data / "reference" / "features.csv").read_text(encoding="utf-8").splitlines())
+    assert f"reference/features.csv, line {at}, column valid_from_date: '2026-13-01', expected a date" in done.stdout
     # The last line names the cause and the remedy, and so does the JSON.
-    cause = (
-        "a fault in reference/features.csv, line 3, column valid_from_date: mend reference/features.csv; then run again"
-    )
+    cause = f"a fault in reference/features.csv, line {at}, column valid_from_date: mend reference/features.csv; then run again"
     assert done.stdout.splitlines()[-1] == (
         f"Nothing was published (exit code 3; the exports are those of the last good run): {cause}."
     )

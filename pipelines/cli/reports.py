@@ -47,12 +47,12 @@ def print_report(data: DataRoot, report: dict[str, Any]) -> None:
                 else f": {result['message']}"
             )
         )
+    if summary:
+        print_alerts(summary)
     if report["is_blocked"]:
         print(f"Nothing was published (exit code 3; the exports are those of the last good run): {report['cause']}.")
     elif report["published"]:
         print(f"Published {len(report['published'])} files below {data.exports}.")
-    if summary:
-        print_alerts(summary)
 
 
 def next_step(data: DataRoot, report: dict[str, Any]) -> str:

@@ -132,6 +132,7 @@ def run_books(
             report = reported.run(data, full=full, window=window, select=select, progress=say).as_dict()
     report["warnings"] = [*news, *report["warnings"]]
     report["summary"] = summarise(data).as_dict() if data.views.is_file() else None
+    report["next"] = next_step(data, report)
     sent = None if select or window != EVER or report["is_blocked"] else send_alerts(data)
     if as_json:
         print_json(report if sent is None else {**report, "alerts": sent.as_dict()})
@@ -139,6 +140,8 @@ def run_books(
         print_report(data, report)
         if sent is not None:
             print_sent(sent)
+        if says_next and not report["is_blocked"]:
+            print(f"Next: {report['next']}")
     return EXIT_CHECK_FAILED if report["is_blocked"] else 0 if sent is None else exit_code(sent)
 
 
