@@ -31,6 +31,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "corrections": ("tokenbooks corrections --month 2026-09",),
     "whatif": ("tokenbooks whatif", "tokenbooks whatif routing", "tokenbooks whatif routing+batch --json"),
+    "alerts send": ("tokenbooks alerts send --dry-run", "tokenbooks alerts send --to costs"),
     "prices show": ("tokenbooks prices show gpt-4o", "tokenbooks prices show gpt-4o --at 2026-09-01 --tier batch"),
     "prices check": ("tokenbooks prices check",),
     "prices sync": ("tokenbooks prices sync",),

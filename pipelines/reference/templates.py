@@ -174,6 +174,16 @@ _EXAMPLES: Mapping[str, tuple[str, Mapping[str, object]]] = {
         "Finance, to change one of ours. The example warns from 5 % of tokens without a price on.",
         {"name": "unpriced_warn_share", "threshold": "0.05", "unit": "share", "severity": "warning"},
     ),
+    "alert_channels": (
+        "Whoever runs tokenbooks, to have alerts sent. The address stands in a variable of the environment.",
+        {
+            "channel": "costs",
+            "kind": "slack",
+            "address_env": "TOKENBOOKS_SLACK_URL",
+            "least_severity": "warning",
+            "owners": "legal",
+        },
+    ),
     "dimensions": (
         "Platform, to name metadata keys and tags that tell a feature, a team or a dimension of your own.",
         {"dimension": "feature", "attribute": "product_area", "description": "Our tag for the feature"},
