@@ -110,7 +110,8 @@ def contents(ask: Ask, results: Sequence[CheckResult], made_at: Markup) -> dict[
     before = spent["before"] and spent["before"]["invoiced_cost_usd"]
     change = bridge.figures(ask, spent["invoiced_cost_usd"], before)
     who = owners.figures(ask)
-    actions = headline.to_do(ask)
+    could_be = levers.opportunities(ask)
+    actions = headline.to_do(ask, could_be)
     return {
         "team": ask.team,
         "made_at": made_at,
@@ -127,7 +128,7 @@ def contents(ask: Ask, results: Sequence[CheckResult], made_at: Markup) -> dict[
         "drivers": drivers.figures(ask),
         "drift": drift.figures(ask),
         "economics": economics.figures(ask),
-        "levers": levers.figures(ask),
+        "levers": levers.figures(ask, could_be),
         "ahead": ahead.figures(ask),
         "trust": trust.figures(ask, results) if ask.team is None else None,
         "asked": ask.asked,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -12,6 +13,8 @@ from pipelines.report.reading import Ask
 
 SECTION = "todo"
 TO_DO_AT_MOST = 3
+# Days of a month, as in mart_opportunities_weekly.
+_MONTH = Decimal("30.4375")
 # What was beyond its limit in a period that ended with the week or in it; of several days of one thing the newest.
 _TO_DO = """
 select rule, severity, is_possible, owner, cost_impact_usd, sentence, remedy, evidence_query,
@@ -23,14 +26,49 @@ order by cost_impact_usd desc nulls last, case severity when 'critical' then 0 w
 """
 
 
-def to_do(ask: Ask) -> dict[str, Any]:
-    """What to do, and how much more there is."""
+def to_do(ask: Ask, could_be: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What to do, by dollars a month, and how much more there is. ``could_be`` are the opportunities."""
     owner = "" if ask.team is None else "$mine"
     query = ask.filled(_TO_DO.replace("$owner", owner)).replace("and team =", "and owner =")
     rows = ask.rows(SECTION, "What went beyond a limit", query)
-    for row in rows:
-        row["per"], row["whose"] = per(row), whose(row)
-    return {"rows": rows[:TO_DO_AT_MOST], "left": len(rows[TO_DO_AT_MOST:])}
+    found = [_of_alert(row) for row in rows] + [
+        _of_opportunity(row) for row in could_be if row["verdict"] == "opportunity"
+    ]
+    found.sort(key=lambda one: (one["month_usd"] is None, -(one["month_usd"] or 0)))
+    return {"rows": found[:TO_DO_AT_MOST], "left": len(found[TO_DO_AT_MOST:])}
+
+
+def _of_alert(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Something beyond a limit as a thing to do. What a budget is passed by is of the month already."""
+    usd = row["cost_impact_usd"]
+    days = None if row["rule"] == "budget" else row["days"]
+    is_scaled = usd is not None and days is not None and days < _MONTH
+    return {
+        "month_usd": usd * _MONTH / days if is_scaled and days else usd,
+        "cost": "unknown cost" if usd is None else f"{wording.usd(usd)}{_per(row)}",
+        "kind": f"{'possible, ' if row['is_possible'] else ''}{row['severity']}",
+        "is_grave": row["severity"] == "critical",
+        "whose": _whose(row["owner"]),
+        "doing": row["remedy"],
+        "first_step": first_step(row["remedy"]),
+        "why": row["sentence"],
+        "query": row["evidence_query"],
+    }
+
+
+def _of_opportunity(row: Mapping[str, Any]) -> dict[str, Any]:
+    doing = f"{row['doing']}, {row['feature']}."
+    return {
+        "month_usd": row["saving_mid_month_usd"],
+        "cost": f"{wording.usd(row['saving_mid_month_usd'])} a month",
+        "kind": f"to be saved, {row['effort']}",
+        "is_grave": False,
+        "whose": _whose(row["owner"]),
+        "doing": doing,
+        "first_step": doing,
+        "why": f"{row['sentence']} If: {row['must_be_true']}" if row["must_be_true"] else row["sentence"],
+        "query": row["evidence_query"],
+    }
 
 
 def sentences(
@@ -83,8 +121,7 @@ def _first(rows: Sequence[Mapping[str, Any]]) -> list[Markup]:
     if not rows:
         return [Markup("Nothing went beyond a limit in the week: {} to do.").format(_link("todo", "0 things"))]
     row = rows[0]
-    cost = "of unknown cost" if row["cost_impact_usd"] is None else f"{wording.usd(row['cost_impact_usd'])}{per(row)}"
-    return [Markup("First thing to do, {}, {}: {}").format(_link("todo", cost), whose(row), first_step(row["remedy"]))]
+    return [Markup("First thing to do, {}, {}: {}").format(_link("todo", row["cost"]), row["whose"], row["first_step"])]
 
 
 def first_step(remedy: str) -> str:
@@ -94,15 +131,15 @@ def first_step(remedy: str) -> str:
     return wording.capitalize_first(doing[0]) + "."
 
 
-def per(row: Mapping[str, Any]) -> str:
+def _per(row: Mapping[str, Any]) -> str:
     """Over which time the dollars of an alert are."""
     if row["rule"] == "budget":
         return " over the month's budget"
     return {1: " in a day", 7: " a week"}.get(row["days"], " a month")
 
 
-def whose(row: Mapping[str, Any]) -> str:
-    return "nobody owns it" if row["owner"] == "unattributed" else f"owner {row['owner']}"
+def _whose(owner: str) -> str:
+    return "nobody owns it" if owner == "unattributed" else f"owner {owner}"
 
 
 def _link(section: str, text: str) -> Markup:

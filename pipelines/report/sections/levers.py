@@ -12,6 +12,7 @@ from pipelines.report.reading import OPPORTUNITIES, Ask, total
 SECTION = "levers"
 ROWS_AT_MOST = 6
 RUNAWAYS_AT_MOST = 5
+OPPORTUNITIES_AT_MOST = 8
 _CACHES = """
 select feature, model_canonical, verdict, verdict_reason, cache_hit_rate, base_cache_hit_rate, net_saving_usd, cost_impact_usd
 from mart_cache_economics_weekly
@@ -59,10 +60,29 @@ from mart_batch_candidates_weekly
 where week_start_date = $week and best_saving_usd > 0 $features
 order by best_saving_usd desc, feature, model_canonical
 """
-_OPPORTUNITIES = f"select * from {OPPORTUNITIES} where week_start_date = $week $features"
+_OPPORTUNITIES = f"""
+select opportunity_rank, feature, lever, verdict, owner, effort, sentence, must_be_true, evidence_query,
+    saving_low_month_usd, saving_mid_month_usd, saving_high_month_usd
+from {OPPORTUNITIES}
+where week_start_date = $week and verdict in ('opportunity', 'range_only') and saving_mid_month_usd > 0 $features
+order by opportunity_rank
+"""
+# What a lever asks to do.
+DOING = {
+    "context_trim": "Send less context",
+    "output_cap": "Cap the answers",
+    "retry_waste": "Stop the calls that bring nothing",
+    "prompt_cache": "Read more from the prompt cache",
+    "routing": "Route to a smaller model",
+    "response_cache": "Answer repeated questions from a cache",
+    "batch": "Send as a batch what nobody waits for",
+    "fine_tune": "Tune a smaller model",
+    "self_host": "Run it on own GPUs",
+}
 
 
-def figures(ask: Ask) -> dict[str, Any]:
+def figures(ask: Ask, could_be: list[dict[str, Any]]) -> dict[str, Any]:
+    """``could_be`` are the opportunities."""
     caches, caches_left = _first(ask.rows(SECTION, "Prompt caches", _CACHES))
     for row in caches:
         row["bar"] = charts.bar(float(row["cache_hit_rate"] or 0), ask.limits().get("cache_hit_red_rate"))
@@ -91,7 +111,8 @@ def figures(ask: Ask) -> dict[str, Any]:
         "caps_left": caps_left,
         "batches": batches,
         "batches_left": batches_left,
-        "opportunities": opportunities(ask),
+        "opportunities": could_be[:OPPORTUNITIES_AT_MOST],
+        "opportunities_left": len(could_be[OPPORTUNITIES_AT_MOST:]),
     }
     return found | {
         "is_empty": not any(
@@ -104,7 +125,11 @@ def opportunities(ask: Ask) -> list[dict[str, Any]]:
     """What could be saved, the most first; nothing where the books have no such table."""
     if OPPORTUNITIES not in models():
         return []
-    return ask.rows(SECTION, "Opportunities", _OPPORTUNITIES)
+    rows = ask.rows(SECTION, "Opportunities", _OPPORTUNITIES)
+    for row in rows:
+        row["doing"] = DOING.get(row["lever"], wording.capitalize_first(wording.words(row["lever"])))
+    _range_bars(rows, "saving_low_month_usd", "saving_mid_month_usd", "saving_high_month_usd")
+    return rows
 
 
 def _agents(ask: Ask) -> dict[str, Any] | None:
