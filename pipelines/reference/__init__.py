@@ -45,7 +45,7 @@ def faults(root: DataRoot) -> list[Problem]:
 def _wrong_names(root: DataRoot) -> list[Problem]:
     found = []
     for path in _strangers(root):
-        text = f"no such table.{meant(path.stem.lower(), TABLES)} Known are {', '.join(sorted(TABLES))}"
+        text = f"no such table. Known are {', '.join(sorted(TABLES))}.{meant(path.stem.lower(), TABLES)}".rstrip(".")
         found.append(Problem(root.relative(path), None, "", text))
     return found
 
