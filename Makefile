@@ -20,6 +20,7 @@ LOCKED := .venv/.locked-$(HERE)
 INSTALLED := .venv/.installed-$(HERE)
 WITNESS := .venv/.witness-$(HERE)
 FOCUS_WITNESS := .venv/.focus-$(HERE)
+SITE := .venv/.site-$(HERE)
 # --python, or uv would take an activated environment.
 UV_INSTALL := .venv/bin/uv pip install --quiet --python .venv/bin/python
 PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
@@ -28,7 +29,7 @@ UV_CACHE := cache="$${UV_CACHE_DIR:-$${XDG_CACHE_HOME:-$${HOME:-/dev/null}/.cach
 	{ mkdir -p "$$cache" && test -w "$$cache"; } 2>/dev/null || export UV_NO_CACHE=1
 
 .DEFAULT_GOAL := help
-.PHONY: demo test lint witnesses dev bench docs clean help
+.PHONY: demo test lint witnesses dev bench docs site clean help
 
 demo: $(INSTALLED)  ## build the sample company, run the whole job, say where the report is
 	@.venv/bin/tokenbooks demo
@@ -53,6 +54,10 @@ bench: $(INSTALLED)  ## measure speed and memory
 docs: $(INSTALLED)  ## write docs/data_dictionary.md and docs/contracts/ from the headers of the SQL files
 	@.venv/bin/python -m pipelines.dictionary --write docs/data_dictionary.md
 	@.venv/bin/python -m pipelines.export_contract --write docs/contracts
+
+site: $(SITE)  ## build the pages of the documents into build/site; a link that leads nowhere stops it
+	@.venv/site/bin/python -m sphinx -q -W --keep-going -d build/site-state -c docs/site -b html . build/site
+	@echo "build/site/docs/site/index.html"
 
 clean:  ## remove .venv, caches and builds; the data root stays
 	@rm -rf .venv .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
@@ -93,4 +98,11 @@ $(FOCUS_WITNESS): $(LOCKED) requirements-focus.lock
 	@$(UV_CACHE); { PYENV_VERSION=3.12 .venv/bin/uv venv --quiet --clear --no-python-downloads --python 3.12 .venv/focus \
 		&& .venv/bin/uv pip install --quiet --python .venv/focus/bin/python --require-hashes -r requirements-focus.lock; } \
 		|| { echo "The validator of FOCUS, which wants Python 3.12, could not be installed; its tests are skipped." >&2; rm -rf .venv/focus; }
+	@touch $@
+
+# What builds the pages, in an environment of its own: nothing that runs needs it.
+$(SITE): $(LOCKED) requirements-site.lock
+	@.venv/bin/python -m venv --clear .venv/site
+	@$(UV_CACHE); .venv/bin/uv pip install --quiet --python .venv/site/bin/python --require-hashes -r requirements-site.lock \
+		|| .venv/site/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-site.lock
 	@touch $@

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import typer
 from pipelines import __version__
 from pipelines.books import run
 from pipelines.cli import app
+from pipelines.cli.examples import EXAMPLES
 from pipelines.dictionary import table_types
 from pipelines.engine import connect, named_rows
 from pipelines.lake import Lake
@@ -26,6 +28,7 @@ from pipelines.models import parse
 from pipelines.paths import DataRoot
 from pipelines.reading import Reader
 from pipelines.settings import Settings
+from pipelines.sources import sources
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
@@ -55,8 +58,12 @@ def block(name: str, language: str, holding: str = "") -> str:
 def code_of(name: str) -> list[str]:
     """Every line of shell, and every piece of inline code."""
     lines = [line for language, content in blocks(name) if language == "sh" for line in content.splitlines()]
-    prose = re.sub(r"^ *```.*?^ *```$", "", text_of(name), flags=re.MULTILINE | re.DOTALL)
-    return lines + re.findall(r"`([^`\n]+)`", prose)
+    return lines + re.findall(r"`([^`\n]+)`", prose_of(name))
+
+
+def prose_of(name: str) -> str:
+    """A document without its fenced blocks."""
+    return re.sub(r"^ *```.*?^ *```$", "", text_of(name), flags=re.MULTILINE | re.DOTALL)
 
 
 @cache
@@ -108,10 +115,47 @@ def test_every_make_target_is_in_a_document():
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_every_link_leads_to_a_file(name):
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text_of(name)):
+def test_every_link_leads_to_a_file_and_every_anchor_to_a_heading(name):
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", prose_of(name)):
         assert "://" not in target, target
-        assert ((CHECKOUT / name).parent / target).exists(), target
+        path = (CHECKOUT / name).parent / target if target else CHECKOUT / name
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path.resolve().relative_to(CHECKOUT).as_posix()), f"{target}#{anchor}"
+
+
+@cache
+def anchors(name: str) -> set[str]:
+    """The headings of a document as GitHub's addresses have them."""
+    headings = re.findall(r"^#+ (.+)$", prose_of(name), re.MULTILINE)
+    plain = [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading) for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in plain}
+
+
+def test_the_site_has_every_document():
+    """What its settings take in, and what its contents name."""
+    settings: dict[str, Any] = {}
+    exec(text_of("docs/site/conf.py"), settings)
+    named = [line.strip() for line in text_of("docs/site/index.rst").splitlines() if line.startswith("   ..")]
+    contents = [str((CHECKOUT / "docs/site" / entry).resolve().relative_to(CHECKOUT)) + ".md" for entry in named]
+
+    for name in DOCUMENTS:
+        assert any(fnmatch(name, pattern) for pattern in settings["include_patterns"]), name
+        assert any(fnmatch(name, pattern) for pattern in contents), name
+
+
+def test_your_data_has_every_source_with_its_folder_and_its_readme():
+    text = text_of("docs/your_data.md")
+
+    for source in sources():
+        assert f"landing/{source}/" in text, source
+        assert f"../pipelines/sources/{source}/README.md" in text, source
+
+
+def test_every_example_of_the_help_names_options_that_there_are():
+    for name, lines in EXAMPLES.items():
+        for line in lines:
+            assert line.startswith(f"tokenbooks {name}"), line
+            assert set(re.findall(r"(?<!\S)--[a-z-]+", line)) <= commands()[name.split()[0]], line
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])

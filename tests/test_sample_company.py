@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
+import shutil
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -23,9 +25,11 @@ from pipelines.sample.workloads import BURST, DEARER_DATE, DRIFT_DATE, GEMINI_TR
 from pipelines.sources import sources
 from pipelines.views import open_views, questions
 from tests.exports.focus_witness import explained, judged, needs_the_validator
+from tests.test_cli import tokenbooks
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 DOCUMENT = README.parent / "docs" / "sample_company.md"
+TUTORIAL = README.parent / "docs" / "tutorial.md"
 METHODS = [page for page in sorted((README.parent / "docs" / "methods").glob("*.md")) if page.name != README.name]
 # A query, and the table below it that says what it gives.
 _CLAIM = re.compile(
@@ -43,9 +47,11 @@ def cells(line: str) -> list[str]:
 
 
 def claims() -> list[Claim]:
-    """Query, column names and rows of each claim of the document, and of the reconciliation in the README."""
+    """Query, column names and rows of each claim of the document and the tutorial, and of the reconciliation in the README."""
     explained = README.read_text(encoding="utf-8").partition("\n## The bill, explained\n")[2]
-    found = _CLAIM.finditer(DOCUMENT.read_text(encoding="utf-8") + explained)
+    found = _CLAIM.finditer(
+        "\n".join([*(page.read_text(encoding="utf-8") for page in (DOCUMENT, TUTORIAL)), explained])
+    )
     return [(one["query"], cells(one["header"]), [cells(row) for row in one["rows"].splitlines()]) for one in found]
 
 
@@ -72,8 +78,20 @@ def table(booked: Booked, name: str) -> pl.DataFrame:
 
 def test_every_query_of_the_document_has_its_answer_below() -> None:
     in_readme = 1
-    assert DOCUMENT.read_text(encoding="utf-8").count("```sql") + in_readme == len(claims())
+    in_pages = sum(page.read_text(encoding="utf-8").count("```sql") for page in (DOCUMENT, TUTORIAL))
+    assert in_pages + in_readme == len(claims())
     assert all(rows for _, _, rows in claims())
+
+
+def test_every_command_of_the_tutorial_runs(booked: Booked, tmp_path: Path) -> None:
+    """In its order, on a copy, since it closes a month: that is refused at first. `make demo` has made the books."""
+    data = Path(shutil.copytree(booked[0].path, tmp_path / "books"))
+    lines = re.findall(r"^\.venv/bin/tokenbooks (.*)$", TUTORIAL.read_text(encoding="utf-8"), re.MULTILINE)
+
+    codes = {line: tokenbooks(*shlex.split(line), data=data).returncode for line in lines}
+
+    assert {line: code for line, code in codes.items() if code} == {"close 2026-08": 3}
+    assert len(codes) >= 10
 
 
 @pytest.mark.parametrize("claim", claims(), ids=lambda claim: "-".join(claim[1]))

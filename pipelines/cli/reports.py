@@ -65,9 +65,8 @@ def next_step(data: DataRoot, report: dict[str, Any]) -> str:
             return "'tokenbooks quarantine list' says what was refused and why: mend it, then run again."
         return f"put exports into {data.landing}/<source>/, then run again. docs/your_data.md says how to get them."
     if summary["to_add"]:
-        [table, *others] = dict.fromkeys(row["table"] for row in summary["to_add"])
-        more = f" (and those of {listed(others)})" if others else ""
-        return f"fill in the rows of {table} above{more}, append them to {data.reference}/{table}, then run again."
+        files = listed(list(dict.fromkeys(row["table"] for row in summary["to_add"])))
+        return f"fill in what stands in <>, append the rows above to {files} of {data.reference}/, then run again."
     if summary["refused_records"]:
         return "'tokenbooks quarantine list' says what was refused and why."
     if pages := sorted(data.report(date.min).parent.glob("????-??-??.html")):
