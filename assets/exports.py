@@ -79,7 +79,8 @@ def _exports() -> dg.AssetsDefinition:
             ]
             raise dg.Failure(
                 description=f"Nothing was published, what was published before stays: {run.report.cause}. In full: "
-                + "; ".join(reasons[:_NAMED_AT_MOST]),
+                + "; ".join(reasons[:_NAMED_AT_MOST])
+                + ". Mend what is named, then launch the job 'tables' or type 'tokenbooks run'.",
                 allow_retries=False,
             )
         yield from export_results(run.report.published)

@@ -98,8 +98,11 @@ def _content(database: Path) -> bytes:
         return con.serialize()
 
 
-def tell(root: DataRoot, results: Iterable[tuple[Materialized, Sequence[str]]]) -> None:
-    """Keep results of steps in the instance of a data root, each in its Dagster partitions (none: it has no partitions)."""
+def tell(root: DataRoot, results: Iterable[tuple[Materialized, Mapping[str, Mapping[str, int | float]]]]) -> None:
+    """Keep results of steps in the instance of a data root, each in its Dagster partitions (none: it has no partitions).
+
+    A partition comes with what is said of it alone.
+    """
     with instance_of(root) as instance:
         import dagster as dg
 
@@ -108,9 +111,11 @@ def tell(root: DataRoot, results: Iterable[tuple[Materialized, Sequence[str]]]) 
         verdicts: list[dg.AssetCheckEvaluation] = []
         for result, weeks in results:
             key = dg.AssetKey.from_coercible(result.asset_key or [])
+            said = result.metadata or {}
             events = [
-                dg.AssetMaterialization(key, metadata=result.metadata, partition=week) for week in weeks or (None,)
-            ]
+                dg.AssetMaterialization(key, metadata={**said, **figures}, partition=week)
+                for week, figures in weeks.items()
+            ] or [dg.AssetMaterialization(key, metadata=said)]
             earlier += events[:-1]
             last.append(events[-1])
             verdicts += [_evaluation(key, verdict) for verdict in result.check_results or ()]

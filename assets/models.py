@@ -1,18 +1,20 @@
 """One asset a model: its name, inputs, columns and checks are those of its SQL file, its step is Books.build."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 
 # Dagster reads the annotations of steps and wants them whole, so no `from __future__ import annotations`.
 import dagster as dg
 
 from assets.checks import check_results, check_specs
 from assets.runs import Materialized, Run
-from assets.weeks import WEEKS, span_of
+from assets.weeks import FIRST_WEEK, WEEKS, span_of
 from pipelines.books import Books
 from pipelines.contract import Column
+from pipelines.figures import weekly_figures
 from pipelines.lake import Part
 from pipelines.models import Model
-from pipelines.periods import EVER, Span, end_of
+from pipelines.periods import EVER, Span, end_of, periods
 from pipelines.runner import Built
 
 _NAMED_AT_MOST = 60
@@ -41,6 +43,9 @@ def table_asset(model: Model) -> dg.AssetsDefinition:
         built = run.books.build(model.name, full=run.full, window=window)
         if built.partitions or built.removed:
             run.report.built.append(built)
+        if is_partitioned:
+            for week, figures in weekly_metadata(run.books, model, context.partition_keys).items():
+                context.add_asset_metadata(figures, partition_key=week)
         return table_result(run.books, built, weeks)
 
     return build
@@ -55,6 +60,29 @@ def table_result(books: Books, built: Built, weeks: Span = EVER) -> Materialized
         metadata=_metadata(built, parts),
         check_results=check_results(model, books.results_of(model.name)),
     )
+
+
+def weekly_metadata(books: Books, model: Model, weeks: Sequence[str]) -> dict[str, dict[str, int | float]]:
+    """What Dagster plots of each week of a table: its rows, and dollars and shares where the table has them."""
+    first, last = (date.fromisoformat(str(key)) for key in (FIRST_WEEK, WEEKS.get_last_partition_key()))
+    rows: dict[str, int] = dict.fromkeys(weeks, 0)
+    for part in books.lake.parts(model.name):
+        for week in _weeks_of(model, part, first, last):
+            if week in rows:
+                rows[week] += part.rows
+    figures = weekly_figures(books, model.name, span_of(weeks), first, last) if weeks else {}
+    return {
+        week: {"dagster/row_count": number, **figures.get(date.fromisoformat(week), {})}
+        for week, number in rows.items()
+    }
+
+
+def _weeks_of(model: Model, part: Part, first: date, last: date) -> Iterator[str]:
+    """The Dagster partitions that a period lies in: a month in several."""
+    if model.partition is None or part.start is None:
+        return
+    found = periods("week", part.start, end_of(model.partition, part.start))
+    yield from dict.fromkeys(min(max(week, first), last).isoformat() for week in found)
 
 
 def column_schema(columns: Iterable[Column]) -> dg.TableSchema:

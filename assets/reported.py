@@ -46,24 +46,27 @@ def _states(books: Books) -> Mapping[str, str]:
     return {table: books.lake.state(table) for table in books.lake.tables() if table.startswith("ref_")}
 
 
-def _results(books: Books, report: RunReport, refreshed: Sequence[str]) -> Iterator[tuple[Materialized, Sequence[str]]]:
-    """What the steps of Dagster's jobs would say, with the Dagster partitions of each."""
+def _results(
+    books: Books, report: RunReport, refreshed: Sequence[str]
+) -> Iterator[tuple[Materialized, Mapping[str, Mapping[str, int | float]]]]:
+    """What the steps of Dagster's jobs would say, with the Dagster partitions of each and what is said of these."""
     from assets import exports, models, sources
 
-    yield sources.files_result(report.problems), ()
+    yield sources.files_result(report.problems), {}
     for table in refreshed:
-        yield sources.reference_result(books, table, report.notes), ()
+        yield sources.reference_result(books, table, report.notes), {}
     read = {version.source for version in report.read.files_read}
     for name in sorted(read):
-        yield sources.source_result(name, report.read), ()
+        yield sources.source_result(name, report.read), {}
     for table in sources.tables_filled_by(read) if read else ():
-        yield sources.staged_result(books, table), ()
+        yield sources.staged_result(books, table), {}
     weeks = _weeks(books, report)
     for built in report.built:
-        yield models.table_result(books, built), weeks if built.model.partition else ()
+        figures = models.weekly_metadata(books, built.model, weeks) if built.model.partition else {}
+        yield models.table_result(books, built), figures
     if report.published:
         for result in exports.export_results(report.published):
-            yield result, ()
+            yield result, {}
 
 
 def _weeks(books: Books, report: RunReport) -> Sequence[str]:

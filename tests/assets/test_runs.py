@@ -191,13 +191,35 @@ def test_every_table_that_has_rows_is_materialised_in_every_week_of_the_range(co
             assert kept.get_materialized_partitions(dg.AssetKey(name)) == {"2026-09-28", "2026-10-05", "2026-10-12"}
 
 
-def test_a_materialisation_says_how_many_rows_there_are_and_what_was_built(company, kept):
-    """Three calls in three weeks, on three days."""
-    metadata = kept.get_latest_materialization_event(dg.AssetKey("ledger_costs")).asset_materialization.metadata
+def test_a_materialisation_says_of_its_week_what_is_plotted_and_of_the_run_what_was_built(company, kept):
+    """Calls 1 and 2 in the first week, none in the second, call 3 in the third: 1,000 tokens at $2.50 and 10 at $10 a million
+    for each number of the call, so 3 * 0.0025 + 2 * 0.0001 and 3 * 0.0025 + 0.0001 dollars.
+    """
+    said = {}
+    for record in kept.fetch_materializations(dg.AssetKey("ledger_costs"), limit=10).records:
+        metadata = record.asset_materialization.metadata
+        assert metadata["built"].value == "2026-09-28, 2026-09-30, 2026-10-13"
+        said[record.asset_materialization.partition] = {
+            name: metadata[name].value
+            for name in ("dagster/row_count", "requests", "effective_cost_usd", "unpriced_share")
+            if name in metadata
+        }
 
-    assert metadata["dagster/row_count"].value == 3
-    assert metadata["partitions built"].value == 3
-    assert metadata["built"].value == "2026-09-28, 2026-09-30, 2026-10-13"
+    assert said == {
+        "2026-09-28": {
+            "dagster/row_count": 2,
+            "requests": 2.0,
+            "effective_cost_usd": pytest.approx(0.0077),
+            "unpriced_share": 0.0,
+        },
+        "2026-10-05": {"dagster/row_count": 0},
+        "2026-10-12": {
+            "dagster/row_count": 1,
+            "requests": 1.0,
+            "effective_cost_usd": pytest.approx(0.0076),
+            "unpriced_share": 0.0,
+        },
+    }
 
 
 def test_a_source_says_what_it_read_and_what_it_refused(company, kept):
