@@ -37,6 +37,9 @@ _KEY = (
     "billing_account_scope project_scope feature_scope customer_scope"
 ).split()
 _ROUTES = ("route", "cascade")
+_TO_OTHER_RATES = (*_ROUTES, "batch")
+# Of the joins of a replay the small side stands on the right; the engine takes calls side by side for few, and would build on them.
+_AS_WRITTEN = "join_order,build_side_probe_side"
 # By these a row is always held against its rates, the others where they differ.
 _ALWAYS = ("provider", "model_canonical")
 # What of a row's cost a lever may change, beside its tokens.
@@ -125,7 +128,10 @@ class Replay:
         shape = {
             "is_by_call": is_by_call,
             "factors": [name for name in FACTORS if any(name in lever.kind.factors for lever in levers)],
-            **self._rates_shape({*seen, *(name for lever in levers for name in lever.kind.fills)}),
+            **self._rates_shape(
+                {*seen, *(name for lever in levers for name in lever.kind.fills)},
+                has_others=bool(self._other_book) or any(lever.name in _TO_OTHER_RATES for lever in levers),
+            ),
         }
         costs = self._shadowed(asked("whatif_costs", **shape), whatif_after=f"select * from step_{len(levers)}")
         self._create("whatif_replayed", costs, steps, seen if is_by_call else None, with_users=with_users)
@@ -165,6 +171,7 @@ class Replay:
                     user_groups=user_groups(self._con) if with_users else 0,
                 )
             first = f"step_0 as not materialized ({self._shadowed(before)})"
+            self._con.execute(f"set disabled_optimizers = '{_AS_WRITTEN}'")
             try:
                 self._con.execute(
                     f"create or replace temp table {table} as with {', '.join([first, *steps])} select * from ({query})"
@@ -174,6 +181,8 @@ class Replay:
                 if not is_in_step or _OUT_OF_STEP not in str(error):
                     raise
                 self._is_in_step = False
+            finally:
+                self._con.execute("reset disabled_optimizers")
 
     def _seen_classes(self, is_by_call: bool) -> list[str]:
         """The classes that any token of the window is of."""
@@ -191,8 +200,8 @@ class Replay:
                 return [one.name for one in TOKEN_CLASSES]
         return [one.name for one, is_seen in zip(TOKEN_CLASSES, has, strict=True) if is_seen]
 
-    def _rates_shape(self, live: Collection[str]) -> dict[str, object]:
-        """By what rows have to be told apart to find their rates, and which rates are missing somewhere."""
+    def _rates_shape(self, live: Collection[str], *, has_others: bool) -> dict[str, object]:
+        """By what rows have to be told apart to find their rates, and which rates may be missing where rows go to others."""
         lengths = "ctx_min_tokens > 0 or ctx_max_tokens < 9223372036854775807"
         instants = "rate_from_at > cast(usage_date as timestamptz) or rate_to_at < cast(usage_date + 1 as timestamptz)"
         classes = [one for one in TOKEN_CLASSES if one.name in live]
@@ -200,7 +209,7 @@ class Replay:
             *(f"count(distinct {name}) > 1" for name in _KEY),
             f"bool_or({instants})",
             f"bool_or({lengths})",
-            *(f"bool_or({one.name}_usd_per_mtok is null)" for one in classes),
+            *(f"{has_others} and bool_or(rate_status = 'ok' and {one.name}_usd_per_mtok is null)" for one in classes),
         ]
         has = one_row(self._con, f"select {', '.join(f'coalesce({flag}, false)' for flag in flags)} from whatif_rates")
         differ, (has_instants, has_lengths), lacking = (

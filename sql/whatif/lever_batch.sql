@@ -1,7 +1,7 @@
 {#
 Work that nobody waits for, as a batch or in the flex tier. Part of it may not be able to wait after all: a second row is that part, as it was.
 #}
-{% from "macros/replay.sql" import cases, chosen, key_columns, scope_columns, step with context %}
+{% from "macros/replay.sql" import cases, chosen, key_columns, scope_columns, step, times with context %}
 {% set column = "is_batch" if mode == "batch" else "service_tier" %}
 {% set value = "true" if mode == "batch" else "'flex'" %}
 with offered as (
@@ -53,7 +53,7 @@ judged as (
 } %}
 {% for case in cases %}
 {% set _ = changes.update({
-    "weight_" ~ case: "cast(case when u.is_second then b.weight_" ~ case ~ " * (1 - b.share_" ~ case ~ ") when b.is_patient then b.weight_" ~ case ~ " * b.share_" ~ case ~ " else b.weight_" ~ case ~ " end as decimal(18, 9))",
+    "weight_" ~ case: "case when u.is_second then " ~ times("b.weight_" ~ case, "(1 - b.share_" ~ case ~ ")") ~ " when b.is_patient then " ~ times("b.weight_" ~ case, "b.share_" ~ case) ~ " else b.weight_" ~ case ~ " end",
     "added_" ~ case ~ "_usd": "case when u.is_second then 0 else b.added_" ~ case ~ "_usd end",
 }) %}
 {% endfor %}

@@ -2,7 +2,7 @@
 Shorter prompts: calls longer than a limit lose a share of their input (passages found twice, stale turns), or all above a length. What is cut is
 uncached input first, then what is read from the cache.
 #}
-{% from "macros/replay.sql" import cases, chosen, step, total with context %}
+{% from "macros/replay.sql" import cases, chosen, step, times, total with context %}
 {% set input = total("input") %}
 with judged as (
     select
@@ -29,7 +29,7 @@ with judged as (
 } %}
 {% for case in cases %}
 {% set _ = changes.update({
-    "input_factor_" ~ case: "case when b.is_meant then cast(b.input_factor_" ~ case ~ " * (1 - b.trim_share_" ~ case ~ ") as decimal(18, 9)) else b.input_factor_" ~ case ~ " end",
+    "input_factor_" ~ case: "case when b.is_meant then " ~ times("b.input_factor_" ~ case, "(1 - b.trim_share_" ~ case ~ ")") ~ " else b.input_factor_" ~ case ~ " end",
 }) %}
 {% endfor %}
 select

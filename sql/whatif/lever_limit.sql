@@ -1,5 +1,5 @@
 {# Calls of a user above a limit for each month: what is left of them is the share that is made all the same. #}
-{% from "macros/replay.sql" import cases, chosen, step with context %}
+{% from "macros/replay.sql" import cases, chosen, step, times with context %}
 with meant as not materialized (
     select
         b.*,
@@ -30,7 +30,7 @@ placed as (
 {% set changes = {"is_covered": "b.is_covered or b.is_meant", "is_changed": "b.is_changed or (" ~ above ~ ")"} %}
 {% for case in cases %}
 {% set _ = changes.update({
-    "weight_" ~ case: "case when " ~ above ~ " then cast(b.weight_" ~ case ~ " * b.kept_share_" ~ case ~ " as decimal(18, 9)) else b.weight_" ~ case ~ " end",
+    "weight_" ~ case: "case when " ~ above ~ " then " ~ times("b.weight_" ~ case, "b.kept_share_" ~ case) ~ " else b.weight_" ~ case ~ " end",
 }) %}
 {% endfor %}
 select

@@ -18,9 +18,10 @@ placed as (
     select
         b.*,
         row_number() over (
-            partition by
+            partition by hash(
                 b.moment, b.feature, b.workflow_step, b.prompt_name, b.prompt_version, b.provider, b.model_canonical, b.service_tier,
                 b.is_batch, b.customer_id
+            )
             order by b.started_at, b.request_key
         ) as place,
     from meant as b

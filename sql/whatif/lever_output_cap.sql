@@ -2,7 +2,7 @@
 A cap on the output, given or proposed for each request type from its own calls. Text is cut before reasoning, which came first. A second row is
 the call asked again without the cap, with the share of cut answers that are.
 #}
-{% from "macros/replay.sql" import cases, chosen, step, total with context %}
+{% from "macros/replay.sql" import cases, chosen, step, times, total with context %}
 {% set output = total("output") %}
 with caps as (
     select
@@ -46,7 +46,7 @@ judged as (
 } %}
 {% for case in cases %}
 {% set _ = changes.update({
-    "weight_" ~ case: "case when u.is_second then cast(b.weight_" ~ case ~ " * b.retry_share_" ~ case ~ " as decimal(18, 9)) else b.weight_" ~ case ~ " end",
+    "weight_" ~ case: "case when u.is_second then " ~ times("b.weight_" ~ case, "b.retry_share_" ~ case) ~ " else b.weight_" ~ case ~ " end",
     "added_" ~ case ~ "_usd": "case when u.is_second then 0 else b.added_" ~ case ~ "_usd end",
 }) %}
 {% endfor %}

@@ -21,8 +21,8 @@ keyed as not materialized (
         case
             when n.feature is null or not ({{ chosen() }}) then null
             when b.static_prompt_tokens is not null
-                then concat_ws('|', 'prefix', b.provider, b.model_canonical, coalesce(b.prompt_prefix_hash, concat_ws('|', b.feature, b.workflow_step, b.prompt_name, b.prompt_version)))
-            when b.session_id is not null then concat_ws('|', 'session', b.provider, b.model_canonical, b.session_id)
+                then hash('prefix', b.provider, b.model_canonical, coalesce(b.prompt_prefix_hash, concat_ws('|', b.feature, b.workflow_step, b.prompt_name, b.prompt_version)))
+            when b.session_id is not null then hash('session', b.provider, b.model_canonical, b.session_id)
         end as prefix_key,
         cast(s.ttl_seconds_mid as bigint) as ttl_seconds,
         s.min_prefix_tokens_mid as min_prefix_tokens,

@@ -2,20 +2,30 @@
 Answers given again in place of a call: where the hash of the prompt is known, if the same prompt came within the lifetime; elsewhere by a
 stated share of repeats. Each call pays for a look-up, and a wrong answer for the call that has to be made after all.
 #}
-{% from "macros/replay.sql" import cases, chosen, step with context %}
-with meant as not materialized (
+{% from "macros/replay.sql" import cases, chosen, step, times with context %}
+with shares as (
+    select
+        *,
+        cast(lookup_usd_mid as decimal(38, 15)) as lookup_usd,
+{% for case in cases %}
+        cast(1 - cast(repeat_share_{{ case }} * (1 - wrong_share_{{ case }}) as decimal(18, 9)) as decimal(18, 9)) as asked_share_{{ case }},
+{% endfor %}
+    from whatif_settings
+),
+
+meant as not materialized (
     select
         b.*,
         {{ chosen() }} as is_meant,
         b.prompt_hash is not null as is_known,
         cast(s.ttl_seconds_mid as bigint) * 1000000 as ttl_us,
-        s.lookup_usd_mid as lookup_usd,
+        s.lookup_usd,
 {% for case in cases %}
         s.wrong_share_{{ case }},
-        s.repeat_share_{{ case }},
+        s.asked_share_{{ case }},
 {% endfor %}
     from whatif_before as b
-    cross join whatif_settings as s
+    cross join shares as s
 ),
 
 seen as (
@@ -42,8 +52,8 @@ seen as (
 {% for case in cases %}
 {% set w = "b.weight_" ~ case %}
 {% set _ = changes.update({
-    "weight_" ~ case: "cast(case when not b.is_meant then " ~ w ~ " when not b.is_known then " ~ w ~ " * (1 - cast(b.repeat_share_" ~ case ~ " * (1 - b.wrong_share_" ~ case ~ ") as decimal(18, 9))) when b.is_repeated then " ~ w ~ " * b.wrong_share_" ~ case ~ " else " ~ w ~ " end as decimal(18, 9))",
-    "added_" ~ case ~ "_usd": "b.added_" ~ case ~ "_usd + case when b.is_meant then cast(b.lookup_usd * b.requests as decimal(38, 15)) else 0 end",
+    "weight_" ~ case: "case when not b.is_meant then " ~ w ~ " when not b.is_known then " ~ times(w, "b.asked_share_" ~ case) ~ " when b.is_repeated then " ~ times(w, "b.wrong_share_" ~ case) ~ " else " ~ w ~ " end",
+    "added_" ~ case ~ "_usd": "b.added_" ~ case ~ "_usd + case when not b.is_meant then 0 when b.requests = 1 then b.lookup_usd else cast(b.lookup_usd * b.requests as decimal(38, 15)) end",
 }) %}
 {% endfor %}
 select

@@ -3,7 +3,7 @@ Calls by another model, from the shortest on. The first row of a call is its try
 second row is the call as it was, with the share of the cases in which it is made again. A cascade is the same with a share by length of the
 prompt, in tenths of the feature's calls.
 #}
-{% from "macros/replay.sql" import cases, chosen, replay_columns, step, total with context %}
+{% from "macros/replay.sql" import cases, chosen, replay_columns, step, times, total with context %}
 {% set input = total("input") %}
 with
 {% if is_cascade or is_partial %}
@@ -76,9 +76,9 @@ judged as (
 {% for case in cases %}
 {% set again = "least(b.escalation_rate * b.failure_rate_" ~ case ~ ", 1)" if is_cascade else "b.failure_rate_" ~ case %}
 {% set _ = changes.update({
-    "weight_" ~ case: "case when u.is_second then cast(b.weight_" ~ case ~ " * " ~ again ~ " as decimal(18, 9)) else b.weight_" ~ case ~ " end",
-    "input_factor_" ~ case: first("cast(b.input_factor_" ~ case ~ " * b.input_ratio_" ~ case ~ " as decimal(18, 9))", "input_factor_" ~ case),
-    "output_factor_" ~ case: first("cast(b.output_factor_" ~ case ~ " * b.output_ratio_" ~ case ~ " as decimal(18, 9))", "output_factor_" ~ case),
+    "weight_" ~ case: "case when u.is_second then " ~ times("b.weight_" ~ case, again) ~ " else b.weight_" ~ case ~ " end",
+    "input_factor_" ~ case: first(times("b.input_factor_" ~ case, "b.input_ratio_" ~ case), "input_factor_" ~ case),
+    "output_factor_" ~ case: first(times("b.output_factor_" ~ case, "b.output_ratio_" ~ case), "output_factor_" ~ case),
     "cold_share_" ~ case: first("greatest(b.cold_share_" ~ case ~ ", b.newly_cold_share_" ~ case ~ ")", "cold_share_" ~ case),
     "added_" ~ case ~ "_usd": "case when u.is_second then 0 else b.added_" ~ case ~ "_usd end",
 }) %}

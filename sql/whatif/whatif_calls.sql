@@ -48,8 +48,8 @@ select
     q.prompt_prefix_hash,
     q.static_prompt_tokens,
 {% if is_in_step %}
-    -- Both tables are kept in one order, and were found to be of one length: no search by key. Two different instants end the query.
-    case when q.started_at = c.costed_at then c.is_open else cast(error('{{ out_of_step }}') as boolean) end as is_open,
+    -- Both tables are kept in one order, and were found to be of one length: no search by key. Two different keys end the query.
+    case when q.request_key = c.cost_key then c.is_open else cast(error('{{ out_of_step }}') as boolean) end as is_open,
 {% else %}
     coalesce(c.is_open, false) as is_open,
 {% endif %}

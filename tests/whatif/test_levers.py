@@ -503,3 +503,21 @@ def test_too_few_users_have_no_interval(ask):
     one = ask(calls, "routing", *SURE).interval
 
     assert (one.verdict, one.clusters, one.saving_low_usd) == ("insufficient", 29, None)
+
+
+@pytest.mark.parametrize("order", ["started_at, request_key", "request_key desc"])
+def test_costs_are_found_by_key_whatever_the_order_of_the_tables(weeks_of, order):
+    """Two calls of $1 and $9 at one instant; the short one routed: .94. Side by side in another order they would swap their costs."""
+    calls = [call(0, feature=name, input_total_tokens=tokens) for name, tokens in (("a", 400_000), ("b", 3_600_000))]
+    weeks = weeks_of(calls, by_the_book=True)
+    for table in inputs():
+        weeks.make(table)
+    weeks.con.execute(f"create table again as from ledger_costs order by {order}")
+    weeks.con.execute("drop table ledger_costs")
+    weeks.con.execute("alter table again rename to ledger_costs")
+    asked = scenarios_of(SCENARIOS, "routing", [*SURE, "share=1", "feature=a"])
+
+    found = answer(weeks.con, SCENARIOS, asked, date(2026, 11, 2), date(2026, 11, 9))
+
+    assert {row["feature"]: row["actual_usd"] for row in found.by(["feature"])} == {"a": 1, "b": 9}
+    assert dollars(found, "saving_mid") == [Decimal("0.94")]
