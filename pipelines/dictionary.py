@@ -18,7 +18,7 @@ import duckdb
 import polars as pl
 
 from pipelines.contract import Shape, shapes
-from pipelines.models import Model, models
+from pipelines.models import Model, models, whatif_answers
 from pipelines.prices.book import BOOK_SCHEMA, NAMES_SCHEMA
 from pipelines.reference import REPORTING, REPORTING_SCHEMA
 from pipelines.reference.tables import TABLES, ReferenceTable
@@ -92,8 +92,13 @@ def table_types() -> dict[str, dict[str, str]]:
     references = {table.table: reference_types(table) for table in TABLES.values()}
     references |= {name: types for name, (_, types) in _book_tables().items()}
     references |= {name: model.types for name, model in models().items() if model.layer == "reference"}
-    made = {name: model.types for layer, _, _ in _LAYERS for name, model in models().items() if model.layer == layer}
+    made = {model.name: model.types for layer, _, _ in _LAYERS for model in _made(layer)}
     return {**staged, **references, **made}
+
+
+def _made(layer: str) -> list[Model]:
+    """The tables of SQL files of a layer, inputs first."""
+    return [model for model in (*models().values(), whatif_answers()) if model.layer == layer]
 
 
 def reference_types(table: ReferenceTable) -> dict[str, str]:
@@ -117,7 +122,7 @@ def _sections() -> Iterator[tuple[str, str, list[tuple[str, str, str]]]]:
     )
     for layer, title, about in _LAYERS:
         # models() gives inputs first, so a layer reads from top to bottom.
-        found = [(name, model.about, _model_page(model)) for name, model in models().items() if model.layer == layer]
+        found = [(model.name, model.about, _model_page(model)) for model in _made(layer)]
         if found:
             yield title, about, found
 
@@ -177,14 +182,21 @@ def _model_page(model: Model) -> str:
     facts = [("One row per", _names(model.grain))]
     if model.partition:
         facts.append(("Partition", f"{model.partition}, by `{model.partition_column}`" + _reach(model)))
-    facts.append(("Reads", _links(sorted(model.inputs - {model.name})) + _read_by(model.name)))
+    asked = model.layer == "whatif"
+    if asked:
+        facts.append(
+            ("Kept by", "`tokenbooks whatif SCENARIO --export`; in no run, and no view of `tokenbooks.duckdb`")
+        )
+    else:
+        facts.append(("Reads", _links(sorted(model.inputs - {model.name})) + _read_by(model.name)))
     rows = [(f"`{column.name}`", column.type, column.meaning) for column in model.columns]
     parts = [_grid(("column", "type", "meaning"), rows)]
     if model.notes:
         parts.insert(0, "\n".join(f"> {note}" for note in model.notes))
     if model.checks:
         checks = [f"- {c.text}" + ("" if c.severity == "critical" else f" ({c.severity})") for c in model.checks]
-        parts.append("Checked on every run:\n\n" + "\n".join(checks))
+        when = "before it is kept" if asked else "on every run"
+        parts.append(f"Checked {when}:\n\n" + "\n".join(checks))
     if model.answer:
         parts.append(f"**{model.question}**\n\n```sql\n{_laid_out(model.answer)}\n```")
     return _page(model.name, model.about, facts, *parts)

@@ -43,6 +43,7 @@ _PREFIXES = {
     "statistics": ("stat_",),
     "exports": ("focus_",),
     "star": ("fact_", "dim_"),
+    "whatif": ("whatif_",),
 }
 _HEADER = re.compile(r"\A\s*/\*\n(?P<header>.*?)\n\*/\n(?P<query>.*)\Z", re.DOTALL)
 _COLUMNS = re.compile(r"^columns:\n(?P<lines>(?:[ ]{2}.*\n?)+)", re.MULTILINE)
@@ -180,6 +181,12 @@ def star() -> Mapping[str, Model]:
     included = _included(paths.SQL)
     found = [parse(path, paths.SQL, included) for path in sorted((paths.SQL / _STAR).glob("*.sql"))]
     return _in_order({model.name: model for model in found})
+
+
+@cache
+def whatif_answers() -> Model:
+    """What a what-if keeps as a file: a table of its own, which no run builds."""
+    return parse(paths.SQL / _ASKED / "whatif_answers.sql", paths.SQL)
 
 
 def parse(path: Path, folder: Path, included: str | None = None) -> Model:

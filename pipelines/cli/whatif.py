@@ -57,6 +57,7 @@ def whatif(
     """Replay a lever on the calls in the books: what they would have cost, low, mid and high, and what that leaves out."""
     from pipelines.whatif import alone
     from pipelines.whatif import answer as asking
+    from pipelines.whatif.export import keep
     from pipelines.whatif.scenarios import ScenarioError
 
     data = data_root(root)
@@ -92,6 +93,7 @@ def whatif(
             return
         with progress() as say:
             found = asking.ask(data, scenario, settings or (), first=first, end=end, say=say)
+        kept = keep(data, found) if export else None
     except ScenarioError as error:
         complain(str(error))
         raise typer.Exit(EXIT_USAGE) from None
@@ -99,10 +101,8 @@ def whatif(
         print_json(content(found, columns))
     else:
         _print(found, columns)
-    if export:
-        from pipelines.whatif.export import keep
-
-        complain(f"Kept in {keep(data, found)}.")
+    if kept:
+        complain(f"Kept in {kept}.")
 
 
 def content(found: Answer, columns: list[str]) -> dict[str, Any]:

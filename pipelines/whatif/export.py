@@ -1,48 +1,62 @@
-"""An answer as a file: ``exports/whatif/<scenario>.parquet``, a row for each feature and customer tier."""
+"""An answer as a file: ``exports/whatif/<scenario>.parquet``, with the columns and checks of ``sql/whatif/whatif_answers.sql``."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.checks import count_violations
+from pipelines.engine import typed_table
+from pipelines.models import whatif_answers
 from pipelines.paths import DataRoot
 from pipelines.whatif.answer import Answer
-from pipelines.whatif.scenarios import CASES
+from pipelines.whatif.scenarios import ScenarioError
 
-_USD = pa.decimal128(38, 15)
-_COUNTS = ("requests", "covered_requests", "changed_requests", "unpriced_requests", "unreplayed_requests")
-SCHEMA = pa.schema(
-    [
-        ("scenario", pa.string()),
-        ("first_date", pa.date32()),
-        ("end_date", pa.date32()),
-        ("feature", pa.string()),
-        ("customer_tier", pa.string()),
-        *((name, pa.int64()) for name in _COUNTS),
-        ("actual_usd", _USD),
-        ("covered_usd", _USD),
-        *((f"cost_{case}_usd", _USD) for case in CASES),
-        *((f"saving_{case}_usd", _USD) for case in CASES),
-    ]
-)
+_ROWS = "whatif_answer_rows"
+
+
+def table_of(found: Answer) -> pa.Table:
+    """The answer as the rows of the file. Raises ScenarioError where they break a check of the header."""
+    model = whatif_answers()
+    intervals = {one.feature: one for one in found.intervals}
+    rows = []
+    for row in found.by(("feature", "customer_tier")):
+        chance = intervals[row["feature"]]
+        rows.append(
+            {
+                **row,
+                "scenario": found.name,
+                "first_date": found.first,
+                "end_date": found.end,
+                "feature_clusters": chance.clusters,
+                "feature_verdict": chance.verdict,
+                "feature_saving_low_share": chance.share_low,
+                "feature_saving_high_share": chance.share_high,
+            }
+        )
+    columns = ", ".join(f"{name} {type_}" for name, type_ in model.types.items())
+    places = ", ".join("?" for _ in model.types)
+    with duckdb.connect() as con:
+        con.execute(f"create table {_ROWS} ({columns})")
+        con.executemany(
+            f"insert into {_ROWS} values ({places})", [[row.get(name) for name in model.types] for row in rows]
+        )
+        con.execute(f"create table {model.name} as {model.query}")
+        [counted] = count_violations(con, model, ["all"], None).to_dicts()
+        if broken := [check.text for check in model.checks if counted[check.id] != 0]:
+            raise ScenarioError(f"Not kept, as the answer breaks what its file promises: {'; '.join(broken)}.")
+        return typed_table(con.table(model.name).order(", ".join(model.sort_columns)))
 
 
 def keep(root: DataRoot, found: Answer) -> Path:
-    """Write the file, in one step; an answer to the same question takes its place."""
-    rows = [
-        {
-            "scenario": found.name,
-            "first_date": found.first,
-            "end_date": found.end,
-            **{name: row.get(name) for name in SCHEMA.names if name not in ("scenario", "first_date", "end_date")},
-        }
-        for row in found.by(("feature", "customer_tier"))
-    ]
+    """Write the file, in one step; an answer to the same question takes its place. Raises ScenarioError."""
+    table = table_of(found)
     path = root.exports / "whatif" / f"{found.name}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), temporary)
+    pq.write_table(table, temporary)
     temporary.replace(path)
     return path

@@ -19,6 +19,7 @@ from pipelines.reference.files import read
 from pipelines.reference.tables import TABLES
 from pipelines.whatif.alone import is_alone
 from pipelines.whatif.answer import ask
+from pipelines.whatif.export import table_of
 from pipelines.whatif.scenarios import KINDS, ScenarioError, scenarios_of
 
 WHOLE = {"first": date(2020, 1, 1), "end": date(2030, 1, 1)}
@@ -27,10 +28,10 @@ ROWS, _ = read(TABLES["scenarios"], paths.SHIPPED_DATA / "scenarios.csv", "scena
 
 def test_a_rate_card_costs_what_re_pricing_says_to_the_last_digit(golden_books, tmp_path):
     card = tmp_path / "card.csv"
-    with duckdb.connect(str(golden_books.views), read_only=True) as con:
-        con.execute(f"set file_search_path = '{golden_books.path}'")
-        query = "select distinct provider, model_canonical from stat_rate_cells_weekly where cost_basis = 'rates' order by all"
-        named = con.execute(query).fetchall()
+    cells = f"read_parquet('{golden_books.path}/lake/stat_rate_cells_weekly/*/*.parquet')"
+    named = duckdb.sql(
+        f"select distinct provider, model_canonical from {cells} where cost_basis = 'rates' order by all"
+    ).fetchall()
     header = "provider,model_id,unit,per_units,unit_price,currency,effective_from"
     lines = [
         f"{seller},{model},{unit},1000000,7.31,USD,2020-01-01"
@@ -60,9 +61,8 @@ def test_the_golden_books_cost_the_same_where_nothing_changes(golden_books, name
     found = ask(golden_books, name, given, **WHOLE).total
 
     assert found["cost_low_usd"] == found["cost_mid_usd"] == found["cost_high_usd"] == found["actual_usd"]
-    with duckdb.connect(str(golden_books.views), read_only=True) as con:
-        con.execute(f"set file_search_path = '{golden_books.path}'")
-        booked = con.execute("select sum(effective_cost_usd), count(*) from ledger_costs").fetchone()
+    costs = f"read_parquet('{golden_books.path}/lake/ledger_costs/*/*.parquet')"
+    [booked] = duckdb.sql(f"select sum(effective_cost_usd), count(*) from {costs}").fetchall()
     assert (found["actual_usd"], found["requests"]) == booked
 
 
@@ -72,9 +72,22 @@ def test_every_shipped_scenario_answers(golden_books):
         if is_alone(golden_books, name):
             continue
         given = ["to_model=openai/gpt-4o-mini"] if name in ("vendor", "byom") else []
-        total = ask(golden_books, name, given, **WHOLE).total
+        found = ask(golden_books, name, given, **WHOLE)
+        # Raises where a check of what --export writes is broken.
+        assert table_of(found).num_rows
+        total = found.total
         assert total["saving_low_usd"] <= total["saving_mid_usd"] <= total["saving_high_usd"], name
         assert total["covered_usd"] <= total["actual_usd"]
+
+
+def test_an_answer_that_does_not_add_up_is_not_kept(golden_books):
+    """More calls covered than there are."""
+    found = ask(golden_books, "price_change", **WHOLE)
+    for row in found.replayed.rows:
+        row["covered_requests"] = row["requests"] + 1
+
+    with pytest.raises(ScenarioError, match="breaks what its file promises"):
+        table_of(found)
 
 
 def test_every_lever_is_shipped_with_settings():
