@@ -82,6 +82,11 @@ class DataRoot:
         return self.path / "outbox" / "alerts.db"
 
     @property
+    def history(self) -> Path:
+        """What was typed into the shell of ``tokenbooks sql``."""
+        return self.path / ".sql_history"
+
+    @property
     def settings(self) -> Path:
         return self.path / "settings.toml"
 

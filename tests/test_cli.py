@@ -286,7 +286,11 @@ def test_what_is_refused_is_listed_and_read_again(refused: Path) -> None:
 
 @pytest.mark.parametrize(
     ("format_", "expected"),
-    [("csv", "requests\n10\n"), ("json", '[\n  {\n    "requests": 10\n  }\n]\n')],
+    [
+        ("csv", "requests\n10\n"),
+        ("markdown", "| requests |\n| --- |\n| 10 |\n"),
+        ("json", '[\n  {\n    "requests": 10\n  }\n]\n'),
+    ],
 )
 def test_sql_answers_in_the_format_asked_for(walked: Path, format_: str, expected: str) -> None:
     done = tokenbooks("sql", "select count(*) as requests from ledger_requests", "--format", format_, data=walked)
@@ -310,8 +314,9 @@ def test_sql_without_a_query_reads_queries_from_standard_input(walked: Path) -> 
 
 
 def test_the_last_query_on_standard_input_needs_no_semicolon_and_may_fail(walked: Path) -> None:
-    done = in_a_process("sql", data=walked, stdin=".tables\n")
+    done = in_a_process("sql", data=walked, stdin=".tables showback\nselect\n41 as\nnothing from;")
 
+    assert "mart_showback_weekly" in done.stdout.split()
     assert "syntax error" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -30,6 +30,7 @@ from tests.test_cli import tokenbooks
 README = Path(__file__).resolve().parent.parent / "README.md"
 DOCUMENT = README.parent / "docs" / "sample_company.md"
 TUTORIAL = README.parent / "docs" / "tutorial.md"
+COOKBOOK, BI = (README.parent / "docs" / name for name in ("cookbook.md", "bi.md"))
 METHODS = [page for page in sorted((README.parent / "docs" / "methods").glob("*.md")) if page.name != README.name]
 # A query, and the table below it that says what it gives.
 _CLAIM = re.compile(
@@ -110,14 +111,35 @@ def test_the_books_say_what_the_document_says(booked: Booked, claim: Claim) -> N
     assert found == rows, f"the books say\n{shown}"
 
 
-@pytest.mark.parametrize("page", METHODS, ids=lambda page: page.stem)
-def test_every_query_of_a_page_about_methods_finds_something(booked: Booked, page: Path) -> None:
-    queries = re.findall(r"^```sql\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+def queries_of(page: Path) -> list[str]:
+    return re.findall(r"^```sql\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+@pytest.mark.parametrize("page", [*METHODS, BI, COOKBOOK], ids=lambda page: page.stem)
+def test_every_query_of_a_page_finds_something(booked: Booked, page: Path) -> None:
+    queries = queries_of(page)
     assert queries
     with open_views(booked[0]) as con:
         for query in queries:
             [question] = questions(con, query)
             assert con.execute(question).fetchall(), query
+
+
+def test_the_cookbook_has_25_questions_and_no_answer_contradicts_the_showback(booked: Booked) -> None:
+    """Whatever an answer is divided by, its invoiced dollars sum to those of the published showback, and a line says what they mean."""
+    text = COOKBOOK.read_text(encoding="utf-8")
+    queries = queries_of(COOKBOOK)
+    recipes = re.findall(r"^### (\d+)\. .*\?\n\n```sql\n.*?^```\n\n\S", text, re.M | re.S)
+    assert recipes == [str(number) for number in range(1, 26)]
+    assert len(queries) == 25
+    files = f"{booked[0].exports}/showback/v1/*/showback.parquet"
+    with duckdb.connect() as con:
+        expected = con.execute(f"select sum(invoiced_cost_usd) from '{files}'").fetchall()
+    with open_views(booked[0]) as con:
+        summed = [query for query in queries if "as invoiced_cost_usd" in query]
+        assert len(summed) >= 6
+        for query in summed:
+            assert con.execute(f"select sum(invoiced_cost_usd) from ({query})").fetchall() == expected, query
 
 
 def test_every_page_about_methods_is_in_their_list() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -13,16 +14,22 @@ import typer
 
 from pipelines.cli.arguments import EXIT_FAILED, Root, data_root
 from pipelines.cli.printing import cell_text, complain, json_value, print_json, terminal
-from pipelines.words import meant
+from pipelines.words import meant, things
 
+FORMATS = ("table", "csv", "json", "markdown", "parquet")
 _NO_TABLE = re.compile(r'^Catalog Error: Table with name "?(?P<name>[^\s"]+)"? does not exist')
+_NO_COLUMN = re.compile(
+    r'^Binder Error: (?:Referenced column "(?P<name>[^"]+)" not found|.* does not have a column named "(?P<of_table>[^"]+)")'
+)
+# What the engine proposes may be a table or function of its own.
+_PROPOSED = re.compile(r'\n(?:Did you mean|Candidate tables:)[^\n]*"(?:\w+\.)?(?:pg_|duckdb_|pragma_|sqlite_)[^\n]*')
 
 
 def sql(
     query: Annotated[str | None, typer.Argument(help="The query. Without one: a shell.")] = None,
     root: Root = None,
     format_: Annotated[
-        str, typer.Option("--format", help="table, csv, json or parquet (parquet to standard output).")
+        str, typer.Option("--format", help="table, csv, json, markdown or parquet (parquet to standard output).")
     ] = "table",
 ) -> None:
     """Ask the books: DuckDB over all tables, read-only and locked down."""
@@ -30,31 +37,55 @@ def sql(
 
     from pipelines.views import QueryRefused, open_views, questions
 
-    if format_ not in ("table", "csv", "json", "parquet"):
-        raise typer.BadParameter(f"{format_!r}, expected table, csv, json or parquet", param_hint="--format")
+    if format_ not in FORMATS:
+        raise typer.BadParameter(f"{format_!r}, expected {', '.join(FORMATS)}", param_hint="--format")
+    if format_ == "parquet" and sys.stdout.isatty():
+        raise typer.BadParameter("a terminal shows no Parquet: add > answer.parquet", param_hint="--format")
     data = data_root(root)
     with open_views(data) as con:
         if query is not None:
             try:
                 asked = questions(con, query)
-                if len(asked) > 1 and format_ != "table":
+                if len(asked) > 1 and format_ not in ("table", "markdown"):
                     raise QueryRefused(f"{len(asked)} queries: {format_} holds one answer, so ask them one by one")
                 for one in asked:
                     _answer(con, one, format_)
             except (duckdb.Error, QueryRefused) as error:
-                complain(_said(con, error))
+                complain(said_of(con, error, query))
                 raise typer.Exit(EXIT_FAILED) from None
             return
-        _shell(con, format_)
+        from pipelines.cli import shell
+
+        def answered(text: str, as_: str) -> None:
+            try:
+                for one in questions(con, text):
+                    _answer(con, one, as_)
+            except (duckdb.Error, QueryRefused) as error:
+                complain(said_of(con, error, text))
+
+        shell.run(con, data, format_, answered)
 
 
-def _said(con: Any, error: Exception) -> str:
-    """What is wrong with a question. Of a table that is not there the engine would propose one of its own."""
-    unknown = _NO_TABLE.search(str(error))
-    if unknown is None:
-        return str(error)
-    names = [name for (name, *_) in con.execute("show tables").fetchall()]
-    return f"No table {unknown['name']}.{meant(unknown['name'].lower(), names)} 'show tables' lists all {len(names)}."
+def said_of(con: Any, error: Exception, query: str) -> str:
+    """What is wrong with a question. Of a table or column that is not there the engine would propose one of its own."""
+    import duckdb
+
+    from pipelines.cli.shell import Tables, named_tables
+
+    text = _PROPOSED.sub("", str(error))
+    unknown, column = _NO_TABLE.search(text), _NO_COLUMN.search(text)
+    if not isinstance(error, duckdb.Error) or not (unknown or column):
+        return text
+    tables = Tables(con)
+    if unknown:
+        name = unknown["name"]
+        return f"No table {name}.{meant(name.lower(), tables.names)} 'show tables' lists all {len(tables.names)}."
+    name = str(column and (column["name"] or column["of_table"]))
+    asked = sorted({table for table in named_tables(query).values() if table in tables.columns})
+    near = meant(name.lower(), {column.name for table in asked for column in tables.columns[table]})
+    if not asked:
+        return text
+    return f"No column {name} in {', '.join(asked)}.{near} 'describe {asked[0]}' lists its columns."
 
 
 def _answer(con: Any, query: str, format_: str) -> None:
@@ -69,6 +100,9 @@ def _answer(con: Any, query: str, format_: str) -> None:
     rows = result.fetchall()
     if format_ == "json":
         print_json([dict(zip(names, row, strict=True)) for row in rows])
+    elif format_ == "markdown":
+        for cells in (names, ["---"] * len(names), *([_value(value) for value in row] for row in rows)):
+            print(f"| {' | '.join(cell.replace('|', '&#124;').replace(chr(10), ' ') for cell in cells)} |")
     elif format_ == "csv":
         import csv
 
@@ -113,8 +147,12 @@ def _print_answer(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None
             table.add_column(name, justify="right" if right else "left", overflow="fold")
         for row in cells:
             table.add_row(*row)
-    console.print(table)
-    print(f"{len(rows)} row{'s' * (len(rows) != 1)}")
+    lines = sum(len(row) + 1 for row in cells) if is_wide else len(rows)
+    # What is longer than the screen goes to the pager that the terminal has; q leaves it.
+    is_long = console.is_terminal and sys.stdin.isatty() and lines + 3 > console.height
+    with console.pager(styles=False) if is_long else nullcontext():
+        console.print(table)
+    print(things(len(rows), "row"))
 
 
 def _value(value: object) -> str:
@@ -123,35 +161,3 @@ def _value(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
     return cell_text(value) if isinstance(value, datetime) else str(value)
-
-
-def _shell(con: Any, format_: str) -> None:
-    """Queries from standard input, each ended by a semicolon."""
-    import duckdb
-
-    from pipelines.views import QueryRefused, questions
-
-    def answer(text: str) -> None:
-        try:
-            for query in questions(con, text):
-                _answer(con, query, format_)
-        except (duckdb.Error, QueryRefused) as error:
-            complain(_said(con, error))
-
-    interactive = sys.stdin.isatty()
-    if interactive:
-        print("Tables: show tables; describe <table>; a query ends with ; and .quit leaves.")
-    pending = ""
-    while True:
-        try:
-            line = input("books> " if interactive and not pending else "  ...> " if interactive else "")
-        except (EOFError, KeyboardInterrupt):
-            break
-        if line.strip() in (".quit", ".exit", "quit", "exit"):
-            break
-        pending += line + "\n"
-        if not line.rstrip().endswith(";"):
-            continue
-        text, pending = pending, ""
-        answer(text)
-    answer(pending)
