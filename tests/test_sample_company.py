@@ -129,7 +129,7 @@ def test_the_cookbook_has_25_questions_and_no_answer_contradicts_the_showback(bo
     """Whatever an answer is divided by, its invoiced dollars sum to those of the published showback, and a line says what they mean."""
     text = COOKBOOK.read_text(encoding="utf-8")
     queries = queries_of(COOKBOOK)
-    recipes = re.findall(r"^### (\d+)\. .*\?\n\n```sql\n.*?^```\n\n\S", text, re.M | re.S)
+    recipes = re.findall(r"^### (\d+)\. [^\n]*\?\n\n```sql\n.*?^```\n\n\S", text, re.M | re.S)
     assert recipes == [str(number) for number in range(1, 26)]
     assert len(queries) == 25
     files = f"{booked[0].exports}/showback/v1/*/showback.parquet"
