@@ -198,7 +198,8 @@ class Books:
         """Build what of a table is out of date and count its checks; ``judge`` gives the verdict on them."""
         plan = self.plan(table, full=full, window=window)
         if plan.stale:
-            self._progress(f"building {table}: {len(plan.stale)} partition{'s' * (len(plan.stale) != 1)}")
+            place = f"table {list(self.models).index(table) + 1} of {len(self.models)}"
+            self._progress(f"building {table} ({place}): {things(len(plan.stale), 'partition')}")
             self._prepare_verdict()
         built = build(self.con, self.lake, self.planner, plan, self._progress)
         self._count(plan.model)

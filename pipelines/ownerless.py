@@ -19,15 +19,18 @@ from ledger_requests as r inner join ledger_costs as c on r.request_key = c.requ
 where r.feature = 'unattributed' and r.is_billable_leaf
 group by all order by cost_usd desc nulls last, source, field, caller limit 20
 """
+# Of days the sum is that of their priced calls: 0 where there is none, which is unknown here.
 # A feature that has a row and yet no team has its reason there.
 _FEATURES = """
-select feature, sum(requests)::bigint as requests, sum(effective_cost_usd) as cost_usd
+select feature, sum(requests)::bigint as requests,
+    case when sum(requests) > sum(unpriced_requests) then sum(effective_cost_usd) end as cost_usd
 from ledger_showback_days
 where team = 'unattributed' and feature <> 'unattributed' and feature not in (select feature from ref_features)
 group by feature order by cost_usd desc nulls last, feature limit 20
 """
 _ACCOUNTS = """
-select d.provider, d.billing_account_id, sum(d.requests)::bigint as requests, sum(d.effective_cost_usd) as cost_usd
+select d.provider, d.billing_account_id, sum(d.requests)::bigint as requests,
+    case when sum(d.requests) > sum(d.unpriced_requests) then sum(d.effective_cost_usd) end as cost_usd
 from ledger_showback_days as d
 anti join ref_accounts as a on d.provider = a.provider and d.billing_account_id = a.account_id
 where d.team = 'unattributed' and d.feature = 'unattributed' and d.billing_account_id not in ('unattributed', 'default')

@@ -22,6 +22,7 @@ from pipelines.contract import shapes
 from pipelines.engine import one_row, quoted, rows_of
 from pipelines.lake import Lake, digest
 from pipelines.landing import Contents, FileVersion, Found, Register, contents_of, listing, pulled_at_of
+from pipelines.pace import Pace
 from pipelines.paths import DataRoot
 from pipelines.quarantine import list_refusals, reason_of, sentence_of
 from pipelines.records.files import Readable, Unreadable, compression_of
@@ -128,6 +129,7 @@ class Reader:
         to_read, replaced = self._sort(changed)
         retired += replaced
         self._retire(retired)
+        self._pace = Pace(sum(one.found.size for one in to_read))
         for batch in _batches(self._recognised(to_read, report)):
             self._read_batch(batch, report)
         self._settle_copies()
@@ -414,6 +416,7 @@ class Reader:
         self._progress(
             f"reading {batch[0].found.name}"
             + (f" and {len(batch) - 1} more files of {source.name}" if len(batch) > 1 else "")
+            + self._pace.at(sum(version.file_bytes for version in report.files_read))
         )
         reading_version = self._reading_version(source)
         account = batch[0].found.source_account
