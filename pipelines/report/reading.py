@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 import duckdb
@@ -52,6 +53,8 @@ _WEEKS_BACK = {
     CORRECTIONS: 0,
     OPPORTUNITIES: 0,
 }
+# What a page asks of a table that has a row for every session.
+_COLUMNS = {"ledger_sessions": "started_at, feature, steps, effective_cost_usd"}
 _REFERENCES = ("ref_thresholds", "ref_price_book")
 
 
@@ -87,7 +90,8 @@ def loaded(
             elif table in models():
                 model = models()[table]
                 rows = rows_sql(lake, [part for part, _ in parts], model.types, model.dated)
-                own.execute(f"create temp {'view' if table == 'ledger_sessions' else 'table'} {table} as {rows}")
+                columns = _COLUMNS.get(table, "*")
+                own.execute(f"create temp table {table} as select {columns} from ({rows})")
             else:
                 files = listed([str(lake.absolute(part)) for part, _ in parts])
                 own.execute(f"create temp table {table} as from read_parquet({files}, hive_partitioning = false)")
@@ -129,6 +133,7 @@ class Ask:
     def last_day(self) -> date:
         return self.week + WEEK - timedelta(days=1)
 
+    @cached_property
     def limits(self) -> dict[str, float]:
         """The thresholds that hold in the week, by name; those of a scope are not among them."""
         rows = named_rows(

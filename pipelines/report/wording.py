@@ -53,6 +53,10 @@ WORDS = {
     "warn": "beyond the first tolerance",
     "fail": "does not agree",
     "ok": "agrees",
+    # What a lever takes
+    "setting": "a setting (a day)",
+    "change": "a change (some weeks)",
+    "project": "a project (months)",
     # Levers of a request type
     "output": "shorter answers",
     "context": "shorter prompts",
@@ -97,11 +101,11 @@ def unit_cost(amount: Decimal | None) -> str:
 
 def change(amount: Decimal | None) -> str:
     """A change in dollars, with its sign."""
-    return "new" if amount is None else "+" * (amount >= 0) + usd(amount)
+    return "new" if amount is None else "+" * (amount > 0) + usd(amount)
 
 
 def change_cents(amount: Decimal | None) -> str:
-    return "new" if amount is None else "+" * (round(amount, 2) >= 0) + cents(amount)
+    return "new" if amount is None else "+" * (round(amount, 2) > 0) + cents(amount)
 
 
 def share(part: float | Decimal | None) -> str:

@@ -55,7 +55,7 @@ def figures(ask: Ask) -> dict[str, Any] | None:
         )
         row["bar"] = charts.bar(float(row["share"]))
     shown, left = of_class[:DRIVERS_AT_MOST], of_class[DRIVERS_AT_MOST:]
-    claim = ask.limits().get("concentration_claim_share", 0.6)
+    claim = ask.limits.get("concentration_claim_share", 0.6)
     points = _points(rows) if ask.team is None else []
     return {
         "span": "four weeks" if window == "4w" else "this week",

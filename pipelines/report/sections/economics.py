@@ -43,7 +43,7 @@ where month_start_date = {_MONTH.format(table="mart_tier_margin_monthly")} group
 
 
 def figures(ask: Ask) -> dict[str, Any]:
-    limits = ask.limits()
+    limits = ask.limits
     margin, red = limits.get("inference_margin_red_rate"), limits.get("arpu_share_red")
     rows = ask.rows(SECTION, "Features by customer tier", _FEATURES)
     for row in rows:

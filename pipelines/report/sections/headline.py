@@ -61,7 +61,7 @@ def _of_opportunity(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "month_usd": row["saving_mid_month_usd"],
         "cost": f"{wording.usd(row['saving_mid_month_usd'])} a month",
-        "kind": f"to be saved, {row['effort']}",
+        "kind": f"to be saved by {wording.words(row['effort'])}",
         "is_grave": False,
         "whose": _whose(row["owner"]),
         "doing": doing,

@@ -85,7 +85,7 @@ def figures(ask: Ask, could_be: list[dict[str, Any]]) -> dict[str, Any]:
     """``could_be`` are the opportunities."""
     caches, caches_left = _first(ask.rows(SECTION, "Prompt caches", _CACHES))
     for row in caches:
-        row["bar"] = charts.bar(float(row["cache_hit_rate"] or 0), ask.limits().get("cache_hit_red_rate"))
+        row["bar"] = charts.bar(float(row["cache_hit_rate"] or 0), ask.limits.get("cache_hit_red_rate"))
     tiers, tiers_left = _first(ask.rows(SECTION, "Tiers of models", _TIERS))
     for row in tiers:
         row["bar"] = charts.bar(float(row["frontier_cost_share"] or 0))

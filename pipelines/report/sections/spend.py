@@ -124,7 +124,7 @@ def _weeks_before(ask: Ask) -> list[Any]:
 def _strip(
     ask: Ask, weeks: Sequence[Mapping[str, Any]], now: Mapping[str, Any], *, is_unknown: bool
 ) -> list[dict[str, Any]]:
-    limits = ask.limits()
+    limits = ask.limits
     spent = {row["week_start_date"]: row for row in weeks}
     tasks = {row["week_start_date"]: row for row in ask.rows(SECTION, "Cost per successful task", _TASKS)}
     caches = {row["week_start_date"]: row for row in ask.rows(SECTION, "Cache hit rate by tokens", _CACHE)}
