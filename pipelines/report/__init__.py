@@ -21,7 +21,7 @@ from pipelines.lake import Lake, digest, replace_text
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of
 from pipelines.report import wording
-from pipelines.report.reading import Ask, loaded, parts_of, tables
+from pipelines.report.reading import Ask, Marts, loaded, parts_of, tables
 from pipelines.report.sections import ahead, bridge, drift, drivers, economics, headline, levers, owners, spend, trust
 
 __all__ = ["documents", "publish", "source_text", "tables"]
@@ -55,9 +55,9 @@ def publish(
     }
     written: list[str] = []
     if due:
-        with loaded(con, lake, list(due)) as own_con:
+        with loaded(con, lake, list(due)) as marts:
             for week, own in due.items():
-                written += _write(root, week, _documents(own_con, lake, week, own))
+                written += _write(root, week, _documents(marts, lake, week, own))
     for path in sorted(path for path in root.report(date.min).parent.rglob("*.*") if path.is_file()):
         if path.stem not in {week.isoformat() for week in weeks}:
             path.unlink()
@@ -69,8 +69,8 @@ def documents(
     con: duckdb.DuckDBPyConnection, lake: Lake, week: date, results: Sequence[CheckResult], closing: date | None = None
 ) -> dict[Path, str]:
     """The files of a week by their paths below ``exports/``. ``closing``: a month that is just being closed."""
-    with loaded(con, lake, [week], closing) as own:
-        return _documents(own, lake, week, _of_week(_by_partition(results), week), closing)
+    with loaded(con, lake, [week], closing) as marts:
+        return _documents(marts, lake, week, _of_week(_by_partition(results), week), closing)
 
 
 @cache
@@ -81,22 +81,22 @@ def source_text() -> str:
 
 
 def _documents(
-    con: duckdb.DuckDBPyConnection, lake: Lake, week: date, results: Sequence[CheckResult], closing: date | None = None
+    marts: Marts, lake: Lake, week: date, results: Sequence[CheckResult], closing: date | None = None
 ) -> dict[Path, str]:
     """The page comes last: it names the others."""
     root = lake.root
-    made_at = _books_time(con, lake)
-    whole = contents(Ask(con, week), results, made_at)
+    made_at = _books_time(marts.con, lake)
+    whole = contents(Ask(marts, week), results, made_at)
     found = {
         root.report_mail(week, "html"): _template("mail.html.j2").render(whole),
         root.report_mail(week, "txt"): _template("mail.txt.j2").render(whole).strip() + "\n",
     }
     features: dict[str, list[str]] = {}
-    for row in Ask(con, week).rows("", "", _OWNERS):
+    for row in Ask(marts, week).rows("", "", _OWNERS):
         features.setdefault(row["team"], []).append(row["feature"])
     for line in whole["who"]["teams"]:
         if (team := line["team"]) != "unattributed":
-            own = contents(Ask(con, week, team, features.get(team, [])), (), made_at)
+            own = contents(Ask(marts, week, team, features.get(team, [])), (), made_at)
             found[root.report_of_team(team, week)] = _template("page.html.j2").render(own)
     mark = f"{_MARK}{_made_from(lake, week, results, closing)} -->"
     beside = "".join(f"<!-- with {root.relative(path)} -->" for path in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ _WEEKS_BACK = {
 }
 # What a page asks of a table that has a row for every session.
 _COLUMNS = {"ledger_sessions": "started_at, feature, steps, effective_cost_usd"}
+_FIRST_TABLE = re.compile(r"\bfrom (\w+)")
 _REFERENCES = ("ref_thresholds", "ref_price_book")
 
 
@@ -65,23 +67,44 @@ def tables() -> list[str]:
 
 def parts_of(lake: Lake, table: str, week: date, closing: date | None = None) -> list[tuple[Part, bool]]:
     """The files of a table that the page of a week reads, each with whether its month is closed."""
-    back = _WEEKS_BACK.get(table, 0)
-    first, last = week - back * WEEK, week + WEEK - timedelta(days=1)
-    if table in models() and models()[table].partition == "month":
-        first = start_of("month", first)
+    first, last = _reach(table, week)
     found = (
         published.parts(lake, SHOWBACK, closing) if table == SHOWBACK else [(part, False) for part in lake.parts(table)]
     )
     return [(part, closed) for part, closed in found if part.start is None or first <= part.start <= last]
 
 
+def _reach(table: str, week: date) -> tuple[date, date]:
+    """The first and the last day on which a period begins that the page of a week reads of a table."""
+    first = week - _WEEKS_BACK.get(table, 0) * WEEK
+    if table in models() and models()[table].partition == "month":
+        first = start_of("month", first)
+    return first, week + WEEK - timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Marts:
+    """The tables, and the first days of their periods that have rows; None of a table without periods."""
+
+    con: duckdb.DuckDBPyConnection
+    starts: Mapping[str, set[date | None]]
+
+    def has_rows(self, table: str, week: date) -> bool:
+        """Whether a page can find anything in a table: a question costs more than its answer where there is none."""
+        if table not in self.starts:
+            return True
+        first, last = _reach(table, week)
+        return any(start is None or first <= start <= last for start in self.starts[table])
+
+
 @contextmanager
 def loaded(
     con: duckdb.DuckDBPyConnection, lake: Lake, weeks: Sequence[date], closing: date | None = None
-) -> Iterator[duckdb.DuckDBPyConnection]:
+) -> Iterator[Marts]:
     """A connection of its own with the tables that the pages of some weeks read, under the names that a reader asks by."""
     with con.cursor() as own:
         own.execute("set TimeZone = 'UTC'")
+        starts: dict[str, set[date | None]] = {}
         for table in tables():
             parts = list(dict.fromkeys(part for week in weeks for part in parts_of(lake, table, week, closing)))
             if table == SHOWBACK:
@@ -89,13 +112,15 @@ def loaded(
                 own.execute(f"create temp table published_showback_weekly as from {SHOWBACK}")
             elif table in models():
                 model = models()[table]
+                starts[table] = {part.start for part, _ in parts if part.rows}
                 rows = rows_sql(lake, [part for part, _ in parts], model.types, model.dated)
                 columns = _COLUMNS.get(table, "*")
                 own.execute(f"create temp table {table} as select {columns} from ({rows})")
             else:
                 files = listed([str(lake.absolute(part)) for part, _ in parts])
-                own.execute(f"create temp table {table} as from read_parquet({files}, hive_partitioning = false)")
-        yield own
+                # Views: a page asks for little of the price book, which is large.
+                own.execute(f"create temp view {table} as from read_parquet({files}, hive_partitioning = false)")
+        yield Marts(own, starts)
 
 
 @dataclass
@@ -105,7 +130,7 @@ class Ask:
     ``team``: the page is of this team alone; ``features`` are those that it bears most of.
     """
 
-    con: duckdb.DuckDBPyConnection
+    marts: Marts
     week: date
     team: str | None = None
     features: Sequence[str] = ()
@@ -115,7 +140,14 @@ class Ask:
         """The rows of a question. ``$week`` is the week; ``$mine``, ``$scope`` and ``$features`` leave of a table what is a team's."""
         text = self.filled(query)
         self.asked.setdefault(section, []).append((title, text))
+        table = _FIRST_TABLE.search(query)
+        if table is not None and not self.marts.has_rows(table[1], self.week):
+            return []
         return named_rows(self.con, text)
+
+    @property
+    def con(self) -> duckdb.DuckDBPyConnection:
+        return self.marts.con
 
     def row(self, section: str, title: str, query: str) -> dict[str, Any] | None:
         return next(iter(self.rows(section, title, query)), None)

@@ -57,8 +57,8 @@ def figures(ask: Ask, now: Decimal | None, before: Decimal | None) -> dict[str, 
     cells: list[dict[str, Any]] = []
     steps: list[tuple[str, Decimal]] = []
     if ask.team is None:
-        [sums] = ask.rows(SECTION, "Steps of the bridge", _SUMS)
-        if sums["cells"]:
+        sums = ask.row(SECTION, "Steps of the bridge", _SUMS)
+        if sums is not None and sums["cells"]:
             steps = [(_cause(sums, *step), _sum(sums, step[0])) for step in STEPS]
             # What closed months say otherwise than the books know by now, and weeks cut in another time zone.
             steps.append(("closed months as they were closed", now - before - sum(usd for _, usd in steps)))
