@@ -54,7 +54,7 @@ query($key: AssetKeyInput!) {
 _PAGES = {
     "overview": "/assets/ledger_costs?view=overview",
     "partitions": "/assets/ledger_costs?view=partitions",
-    "plots": "/assets/ledger_costs?view=plots",
+    "events": "/assets/ledger_costs?view=events",
     "checks": "/assets/ledger_costs?view=checks",
     "backfills": "/runs?view=backfills",
 }
