@@ -24,6 +24,7 @@ from pipelines.sample import SampleReport, company, write
 from pipelines.sample.workloads import BURST, DEARER_DATE, DRIFT_DATE, GEMINI_TRIAL, LAUNCH_DATE, LOOP, WORKLOADS
 from pipelines.sources import sources
 from pipelines.views import open_views, questions
+from pipelines.whatif.backtest import backtest
 from tests.exports.focus_witness import explained, judged, needs_the_validator
 from tests.test_cli import tokenbooks
 
@@ -276,3 +277,15 @@ def test_the_finops_foundations_validator_finds_nothing_in_the_focus_files_that_
 
     assert len(kept) > 200
     assert failed == explained("sample")
+
+
+def test_the_error_of_a_backtest_is_published_as_it_is(booked):
+    """Of release 2026.21 docs/methods/whatif.md says what was foretold for 1,000 calls, what came, and both errors."""
+    [one] = backtest(booked[0], "price_change", ["change=0.5", "feature=doc-summary"], date(2026, 10, 27))
+    page = " ".join((DOCUMENT.parent / "methods" / "whatif.md").read_text(encoding="utf-8").split())
+
+    assert f"${one.predicted_mid_usd * 1000:.2f} for 1,000 calls, where ${one.actual_usd * 1000:.2f} came" in page
+    assert f"It errs by {one.error:.0%}".replace("%", " %") in page
+    assert f"nothing changes errs by {-one.unchanged_error:.0%}".replace("%", " %") in page
+    assert f"${one.actual_usd * 1000:.2f} lies outside" in page
+    assert not one.is_within

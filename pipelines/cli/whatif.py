@@ -188,7 +188,8 @@ def _print(found: Answer, columns: list[str]) -> None:
     for move in found.replayed.targets:
         print_said("Moves", f"{move['from_provider']}/{move['from_model']} to {move['to_provider']}/{move['to_model']}")
     covered = _share(total["covered_usd"], total["actual_usd"])
-    calls = f"changes {total['changed_requests']:,} of {total['requests']:,} calls"
+    changed = percent(total["changed_requests"] / total["requests"])
+    calls = f"changes {total['changed_requests']:,} of {total['requests']:,} calls ({changed})"
     print_said("Applies to", f"{covered} of the spend; {calls}")
     if total["unpriced_requests"]:
         print_said("Left out", f"{total['unpriced_requests']:,} calls without a cost")
@@ -217,24 +218,24 @@ def _print_backtest(data: DataRoot, scenario: str, settings: Sequence[str], chan
         )
         return
     thousand = Decimal(1000)
-    print(
-        f"USD for 1,000 calls; {scenario} on the four weeks before {changed}, and what the four weeks from then on cost"
+    print_said(
+        "",
+        f"USD for 1,000 calls: {scenario} on the four weeks before {changed}, and what came in the four from then on",
     )
+    print_said("", "within: came lies between low and high; unchanged: the error of saying that nothing changes")
     print_table(
         [
             {
                 "feature": one.feature,
-                "calls_before": one.before_requests,
-                "calls_after": one.after_requests,
-                "before_usd": _cents(one.before_usd * thousand),
+                "before": _cents(one.before_usd * thousand),
                 **{
-                    f"said_{case}_usd": _cents(getattr(one, f"predicted_{case}_usd") * thousand)
+                    f"said_{case}": _cents(getattr(one, f"predicted_{case}_usd") * thousand)
                     for case in ("low", "mid", "high")
                 },
-                "came_usd": _cents(one.actual_usd * thousand),
+                "came": _cents(one.actual_usd * thousand),
                 "error": percent_of(one.error),
                 "within": one.is_within,
-                "error_if_unchanged": percent_of(one.unchanged_error),
+                "unchanged": percent_of(one.unchanged_error),
             }
             for one in tried
         ],
@@ -251,6 +252,8 @@ def _print_alone(found: Alone, *, as_json: bool) -> None:
                 "scenario": found.name,
                 "from": found.first,
                 "before": found.end,
+                "covered_usd": found.covered_usd,
+                "actual_usd": found.actual_usd,
                 "pools": [one.__dict__ for one in found.pools],
                 "plans": [{"customer_tier": plan["customer_tier"], "cases": cases_of(plan)} for plan in found.plans],
                 "assumed": found.assumed,
@@ -276,6 +279,7 @@ def _print_alone(found: Alone, *, as_json: bool) -> None:
                 for line in cases_of(plan)
             ]
             print_table(lines, "")
+    print_said("Applies to", f"{_share(found.covered_usd, found.actual_usd)} of the spend")
     print_said("Held", found.held)
     print_said("Not priced", found.risk)
     print("Assumed")

@@ -30,6 +30,9 @@ class Alone:
     assumed: list[dict[str, Any]]
     held: str
     risk: str
+    # What the calls that are meant cost, and what all calls of the window cost.
+    covered_usd: Decimal
+    actual_usd: Decimal
 
 
 def lever_alone(scenarios: Sequence[Scenario]) -> Lever | None:
@@ -59,6 +62,7 @@ def answer_alone(
     replay = Replay(con, first, end)
     pools: list[Pool] = []
     plans: list[dict[str, Any]] = []
+    hours: list[dict[str, Any]] = []
     if lever.name == "self_host":
         if not (hours := replay.look_at(lever)):
             raise ScenarioError(f"There is no call with a cost from {first} to before {end} that is meant.")
@@ -70,7 +74,16 @@ def answer_alone(
         if not plans:
             raise ScenarioError("No call that is meant tells its user or customer.")
     return Alone(
-        scenario.name, first, end, pools, plans, assumed_of(rows, [scenario]), lever.kind.held, lever.kind.risk
+        scenario.name,
+        first,
+        end,
+        pools,
+        plans,
+        assumed_of(rows, [scenario]),
+        lever.kind.held,
+        lever.kind.risk,
+        sum((row["cost_usd"] or Decimal(0) for row in (*hours, *plans)), Decimal(0)),
+        replay.booked_usd(),
     )
 
 

@@ -225,6 +225,16 @@ class Replay:
             "has_lengths": has_lengths,
         }
 
+    def booked_usd(self) -> Decimal:
+        """What all calls of the window cost."""
+        return Decimal(
+            one_row(
+                self._con,
+                "select coalesce(sum(k.effective_cost_usd), 0) from stat_rate_cells_weekly as k cross join whatif_window as w "
+                "where k.usage_date >= cast(w.first_at as date) and k.usage_date < cast(w.end_at as date)",
+            )[0]
+        )
+
     def intervals(self, replayed: Replayed) -> list[Interval]:
         """What chance separates, of all and of each feature, of the replay that was made last, with users."""
         sums = {"": summed(replayed.rows)[0], **{row["feature"]: row for row in summed(replayed.rows, ["feature"])}}
