@@ -135,7 +135,14 @@ def _list(data: DataRoot, *, as_json: bool) -> None:
     if as_json:
         print_json(shown)
         return
-    print_table(shown, "No scenario.")
+    together: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in shown:
+        settings = {name: row[name] for name in ("parameter", "setting", "unit", "why")}
+        together.setdefault((row["scenario"], row["lever"]), []).append(settings)
+    for (scenario, lever), settings_of_it in together.items():
+        print(scenario if scenario == lever else f"{scenario} (lever {lever})")
+        print_table(settings_of_it, "")
+        print()
     print(
         "Ask one: tokenbooks whatif routing --set share=0.5. Three numbers are the cheapest, the middle and the dearest assumption."
     )
