@@ -4,19 +4,20 @@ about: >-
   the week's features. One row per week, measure, baseline and feature that has pairs.
 grain: [week_start_date, measure, baseline, feature]
 partition: week
-reads_back: 8 weeks
+reads_back: 10 weeks
 clock_stops: 1 day
 leads: [stat_usage_cells_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone
-  measure: VARCHAR; what is compared: output_ratio (output over input tokens), output or input (tokens alone)
-  baseline: VARCHAR; what it is compared with: 4w (the four weeks before) or lag8 (the four weeks before those)
+  measure: VARCHAR; what is compared: output_ratio (output over input tokens), output or input (tokens alone), or answers (output less what the input of the same calls explains)
+  baseline: VARCHAR; what it is compared with: 4w (the week, with the four weeks before) or 8w (the last three weeks, weighted 3, 2 and 1 from the newest, with the eight before them)
   feature: VARCHAR; product feature, 'unattributed' where none is known
   cluster_unit: VARCHAR; what most of the paired calls are paired by: user, customer, session or day_and_type
   paired_clusters: BIGINT; users (or what stands for them) with calls of one type in both periods
-  paired_requests: BIGINT; their calls of these types in the judged week
+  paired_requests: BIGINT; their calls of these types in the judged week, or of 8w in the three weeks up to it
   base_requests: BIGINT; their calls of these types in the baseline
   base_weeks: BIGINT; weeks of the baseline that these calls come from
+  input_slope: DOUBLE; share of a change of input (in logarithms) that is taken from that of output: 1 for the ratio, 0 for tokens alone, by the users themselves for answers
   log_change: DOUBLE; weighted mean change of the logarithm
   log_standard_error: DOUBLE; its standard error, clusters and a shared weekly shock (drift_tau) included; null for one cluster
   degrees_of_freedom: DOUBLE; of Student's t, by the weights of the clusters; fewer where few users make most calls
@@ -27,11 +28,13 @@ columns:
   change_low: DOUBLE; lower end of its 95 % interval
   change_high: DOUBLE; upper end of its 95 % interval
   mde_80: DOUBLE; smallest rise that would be seen 4 times in 5, as a fraction
-  is_drift: BOOLEAN; true where a tested change is beyond chance (q below drift_q; against the weeks further back p below creep_p) and at least drift_min_change
+  is_drift: BOOLEAN; true where a tested change is at least drift_min_change and beyond chance. 4w: q below drift_q, and p below drift_p or 8w a drift. 8w: p below creep_p (longer) or creep_shorter_p, and going on by creep_going_on against the four weeks before
   untested_reason: VARCHAR; why it is no test: week_not_over, few_users, few_degrees_of_freedom, few_requests, few_base_requests or few_base_weeks; null where it is one
 checks:
-  - one_of: [measure, output_ratio, output, input]
-  - one_of: [baseline, 4w, lag8]
+  - one_of: [measure, output_ratio, output, input, answers]
+  - one_of: [baseline, 4w, 8w]
+  - rule: (measure = 'answers') = (baseline = '8w')
+  - between: [input_slope, 0, 1]
   - between: [p_value, 0, 1]
   - between: [q_value, 0, 1]
   - rule: (q_value is null) = (untested_reason is not null)
@@ -42,47 +45,45 @@ checks:
 {% from "macros/baselines.sql" import cells_and_baselines with context %}
 {% from "macros/limits.sql" import limits_of_rows with context %}
 {% from "macros/paired.sql" import pair_freedom, pair_variance, pair_weight %}
-{% set cluster = ["week_start_date", "measure", "baseline", "feature", "cluster_unit", "cluster_id"] %}
+{# Weeks that are compared, with their weights, and first and last week of what with: counted back from the judged one. #}
+{% set recent = {0: 3, 1: 2, 2: 1} %}
+{% set before = {"4w": (1, 4), "8w": (3, 10)} %}
+{% set key = ["week_start_date", "baseline", "feature"] %}
 {% set compared = [
     "week_start_date", "measure", "baseline", "feature", "cluster_unit", "paired_clusters", "paired_requests", "base_requests", "base_weeks",
-    "log_change", "log_standard_error", "degrees_of_freedom",
+    "input_slope", "log_change", "log_standard_error", "degrees_of_freedom",
 ] %}
 with weeks as (
     select distinct week_start_date from stat_usage_cells_weekly
 ),
 
--- Each cell stands in the judged week and in eight later ones as baseline.
+-- Each cell stands in the judged week and in ten later ones.
 placed as (
-    {{ cells_and_baselines(["cluster_unit", "cluster_id", "logged_requests", "log_input", "log_output"], 9, "logged_requests") }}
+    {{ cells_and_baselines(["cluster_unit", "cluster_id", "logged_requests", "log_input", "log_output"], 11, "logged_requests") }}
 ),
 
 cells as (
     select
         p.week_start_date,
-        b.baseline,
         p.feature,
         p.workflow_step,
         p.prompt_name,
         p.cluster_unit,
         p.cluster_id,
-        sum(case when p.weeks_later = 0 then p.logged_requests end) as n1,
-        sum(case when p.weeks_later = 0 then p.log_input end) as input1,
-        sum(case when p.weeks_later = 0 then p.log_output end) as output1,
-        sum(case when p.weeks_later > 0 then p.logged_requests end) as n0,
-        sum(case when p.weeks_later > 0 then p.log_input end) as input0,
-        sum(case when p.weeks_later > 0 then p.log_output end) as output0,
-        max(case when p.weeks_later = b.first_week then 1 else 0 end) as in_first,
-        max(case when p.weeks_later = b.first_week + 1 then 1 else 0 end) as in_second,
-        max(case when p.weeks_later = b.first_week + 2 then 1 else 0 end) as in_third,
-        max(case when p.weeks_later = b.first_week + 3 then 1 else 0 end) as in_fourth,
+{% for lag in recent %}
+        sum(case when p.weeks_later = {{ lag }} then p.logged_requests end) as n_{{ lag }},
+        sum(case when p.weeks_later = {{ lag }} then p.log_input end) as input_{{ lag }},
+        sum(case when p.weeks_later = {{ lag }} then p.log_output end) as output_{{ lag }},
+{% endfor %}
+{% for baseline, (first, last) in before.items() %}
+        sum(case when p.weeks_later between {{ first }} and {{ last }} then p.logged_requests end) as n_{{ baseline }},
+        sum(case when p.weeks_later between {{ first }} and {{ last }} then p.log_input end) as input_{{ baseline }},
+        sum(case when p.weeks_later between {{ first }} and {{ last }} then p.log_output end) as output_{{ baseline }},
+{% endfor %}
+        bit_or(cast(pow(2, p.weeks_later) as bigint)) as weeks_seen,
     from placed as p
     inner join weeks as w on p.week_start_date = w.week_start_date
-    inner join (
-        select '4w' as baseline, 1 as first_week
-        union all
-        select 'lag8' as baseline, 5 as first_week
-    ) as b on p.weeks_later = 0 or p.weeks_later between b.first_week and b.first_week + 3
-    group by p.week_start_date, b.baseline, p.feature, p.workflow_step, p.prompt_name, p.cluster_unit, p.cluster_id
+    group by p.week_start_date, p.feature, p.workflow_step, p.prompt_name, p.cluster_unit, p.cluster_id
 ),
 
 {{ limits_of_rows({
@@ -94,102 +95,163 @@ cells as (
     "drift_min_requests_base": "min_base_requests",
     "drift_min_base_weeks": "min_base_weeks",
     "drift_q": "drift_q",
+    "drift_p": "drift_p",
     "drift_min_change": "min_change",
     "creep_p": "creep_p",
+    "creep_shorter_p": "creep_shorter_p",
+    "creep_going_on": "going_on",
 }, "cells") }},
 
+-- Each of the weeks that are compared is paired with the same weeks before.
 pairs as (
+{% for baseline, lag, lag_weight in [("4w", 0, 1), ("8w", 0, recent[0]), ("8w", 1, recent[1]), ("8w", 2, recent[2])] %}
     select
         c.week_start_date,
-        c.baseline,
+        '{{ baseline }}' as baseline,
+        {{ lag }} as lag,
+        {{ lag_weight }} as lag_weight,
         c.feature,
         c.cluster_unit,
         c.cluster_id,
-        c.n1,
-        c.n0,
-        c.in_first,
-        c.in_second,
-        c.in_third,
-        c.in_fourth,
-        {{ pair_weight("c.n0", "c.n1", "l.weight_cap") }} as weight,
-        cast(c.output1 as double) / c.n1 - cast(c.output0 as double) / c.n0 as output_d,
-        cast(c.input1 as double) / c.n1 - cast(c.input0 as double) / c.n0 as input_d,
+        {{ pair_weight("c.n_" ~ baseline, "c.n_" ~ lag, "l.weight_cap") }} as weight,
+        cast(c.output_{{ lag }} as double) / c.n_{{ lag }} - cast(c.output_{{ baseline }} as double) / c.n_{{ baseline }} as output_d,
+        cast(c.input_{{ lag }} as double) / c.n_{{ lag }} - cast(c.input_{{ baseline }} as double) / c.n_{{ baseline }} as input_d,
     from cells as c
     inner join limit_rows as l on c.week_start_date = l.week_start_date and c.feature = l.feature
-    where c.n1 > 0 and c.n0 > 0
+    where c.n_{{ lag }} > 0 and c.n_{{ baseline }} > 0
+{% if not loop.last %}
+    union all
+{% endif %}
+{% endfor %}
 ),
 
-measured as (
-    select
-        p.week_start_date,
-        m.measure,
-        p.baseline,
-        p.feature,
-        p.cluster_unit,
-        p.cluster_id,
-        p.weight,
-        case m.measure when 'output' then p.output_d when 'input' then p.input_d else p.output_d - p.input_d end as d,
-    from pairs as p
-    cross join (select unnest(['output_ratio', 'output', 'input']) as measure) as m
-),
-
-centred as (
-    select
-        {{ cluster | join(", ") }},
-        weight,
-        d,
-        cast(sum(cast(cast(weight as double) * d as decimal(38, 12))) over (partition by week_start_date, measure, baseline, feature) as double)
-            / cast(sum(weight) over (partition by week_start_date, measure, baseline, feature) as double) as log_change,
-    from measured
-),
-
-clusters as (
-    select
-        {{ cluster | join(", ") }},
-        -- The same in every row of a feature.
-        min(log_change) as log_change,
-        sum(weight) as cluster_weight,
-        sum(cast(cast(weight as double) * (d - log_change) as decimal(38, 12))) as cluster_error,
-    from centred
-    group by {{ cluster | join(", ") }}
-),
-
-features as (
+paired as (
+{% for baseline, lags in [("4w", [0]), ("8w", [0, 1, 2])] %}
     select
         week_start_date,
-        measure,
-        baseline,
+        '{{ baseline }}' as baseline,
         feature,
-        min(log_change) as log_change,
-        count(*) as paired_clusters,
-        cast(sum(cluster_weight) as double) as weights,
-        cast(sum(cast(pow(cast(cluster_weight as double), 2) as decimal(38, 12))) as double) as squared_weights,
-        cast(sum(cast(pow(cast(cluster_error as double), 2) as decimal(38, 12))) as double) as squared_errors,
-    from clusters
-    group by week_start_date, measure, baseline, feature
+        cluster_unit,
+        sum(coalesce(n_{{ lags | join(", 0) + coalesce(n_") }}, 0)) as requests,
+        sum(n_{{ baseline }}) as base_requests,
+        bit_or(weeks_seen) & {{ 2 ** (before[baseline][1] + 1) - 2 ** before[baseline][0] }} as base_weeks_seen,
+    from cells
+    where coalesce(n_{{ lags | join(", n_") }}) > 0 and n_{{ baseline }} > 0
+    group by week_start_date, feature, cluster_unit
+{% if not loop.last %}
+    union all
+{% endif %}
+{% endfor %}
 ),
 
 volumes as (
     select
-        week_start_date,
-        baseline,
-        feature,
-        cast(sum(n1) as bigint) as paired_requests,
-        cast(sum(n0) as bigint) as base_requests,
-        cast(max(in_first) + max(in_second) + max(in_third) + max(in_fourth) as bigint) as base_weeks,
-    from pairs
-    group by week_start_date, baseline, feature
+        {{ key | join(", ") }},
+        cast(sum(requests) as bigint) as paired_requests,
+        cast(sum(base_requests) as bigint) as base_requests,
+        cast(bit_count(bit_or(base_weeks_seen)) as bigint) as base_weeks,
+    from paired
+    group by {{ key | join(", ") }}
 ),
 
 units as (
     select
-        week_start_date,
-        baseline,
-        feature,
+        {{ key | join(", ") }},
         cluster_unit,
+    from paired
+    qualify row_number() over (partition by {{ key | join(", ") }} order by requests desc, cluster_unit) = 1
+),
+
+means as (
+    select
+        {{ key | join(", ") }},
+        lag,
+        cast(sum(weight) as double) as weights,
+        cast(sum(cast(cast(weight as double) * output_d as decimal(38, 12))) as double) / cast(sum(weight) as double) as output_change,
+        cast(sum(cast(cast(weight as double) * input_d as decimal(38, 12))) as double) / cast(sum(weight) as double) as input_change,
+        lag_weight / cast(sum(lag_weight) over (partition by {{ key | join(", ") }}) as double) as lag_share,
     from pairs
-    group by week_start_date, baseline, feature, cluster_unit
-    qualify row_number() over (partition by week_start_date, baseline, feature order by sum(n1) desc, cluster_unit) = 1
+    group by {{ key | join(", ") }}, lag, lag_weight
+),
+
+changes as (
+    select
+        {{ key | join(", ") }},
+        cast(sum(cast(lag_share * output_change as decimal(38, 18))) as double) as output_change,
+        cast(sum(cast(lag_share * input_change as decimal(38, 18))) as double) as input_change,
+        cast(sum(cast(pow(lag_share, 2) as decimal(38, 18))) as double) as squared_shares,
+    from means
+    group by {{ key | join(", ") }}
+),
+
+clusters as (
+    select
+        p.{{ key | join(", p.") }},
+        cast(sum(cast(m.lag_share * cast(p.weight as double) / m.weights as decimal(38, 18))) as double) as cluster_weight,
+        cast(
+            sum(cast(m.lag_share * cast(p.weight as double) / m.weights * (p.output_d - m.output_change) as decimal(38, 18))) as double
+        ) as output_error,
+        cast(
+            sum(cast(m.lag_share * cast(p.weight as double) / m.weights * (p.input_d - m.input_change) as decimal(38, 18))) as double
+        ) as input_error,
+    from pairs as p
+    inner join means as m
+        on p.week_start_date = m.week_start_date
+        and p.baseline = m.baseline
+        and p.feature = m.feature
+        and p.lag = m.lag
+    group by p.{{ key | join(", p.") }}, p.cluster_unit, p.cluster_id
+),
+
+features as (
+    select
+        {{ key | join(", ") }},
+        count(*) as paired_clusters,
+        cast(sum(cast(cluster_weight as decimal(38, 18))) as double) as weights,
+        cast(sum(cast(pow(cluster_weight, 2) as decimal(38, 18))) as double) as squared_weights,
+        cast(sum(cast(pow(output_error, 2) as decimal(38, 18))) as double) as output_squares,
+        cast(sum(cast(pow(input_error, 2) as decimal(38, 18))) as double) as input_squares,
+        cast(sum(cast(output_error * input_error as decimal(38, 18))) as double) as products,
+    from clusters
+    group by {{ key | join(", ") }}
+),
+
+-- Of longer prompts an answer may be longer: from none of their change to all of it, as the users' own changes say.
+sloped as (
+    select
+        f.*,
+        m.measure,
+        case m.measure
+            when 'output_ratio' then 1
+            when 'answers' then coalesce(least(1, greatest(0, f.products / nullif(f.input_squares, 0))), 1)
+            else 0
+        end as input_slope,
+    from features as f
+    inner join (
+        select unnest(['output_ratio', 'output', 'input', 'answers']) as measure, unnest(['4w', '4w', '4w', '8w']) as baseline
+    ) as m on f.baseline = m.baseline
+),
+
+measured as (
+    select
+        s.week_start_date,
+        s.measure,
+        s.baseline,
+        s.feature,
+        s.paired_clusters,
+        s.weights,
+        s.squared_weights,
+        s.input_slope,
+        c.squared_shares,
+        case s.measure when 'input' then c.input_change else c.output_change - s.input_slope * c.input_change end as log_change,
+        case s.measure
+            when 'input' then s.input_squares
+            else greatest(0, s.output_squares - 2 * s.input_slope * s.products + pow(s.input_slope, 2) * s.input_squares)
+        end as squared_errors,
+        -- The slope is estimated from the same users.
+        {{ pair_freedom("s") }} - case s.measure when 'answers' then 1 else 0 end as degrees_of_freedom,
+    from sloped as s
+    inner join changes as c on s.week_start_date = c.week_start_date and s.baseline = c.baseline and s.feature = c.feature
 ),
 
 judged as (
@@ -203,22 +265,23 @@ judged as (
         v.paired_requests,
         v.base_requests,
         v.base_weeks,
+        f.input_slope,
         f.log_change,
-        -- One shock for the judged week and the mean of one for each week of the baseline.
+        -- One shock for each of the weeks that are compared, by their shares, and the mean of one for each week of the baseline.
         sqrt(
             {{ pair_variance("f") }}
-            + pow(cast(l.tau as double), 2) * (1 + 1 / cast(v.base_weeks as double))
+            + pow(cast(l.tau as double), 2) * (f.squared_shares + 1 / cast(v.base_weeks as double))
         ) as log_standard_error,
-        {{ pair_freedom("f") }} as degrees_of_freedom,
+        f.degrees_of_freedom,
         case
             when k.now_at is null or k.now_at at time zone z.reporting_time_zone < f.week_start_date + 7 then 'week_not_over'
             when f.paired_clusters < l.min_users then 'few_users'
-            when {{ pair_freedom("f") }} < l.min_df then 'few_degrees_of_freedom'
+            when f.degrees_of_freedom < l.min_df then 'few_degrees_of_freedom'
             when v.paired_requests < l.min_requests then 'few_requests'
             when v.base_requests < l.min_base_requests then 'few_base_requests'
             when v.base_weeks < l.min_base_weeks then 'few_base_weeks'
         end as untested_reason,
-    from features as f
+    from measured as f
     inner join volumes as v on f.week_start_date = v.week_start_date and f.baseline = v.baseline and f.feature = v.feature
     inner join units as u on f.week_start_date = u.week_start_date and f.baseline = u.baseline and f.feature = u.feature
     inner join limit_rows as l on f.week_start_date = l.week_start_date and f.feature = l.feature
@@ -264,24 +327,45 @@ quantified as (
         exp(log_change + reach) - 1 as change_high,
         exp(reach + power_reach) - 1 as mde_80,
         untested_reason,
+        max(case when measure = 'output_ratio' then log_change end) over (partition by week_start_date, feature) as ratio_change,
     from placed_tests
+),
+
+-- What rose weeks ago and stays is no creep: the newest week goes on the same way.
+crept as (
+    select
+        q.*,
+        l.drift_q,
+        l.drift_p,
+        l.min_change,
+        q.baseline = '8w'
+        and q.untested_reason is null
+        and q.p_value < case when q.log_change > 0 then l.creep_p else l.creep_shorter_p end
+        and abs(q.change) >= l.min_change
+        and q.ratio_change * q.log_change > 0
+        and abs(exp(q.ratio_change) - 1) >= l.going_on as is_creep,
+    from quantified as q
+    inner join limit_rows as l on q.week_start_date = l.week_start_date and q.feature = l.feature
 )
 
 select
-    {{ compared | join(", q.") | replace("week_start_date", "q.week_start_date", 1) }},
-    q.t_statistic,
-    q.p_value,
-    q.q_value,
-    q.change,
-    q.change_low,
-    q.change_high,
-    q.mde_80,
+    {{ compared | join(", ") }},
+    t_statistic,
+    p_value,
+    q_value,
+    change,
+    change_low,
+    change_high,
+    mde_80,
     coalesce(
-        q.untested_reason is null
-        and case q.baseline when 'lag8' then q.p_value < l.creep_p else q.q_value < l.drift_q end
-        and abs(q.change) >= l.min_change,
+        case baseline
+            when '8w' then is_creep
+            else untested_reason is null
+                and q_value < drift_q
+                and abs(change) >= min_change
+                and (p_value < drift_p or max(case when is_creep then 1 else 0 end) over (partition by week_start_date, feature) = 1)
+        end,
         false
     ) as is_drift,
-    q.untested_reason,
-from quantified as q
-inner join limit_rows as l on q.week_start_date = l.week_start_date and q.feature = l.feature
+    untested_reason,
+from crept

@@ -133,18 +133,75 @@ def test_shorter_prompts_are_told_from_longer_answers(weeks_of):
     assert found["cost_impact_usd"] == 0
 
 
-def test_creep_is_seen_against_the_weeks_further_back(weeks_of):
-    """+4 % a week for eight weeks, and a limit of 20 %: +10 % against the four weeks before, over 20 % against those before."""
-    out = [round(1_000 * 1.04 ** (8 - week)) for week in range(9)]
+def test_creep_is_seen_in_the_last_three_weeks_together(weeks_of):
+    """+4 % a week for eight weeks, and a limit of 20 %: +10 % against the four weeks before. The last three weeks, 3 : 2 : 1, lie at
+    (3 x 8 + 2 x 7 + 6) / 6 = 7.33 weeks of growth, the six before them at 2.5: 4.83 weeks of 4 %, 20.9 %. All users alike: the error is
+    that of the shocks, .03 x sqrt(14/36 + 1/6) = .02236; t(.975, 10 degrees) 2.228: 15.0 % to 27.1 %.
+    """
+    out = [round(10**6 * 1.04 ** (8 - week)) for week in range(9)]
     rows = [calls(week, user, 1_000, out[week], 25) for week in range(9) for user in USERS]
     limits = "name,threshold\ndrift_min_change,0.20\n"
 
-    found = drift(weeks_of(repeated(rows), thresholds=limits))
+    books = weeks_of(repeated(rows), thresholds=limits)
 
-    assert 0.05 < found["paired_change"] < 0.20 < found["lag8_change"]
-    assert found["lag8_p"] < 0.01
+    found, creep = drift(books), books.row("stat_paired_change_weekly", week_start_date=MONDAY, baseline="8w")
+    assert 0.05 < found["paired_change"] < 0.20
+    assert round(found["creep_change"], 4) == 0.2087
+    assert found["creep_p"] < 0.001
+    assert (round(creep["log_standard_error"], 5), round(creep["degrees_of_freedom"], 6)) == (0.02236, 10)
+    assert (creep["paired_requests"], creep["base_requests"], creep["base_weeks"]) == (900, 1_800, 6)
     assert (found["verdict"], found["cause"]) == ("drift", "creep")
-    assert "longer per input token than five to eight weeks before, step by step" in found["sentence"]
+    assert found["sentence"].startswith(
+        "Same users, same request types: answers are 21 % longer in the last three weeks than their prompts and the weeks before "
+        "explain, step by step (15-27 %); "
+    )
+
+
+def test_a_rise_that_stands_still_is_no_creep(weeks_of):
+    """+30 % seven weeks ago: of the eight weeks before the last three, four are of the old level, so these look 14.0 % longer (half of ln 1.3); but
+    the newest week is as long as the four before it.
+    """
+    rows = [calls(week, user, 1_000, 1_300 if week <= 6 else 1_000, 25) for week in range(11) for user in USERS]
+
+    found = drift(weeks_of(repeated(rows)))
+
+    assert round(found["creep_change"], 3) == 0.14
+    assert found["creep_p"] < 0.001
+    assert found["verdict"] == "stable"
+
+
+def test_longer_prompts_explain_longer_answers_as_far_as_users_say(weeks_of):
+    """Prompts of each user grow, by 2 to 13 % in the last three weeks, and answers as much: the slope is 1, and nothing is left."""
+    rows = []
+    for number, user in enumerate(USERS):
+        for week in range(9):
+            tokens_in = 10**7 if week > 2 else 10**5 * (102 + number)
+            rows.append(calls(week, user, tokens_in, tokens_in // 10, 25))
+
+    books = weeks_of(repeated(rows))
+
+    creep = books.row("stat_paired_change_weekly", week_start_date=MONDAY, baseline="8w")
+    assert round(creep["input_slope"], 6) == 1
+    assert round(creep["log_change"], 6) == 0
+
+
+def test_a_doubtful_change_is_no_drift_because_others_drifted(weeks_of):
+    """+9 % for twelve users alike: t = ln 1.09 / (.03 x sqrt(1.25)) = 2.569, p (11 degrees) .026. By itself that is chance; beside two
+    features that rose by half it passes Benjamini-Hochberg (q .026), and is held back by its own p.
+    """
+    rows = []
+    for feature, out in (("poems", 150), ("tales", 150), ("chat", 109)):
+        rows += steady(feature=feature) + [calls(0, user, 1_000, out, 25, feature=feature) for user in USERS]
+
+    books = weeks_of(repeated(rows))
+
+    found = drift(books)
+    assert (round(found["t_statistic"], 3), round(found["p_value"], 3), round(found["q_value"], 3)) == (
+        2.569,
+        0.026,
+        0.026,
+    )
+    assert (found["verdict"], drift(books, feature="poems")["verdict"]) == ("stable", "drift")
 
 
 def test_one_user_who_writes_much_more_is_no_drift(weeks_of):

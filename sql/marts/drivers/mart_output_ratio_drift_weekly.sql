@@ -14,7 +14,7 @@ columns:
   is_closed: BOOLEAN; true once the week is over by the books' own now
   verdict: VARCHAR; judgement in one word: insufficient, drift, one_user, mix_shift or stable: the first that holds
   verdict_reason: VARCHAR; what is missing where the verdict is insufficient: week_not_over, no_pairs, few_users, few_degrees_of_freedom, few_requests, few_base_requests or few_base_weeks; else null
-  cause: VARCHAR; of a drift: creep where only the weeks five to eight weeks back show it, else what coincides with its onset (model_canonical, prompt_version, release, service_tier, region, tied for several, no_config_change for none); null without a drift, or with too few days to date it
+  cause: VARCHAR; of a drift: creep where only the last three weeks together show it, against the eight before them, else what coincides with its onset (model_canonical, prompt_version, release, service_tier, region, tied for several, no_config_change for none); null without a drift, or with too few days to date it
   cause_value: VARCHAR; the model, prompt version ... that came at the onset; null where none or several did
   cause_date: DATE; day on which that value took most of the traffic of its request types, or else was first seen
   tied_causes: VARCHAR[]; all that changed at the onset, by name; null where it is not dated
@@ -55,8 +55,8 @@ columns:
   mde_80: DOUBLE; smallest rise that would be seen 4 times in 5, as a fraction
   output_change: DOUBLE; paired change of output tokens alone, as a fraction
   input_change: DOUBLE; paired change of input tokens alone, as a fraction
-  lag8_change: DOUBLE; paired change against the weeks five to eight weeks back, as a fraction
-  lag8_p: DOUBLE; its two-sided p; null where that is no test
+  creep_change: DOUBLE; how much longer answers of the last three weeks, the newest counted most, are than prompts and the eight weeks before explain, as a fraction
+  creep_p: DOUBLE; its two-sided p; null where that is no test
   cluster_unit: VARCHAR; what the paired calls are paired by, most of them: user, customer, session or day_and_type
   paired_clusters: BIGINT; users (or what stands for them) with calls of one type in both periods
   paired_requests: BIGINT; their calls of these types in the judged week
@@ -197,12 +197,12 @@ compared as (
         p.mde_80,
         po.change as output_change,
         pi.change as input_change,
-        pl.change as lag8_change,
-        pl.change_low as lag8_change_low,
-        pl.change_high as lag8_change_high,
-        case when pl.untested_reason is null then pl.p_value end as lag8_p,
+        pc.change as creep_change,
+        pc.change_low as creep_change_low,
+        pc.change_high as creep_change_high,
+        case when pc.untested_reason is null then pc.p_value end as creep_p,
         coalesce(p.is_drift, false) as is_drift,
-        coalesce(pl.is_drift, false) as is_lag8_drift,
+        coalesce(pc.is_drift, false) as is_creep,
         p.cluster_unit,
         coalesce(p.paired_clusters, 0) as paired_clusters,
         coalesce(p.paired_requests, 0) as paired_requests,
@@ -238,11 +238,11 @@ compared as (
         and pi.baseline = '4w'
         and f.week_start_date = pi.week_start_date
         and f.feature = pi.feature
-    left join stat_paired_change_weekly as pl
-        on pl.measure = 'output_ratio'
-        and pl.baseline = 'lag8'
-        and f.week_start_date = pl.week_start_date
-        and f.feature = pl.feature
+    left join stat_paired_change_weekly as pc
+        on pc.measure = 'answers'
+        and pc.baseline = '8w'
+        and f.week_start_date = pc.week_start_date
+        and f.feature = pc.feature
 ),
 
 judged as (
@@ -253,14 +253,14 @@ judged as (
         c.unpriced_tokens > c.total_tokens * l.unpriced_warn as is_incomplete,
         case
             when c.verdict_reason is not null then 'insufficient'
-            when c.is_drift or c.is_lag8_drift then 'drift'
+            when c.is_drift or c.is_creep then 'drift'
             when abs((c.output_token_ratio - c.base_output_token_ratio) / c.whole) >= l.one_user_change and c.top_user_part >= l.one_user_share
                 then 'one_user'
             when abs(c.mix_delta / c.whole) >= l.mix_shift_change and c.mix_p_value < l.mix_shift_p then 'mix_shift'
             else 'stable'
         end as verdict,
         case
-            when c.verdict_reason is null and not c.is_drift and c.is_lag8_drift then 'creep'
+            when c.verdict_reason is null and not c.is_drift and c.is_creep then 'creep'
             when c.is_drift then n.coinciding_cause
         end as cause,
         n.cause_value,
@@ -289,10 +289,10 @@ worded as (
         *,
         -- Null, and so left out of the sentence, where the impact is not known.
         {{ dollars_a_week("cost_impact_usd") }} as money,
-        -- The change that the verdict rests on: of creep, that against the weeks further back.
-        case when cause = 'creep' then lag8_change else paired_change end as shown_change,
-        case when cause = 'creep' then lag8_change_low else paired_change_low end as shown_low,
-        case when cause = 'creep' then lag8_change_high else paired_change_high end as shown_high,
+        -- The change that the verdict rests on: of creep, that of the last three weeks.
+        case when cause = 'creep' then creep_change else paired_change end as shown_change,
+        case when cause = 'creep' then creep_change_low else paired_change_low end as shown_low,
+        case when cause = 'creep' then creep_change_high else paired_change_high end as shown_high,
         case when output_change < 0 then '-' else '+' end || cast(cast(round(100 * abs(output_change)) as bigint) as varchar) || ' %' as output_text,
         case when input_change < 0 then '-' else '+' end || cast(cast(round(100 * abs(input_change)) as bigint) as varchar) || ' %' as input_text,
         case when mix_delta < 0 then '-' else '+' end || cast(cast(round(100 * abs(mix_delta / whole)) as bigint) as varchar) || ' %' as mix_text,
@@ -347,8 +347,11 @@ select
         when verdict = 'drift'
             then concat(
                 'Same ', nouns, ', same request types: answers are ', cast(cast(round(100 * abs(shown_change)) as bigint) as varchar), ' % ',
-                case when shown_change < 0 then 'shorter' else 'longer' end, ' per input token than ',
-                case when cause = 'creep' then 'five to eight weeks before, step by step' else 'in the four weeks before' end, ' (',
+                case when shown_change < 0 then 'shorter' else 'longer' end,
+                case
+                    when cause = 'creep' then ' in the last three weeks than their prompts and the weeks before explain, step by step ('
+                    else ' per input token than in the four weeks before ('
+                end,
                 cast(cast(round(100 * least(abs(shown_low), abs(shown_high))) as bigint) as varchar), '-',
                 cast(cast(round(100 * greatest(abs(shown_low), abs(shown_high))) as bigint) as varchar), ' %)',
                 case when cause = 'creep' then '' else concat('; output ', output_text, ', input ', input_text) end,
@@ -412,8 +415,8 @@ select
     mde_80,
     output_change,
     input_change,
-    lag8_change,
-    lag8_p,
+    creep_change,
+    creep_p,
     cluster_unit,
     paired_clusters,
     paired_requests,
@@ -427,5 +430,5 @@ select
     unpriced_requests,
     unpriced_tokens,
     is_incomplete,
-    '2' as method_version,
+    '3' as method_version,
 from worded
