@@ -21,6 +21,8 @@ from benchmarks.made_up import books_of, percent
 from tests.companies import FEATURES, FIRST_MONDAY, Change, Feature, calls_of, monday
 
 SEEDS = (1_009, 2_003, 3_001, 4_001, 5_003)
+# Creep is found near the least that can be seen at all, so that its rate wants more companies; these seeds served no choice either.
+MORE_SEEDS = range(40_001, 40_021)
 # So many companies go through the SQL at once.
 TOGETHER = 6
 CHAT, CODE, AGENT, SEARCH = FEATURES
@@ -60,7 +62,8 @@ def run(servegen: Path | None) -> None:
         print(f"| {_natural(servegen)} |")
     print("\n| creep of a week | features | found within two weeks | three | four | in which week, median |")
     print("|---|---|---|---|---|---|")
-    print(_creep(0.05))
+    for seeds, words in ((SEEDS, ""), (MORE_SEEDS, ", twenty more seeds")):
+        print(_creep(0.05, seeds, words))
     print(
         "\n| share of the dearest fifth, planted | company-weeks | holds | partly | does_not_hold | interval holds the planted share |"
     )
@@ -169,11 +172,11 @@ def _mixes(companies: int = 4) -> tuple[str, int, int]:
     return f"a mix of types that moves the blend by {100 * np.median(moved):+.0f} % (median)", tested, drifts
 
 
-def _creep(creep: float, companies: int = 5) -> str:
+def _creep(creep: float, seeds: Sequence[int], words: str, companies: int = 5) -> str:
     since, weeks = 9, 14
     features = _features(5_000)
     first = []
-    for seed in SEEDS:
+    for seed in seeds:
         changes = dict.fromkeys(("chat", "agent"), Change(7 * since, creep=creep))
         rows = _verdicts(
             [calls_of(seed, place, features=features, weeks=weeks, changes=changes) for place in range(companies)]
@@ -187,7 +190,7 @@ def _creep(creep: float, companies: int = 5) -> str:
                 ]
                 first.append(min(weeks_found, default=99))
     seen = " | ".join(percent(sum(week <= limit for week in first), len(first)) for limit in (2, 3, 4))
-    return f"| {100 * creep:+.0f} % at 5,000 calls a week | {len(first)} | {seen} | {np.median(first):.0f} |"
+    return f"| {100 * creep:+.0f} % at 5,000 calls a week{words} | {len(first)} | {seen} | {np.median(first):.0f} |"
 
 
 def _exponent(share: float, types: int) -> float:

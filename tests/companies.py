@@ -14,7 +14,7 @@ from pipelines.sample.chance import Grid
 
 WEEKS = 13
 # Weeks without a company: as far as any statistic reads back, so that companies can share one table.
-APART = 9
+APART = 11
 FIRST_MONDAY = datetime(2020, 1, 6, tzinfo=UTC)
 
 

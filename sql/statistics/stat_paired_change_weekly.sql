@@ -10,7 +10,7 @@ leads: [stat_usage_cells_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone
   measure: VARCHAR; what is compared: output_ratio (output over input tokens), output or input (tokens alone), or answers (output less what the input of the same calls explains)
-  baseline: VARCHAR; what it is compared with: 4w (the week, with the four weeks before) or 8w (the last three weeks, weighted 3, 2 and 1 from the newest, with the eight before them)
+  baseline: VARCHAR; what it is compared with: 4w (the week, with the four weeks before) or 8w (the last three weeks, each counted half as much as the one after it, with the eight before them)
   feature: VARCHAR; product feature, 'unattributed' where none is known
   cluster_unit: VARCHAR; what most of the paired calls are paired by: user, customer, session or day_and_type
   paired_clusters: BIGINT; users (or what stands for them) with calls of one type in both periods
@@ -46,7 +46,7 @@ checks:
 {% from "macros/limits.sql" import limits_of_rows with context %}
 {% from "macros/paired.sql" import pair_freedom, pair_variance, pair_weight %}
 {# Weeks that are compared, with their weights, and first and last week of what with: counted back from the judged one. #}
-{% set recent = {0: 3, 1: 2, 2: 1} %}
+{% set recent = {0: 4, 1: 2, 2: 1} %}
 {% set before = {"4w": (1, 4), "8w": (3, 10)} %}
 {% set key = ["week_start_date", "baseline", "feature"] %}
 {% set compared = [
