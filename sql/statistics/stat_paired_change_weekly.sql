@@ -28,12 +28,12 @@ columns:
   change_low: DOUBLE; lower end of its 95 % interval
   change_high: DOUBLE; upper end of its 95 % interval
   mde_80: DOUBLE; smallest rise that would be seen 4 times in 5, as a fraction
-  is_drift: BOOLEAN; true where a tested change is at least drift_min_change and beyond chance. 4w: q below drift_q, and p below drift_p or 8w a drift. 8w: p below creep_p (longer) or creep_shorter_p, and going on by creep_going_on against the four weeks before
+  is_drift: BOOLEAN; true where a tested change is at least drift_min_change and beyond chance. 4w: q below drift_q, and p below drift_p or 8w a drift. 8w, of answers: p below creep_p (longer) or creep_shorter_p, the ratio alone along with it (p below creep_ratio_p), and going on by creep_going_on against the four weeks before
   untested_reason: VARCHAR; why it is no test: week_not_over, few_users, few_degrees_of_freedom, few_requests, few_base_requests or few_base_weeks; null where it is one
 checks:
   - one_of: [measure, output_ratio, output, input, answers]
   - one_of: [baseline, 4w, 8w]
-  - rule: (measure = 'answers') = (baseline = '8w')
+  - rule: measure = 'output_ratio' or (measure = 'answers') = (baseline = '8w')
   - between: [input_slope, 0, 1]
   - between: [p_value, 0, 1]
   - between: [q_value, 0, 1]
@@ -99,6 +99,7 @@ cells as (
     "drift_min_change": "min_change",
     "creep_p": "creep_p",
     "creep_shorter_p": "creep_shorter_p",
+    "creep_ratio_p": "ratio_p",
     "creep_going_on": "going_on",
 }, "cells") }},
 
@@ -228,7 +229,7 @@ sloped as (
         end as input_slope,
     from features as f
     inner join (
-        select unnest(['output_ratio', 'output', 'input', 'answers']) as measure, unnest(['4w', '4w', '4w', '8w']) as baseline
+        select unnest(['output_ratio', 'output', 'input', 'output_ratio', 'answers']) as measure, unnest(['4w', '4w', '4w', '8w', '8w']) as baseline
     ) as m on f.baseline = m.baseline
 ),
 
@@ -327,23 +328,28 @@ quantified as (
         exp(log_change + reach) - 1 as change_high,
         exp(reach + power_reach) - 1 as mde_80,
         untested_reason,
-        max(case when measure = 'output_ratio' then log_change end) over (partition by week_start_date, feature) as ratio_change,
+        max(case when measure = 'output_ratio' and baseline = '4w' then log_change end) over (partition by week_start_date, feature) as newest_change,
+        max(case when measure = 'output_ratio' and baseline = '8w' then log_change end) over (partition by week_start_date, feature) as ratio_change,
+        max(case when measure = 'output_ratio' and baseline = '8w' then p_value end) over (partition by week_start_date, feature) as ratio_p,
     from placed_tests
 ),
 
--- What rose weeks ago and stays is no creep: the newest week goes on the same way.
+-- What rose weeks ago and stays is no creep: the newest week goes on the same way. Nor is it one where prompts grow along: the ratio rises as well.
 crept as (
     select
         q.*,
         l.drift_q,
         l.drift_p,
         l.min_change,
-        q.baseline = '8w'
+        q.measure = 'answers'
         and q.untested_reason is null
         and q.p_value < case when q.log_change > 0 then l.creep_p else l.creep_shorter_p end
         and abs(q.change) >= l.min_change
         and q.ratio_change * q.log_change > 0
-        and abs(exp(q.ratio_change) - 1) >= l.going_on as is_creep,
+        and q.ratio_p < l.ratio_p
+        and abs(exp(q.ratio_change) - 1) >= l.min_change
+        and q.newest_change * q.log_change > 0
+        and abs(exp(q.newest_change) - 1) >= l.going_on as is_creep,
     from quantified as q
     inner join limit_rows as l on q.week_start_date = l.week_start_date and q.feature = l.feature
 )

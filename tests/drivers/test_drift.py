@@ -144,7 +144,7 @@ def test_creep_is_seen_in_the_last_three_weeks_together(weeks_of):
 
     books = weeks_of(repeated(rows), thresholds=limits)
 
-    found, creep = drift(books), books.row("stat_paired_change_weekly", week_start_date=MONDAY, baseline="8w")
+    found, creep = drift(books), books.row("stat_paired_change_weekly", week_start_date=MONDAY, measure="answers")
     assert 0.05 < found["paired_change"] < 0.20
     assert round(found["creep_change"], 4) == 0.2132
     assert found["creep_p"] < 0.001
@@ -180,9 +180,28 @@ def test_longer_prompts_explain_longer_answers_as_far_as_users_say(weeks_of):
 
     books = weeks_of(repeated(rows))
 
-    creep = books.row("stat_paired_change_weekly", week_start_date=MONDAY, baseline="8w")
+    creep = books.row("stat_paired_change_weekly", week_start_date=MONDAY, measure="answers")
     assert round(creep["input_slope"], 6) == 1
     assert round(creep["log_change"], 6) == 0
+
+
+def test_answers_that_grow_with_their_prompts_are_no_creep(weeks_of):
+    """Documents twice as long in the last three weeks, and answers as well: the ratio stays. What users change by chance (prompts of odd
+    ones 10 % up, without longer answers) says that prompts explain nothing; that would make answers longer by all of ln 2.
+    """
+    rows = []
+    for number, user in enumerate(USERS):
+        for week in range(9):
+            grown = 1 if week > 2 else 2
+            chance = 1 if week > 2 or number % 2 == 0 else 1.1
+            rows.append(calls(week, user, round(1_000 * grown * chance), 100 * grown + (week == 0), 25))
+
+    books = weeks_of(repeated(rows))
+
+    found = drift(books)
+    assert found["creep_change"] > 0.9
+    assert found["creep_p"] < 0.001
+    assert (found["verdict"], found["cause"]) == ("stable", None)
 
 
 def test_a_doubtful_change_is_no_drift_because_others_drifted(weeks_of):

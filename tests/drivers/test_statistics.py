@@ -124,7 +124,7 @@ def test_benjamini_hochberg_gives_the_q_of_the_example(weeks_of):
         ),
         limit_rows as (
             select date '2026-10-05' as week_start_date, feature, 0.05 as drift_q, 0.05 as min_change, 0.003 as drift_p,
-                0.035 as creep_p, 0.005 as creep_shorter_p, 0.02 as going_on
+                0.035 as creep_p, 0.005 as creep_shorter_p, 0.02 as going_on, 0.2 as ratio_p
             from given
         ), {tail}"""
     ).fetchall()
