@@ -9,7 +9,7 @@ clock_stops: 1 day
 leads: [stat_usage_cells_weekly]
 columns:
   week_start_date: DATE; Monday of the ISO week that is judged, in the reporting time zone
-  measure: VARCHAR; what is compared: output_ratio (output over input tokens), output or input (tokens alone), or answers (output less what the input of the same calls explains)
+  measure: VARCHAR; what is compared: output_ratio (output over input tokens), output or input (tokens alone), or answers (the ratio, less what chance does to the input)
   baseline: VARCHAR; what it is compared with: 4w (the week, with the four weeks before) or 8w (the last three weeks, each counted half as much as the one after it, with the eight before them)
   feature: VARCHAR; product feature, 'unattributed' where none is known
   cluster_unit: VARCHAR; what most of the paired calls are paired by: user, customer, session or day_and_type
@@ -17,7 +17,7 @@ columns:
   paired_requests: BIGINT; their calls of these types in the judged week, or of 8w in the three weeks up to it
   base_requests: BIGINT; their calls of these types in the baseline
   base_weeks: BIGINT; weeks of the baseline that these calls come from
-  input_slope: DOUBLE; share of a change of input (in logarithms) that is taken from that of output: 1 for the ratio, 0 for tokens alone, by the users themselves for answers
+  input_slope: DOUBLE; share of a change of input (in logarithms) that is taken from that of output: 1 for the ratio, 0 for tokens alone; for answers as the users' own changes say, and 1 where input changed beyond chance
   log_change: DOUBLE; weighted mean change of the logarithm
   log_standard_error: DOUBLE; its standard error, clusters and a shared weekly shock (drift_tau) included; null for one cluster
   degrees_of_freedom: DOUBLE; of Student's t, by the weights of the clusters; fewer where few users make most calls
@@ -217,17 +217,27 @@ features as (
     group by {{ key | join(", ") }}
 ),
 
--- Of longer prompts an answer may be longer: from none of their change to all of it, as the users' own changes say.
+-- The chance of prompts is taken out of answers as far as the users' own changes say, from none to all of it. Where prompts changed beyond
+-- two standard errors that is no chance: then answers are the ratio.
 sloped as (
     select
         f.*,
+        c.output_change,
+        c.input_change,
+        c.squared_shares,
         m.measure,
         case m.measure
             when 'output_ratio' then 1
-            when 'answers' then coalesce(least(1, greatest(0, f.products / nullif(f.input_squares, 0))), 1)
+            when 'answers'
+                then case
+                    when pow(c.input_change * f.weights, 2) <= 4 * f.input_squares
+                        then coalesce(least(1, greatest(0, f.products / nullif(f.input_squares, 0))), 1)
+                    else 1
+                end
             else 0
         end as input_slope,
     from features as f
+    inner join changes as c on f.week_start_date = c.week_start_date and f.baseline = c.baseline and f.feature = c.feature
     inner join (
         select unnest(['output_ratio', 'output', 'input', 'output_ratio', 'answers']) as measure, unnest(['4w', '4w', '4w', '8w', '8w']) as baseline
     ) as m on f.baseline = m.baseline
@@ -243,8 +253,8 @@ measured as (
         s.weights,
         s.squared_weights,
         s.input_slope,
-        c.squared_shares,
-        case s.measure when 'input' then c.input_change else c.output_change - s.input_slope * c.input_change end as log_change,
+        s.squared_shares,
+        case s.measure when 'input' then s.input_change else s.output_change - s.input_slope * s.input_change end as log_change,
         case s.measure
             when 'input' then s.input_squares
             else greatest(0, s.output_squares - 2 * s.input_slope * s.products + pow(s.input_slope, 2) * s.input_squares)
@@ -252,7 +262,6 @@ measured as (
         -- The slope is estimated from the same users.
         {{ pair_freedom("s") }} - case s.measure when 'answers' then 1 else 0 end as degrees_of_freedom,
     from sloped as s
-    inner join changes as c on s.week_start_date = c.week_start_date and s.baseline = c.baseline and s.feature = c.feature
 ),
 
 judged as (

@@ -152,8 +152,8 @@ def test_creep_is_seen_in_the_last_three_weeks_together(weeks_of):
     assert (creep["paired_requests"], creep["base_requests"], creep["base_weeks"]) == (900, 1_800, 6)
     assert (found["verdict"], found["cause"]) == ("drift", "creep")
     assert found["sentence"].startswith(
-        "Same users, same request types: answers are 21 % longer in the last three weeks than their prompts and the weeks before "
-        "explain, step by step (15-28 %); "
+        "Same users, same request types: answers are 21 % longer per input token in the last three weeks than in the eight weeks "
+        "before, step by step (15-28 %); "
     )
 
 
@@ -170,38 +170,41 @@ def test_a_rise_that_stands_still_is_no_creep(weeks_of):
     assert found["verdict"] == "stable"
 
 
-def test_longer_prompts_explain_longer_answers_as_far_as_users_say(weeks_of):
-    """Prompts of each user grow, by 2 to 13 % in the last three weeks, and answers as much: the slope is 1, and nothing is left."""
+def test_the_chance_of_prompts_is_taken_out_of_answers(weeks_of):
+    """In the last three weeks prompts of even users are e^-.2 as long, of odd ones e^.2, answers by half of that, and all e^.1 more: the
+    slope is .5, what is left is .1 for each, and its error that of the shocks alone (.02315).
+    """
     rows = []
     for number, user in enumerate(USERS):
+        chance = 0.2 if number % 2 else -0.2
         for week in range(9):
-            tokens_in = 10**7 if week > 2 else 10**5 * (102 + number)
-            rows.append(calls(week, user, tokens_in, tokens_in // 10, 25))
+            x, y = (0.0, 0.0) if week > 2 else (chance, chance / 2 + 0.1)
+            rows.append(calls(week, user, round(10**7 * math.exp(x)), round(10**6 * math.exp(y)), 25))
 
     books = weeks_of(repeated(rows))
 
     creep = books.row("stat_paired_change_weekly", week_start_date=MONDAY, measure="answers")
-    assert round(creep["input_slope"], 6) == 1
-    assert round(creep["log_change"], 6) == 0
+    assert (round(creep["input_slope"], 4), round(creep["log_change"], 4)) == (0.5, 0.1)
+    assert round(creep["log_standard_error"], 5) == 0.02315
+    assert drift(books)["cause"] == "creep"
 
 
 def test_answers_that_grow_with_their_prompts_are_no_creep(weeks_of):
-    """Documents twice as long in the last three weeks, and answers as well: the ratio stays. What users change by chance (prompts of odd
-    ones 10 % up, without longer answers) says that prompts explain nothing; that would make answers longer by all of ln 2.
+    """Documents twice as long in the last three weeks, and answers as well: that is no chance of prompts (half of the users send 10 % more
+    besides, without longer answers), so that the ratio is held against its weeks before, and it fell by half of ln 1.1.
     """
     rows = []
     for number, user in enumerate(USERS):
         for week in range(9):
             grown = 1 if week > 2 else 2
             chance = 1 if week > 2 or number % 2 == 0 else 1.1
-            rows.append(calls(week, user, round(1_000 * grown * chance), 100 * grown + (week == 0), 25))
+            rows.append(calls(week, user, round(1_000 * grown * chance), 100 * grown, 25))
 
     books = weeks_of(repeated(rows))
 
-    found = drift(books)
-    assert found["creep_change"] > 0.9
-    assert found["creep_p"] < 0.001
-    assert (found["verdict"], found["cause"]) == ("stable", None)
+    creep = books.row("stat_paired_change_weekly", week_start_date=MONDAY, measure="answers")
+    assert (creep["input_slope"], round(creep["log_change"], 4)) == (1, round(-math.log(1.1) / 2, 4))
+    assert drift(books)["verdict"] == "stable"
 
 
 def test_a_doubtful_change_is_no_drift_because_others_drifted(weeks_of):

@@ -55,7 +55,7 @@ columns:
   mde_80: DOUBLE; smallest rise that would be seen 4 times in 5, as a fraction
   output_change: DOUBLE; paired change of output tokens alone, as a fraction
   input_change: DOUBLE; paired change of input tokens alone, as a fraction
-  creep_change: DOUBLE; how much longer answers of the last three weeks, the newest counted most, are than prompts and the eight weeks before explain, as a fraction
+  creep_change: DOUBLE; how much longer answers per input token are in the last three weeks, the newest counted most, than in the eight weeks before, less what chance does to the input, as a fraction
   creep_p: DOUBLE; its two-sided p; null where that is no test
   cluster_unit: VARCHAR; what the paired calls are paired by, most of them: user, customer, session or day_and_type
   paired_clusters: BIGINT; users (or what stands for them) with calls of one type in both periods
@@ -349,7 +349,7 @@ select
                 'Same ', nouns, ', same request types: answers are ', cast(cast(round(100 * abs(shown_change)) as bigint) as varchar), ' % ',
                 case when shown_change < 0 then 'shorter' else 'longer' end,
                 case
-                    when cause = 'creep' then ' in the last three weeks than their prompts and the weeks before explain, step by step ('
+                    when cause = 'creep' then ' per input token in the last three weeks than in the eight weeks before, step by step ('
                     else ' per input token than in the four weeks before ('
                 end,
                 cast(cast(round(100 * least(abs(shown_low), abs(shown_high))) as bigint) as varchar), '-',
