@@ -17,7 +17,8 @@ columns:
   paired_requests: BIGINT; their calls of these types in the judged week, or of 8w in the three weeks up to it
   base_requests: BIGINT; their calls of these types in the baseline
   base_weeks: BIGINT; weeks of the baseline that these calls come from
-  input_slope: DOUBLE; share of a change of input (in logarithms) that is taken from that of output: 1 for the ratio, 0 for tokens alone; for answers as the users' own changes say, and 1 where input changed beyond chance
+  input_slope: DOUBLE; share of a change of input (in logarithms) that is taken from that of output: 1 for the ratio, 0 for tokens alone; for answers as the users' own changes say
+  is_input_changed: BOOLEAN; true where input itself changed beyond two standard errors
   log_change: DOUBLE; weighted mean change of the logarithm
   log_standard_error: DOUBLE; its standard error, clusters and a shared weekly shock (drift_tau) included; null for one cluster
   degrees_of_freedom: DOUBLE; of Student's t, by the weights of the clusters; fewer where few users make most calls
@@ -51,7 +52,7 @@ checks:
 {% set key = ["week_start_date", "baseline", "feature"] %}
 {% set compared = [
     "week_start_date", "measure", "baseline", "feature", "cluster_unit", "paired_clusters", "paired_requests", "base_requests", "base_weeks",
-    "input_slope", "log_change", "log_standard_error", "degrees_of_freedom",
+    "input_slope", "is_input_changed", "log_change", "log_standard_error", "degrees_of_freedom",
 ] %}
 with weeks as (
     select distinct week_start_date from stat_usage_cells_weekly
@@ -217,8 +218,8 @@ features as (
     group by {{ key | join(", ") }}
 ),
 
--- The chance of prompts is taken out of answers as far as the users' own changes say, from none to all of it. Where prompts changed beyond
--- two standard errors that is no chance: then answers are the ratio.
+-- The chance of prompts is taken out of answers as far as the users' own changes say, from none to all of it. Beyond two standard errors it is
+-- none: then the ratio must pass as well.
 sloped as (
     select
         f.*,
@@ -228,14 +229,10 @@ sloped as (
         m.measure,
         case m.measure
             when 'output_ratio' then 1
-            when 'answers'
-                then case
-                    when pow(c.input_change * f.weights, 2) <= 4 * f.input_squares
-                        then coalesce(least(1, greatest(0, f.products / nullif(f.input_squares, 0))), 1)
-                    else 1
-                end
+            when 'answers' then coalesce(least(1, greatest(0, f.products / nullif(f.input_squares, 0))), 1)
             else 0
         end as input_slope,
+        pow(c.input_change * f.weights, 2) > 4 * f.input_squares as is_input_changed,
     from features as f
     inner join changes as c on f.week_start_date = c.week_start_date and f.baseline = c.baseline and f.feature = c.feature
     inner join (
@@ -253,6 +250,7 @@ measured as (
         s.weights,
         s.squared_weights,
         s.input_slope,
+        s.is_input_changed,
         s.squared_shares,
         case s.measure when 'input' then s.input_change else s.output_change - s.input_slope * s.input_change end as log_change,
         case s.measure
@@ -276,6 +274,7 @@ judged as (
         v.base_requests,
         v.base_weeks,
         f.input_slope,
+        f.is_input_changed,
         f.log_change,
         -- One shock for each of the weeks that are compared, by their shares, and the mean of one for each week of the baseline.
         sqrt(
@@ -355,7 +354,7 @@ crept as (
         and q.p_value < case when q.log_change > 0 then l.creep_p else l.creep_shorter_p end
         and abs(q.change) >= l.min_change
         and q.ratio_change * q.log_change > 0
-        and q.ratio_p < l.ratio_p
+        and q.ratio_p < case when q.is_input_changed then l.creep_p else l.ratio_p end
         and abs(exp(q.ratio_change) - 1) >= l.min_change
         and q.newest_change * q.log_change > 0
         and abs(exp(q.newest_change) - 1) >= l.going_on as is_creep,

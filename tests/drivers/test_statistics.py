@@ -117,7 +117,8 @@ def test_benjamini_hochberg_gives_the_q_of_the_example(weeks_of):
         f"""with given as (from (values {values}) as v(feature, p_value, untested_reason)),
         tested as (
             select date '2026-10-05' as week_start_date, 'output' as measure, '4w' as baseline, feature, 'user' as cluster_unit,
-                1 as paired_clusters, 1 as paired_requests, 1 as base_requests, 1 as base_weeks, 0.0 as input_slope, 0.0 as log_change,
+                1 as paired_clusters, 1 as paired_requests, 1 as base_requests, 1 as base_weeks, 0.0 as input_slope,
+                false as is_input_changed, 0.0 as log_change,
                 1.0 as log_standard_error, 1.0 as degrees_of_freedom, 1.0 as t_statistic, p_value, 1.0 as reach, 1.0 as power_reach,
                 untested_reason, count(case when untested_reason is null then 1 end) over () as tests
             from given
@@ -129,7 +130,7 @@ def test_benjamini_hochberg_gives_the_q_of_the_example(weeks_of):
         ), {tail}"""
     ).fetchall()
 
-    q = {row[3]: row[15] for row in found}
+    q = {row[3]: row[16] for row in found}
     assert {name: value and round(value, 4) for name, value in q.items()} == {
         "a": 0.0533, "b": 0.004, "c": 0.5, "d": 0.04, "e": None,
     }  # fmt: skip

@@ -197,10 +197,13 @@ compared as (
         p.mde_80,
         po.change as output_change,
         pi.change as input_change,
-        pc.change as creep_change,
-        pc.change_low as creep_change_low,
-        pc.change_high as creep_change_high,
-        case when pc.untested_reason is null then pc.p_value end as creep_p,
+        case when pc.is_input_changed then pr.change else pc.change end as creep_change,
+        case when pc.is_input_changed then pr.change_low else pc.change_low end as creep_change_low,
+        case when pc.is_input_changed then pr.change_high else pc.change_high end as creep_change_high,
+        case
+            when pc.untested_reason is null and pc.is_input_changed then greatest(pc.p_value, pr.p_value)
+            when pc.untested_reason is null then pc.p_value
+        end as creep_p,
         coalesce(p.is_drift, false) as is_drift,
         coalesce(pc.is_drift, false) as is_creep,
         p.cluster_unit,
@@ -243,6 +246,11 @@ compared as (
         and pc.baseline = '8w'
         and f.week_start_date = pc.week_start_date
         and f.feature = pc.feature
+    left join stat_paired_change_weekly as pr
+        on pr.measure = 'output_ratio'
+        and pr.baseline = '8w'
+        and f.week_start_date = pr.week_start_date
+        and f.feature = pr.feature
 ),
 
 judged as (
