@@ -22,7 +22,7 @@ def judged(books: Any) -> list[dict[str, Any]]:
 def test_quiet_companies_hardly_ever_drift(weeks_of):
     """20 companies of four features in 13 weeks, users that differ and wander, and 3 % of shared shock: 800 feature-weeks.
 
-    At most 2 % may be called a drift. Over five seeds 1.3 % are (2.0 % where one shock moves all features of a company).
+    At most 2 % may be called a drift. Over five seeds 1.2 % are (1.0 % where one shock moves all features of a company).
     """
     books = weeks_of(pl.concat([calls_of(1, place) for place in range(20)]))
 
