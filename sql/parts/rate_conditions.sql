@@ -21,7 +21,7 @@ keys as (
         coalesce(p.scope_value, '') as project_scope,
         coalesce(f.scope_value, '') as feature_scope,
         coalesce(c.scope_value, '') as customer_scope,
-    from ledger_requests as q
+    from {{ rate_calls | default("ledger_requests") }} as q
     left join scopes as a
         on a.scope_kind = 'billing_account_id' and a.scope_value = q.billing_account_id
     left join scopes as p

@@ -2,6 +2,7 @@
 A cap on the output, given or proposed for each request type from its own calls. Text is cut before reasoning, which came first. A second row is
 the call asked again without the cap, with the share of cut answers that are.
 #}
+{% from "macros/levers.sql" import reasoning_left, text_left with context %}
 {% from "macros/replay.sql" import cases, chosen, step, times, total with context %}
 {% set output = total("output") %}
 with caps as (
@@ -41,8 +42,8 @@ judged as (
     "is_changed": "b.is_changed or b.excess_tokens > 0",
     "requests": "case when u.is_second then 0 else b.requests end",
     "effective_cost_usd": "case when u.is_second then 0 else b.effective_cost_usd end",
-    "output_text_tokens": "case when " ~ cut ~ " then greatest(b.output_text_tokens - b.excess_tokens, 0) else b.output_text_tokens end",
-    "output_reasoning_tokens": "case when " ~ cut ~ " then greatest(b.output_reasoning_tokens - greatest(b.excess_tokens - b.output_text_tokens, 0), 0) else b.output_reasoning_tokens end",
+    "output_text_tokens": "case when " ~ cut ~ " then " ~ text_left("b", "b.excess_tokens") ~ " else b.output_text_tokens end",
+    "output_reasoning_tokens": "case when " ~ cut ~ " then " ~ reasoning_left("b", "b.excess_tokens") ~ " else b.output_reasoning_tokens end",
 } %}
 {% for case in cases %}
 {% set _ = changes.update({

@@ -3,6 +3,7 @@ The provider's prompt cache for work that has never used it: in order of time, w
 prefix is younger than the lifetime, else written. The prefix is the constant part of the prompt where its length is known; in a conversation
 it is all that the call before has read.
 #}
+{% from "macros/levers.sql" import cacheable_of, is_within, left_for, prefix_of with context %}
 {% from "macros/replay.sql" import cases, chosen, step, total with context %}
 {% set input = total("input") %}
 with without_cache as (
@@ -18,12 +19,7 @@ keyed as not materialized (
     select
         b.*,
         n.feature is not null and {{ chosen() }} as is_meant,
-        case
-            when n.feature is null or not ({{ chosen() }}) then null
-            when b.static_prompt_tokens is not null
-                then hash('prefix', b.provider, b.model_canonical, coalesce(b.prompt_prefix_hash, concat_ws('|', b.feature, b.workflow_step, b.prompt_name, b.prompt_version)))
-            when b.session_id is not null then hash('session', b.provider, b.model_canonical, b.session_id)
-        end as prefix_key,
+        case when n.feature is not null and {{ chosen() }} then {{ prefix_of("b", "hash(") }} end as prefix_key,
         cast(s.ttl_seconds_mid as bigint) as ttl_seconds,
         s.min_prefix_tokens_mid as min_prefix_tokens,
 {% for case in cases %}
@@ -37,16 +33,9 @@ keyed as not materialized (
 followed as (
     select
         b.*,
-        case
-            when b.prefix_key is null then 0
-            when b.static_prompt_tokens is not null then least(b.static_prompt_tokens, b.input_uncached_tokens)
-            else b.input_uncached_tokens
-        end as cacheable_tokens,
-        case
-            when b.static_prompt_tokens is not null then least(b.static_prompt_tokens, b.input_uncached_tokens)
-            else least(lag({{ input }}) over same_prefix, b.input_uncached_tokens)
-        end as known_tokens,
-        coalesce(epoch_us(b.started_at) - epoch_us(lag(b.started_at) over same_prefix) <= b.ttl_seconds * 1000000, false) as is_warm,
+        {{ cacheable_of("b") }} as cacheable_tokens,
+        {{ left_for("b", "lag(" ~ input ~ ") over same_prefix") }} as known_tokens,
+        {{ is_within("b", "lag(b.started_at) over same_prefix", "b.ttl_seconds * 1000000") }} as is_warm,
     from keyed as b
     where b.prefix_key is not null
     window same_prefix as (partition by b.prefix_key order by b.started_at, b.request_key)

@@ -2,6 +2,7 @@
 Answers given again in place of a call: where the hash of the prompt is known, if the same prompt came within the lifetime; elsewhere by a
 stated share of repeats. Each call pays for a look-up, and a wrong answer for the call that has to be made after all.
 #}
+{% from "macros/levers.sql" import is_within with context %}
 {% from "macros/replay.sql" import cases, chosen, step, times with context %}
 with shares as (
     select
@@ -31,12 +32,7 @@ meant as not materialized (
 seen as (
     select
         b.*,
-        coalesce(
-            epoch_us(b.started_at) - epoch_us(lag(b.started_at) over (
-                partition by b.feature, b.prompt_hash order by b.started_at, b.request_key
-            )) <= b.ttl_us,
-            false
-        ) as is_repeated,
+        {{ is_within("b", "lag(b.started_at) over (partition by b.feature, b.prompt_hash order by b.started_at, b.request_key)", "b.ttl_us") }} as is_repeated,
     from meant as b
     where b.is_meant and b.is_known
     union all

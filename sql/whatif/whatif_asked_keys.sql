@@ -1,17 +1,1 @@
-{# What the rows of a replay may ask of the price book, as calls: ledger_rates makes their rates like those of any others. #}
-{% from "macros/replay.sql" import key_columns with context %}
-select
-    cast(cast(usage_date as varchar) || ' 12:00:00+00' as timestamp with time zone) as started_at,
-    provider,
-    nullif(model_canonical, '') as model_canonical,
-    service_tier,
-    is_batch,
-    speed,
-    region,
-    region_class,
-    nullif(billing_account_scope, '') as billing_account_id,
-    nullif(feature_scope, '') as feature,
-    nullif(customer_scope, '') as customer_id,
-    case when project_scope <> '' then map(['project_id'], [project_scope]) end as attributes,
-    true as is_billable_leaf,
-from whatif_keys
+{% include "parts/keys_as_calls.sql" %}

@@ -6,20 +6,9 @@ new rates are missing stays as it was, and is counted.
 Written only as far as the window and the levers want it: `factors` that a lever may change, token classes that any call has
 (`live_classes`) or that some list of rates lacks (`lacking_classes`), and of the keys of rates those that differ (`keys`).
 #}
+{% from "macros/levers.sql" import cold_cost_of, cost_of, rate_of with context %}
 {% from "macros/replay.sql" import cases with context %}
-{% from "macros/tokens.sql" import uncached with context %}
 {% set live = token_classes | selectattr("name", "in", live_classes) | list %}
-{# The rate of a class where the row now is; a model without a price of cached tokens bills them as fresh ones. #}
-{% macro rate(class) %}
-{%- if class.type in ("cache_read", "cache_write") -%}
-coalesce(r.{{ class.name }}_usd_per_mtok, r.{{ uncached(class) }}_usd_per_mtok, r.input_uncached_usd_per_mtok)
-{%- else -%}
-r.{{ class.name }}_usd_per_mtok
-{%- endif -%}
-{% endmacro %}
-{% macro cost(classes) %}
-cast(0{% for class in classes %} + case when g.{{ class.tokens }} = 0 then 0 else cast(g.{{ class.tokens }} as bigint) * {{ rate(class) }} * 0.000001 end{% endfor %} as decimal(38, 15))
-{%- endmacro %}
 {% macro factor(name, case, else) %}{{ name ~ "_" ~ case if name in factors else else }}{% endmacro %}
 {% set reads = live | selectattr("type", "eq", "cache_read") | list %}
 {% set varied = [] %}
@@ -29,7 +18,7 @@ with placed as (
     select
         b.*,
         r.rate_set,
-        {% for class in token_classes if class.name in lacking_classes %}(b.{{ class.tokens }} > 0 and {{ rate(class) }} is null) or {% endfor %}false as lacks_rate,
+        {% for class in token_classes if class.name in lacking_classes %}(b.{{ class.tokens }} > 0 and {{ rate_of(class, "r") }} is null) or {% endfor %}false as lacks_rate,
     from whatif_after as b
     left join ledger_rates as r
         on b.usage_date = r.usage_date
@@ -76,11 +65,10 @@ boxed as (
 split as (
     select
         g.*,
-        {{ cost(live | rejectattr("type", "in", ("cache_read", "output"))) }} as input_usd,
-        {{ cost(reads) }} as read_usd,
-        -- A cache that is cold is written first where that has a price of its own.
-        cast(0{% for class in reads %} + case when g.{{ class.tokens }} = 0 then 0 else cast(g.{{ class.tokens }} as bigint) * {% if class.name == "cache_read" %}coalesce(r.cache_write_5m_usd_per_mtok, r.input_uncached_usd_per_mtok){% else %}coalesce(r.{{ uncached(class) }}_usd_per_mtok, r.input_uncached_usd_per_mtok){% endif %} * 0.000001 end{% endfor %} as decimal(38, 15)) as cold_usd,
-        {{ cost(live | selectattr("type", "eq", "output")) }} as output_usd,
+        {{ cost_of(live | rejectattr("type", "in", ("cache_read", "output")), "g", "r") }} as input_usd,
+        {{ cost_of(reads, "g", "r") }} as read_usd,
+        {{ cold_cost_of(reads, "g", "r") }} as cold_usd,
+        {{ cost_of(live | selectattr("type", "eq", "output"), "g", "r") }} as output_usd,
     from boxed as g
     left join whatif_rate_sets as r on g.rate_set = r.rate_set
 ),
