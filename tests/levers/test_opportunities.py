@@ -134,7 +134,7 @@ def test_a_lever_alone_saves_what_the_what_if_says(saved, scenario):
     """Over the same week, by feature: low, mid and high, to the last digit."""
     features = [{"feature": "reports", "workload": "async"}]
 
-    rows, weeks = saved(mixed(), ref_scenarios=SCENARIOS, ref_features=features)
+    _rows, weeks = saved(mixed(), ref_scenarios=SCENARIOS, ref_features=features)
     weeks.make("ref_model_tiers")
     told = answer(weeks.con, SCENARIOS, scenarios_of(SCENARIOS, scenario), MONDAY, date(2026, 11, 9))
 
@@ -151,7 +151,7 @@ def test_all_levers_together_save_what_their_steps_add_up_to(saved):
     """Against the what-if of all at once. Failed calls are no what-if and calls that move come to a cache that a what-if looks at
     afterwards, so nothing is saved by these two.
     """
-    rows, weeks = saved(
+    _rows, weeks = saved(
         mixed(),
         ref_features=[{"feature": "reports", "workload": "async"}],
         ref_scenarios=[
@@ -178,7 +178,7 @@ def test_four_weeks_become_a_month_and_what_may_save_nothing_comes_last(saved):
         for number in range(160)
     ]
 
-    rows, weeks = saved(
+    _rows, weeks = saved(
         calls, "mart_opportunities_weekly", ref_scenarios=settings(batch__share="1/1/0.8", response_cache__lookup_usd="1"),
         ref_features=[{"feature": "reports", "workload": "async", "owner_team": "ops"}],
     )  # fmt: skip
@@ -207,7 +207,7 @@ def test_what_is_not_known_has_no_figure_and_says_why(saved):
     """A feature that nobody owns, with a call of no price beside one that has one, none of it async, no hash of a prompt."""
     calls = [call(input_total_tokens=100_000), call(1, input_total_tokens=1_000, model_canonical="no-such-model")]
 
-    rows, weeks = saved(calls, "mart_opportunities_weekly")
+    rows, _weeks = saved(calls, "mart_opportunities_weekly")
 
     assert (rows["batch"]["verdict"], rows["batch"]["verdict_reason"]) == ("insufficient", "nothing_to_change")
     assert (rows["self_host"]["verdict_reason"], rows["self_host"]["saving_mid_month_usd"]) == (
