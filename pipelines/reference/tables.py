@@ -218,6 +218,13 @@ TABLES: Mapping[str, ReferenceTable] = {
             "feature! step",
             "feature step",
         ),
+        (
+            "levers_acted",
+            "Levers of mart_opportunities_weekly that were pulled, and since when: what they save is followed up.",
+            "feature! lever!:text=context_trim|output_cap|retry_waste|prompt_cache|routing|response_cache|batch|fine_tune|self_host "
+            "since_date!:date",
+            "feature lever",
+        ),
         ("scenarios", "What-ifs.", "scenario! lever! parameter! setting unit", "scenario lever parameter"),
     )
 }

@@ -196,6 +196,10 @@ _EXAMPLES: Mapping[str, tuple[str, Mapping[str, object]]] = {
         "Product, for agents and for steps taken several times on purpose.",
         {"feature": "contract-review", "step": "read-section"},
     ),
+    "levers_acted": (
+        "Whoever did what mart_opportunities_weekly proposes, on the day from which it holds.",
+        {"feature": "contract-review", "lever": "batch", "since_date": "2026-11-02"},
+    ),
     "scenarios": (
         "Anyone who asks 'what if': see 'tokenbooks whatif'.",
         {

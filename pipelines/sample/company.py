@@ -158,6 +158,15 @@ FX_RATES: tuple[tuple[str, date, str], ...] = (
     ("EUR", date(2026, 10, 1), "1.0975"),
     ("EUR", date(2026, 11, 1), "1.1030"),
 )
+# What was done to save, and since when.
+LEVERS_ACTED: tuple[Mapping[str, str], ...] = (
+    {
+        "feature": "workflow-agent",
+        "lever": "prompt_cache",
+        "since_date": "2026-09-21",
+        "why": "Release 2026.18 wrote the time before the instructions; mended on that day",
+    },
+)
 # What teams may spend in a month, and what is worth a look in a company of this size.
 BUDGETS: tuple[Mapping[str, str], ...] = (
     {

@@ -35,6 +35,7 @@ def files(
         "repeatable_steps": _repeatable_steps(workloads),
         "price_overrides": company.CONTRACTS,
         "budgets": company.BUDGETS,
+        "levers_acted": company.LEVERS_ACTED,
         "thresholds": company.THRESHOLDS,
         "fx_rates": [
             {"currency": currency, "rate_date": day, "fx_rate_to_usd": rate, "why": "Treasury's rate of the month"}

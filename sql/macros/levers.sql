@@ -52,3 +52,8 @@ cast(0{% for class in classes %} + case when {{ alias }}.{{ class.tokens }} = 0 
 {% macro cold_cost_of(classes, alias, rates) %}
 cast(0{% for class in classes %} + case when {{ alias }}.{{ class.tokens }} = 0 then 0 else cast({{ alias }}.{{ class.tokens }} as bigint) * {{ cold_rate_of(class, rates) }} * 0.000001 end{% endfor %} as decimal(38, 15))
 {%- endmacro %}
+
+{# What cached tokens would cost as fresh input. #}
+{% macro uncached_cost_of(classes, alias, rates) %}
+cast(0{% for class in classes %} + case when {{ alias }}.{{ class.tokens }} = 0 then 0 else cast({{ alias }}.{{ class.tokens }} as bigint) * coalesce({{ rates }}.{{ uncached(class) }}_usd_per_mtok, {{ rates }}.input_uncached_usd_per_mtok) * 0.000001 end{% endfor %} as decimal(38, 15))
+{%- endmacro %}

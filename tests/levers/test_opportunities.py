@@ -127,24 +127,21 @@ def mixed() -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize(
-    "scenario", ["context_trim", "output_cap", "prompt_cache", "routing", "response_cache", "batch"]
-)
-def test_a_lever_alone_saves_what_the_what_if_says(saved, scenario):
-    """Over the same week, by feature: low, mid and high, to the last digit."""
+def test_a_lever_alone_saves_what_the_what_if_says(saved):
+    """Each over the same week, by feature: low, mid and high, to the last digit."""
     features = [{"feature": "reports", "workload": "async"}]
 
-    _rows, weeks = saved(mixed(), ref_scenarios=SCENARIOS, ref_features=features)
+    _, weeks = saved(mixed(), ref_scenarios=SCENARIOS, ref_features=features)
     weeks.make("ref_model_tiers")
-    told = answer(weeks.con, SCENARIOS, scenarios_of(SCENARIOS, scenario), MONDAY, date(2026, 11, 9))
 
-    found = {row["feature"]: row for row in weeks.rows("mart_lever_savings_weekly", lever=scenario)}
-    for one in told.by(["feature"]):
-        row = found[one["feature"]]
-        assert [row[f"alone_{case}_usd"] for case in ("low", "mid", "high")] == [
-            one[f"saving_{case}_usd"] for case in ("low", "mid", "high")
-        ]
-        assert (row["covered_requests"], row["covered_cost_usd"]) == (one["covered_requests"], one["covered_usd"])
+    for scenario in ("context_trim", "output_cap", "prompt_cache", "routing", "response_cache", "batch"):
+        told = answer(weeks.con, SCENARIOS, scenarios_of(SCENARIOS, scenario), MONDAY, date(2026, 11, 9))
+        found = {row["feature"]: row for row in weeks.rows("mart_lever_savings_weekly", lever=scenario)}
+        for one in told.by(["feature"]):
+            row = found[one["feature"]]
+            for case in ("low", "mid", "high"):
+                assert row[f"alone_{case}_usd"] == one[f"saving_{case}_usd"], (scenario, case)
+            assert (row["covered_requests"], row["covered_cost_usd"]) == (one["covered_requests"], one["covered_usd"])
 
 
 def test_all_levers_together_save_what_their_steps_add_up_to(saved):
@@ -236,3 +233,34 @@ def test_a_setting_that_cannot_be_read_leaves_no_figure(saved):
         "no_setting",
         None,
     )
+
+
+def test_what_was_acted_on_is_held_against_what_was_promised(saved):
+    """A week of 40 M tokens at $2.50 could wait for a batch at half price: $50, $217.41 a month. The week after it does: 80 M tokens
+    in a batch cost $100 and would have cost $200: $434.82 a month. The lever acted on last has no week yet.
+    """
+    calls = [
+        call(number, input_total_tokens=1_000_000, feature="reports", started_at=MORNING - timedelta(weeks=1))
+        for number in range(40)
+    ]
+    calls += [call(number, input_total_tokens=1_000_000, feature="reports", is_batch=True) for number in range(80)]
+    acted = [
+        {"feature": "reports", "lever": "batch", "since_date": MONDAY},
+        {"feature": "reports", "lever": "routing", "since_date": MONDAY},
+        {"feature": "reports", "lever": "output_cap", "since_date": MONDAY + timedelta(days=3)},
+    ]
+
+    rows, weeks = saved(
+        calls, "mart_levers_acted_weekly", ref_scenarios=settings(batch__share="1"),
+        ref_features=[{"feature": "reports", "workload": "async"}], ref_levers_acted=acted,
+    )  # fmt: skip
+
+    batch = rows["batch"]
+    assert [round(batch[f"{name}_month_usd"], 2) for name in ("promised_mid", "realised")] == [
+        Decimal("217.41"),
+        Decimal("434.82"),
+    ]
+    assert (batch["follow_up"], batch["weeks"], batch["realised_ratio"]) == ("few_weeks", 1, 2.0)
+    assert (rows["routing"]["follow_up"], rows["routing"]["follow_up_reason"]) == ("acted", "not_replayable")
+    assert (rows["output_cap"]["follow_up"], rows["output_cap"]["follow_up_reason"]) == ("acted", "no_week_yet")
+    assert weeks.broken("mart_levers_acted_weekly") == []

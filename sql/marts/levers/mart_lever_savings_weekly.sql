@@ -24,6 +24,7 @@ columns:
 {% for case in ("low", "mid", "high") %}
   alone_{{ case }}_usd: DECIMAL(38,15); what the lever saves by itself, {{ case }} assumption; null where nothing is priced or a setting of scenarios.csv cannot be read
 {% endfor %}
+  in_use_usd: DECIMAL(38,15); what the lever saved where it is used already (prompt_cache, batch): these calls without it less what they cost; null where none uses it, and for other levers
 checks:
   - rule: requests >= covered_requests and covered_requests >= told_requests and requests >= unpriced_requests
   - rule: covered_cost_usd <= effective_cost_usd
@@ -39,7 +40,7 @@ answer: >-
   select lever, sum(covered_cost_usd) as covered_usd, sum(alone_mid_usd) as alone_usd, sum(saved_mid_usd) as after_others_usd
   from mart_lever_savings_weekly group by lever, lever_place order by lever_place
 */
-{% from "macros/levers.sql" import cold_cost_of, cold_rate_of, cost_of, rate_of with context %}
+{% from "macros/levers.sql" import cold_cost_of, cold_rate_of, cost_of, rate_of, uncached_cost_of with context %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
 {% from "macros/replay.sql" import cases, key_columns, scope_columns with context %}
 {% set levers = ["context_trim", "output_cap", "retry_waste", "prompt_cache", "routing", "response_cache", "batch"] %}
@@ -122,6 +123,7 @@ uncached_models as (
 
 {# What a cell becomes by another model, in a batch (or flex), and by both. #}
 {% set moves = {"": (false, false), "_there": (true, false), "_later": (false, true), "_there_later": (true, true)} %}
+{% set is_deferred %}(c.is_batch or lower(c.service_tier) in ('{{ (service_tiers["batch"] + service_tiers["flex"]) | join("', '") }}')){% endset %}
 {% macro key_of(name, is_there, is_later) %}
 {%- if is_later and name == "is_batch" -%}(not s.is_flex or c.is_batch)
 {%- elif is_later and name == "service_tier" -%}case when s.is_flex then 'flex' else c.service_tier end
@@ -132,6 +134,8 @@ uncached_models as (
 {%- else -%}c.{{ name }}
 {%- endif -%}
 {% endmacro %}
+{# What a call in a batch or the flex tier would be at once. #}
+{% set at_once = {"is_batch": "false", "service_tier": "''"} %}
 placed as (
     select
         c.*,
@@ -165,6 +169,14 @@ asked_keys as (
     where c.is_open{{ " and c.is_routed" if is_there }}{{ " and c.is_patient" if is_later }}
     union
 {% endfor %}
+    select
+        c.usage_date,
+{% for name in keys %}
+        {{ at_once.get(name, "c." ~ name) }} as {{ name }},
+{% endfor %}
+    from placed as c
+    where c.is_open and {{ is_deferred }}
+    union
     select usage_date, {{ keys | join(", ") }}
     from placed
     where false
@@ -196,6 +208,8 @@ rates as (
 
 {% set reads = token_classes | selectattr("type", "eq", "cache_read") | list %}
 {% set fresh = token_classes | rejectattr("type", "in", ("cache_read", "output")) | list %}
+{% set cached = token_classes | selectattr("type", "in", ("cache_read", "cache_write")) | list %}
+{% set total_of_cached %}{% for class in cached %}c.{{ class.tokens }}{{ " + " if not loop.last }}{% endfor %}{% endset %}
 {% set outputs = token_classes | selectattr("type", "eq", "output") | list %}
 {% macro dollars(tokens, rate) %}cast(case when {{ tokens }} = 0 then 0 else {{ tokens }} * {{ rate }} * 0.000001 end as decimal(38, 15)){% endmacro %}
 {% set classes = {} %}
@@ -221,8 +235,21 @@ costed as (
         end
         - {{ dollars("c.newly_read_tokens + c.newly_written_tokens", rate_of(classes["input_uncached"], r)) }} as newly_written{{ there }}_usd,
 {% endfor %}
+        case
+            when {{ total_of_cached }} > 0
+                then {{ uncached_cost_of(cached, "c", "r") }} - {{ cost_of(cached, "c", "r") }}
+        end as cached_in_use_usd,
+        c.units_cost_usd + {{ cost_of(token_classes, "c", "o") }} - c.effective_cost_usd as deferred_in_use_usd,
     from placed as c
     cross join settings as s
+    left join rates as o
+        on c.is_open and {{ is_deferred }}
+        and c.usage_date = o.usage_date
+{% for name in keys %}
+        and {{ at_once.get(name, "c." ~ name) }} = o.{{ name }}
+{% endfor %}
+        and c.rate_from_at >= o.rate_from_at and c.rate_from_at < o.rate_to_at
+        and c.ctx_min_tokens >= o.ctx_min_tokens and c.ctx_min_tokens < o.ctx_max_tokens
 {% for there, (is_there, is_later) in moves.items() %}
     {% set r = "r" ~ there %}
     left join rates as {{ r }}
@@ -386,6 +413,8 @@ summed as (
         cast(sum(case when is_covered and tells then requests else 0 end) as bigint) as told_requests,
         cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
         cast(coalesce(sum(case when is_covered then effective_cost_usd end), 0) as decimal(38, 15)) as covered_cost_usd,
+        cast(sum(cached_in_use_usd) as decimal(38, 15)) as cached_in_use_usd,
+        cast(sum(deferred_in_use_usd) as decimal(38, 15)) as deferred_in_use_usd,
 {% for case in cases %}
         -- A setting that cannot be read leaves no figure.
         case
@@ -415,6 +444,10 @@ select
 {% for case, cost in (("low", "high"), ("mid", "mid"), ("high", "low")) %}
     cast(a.effective_cost_usd - a.cost_{{ cost }}_usd as decimal(38, 15)) as alone_{{ case }}_usd,
 {% endfor %}
+    case a.lever_place
+        when {{ levers.index("prompt_cache") + 1 }} then a.cached_in_use_usd
+        when {{ levers.index("batch") + 1 }} then a.deferred_in_use_usd
+    end as in_use_usd,
 from summed as a
 -- With the lever on top of those before it, and with those before it.
 inner join summed as w
