@@ -9,7 +9,7 @@ clock_stops: 1 day
 columns:
   week_start_date: DATE; Monday of the last of the weeks since the lever is used, at most four, in the reporting time zone
   feature: VARCHAR; product feature of levers_acted.csv
-  lever: VARCHAR; lever of levers_acted.csv, as mart_opportunities_weekly names them
+  lever: VARCHAR; which lever was pulled, by levers_acted.csv: context_trim, output_cap, retry_waste, prompt_cache, routing, response_cache, batch, fine_tune or self_host
   since_date: DATE; day from which it is used
   follow_up: VARCHAR; acted (no whole week since, or the lever cannot be followed), few_weeks (less than four) or followed_up
   follow_up_reason: VARCHAR; why there is no figure where follow_up is acted: no_week_yet, no_use (nothing of it in the books) or not_replayable; else null
