@@ -32,13 +32,40 @@ checks:
     text: a cost is unknown exactly where nothing has one
 */
 {% from "macros/cells.sql" import cluster_of, type_of %}
-{% set day = "week_start_date, usage_date, feature, release, prompt_version, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id" %}
-{% set cell = "week_start_date, counted, feature, release, prompt_version, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id" %}
-with calls as (
+{% set cell = "week_start_date, feature, release, prompt_version, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id" %}
+{# What is counted, by the name of its cost and what a cost must be of to enter the logarithms. #}
+{% set counted = {"request": ("effective_cost_usd", "is_ok and effective_cost_usd > 0"), "task": ("task_cost_usd", "task_cost_usd > 0")} %}
+with days as (
+    select
+        r.feature,
+        coalesce(r.prompt_name, '(unnamed)') as prompt_name,
+        cast(r.started_at at time zone z.reporting_time_zone as date) as usage_date,
+        min(r.release) as first_release,
+        max(r.release) as last_release,
+        min(r.prompt_version) as first_version,
+        max(r.prompt_version) as last_version,
+    from ledger_requests as r
+    cross join ref_reporting as z
+    where r.is_billable_leaf and (r.release is not null or r.prompt_version is not null)
+    group by r.feature, coalesce(r.prompt_name, '(unnamed)'), cast(r.started_at at time zone z.reporting_time_zone as date)
+),
+
+shared as (
+    select feature, prompt_name, usage_date
+    from (
+        select
+            *,
+            min(first_release) over (partition by feature, usage_date) < max(last_release) over (partition by feature, usage_date) as has_releases,
+            first_version < last_version as has_versions,
+        from days
+    ) as told
+    where has_releases or has_versions
+),
+
+calls as (
     select
         cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
         cast(r.started_at at time zone z.reporting_time_zone as date) as usage_date,
-        r.request_key,
         r.feature,
         r.release,
         r.prompt_version,
@@ -48,70 +75,48 @@ with calls as (
         coalesce(r.model_canonical, 'unknown_model') as model_canonical,
         r.status = 'ok' as is_ok,
         c.effective_cost_usd,
+        t.first_request_key is not null as is_first_of_task,
+        case when t.unpriced_requests = 0 then t.effective_cost_usd end as task_cost_usd,
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
+    left join ledger_tasks as t on r.request_key = t.first_request_key
     cross join ref_reporting as z
     where r.is_billable_leaf and (r.release is not null or r.prompt_version is not null)
 ),
 
-daily as (
+-- Calls and the tasks that they begin are summed at once: most of the work is in telling the cells apart.
+summed as (
     select
-        'request' as counted,
-        {{ day }},
-        count(*) as units,
-        count(effective_cost_usd) as priced_units,
-        sum(effective_cost_usd) as cost,
-        count(case when is_ok and effective_cost_usd > 0 then 1 end) as cost_units,
-        sum(case when is_ok and effective_cost_usd > 0 then cast(ln(cast(effective_cost_usd as double)) as decimal(38, 12)) else 0 end) as log_cost,
-    from calls
-    group by {{ day }}
-    union all
-    select
-        'task' as counted,
-        {{ day }},
-        count(*) as units,
-        count(task_cost) as priced_units,
-        sum(task_cost) as cost,
-        count(case when task_cost > 0 then 1 end) as cost_units,
-        sum(case when task_cost > 0 then cast(ln(cast(task_cost as double)) as decimal(38, 12)) else 0 end) as log_cost,
-    from (
-        select c.*, case when t.unpriced_requests = 0 then t.effective_cost_usd end as task_cost
-        from calls as c
-        inner join ledger_tasks as t on c.request_key = t.first_request_key
-    ) as first_calls
-    group by {{ day }}
-),
-
-shared as (
-    select distinct feature, prompt_name, usage_date
-    from (
-        select
-            feature,
-            prompt_name,
-            usage_date,
-            min(min(release)) over (partition by feature, usage_date) < max(max(release)) over (partition by feature, usage_date) as has_releases,
-            min(prompt_version) < max(prompt_version) as has_versions,
-        from daily
-        where counted = 'request'
-        group by feature, prompt_name, usage_date
-    ) as days
-    where has_releases or has_versions
-),
-
-placed as (
-    select d.*, s.usage_date as shared_date
-    from daily as d
-    left join shared as s on d.feature = s.feature and d.prompt_name = s.prompt_name and d.usage_date = s.usage_date
+        c.{{ cell.replace(", ", ",\n        c.") }},
+        s.usage_date as shared_date,
+        count(*) as requests,
+        min(c.usage_date) as request_date,
+        count(case when c.is_first_of_task then 1 end) as tasks,
+        min(case when c.is_first_of_task then c.usage_date end) as task_date,
+{% for name, (cost, logged) in counted.items() %}
+        count({{ cost }}) as priced_{{ name }}s,
+        sum({{ cost }}) as {{ name }}_cost,
+        count(case when {{ logged }} then 1 end) as {{ name }}_cost_units,
+        sum(case when {{ logged }} then cast(ln(cast({{ cost }} as double)) as decimal(38, 12)) else 0 end) as {{ name }}_log_cost,
+{% endfor %}
+    from calls as c
+    left join shared as s on c.feature = s.feature and c.prompt_name = s.prompt_name and c.usage_date = s.usage_date
+    group by c.{{ cell.replace(", ", ", c.") }}, s.usage_date
 )
 
+{% for name in counted %}
+{{ "union all" if not loop.first }}
 select
-    {{ cell.replace(", ", ",\n    ") }},
+    week_start_date,
+    '{{ name }}' as counted,
+    {{ cell.replace("week_start_date, ", "").replace(", ", ",\n    ") }},
     shared_date,
-    min(usage_date) as first_date,
-    cast(sum(units) as bigint) as units,
-    cast(sum(priced_units) as bigint) as priced_units,
-    cast(sum(cost) as decimal(38, 15)) as effective_cost_usd,
-    cast(sum(cost_units) as bigint) as cost_units,
-    cast(sum(log_cost) as decimal(38, 12)) as log_cost,
-from placed
-group by {{ cell }}, shared_date
+    {{ name }}_date as first_date,
+    {{ name }}s as units,
+    priced_{{ name }}s as priced_units,
+    cast({{ name }}_cost as decimal(38, 15)) as effective_cost_usd,
+    {{ name }}_cost_units as cost_units,
+    cast({{ name }}_log_cost as decimal(38, 12)) as log_cost,
+from summed
+where {{ name }}s > 0
+{% endfor %}

@@ -78,6 +78,8 @@ cells as (
         cast(coalesce(sum(r.{{ class.tokens }}), 0) as bigint) as {{ class.tokens }},
 {% endfor %}
     from ledger_requests as r
+    semi join async_features as f
+        on r.feature = f.feature and cast(r.started_at as date) >= f.from_date and cast(r.started_at as date) < f.to_date
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z
     where r.is_billable_leaf
@@ -86,11 +88,6 @@ cells as (
         and coalesce(lower(r.speed), '') <> 'fast'
         -- What provisioned throughput or a seat paid for costs nothing by itself.
         and (c.effective_cost_usd is null or c.effective_cost_usd > 0)
-        and exists (
-            select 1
-            from async_features as f
-            where f.feature = r.feature and cast(r.started_at as date) >= f.from_date and cast(r.started_at as date) < f.to_date
-        )
     group by
         cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date), cast(r.started_at as date), r.feature, r.provider,
         coalesce(r.model_canonical, 'unknown_model'), array_to_string(c.price_ids, ','), c.effective_cost_usd is not null,
