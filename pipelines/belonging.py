@@ -21,6 +21,10 @@ _ZIP, _OLD_EXCEL, _PDF = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF"
 def belongs(path: Path) -> list[str]:
     """The sources that know a file by its first bytes; those that take much for their own only where no other does."""
     found = []
+    with suppress(*STREAM_ERRORS, OSError):
+        if not head_of(path, 1):
+            # A stream that is torn at once tells nothing of who wrote it.
+            return []
     for source in sources().values():
         with suppress(Unreadable, *STREAM_ERRORS):
             if recognise(source, path).schema_version != "empty":

@@ -35,7 +35,12 @@ def found_by(data: Path) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def test_a_new_data_root_lacks_files_and_a_first_run_and_nothing_else(books: Path) -> None:
+def test_a_new_data_root_lacks_files_and_a_first_run_and_nothing_else(
+    books: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # make test sets them for the checkout's own data root.
+    monkeypatch.delenv("TOKENBOOKS_DAGSTER", raising=False)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
     done = tokenbooks("doctor", data=books)
     wrong = {subject for subject, found in found_by(books).items() for one in found if one["state"] != "ok"}
 

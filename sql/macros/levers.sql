@@ -28,10 +28,6 @@ case
 coalesce(date_diff('microsecond', {{ started_before }}, {{ alias }}.started_at) <= {{ ttl_us }}, false)
 {%- endmacro %}
 
-{# What is left of an answer once so many tokens of it are cut: text goes before reasoning, which came first. #}
-{% macro text_left(alias, excess) %}greatest({{ alias }}.output_text_tokens - {{ excess }}, 0){% endmacro %}
-{% macro reasoning_left(alias, excess) %}greatest({{ alias }}.output_reasoning_tokens - greatest({{ excess }} - {{ alias }}.output_text_tokens, 0), 0){% endmacro %}
-
 {# What the tokens of a row cost at the rates of `rates`; a model without a price of cached tokens bills them as fresh ones. #}
 {% from "macros/tokens.sql" import uncached with context %}
 {% macro rate_of(class, rates) %}

@@ -4,7 +4,8 @@ noted as a mark or as tokens; then all are summed to `cells` of one box of rates
 `settings`, `targets` and `uncached_models`.
 #}
 {% from "macros/cells.sql" import type_of %}
-{% from "macros/levers.sql" import cacheable_of, is_within, left_for, prefix_of, reasoning_left, text_left with context %}
+{% from "macros/caps.sql" import reasoning_left, text_left with context %}
+{% from "macros/levers.sql" import cacheable_of, is_within, left_for, prefix_of with context %}
 {% from "macros/rate_keys.sql" import call_keys, context_tokens, keys_of_calls, scopes, scopes_of_calls, scopes_of_days with context %}
 {% from "macros/replay.sql" import key_columns, scope_columns, total with context %}
 {% set marks = ["is_open", "is_long", "is_capped", "is_cut", "is_failed", "is_prefixed", "is_dear", "is_routed", "is_told", "is_repeated"] %}

@@ -2,7 +2,7 @@
 A cap on the output, given or proposed for each request type from its own calls. Text is cut before reasoning, which came first. A second row is
 the call asked again without the cap, with the share of cut answers that are.
 #}
-{% from "macros/levers.sql" import reasoning_left, text_left with context %}
+{% from "macros/caps.sql" import reasoning_left, text_left with context %}
 {% from "macros/replay.sql" import cases, chosen, step, times, total with context %}
 {% set output = total("output") %}
 with caps as (

@@ -158,7 +158,7 @@ PAGE_CASES: dict[str, tuple[Callable[[str], str | bytes], str]] = {
         lambda page: json.dumps({"error": {"message": "Rate limit", "code": 429}}),
         "an error answer of the API",
     ),
-    "page_of_a_proxy": (lambda page: "<html><body>502 Bad Gateway</body></html>", "known"),
+    "page_of_a_proxy": (lambda page: "<html><body>502 Bad Gateway</body></html>", "a web page"),
 }
 
 

@@ -81,7 +81,7 @@ windows as (
     select e.week_start_date, w.week_start_date as looked_at_date
     from weeks as e
     inner join weeks as w on w.week_start_date <= e.week_start_date and w.week_start_date > e.week_start_date - 28
-    where e.is_closed
+    where e.is_closed and exists (select 1 from mart_lever_savings_weekly as s where s.week_start_date = e.week_start_date)
 ),
 
 lengths as (
