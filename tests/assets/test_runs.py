@@ -252,7 +252,13 @@ def test_a_new_call_costs_its_own_week_and_publishes_it(again):
         for path in report["published"]
         if "2026-10-12" not in path and "month=2026-10" not in path and "/star/" not in path
     } == {"exports/report/2026-09-28.html", "exports/report/email/2026-09-28.txt"}
-    assert len([path for path in report["published"] if "2026-10-12" in path]) == 4
+    assert {path for path in report["published"] if "2026-10-12" in path} == {
+        *(
+            f"exports/showback/v1/week=2026-10-12/{name}"
+            for name in ("showback.parquet", "showback.csv", "manifest.json")
+        ),
+        *(f"exports/report/{page}" for page in ("2026-10-12.html", "email/2026-10-12.html", "email/2026-10-12.txt")),
+    }
     with dg.DagsterInstance.get() as instance:
         assert instance.get_materialized_partitions(dg.AssetKey("ledger_costs")) == {"2026-10-12"}
 
