@@ -9,6 +9,7 @@ import dagster as dg
 from assets.alerts import ALERTS, changed_alerts
 from assets.exports import export_assets
 from assets.models import table_asset
+from assets.month_end import MONTH_END, monthly
 from assets.runs import books_of_a_run
 from assets.schedules import INGEST, TABLES, daily, landing, rebuild, weekly
 from assets.sources import source_assets
@@ -21,8 +22,8 @@ with warnings.catch_warnings():
 
 defs = dg.Definitions(
     assets=[*source_assets(), *_tables, *export_assets()],
-    jobs=[INGEST, TABLES, ALERTS],
-    schedules=[daily, weekly],
+    jobs=[INGEST, TABLES, MONTH_END, ALERTS],
+    schedules=[daily, weekly, monthly],
     sensors=[landing, rebuild, changed_alerts],
     resources={"run": books_of_a_run},
     executor=dg.in_process_executor,

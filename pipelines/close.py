@@ -29,6 +29,7 @@ from pipelines.planner import CLOCK
 from pipelines.relations import create_model_view
 from pipelines.results import TABLE as RESULTS
 from pipelines.unmet import strangers
+from pipelines.words import listed, things
 
 SHOWBACK = "mart_showback_weekly"
 RECONCILIATION = "mart_reconciliation_monthly"
@@ -64,9 +65,13 @@ class Closed:
     exceptions: tuple[str, ...]
 
 
-def hindrances(books: Books, month: date) -> list[Hindrance]:
-    """What speaks against closing a month, worst first. Raises CloseRefused where it cannot be closed at all."""
-    _hold_turn(books, month)
+def hindrances(books: Books, month: date, *, in_turn: bool = True) -> list[Hindrance]:
+    """What speaks against closing a month, worst first. Raises CloseRefused where it cannot be closed at all.
+
+    Without ``in_turn`` whether its turn has come is not asked.
+    """
+    if in_turn:
+        _hold_turn(books, month)
     found = [Hindrance(text, False) for text in (*_out_of_date(books), *_not_over(books, month))]
     for result in books.results.missed:
         # Of any month: what is published is that of the last good run, and the set would hold it.
@@ -150,10 +155,9 @@ def _hold_turn(books: Books, month: date) -> None:
         raise CloseRefused(
             f"{month:%Y-%m} is closed already. What came later is booked in the first open month: tokenbooks corrections."
         )
-    begun = [start_of("month", part.start) for part in books.lake.parts(SHOWBACK) if part.start and part.rows]
-    if not begun:
+    first_open = first_open_month(books)
+    if first_open is None:
         raise CloseRefused("There is no showback yet, so there is nothing to close. Run 'tokenbooks run' first.")
-    first_open = end_of("month", closed[-1]) if closed else min(begun)
     if month > first_open:
         raise CloseRefused(f"{first_open:%Y-%m} is still open. Months are closed one after the other: close it first.")
     if month < first_open:
@@ -161,21 +165,39 @@ def _hold_turn(books: Books, month: date) -> None:
         raise CloseRefused(f"{month:%Y-%m} lies before {first:%Y-%m}, the first month of these books.")
 
 
+def first_open_month(books: Books) -> date | None:
+    """The month whose turn it is to be closed; None before there is a showback."""
+    begun = [start_of("month", part.start) for part in books.lake.parts(SHOWBACK) if part.start and part.rows]
+    closed = months_closed(books.root)
+    return (end_of("month", closed[-1]) if closed else min(begun)) if begun else None
+
+
 def _out_of_date(books: Books) -> Iterator[str]:
     if books.stale_references():
         yield "reference tables or prices have changed, or have a fault: run 'tokenbooks run' first"
     if news := books.news():
-        yield f"{len(news)} files of landing/ are not read yet ({', '.join(news[:3])}): run 'tokenbooks run' first"
+        verb = "is" if len(news) == 1 else "are"
+        yield f"{things(len(news), 'file')} of landing/ {verb} not read yet ({listed(news, 3)}): run 'tokenbooks run' first"
     stale = [name for name, plan in books.outlook().items() if plan.stale or plan.gone]
     if stale:
         yield f"tables are out of date ({', '.join(stale[:3])}): run 'tokenbooks run' first"
 
 
-def _not_over(books: Books, month: date) -> Iterator[str]:
+def now_of(books: Books) -> datetime | None:
+    """The books' own clock: the newest booked instant."""
     part = books.lake.part(CLOCK, None)
-    now = pl.read_parquet(books.lake.absolute(part))["now_at"].to_list()[0] if part else None
-    end = datetime.combine(end_of("month", month), time(), UTC)
-    if now is None or now < end:
+    found: datetime | None = pl.read_parquet(books.lake.absolute(part))["now_at"].to_list()[0] if part else None
+    return found
+
+
+def is_over(month: date, now: datetime | None) -> bool:
+    """Whether no day of a month is still to come by the books' own clock."""
+    return now is not None and now >= datetime.combine(end_of("month", month), time(), UTC)
+
+
+def _not_over(books: Books, month: date) -> Iterator[str]:
+    now = now_of(books)
+    if not is_over(month, now):
         yield (
             f"the month is not over: the newest record of the books is of {now:%Y-%m-%dT%H:%MZ}"
             if now
@@ -194,13 +216,13 @@ def _concerns(books: Books, result: CheckResult, month: date) -> bool:
 
 def unreconciled(books: Books, month: date) -> list[str]:
     """Accounts whose bill is absent, incomplete, beyond tolerance or without calls; the last two are paired where there is one of each."""
-    create_model_view(books.con, books.lake, books.models[RECONCILIATION], _of_month(books, RECONCILIATION, month))
+    create_model_view(books.con, books.lake, books.models[RECONCILIATION], parts_of_month(books, RECONCILIATION, month))
     rows = books.con.execute(
         f"""select provider, coalesce(billing_account_id, 'unattributed'), verdict, state, unexplained_usd, token_coverage, open_items,
             oldest_open_date, traced_effective_cost_usd, unpriced_tokens
         from {RECONCILIATION} order by provider, billing_account_id, billing_currency"""
     ).fetchall()
-    create_model_view(books.con, books.lake, books.models[INVOICES], _of_month(books, INVOICES, month))
+    create_model_view(books.con, books.lake, books.models[INVOICES], parts_of_month(books, INVOICES, month))
     incomplete = {
         (provider, account): f"{provider} {account}: the bill is not all there: {missing}"
         for provider, account, missing in books.con.execute(
@@ -231,7 +253,8 @@ def unreconciled(books: Books, month: date) -> list[str]:
     return found + [one.text for one in strangers(books.con, books.root) if one.kind == "pair"]
 
 
-def _of_month(books: Books, table: str, month: date) -> list[Part]:
+def parts_of_month(books: Books, table: str, month: date) -> list[Part]:
+    """The part of a table of months that holds a month, if it is there."""
     part = books.lake.part(table, month)
     return [part] if part is not None else []
 
@@ -280,7 +303,7 @@ def _freeze_weeks(books: Books, month: date, folder: Path) -> None:
 
 
 def _record(books: Books, month: date, kept: Path, exceptions: list[str], because: str) -> dict[str, Any]:
-    create_model_view(books.con, books.lake, books.models[SHOWBACK], _of_month(books, SHOWBACK, month))
+    create_model_view(books.con, books.lake, books.models[SHOWBACK], parts_of_month(books, SHOWBACK, month))
     total, rows, requests = one_row(
         books.con,
         f"select coalesce(sum(invoiced_cost_usd), 0.00), count(*), coalesce(sum(requests), 0) from {SHOWBACK}",

@@ -24,9 +24,15 @@ TEMPLATE = """\
 # Metadata keys and tags to keep by name, beside those that dimensions.csv and attribution_rules.csv name.
 # keep_attributes = ["language", "framework"]
 
-# When Dagster looks for what is overdue and when it has the week just ended published, as five cron fields in UTC.
+# When Dagster looks for what is overdue, has the week just ended published, and looks whether a month that is over can be
+# closed, as five cron fields in UTC.
 # daily_schedule = "0 6 * * *"
 # weekly_schedule = "0 7 * * 1"
+# month_end_schedule = "30 7 * * *"
+
+# true closes a month that is over once its books are up to date, every invoice is complete and agrees with its calls, and no
+# check has failed. false proposes it: 'tokenbooks close MONTH' stays with a person.
+# close_reconciled_months = false
 
 # true sends alerts to the channels of reference/alert_channels.csv after each run. false: only 'tokenbooks alerts send' does.
 # send_alerts = false
@@ -57,6 +63,8 @@ class Settings:
     threads: int = max(1, os.cpu_count() or 1)
     daily_schedule: str = "0 6 * * *"
     weekly_schedule: str = "0 7 * * 1"
+    month_end_schedule: str = "30 7 * * *"
+    close_reconciled_months: bool = False
     send_alerts: bool = False
     pseudonym_key: str = "tokenbooks"
 
@@ -92,7 +100,7 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path.name}: threads is {threads}, expected 1 or more.")
     if (limit := values.get("memory_limit")) is not None and not _MEMORY.fullmatch(str(limit)):
         raise SettingsError(f"{path.name}: memory_limit is {limit!r}, expected a size such as '2GB' or '800MB'.")
-    for key in ("daily_schedule", "weekly_schedule"):
+    for key in ("daily_schedule", "weekly_schedule", "month_end_schedule"):
         if key in values and not _CRON.fullmatch(str(values[key])):
             raise SettingsError(
                 f"{path.name}: {key} is {values[key]!r}, expected five cron fields such as '0 7 * * 1'."

@@ -49,25 +49,30 @@ def test_the_container_file_copies_what_an_installation_needs_and_starts_a_comma
     assert {"data/*", "!data/shipped", ".venv", ".git"} <= set(ignored)
 
 
-def test_the_service_runs_a_command_of_ours_on_the_data_root_that_it_may_write():
-    service, timer = lines_of("tokenbooks.service"), lines_of("tokenbooks.timer")
+@pytest.mark.parametrize(
+    ("name", "wanted"), [("tokenbooks", ["run"]), ("tokenbooks-month-end", ["run", "close --due"])]
+)
+def test_each_service_runs_commands_of_ours_on_the_data_root_that_it_may_write(name, wanted):
+    service, timer = lines_of(f"{name}.service"), lines_of(f"{name}.timer")
 
-    program, command = service["ExecStart"][0].split()
-    assert program == f"{service['WorkingDirectory'][0]}/.venv/bin/tokenbooks"
-    assert command in commands()
+    started = [line.split(maxsplit=1) for line in service["ExecStart"]]
+    assert {program for program, _ in started} == {f"{service['WorkingDirectory'][0]}/.venv/bin/tokenbooks"}
+    assert [command for _, command in started] == wanted
+    assert {command.split()[0] for command in wanted} <= set(commands())
     assert service["Environment"] == [f"TOKENBOOKS_DATA={service['ReadWritePaths'][0]}"]
     assert service["Documentation"][0].endswith("/docs/scheduling.md")
     assert timer["WantedBy"] == ["timers.target"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not here")
-def test_systemd_reads_both_units_without_a_complaint(tmp_path):
+def test_systemd_reads_all_units_without_a_complaint(tmp_path):
     """With the paths of this checkout, and a user that every machine has."""
-    for name in ("tokenbooks.service", "tokenbooks.timer"):
-        text = (DEPLOY / name).read_text(encoding="utf-8").replace("User=tokenbooks", "User=daemon")
-        (tmp_path / name).write_text(text.replace("/srv/tokenbooks", str(CHECKOUT)), encoding="utf-8")
+    for path in (*DEPLOY.glob("*.service"), *DEPLOY.glob("*.timer")):
+        text = path.read_text(encoding="utf-8").replace("User=tokenbooks", "User=daemon")
+        (tmp_path / path.name).write_text(text.replace("/srv/tokenbooks", str(CHECKOUT)), encoding="utf-8")
 
-    units = [str(tmp_path / "tokenbooks.service"), str(tmp_path / "tokenbooks.timer")]
+    units = sorted(map(str, tmp_path.iterdir()))
+    assert len(units) == 4
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True, check=False
     )
@@ -75,11 +80,15 @@ def test_systemd_reads_both_units_without_a_complaint(tmp_path):
     assert (done.returncode, [line for line in done.stderr.splitlines() if "tokenbooks" in line]) == (0, [])
 
 
-def test_the_cron_line_runs_a_command_of_ours_once_at_a_time():
+def test_the_cron_lines_run_commands_of_ours_once_at_a_time():
     page = (CHECKOUT / "docs" / "scheduling.md").read_text(encoding="utf-8")
-    [line] = re.findall(r"^[\d*/,-]+(?: +[\d*/,-]+){4} +(.+)$", page, re.MULTILINE)
+    hourly, monthly = re.findall(r"^[\d*/,-]+(?: +[\d*/,-]+){4} +(.+)$", page, re.MULTILINE)
 
-    assert 'flock -n "$TOKENBOOKS_DATA/.cron.lock" .venv/bin/tokenbooks run >' in line
-    # A cron table ends a command at the first per cent sign.
-    assert "%" not in line
-    assert subprocess.run(["sh", "-n", "-c", line], check=False).returncode == 0
+    assert 'flock -n "$TOKENBOOKS_DATA/.cron.lock" .venv/bin/tokenbooks run >' in hourly
+    # The end of a month waits for a run at work in place of being left out.
+    assert 'flock "$TOKENBOOKS_DATA/.cron.lock" sh -c ' in monthly
+    assert monthly.endswith(".venv/bin/tokenbooks close --due'")
+    for line in (hourly, monthly):
+        # A cron table ends a command at the first per cent sign.
+        assert "%" not in line
+        assert subprocess.run(["sh", "-n", "-c", line], check=False).returncode == 0

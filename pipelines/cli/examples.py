@@ -27,6 +27,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "close": (
         "tokenbooks close 2026-09",
         'tokenbooks close 2026-09 --accept "the invoice of org-eu comes in November"',
+        "tokenbooks close --due",
         "tokenbooks close --verify",
     ),
     "corrections": ("tokenbooks corrections --month 2026-09",),

@@ -16,6 +16,13 @@ from pipelines.words import things
 
 def close(
     month: Annotated[str | None, typer.Argument(help="The month to close, such as 2026-09.")] = None,
+    due: Annotated[
+        bool,
+        typer.Option(
+            "--due",
+            help="Say of each month that is over whether it can be closed and what is in the way; close it where settings.toml says so.",
+        ),
+    ] = False,
     accept: Annotated[
         str, typer.Option("--accept", help="Close in spite of open items, for this reason; both are recorded.")
     ] = "",
@@ -30,10 +37,13 @@ def close(
     from pipelines.books import open_books
 
     data = data_root(root)
-    if verify == (month is not None):
-        raise typer.BadParameter("a month such as 2026-09, or --verify", param_hint="MONTH")
-    if verify or month is None:
+    if (month is not None) + due + verify != 1:
+        raise typer.BadParameter("a month such as 2026-09, --due or --verify: one of them", param_hint="MONTH")
+    if verify:
         _print_verdict(data, closing.verify(data), as_json=as_json)
+        return
+    if month is None:
+        _print_due(data, as_json=as_json)
         return
     start = month_of(month, "MONTH")
     try:
@@ -61,6 +71,22 @@ def close(
         if all(hindrance.acceptable for hindrance in done):
             print(f'Mend them, or close in spite of them: tokenbooks close {month} --accept "the reason"')
     raise typer.Exit(EXIT_CHECK_FAILED)
+
+
+def _print_due(data: DataRoot, *, as_json: bool) -> None:
+    from pipelines import month_end
+    from pipelines.books import open_books
+
+    with progress() as say, open_books(data, say) as books:
+        found = month_end.prepare(books)
+    if as_json:
+        print_json([one.as_dict() for one in found])
+    elif not found:
+        print("No month that is over is open: there is nothing to close.")
+    else:
+        print("\n\n".join(month_end.in_words(one) for one in found))
+    if any(one.state == month_end.WAITS for one in found):
+        raise typer.Exit(EXIT_CHECK_FAILED)
 
 
 def _print_verdict(data: DataRoot, faults: Sequence[str], *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.cli.arguments import AsJson, Root, data_root
 from pipelines.cli.printing import print_json, print_table
 from pipelines.cli.reports import broken_checks, print_alerts, print_summary
-from pipelines.words import things
+from pipelines.words import listed, things
 
 if TYPE_CHECKING:
     from pipelines.books import Books
@@ -79,6 +79,7 @@ def status(root: Root = None, as_json: AsJson = False) -> None:
 def _status(books: Books) -> dict[str, Any]:
     from pipelines.engine import named_rows
     from pipelines.lake import months_closed
+    from pipelines.month_end import months_over
     from pipelines.relations import create_view
 
     sources: list[dict[str, Any]] = []
@@ -110,6 +111,7 @@ def _status(books: Books) -> dict[str, Any]:
         "tables": tables,
         "failed_checks": [result.__dict__ for result in failed],
         "closed_months": [f"{month:%Y-%m}" for month in months_closed(books.root)],
+        "open_months_over": [f"{month:%Y-%m}" for month in months_over(books)],
     }
 
 
@@ -130,7 +132,10 @@ def _print_status(content: dict[str, Any]) -> None:
         print(remark)
     _print_tables(content["tables"])
     if content["closed_months"]:
-        print(f"Closed months {', '.join(content['closed_months'])}")
+        print(f"Closed       {', '.join(content['closed_months'])}")
+    if months := content["open_months_over"]:
+        verb = "is" if len(months) == 1 else "are"
+        print(f"Month end    {listed(months)} {verb} over and not closed: see 'tokenbooks close --due'")
     for is_critical, word in ((True, "FAILED"), (False, "Warning")):
         for line in broken_checks(
             [one for one in content["failed_checks"] if (one["severity"] == "critical") is is_critical]

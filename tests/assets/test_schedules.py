@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -11,8 +11,10 @@ import pytest
 
 from assets.alerts import ALERTS, changed_alerts
 from assets.exports import EXPORTS, SHOWBACK
-from assets.schedules import INGEST, TABLES, daily, landing, rebuild, signature, weekly
+from assets.month_end import MONTH_END, monthly
+from assets.schedules import INGEST, QUIET, TABLES, daily, landing, rebuild, signature, weekly
 from pipelines import books
+from pipelines.lake import months_closed
 from pipelines.paths import DataRoot
 from tests.assets.conftest import call, land_calls, land_company
 
@@ -34,7 +36,7 @@ def monday(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
 
 def test_everything_is_on_from_the_start():
     assert {one.default_status for one in (landing, rebuild)} == {dg.DefaultSensorStatus.RUNNING}
-    assert {one.default_status for one in (daily, weekly)} == {dg.DefaultScheduleStatus.RUNNING}
+    assert {one.default_status for one in (daily, weekly, monthly)} == {dg.DefaultScheduleStatus.RUNNING}
 
 
 def test_before_anything_has_landed_nothing_runs_and_nothing_is_written(root, instance):
@@ -178,3 +180,37 @@ def test_alerts_are_sent_by_dagster_only_where_the_settings_say_so_and_channels_
     assert len(asked.run_requests or ()) == 1
     assert ask(asked.cursor) == dg.SkipReason("No alert has changed, and none waits.")
     assert ALERTS.execute_in_process(instance=instance).success
+
+
+def test_the_end_of_a_month_is_asked_for_once_for_each_state_of_its_books(up_to_date, instance):
+    """The newest call is of 2026-10-13: September is over and has no bill. The key of a run tells one state from the next."""
+    asked = monthly(dg.build_schedule_context(instance=instance))
+
+    assert isinstance(asked, dg.RunRequest)
+    assert asked.tags["tokenbooks/months"] == "2026-09"
+    again = monthly(dg.build_schedule_context(instance=instance))
+    assert isinstance(again, dg.RunRequest)
+    assert again.run_key == asked.run_key
+    up_to_date.settings.write_text("close_reconciled_months = true\n", encoding="utf-8")
+    other = monthly(dg.build_schedule_context(instance=instance))
+    assert isinstance(other, dg.RunRequest)
+    assert other.run_key != asked.run_key
+
+
+def test_the_job_brings_the_books_up_to_date_and_closes_no_month_without_its_bill(up_to_date, instance):
+    """A call of November ends October too. Neither month has a bill, so neither is closed though the settings would have it."""
+    up_to_date.settings.write_text("close_reconciled_months = true\n", encoding="utf-8")
+    land_calls(up_to_date, "d.jsonl", call(6, "2026-11-02T10:00:00Z"))
+
+    done = MONTH_END.execute_in_process(instance=instance, run_config=QUIET)
+
+    [output] = [event for event in done.all_events if event.event_type_value == "STEP_OUTPUT"]
+    said = output.event_specific_data.metadata
+    assert said["waits"].value == "2026-09, 2026-10"
+    assert "no invoice; its calls come to" in said["months"].value
+    assert months_closed(up_to_date) == []
+    assert (up_to_date.monthly_export("statements", "v1", date(2026, 10, 1)) / "manifest.json").is_file()
+
+
+def test_before_a_month_is_over_nothing_is_asked_for(root, instance):
+    assert monthly(dg.build_schedule_context(instance=instance)) == dg.SkipReason("No month that is over is open.")
