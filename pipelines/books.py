@@ -38,6 +38,7 @@ from pipelines.runner import Built, build, count_checks, label
 from pipelines.settings import Settings
 from pipelines.settings import load as load_settings
 from pipelines.sources import sources
+from pipelines.whatif import kept as kept_answers
 from pipelines.words import listed, things
 
 _BOOK_INPUTS = ("ref_prices", "ref_model_aliases", "ref_gpu_pools")
@@ -242,6 +243,7 @@ class Books:
                 *(f"{table} {self.lake.state(table)}" for table in sorted(tables)),
                 *(str(month) for month in months_closed(self.root)),
                 *self.results.state(),
+                *kept_answers.state(self.root),
             ]
         )
         if exports.is_published(self.root, state):

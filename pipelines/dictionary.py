@@ -184,9 +184,7 @@ def _model_page(model: Model) -> str:
         facts.append(("Partition", f"{model.partition}, by `{model.partition_column}`" + _reach(model)))
     asked = model.layer == "whatif"
     if asked:
-        facts.append(
-            ("Kept by", "`tokenbooks whatif SCENARIO --export`; in no run, and no view of `tokenbooks.duckdb`")
-        )
+        facts.append(("Kept by", "`tokenbooks whatif SCENARIO --export`; no run makes it"))
     else:
         facts.append(("Reads", _links(sorted(model.inputs - {model.name})) + _read_by(model.name)))
     rows = [(f"`{column.name}`", column.type, column.meaning) for column in model.columns]

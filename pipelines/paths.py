@@ -148,6 +148,11 @@ class DataRoot:
         """``exports/focus/1.4/month=2026-08``, ``exports/statements/v1/month=2026-08``."""
         return self.exports / export / version / f"month={month:%Y-%m}"
 
+    @property
+    def whatif_answers(self) -> Path:
+        """What ``whatif --export`` keeps: ``exports/whatif/<scenario>.parquet``."""
+        return self.exports / "whatif"
+
     def report(self, week: date) -> Path:
         return self.exports / "report" / f"{week.isoformat()}.html"
 

@@ -19,8 +19,9 @@ from pipelines.contract import shapes
 from pipelines.engine import listed, one_row, quoted
 from pipelines.exports import MONTHLY, ROW_KEY
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, digest, replace_text
-from pipelines.models import Model, star
+from pipelines.models import Model, star, whatif_answers
 from pipelines.paths import DataRoot
+from pipelines.whatif import kept as kept_answers
 
 SHOWBACK = "mart_showback_weekly"
 PUBLISHED_SHOWBACK = "published_showback_weekly"
@@ -36,7 +37,7 @@ class QueryRefused(ValueError):
 
 def refresh(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> bool:
     """Write the file of views anew where the tables or their columns have changed; a reader keeps the old one."""
-    statements = list(_statements(lake, models))
+    statements = [*_statements(lake, models), *_kept_answers(root)]
     version = digest([duckdb.__version__, *statements])
     if root.views.is_file() and _version(root) == _placed(version, root):
         return False
@@ -90,7 +91,9 @@ def open_views(root: DataRoot) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(root.views), read_only=True, config=config) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute(f"set variable data_root = {quoted(str(root.path))}")
-        con.execute(f"set allowed_directories = {listed([f'{root.lake}/', f'{root.closed}/'])}")
+        con.execute(
+            f"set allowed_directories = {listed([f'{root.lake}/', f'{root.closed}/', f'{root.whatif_answers}/'])}"
+        )
         con.execute("set enable_external_access = false")
         con.execute("set lock_configuration = true")
         yield con
@@ -143,6 +146,14 @@ def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
 
     yield from _closed_views(lake, models)
     yield from _star_views(models)
+
+
+def _kept_answers(root: DataRoot) -> Iterator[str]:
+    """What was asked and kept: no run makes it, but whoever asks the books can ask it too."""
+    place = f"data_root() || {quoted('/' + root.relative(root.whatif_answers) + '/*.parquet')}"
+    model = whatif_answers()
+    yield f"create view {model.name} as {kept_answers.rows_sql(place if kept_answers.files(root) else None)}"
+    yield f"comment on view {model.name} is {quoted(model.about)}"
 
 
 def _star_views(models: Mapping[str, Model]) -> Iterator[str]:

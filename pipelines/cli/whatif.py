@@ -102,7 +102,7 @@ def whatif(
     else:
         _print(found, columns)
     if kept:
-        complain(f"Kept in {kept}.")
+        complain(f"Kept in {kept}. The next run puts it on the weekly page.")
 
 
 def content(found: Answer, columns: list[str]) -> dict[str, Any]:

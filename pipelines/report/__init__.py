@@ -22,7 +22,20 @@ from pipelines.paths import DataRoot
 from pipelines.periods import start_of
 from pipelines.report import wording
 from pipelines.report.reading import Ask, Marts, loaded, parts_of, tables
-from pipelines.report.sections import ahead, bridge, drift, drivers, economics, headline, levers, owners, spend, trust
+from pipelines.report.sections import (
+    ahead,
+    bridge,
+    drift,
+    drivers,
+    economics,
+    headline,
+    levers,
+    owners,
+    spend,
+    trust,
+    whatif,
+)
+from pipelines.whatif import kept as kept_answers
 
 __all__ = ["documents", "publish", "source_text", "tables"]
 _FOLDER = Path(__file__).parent
@@ -46,18 +59,19 @@ def publish(
     """
     frozen = published.frozen_weeks(root)
     by_partition = _by_partition(results)
+    answers = kept_answers.answers(con, root)
     # A week whose months are all closed keeps its pages (published.restore).
     due = {
         week: own
         for week in weeks
         if week not in frozen
-        and not _is_written(root, week, _made_from(lake, week, own := _of_week(by_partition, week)))
+        and not _is_written(root, week, _made_from(lake, week, own := _of_week(by_partition, week), answers))
     }
     written: list[str] = []
     if due:
         with loaded(con, lake, list(due)) as marts:
             for week, own in due.items():
-                written += _write(root, week, _documents(marts, lake, week, own))
+                written += _write(root, week, _documents(marts, lake, week, own, answers))
     for path in sorted(path for path in root.report(date.min).parent.rglob("*.*") if path.is_file()):
         if path.stem not in {week.isoformat() for week in weeks}:
             path.unlink()
@@ -70,7 +84,8 @@ def documents(
 ) -> dict[Path, str]:
     """The files of a week by their paths below ``exports/``. ``closing``: a month that is just being closed."""
     with loaded(con, lake, [week], closing) as marts:
-        return _documents(marts, lake, week, _of_week(_by_partition(results), week), closing)
+        own, answers = _of_week(_by_partition(results), week), kept_answers.answers(con, lake.root)
+        return _documents(marts, lake, week, own, answers, closing)
 
 
 @cache
@@ -81,7 +96,12 @@ def source_text() -> str:
 
 
 def _documents(
-    marts: Marts, lake: Lake, week: date, results: Sequence[CheckResult], closing: date | None = None
+    marts: Marts,
+    lake: Lake,
+    week: date,
+    results: Sequence[CheckResult],
+    answers: Sequence[kept_answers.KeptAnswer],
+    closing: date | None = None,
 ) -> dict[Path, str]:
     """The page comes last: it names the others."""
     root = lake.root
@@ -98,7 +118,7 @@ def _documents(
         if (team := line["team"]) != "unattributed":
             own = contents(Ask(marts, week, team, features.get(team, [])), (), made_at)
             found[root.report_of_team(team, week)] = _template("page.html.j2").render(own)
-    mark = f"{_MARK}{_made_from(lake, week, results, closing)} -->"
+    mark = f"{_MARK}{_made_from(lake, week, results, answers, closing)} -->"
     beside = "".join(f"<!-- with {root.relative(path)} -->" for path in found)
     found[root.report(week)] = f"{mark}{beside}\n{_template('page.html.j2').render(whole)}"
     return {path.relative_to(root.exports): text for path, text in found.items()}
@@ -129,6 +149,7 @@ def contents(ask: Ask, results: Sequence[CheckResult], made_at: Markup) -> dict[
         "drift": drift.figures(ask),
         "economics": economics.figures(ask),
         "levers": levers.figures(ask, could_be),
+        "whatif": whatif.figures(ask),
         "ahead": ahead.figures(ask),
         "trust": trust.figures(ask, results) if ask.team is None else None,
         "asked": ask.asked,
@@ -212,12 +233,19 @@ def _of_week(by_partition: Mapping[str, Sequence[tuple[int, CheckResult]]], week
     return [result for _, result in sorted(found, key=lambda entry: entry[0])]
 
 
-def _made_from(lake: Lake, week: date, results: Sequence[CheckResult], closing: date | None = None) -> str:
+def _made_from(
+    lake: Lake,
+    week: date,
+    results: Sequence[CheckResult],
+    answers: Sequence[kept_answers.KeptAnswer],
+    closing: date | None = None,
+) -> str:
     lines = [
         f"{part.content_hash} {closed}"
         for table in tables()
         for part, closed in parts_of(lake, table, week, closing)
         if part.start is not None or part.rows
     ]
+    lines += [f"{one.path.name} {one.sha256}" for one in answers if one.is_of(week)]
     lines += sorted(f"{r.table}|{r.partition}|{r.check}" for r in results if r.status != "passed")
     return digest([*lines, str(len(results)), source_text()])

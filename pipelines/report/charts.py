@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from markupsafe import Markup
 
@@ -183,3 +184,17 @@ def scaled(values: Sequence[Number | None], *, zero: bool = True) -> tuple[float
     known = [value for value in values if value is not None] + ([0.0] if zero else [])
     low, high = min(known, default=0.0), max(known, default=1.0)
     return low, (high - low) or 1.0
+
+
+def range_bars(rows: Sequence[dict[str, Any]], low: str, middle: str, high: str) -> None:
+    """Ranges of several rows on one axis that holds 0."""
+    ends = [float(row[name]) for row in rows for name in (low, middle, high) if row[name] is not None]
+    least, width = scaled(ends)
+    for row in rows:
+        row["bar"] = Markup("")
+        if row[middle] is not None:
+            places = [
+                (float(row[name] if row[name] is not None else row[middle]) - least) / width
+                for name in (low, middle, high)
+            ]
+            row["bar"] = ranged(places[0], places[1], places[2], -least / width)

@@ -18,6 +18,7 @@ from pipelines.lake import Lake, Part
 from pipelines.models import models
 from pipelines.periods import start_of
 from pipelines.relations import rows_sql
+from pipelines.whatif import kept as kept_answers
 
 WEEK = timedelta(days=7)
 # A sparkline's weeks before that of the page.
@@ -25,6 +26,8 @@ TREND_WEEKS = 12
 SHOWBACK = "mart_showback_weekly"
 CORRECTIONS = "mart_corrections_weekly"
 OPPORTUNITIES = "mart_opportunities_weekly"
+LEVERS_ACTED = "mart_levers_acted_weekly"
+ANSWERS = "whatif_answers"
 # How many weeks before its own a page reads of each table.
 _WEEKS_BACK = {
     SHOWBACK: TREND_WEEKS,
@@ -53,6 +56,7 @@ _WEEKS_BACK = {
     "ledger_sessions": 0,
     CORRECTIONS: 0,
     OPPORTUNITIES: 0,
+    LEVERS_ACTED: 0,
 }
 # What a page asks of a table that has a row for every session.
 _COLUMNS = {"ledger_sessions": "started_at, feature, steps, effective_cost_usd"}
@@ -120,6 +124,8 @@ def loaded(
                 files = listed([str(lake.absolute(part)) for part, _ in parts])
                 # Views: a page asks for little of the price book, which is large.
                 own.execute(f"create temp view {table} as from read_parquet({files}, hive_partitioning = false)")
+        kept = [one for one in kept_answers.answers(own, lake.root) if any(one.is_of(week) for week in weeks)]
+        own.execute(f"create temp table {ANSWERS} as {kept_answers.rows_of(kept)}")
         yield Marts(own, starts)
 
 

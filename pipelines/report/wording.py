@@ -149,7 +149,9 @@ def span(first: date, last: date) -> str:
 
 
 def things(number: int, name: str) -> str:
-    return f"{count(number)} {name}{'s' * (number != 1)}"
+    if number == 1:
+        return f"{count(number)} {name}"
+    return f"{count(number)} {name[:-1] + 'ies' if name.endswith('y') and name[-2] not in 'aeiou' else name + 's'}"
 
 
 def joined(names: Sequence[str]) -> str:

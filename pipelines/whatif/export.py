@@ -22,6 +22,10 @@ def table_of(found: Answer) -> pa.Table:
     """The answer as the rows of the file. Raises ScenarioError where they break a check of the header."""
     model = whatif_answers()
     intervals = {one.feature: one for one in found.intervals}
+    is_several = len({row["scenario"] for row in found.assumed}) > 1
+    assumed = "; ".join(
+        f"{row['scenario'] + '.' if is_several else ''}{row['setting']}={row['low_mid_high']}" for row in found.assumed
+    )
     rows = []
     for row in found.by(("feature", "customer_tier")):
         chance = intervals[row["feature"]]
@@ -31,6 +35,9 @@ def table_of(found: Answer) -> pa.Table:
                 "scenario": found.name,
                 "first_date": found.first,
                 "end_date": found.end,
+                "assumed": assumed,
+                "held": "; ".join(found.held),
+                "not_priced": "; ".join(found.risks),
                 "feature_clusters": chance.clusters,
                 "feature_verdict": chance.verdict,
                 "feature_saving_low_share": chance.share_low,
@@ -54,7 +61,7 @@ def table_of(found: Answer) -> pa.Table:
 def keep(root: DataRoot, found: Answer) -> Path:
     """Write the file, in one step; an answer to the same question takes its place. Raises ScenarioError."""
     table = table_of(found)
-    path = root.exports / "whatif" / f"{found.name}.parquet"
+    path = root.whatif_answers / f"{found.name}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     pq.write_table(table, temporary)

@@ -26,8 +26,11 @@ columns:
   feature_verdict: VARCHAR; ok, or insufficient: too few users of the feature for an interval
   feature_saving_low_share: DECIMAL(18,4); of the feature in all its tiers, lower end of what other users like these would have saved of their spend at the middle setting (95 %); null where insufficient
   feature_saving_high_share: DECIMAL(18,4); upper end of the same
+  assumed: VARCHAR; every setting that was used, as --set takes it, set apart by semicolons; three figures are the cheapest, the middle and the dearest assumption
+  held: VARCHAR; what the answer holds constant, in words
+  not_priced: VARCHAR; what the saving does not price, such as quality and latency, in words
 checks:
-  - not_null: [scenario, first_date, end_date, feature, customer_tier]
+  - not_null: [scenario, first_date, end_date, feature, customer_tier, assumed, held, not_priced]
   - one_of: [feature_verdict, ok, insufficient]
   - rule: end_date > first_date
   - rule: requests >= covered_requests and covered_requests >= changed_requests and requests >= unpriced_requests
@@ -41,6 +44,7 @@ checks:
     text: an interval stands exactly where the users suffice for one
   - rule: feature_saving_low_share <= feature_saving_high_share or feature_saving_low_share is null
 notes:
+  - tokenbooks.duckdb has a view of all that is kept from the next run on; the page of a week has the answers about calls up to it or to one of the three weeks before.
   - What the assumptions separate (low to high) and what chance separates (the shares of the feature) are two things; neither holds the other.
 */
 select
@@ -66,4 +70,7 @@ select
     feature_verdict,
     feature_saving_low_share,
     feature_saving_high_share,
+    assumed,
+    held,
+    not_priced,
 from whatif_answer_rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pipelines.models import models
@@ -12,7 +11,7 @@ from pipelines.report.reading import OPPORTUNITIES, Ask, total
 SECTION = "levers"
 ROWS_AT_MOST = 6
 RUNAWAYS_AT_MOST = 5
-OPPORTUNITIES_AT_MOST = 8
+OPPORTUNITIES_AT_MOST = 6
 _CACHES = """
 select feature, model_canonical, verdict, verdict_reason, cache_hit_rate, base_cache_hit_rate, net_saving_usd, cost_impact_usd
 from mart_cache_economics_weekly
@@ -94,7 +93,7 @@ def figures(ask: Ask, could_be: list[dict[str, Any]]) -> dict[str, Any]:
     for row in retries:
         row["bar"] = charts.bar(float(row["waste_share"] or 0) / most)
     caps, caps_left = _first(ask.rows(SECTION, "Caps on answers", _CAPS))
-    _range_bars(caps, "saving_low_usd", "saving_mid_usd", "saving_high_usd")
+    charts.range_bars(caps, "saving_low_usd", "saving_mid_usd", "saving_high_usd")
     batches, batches_left = _first(ask.rows(SECTION, "Work that could be a batch", _BATCHES))
     saved = total(caches, "net_saving_usd")
     found = {
@@ -128,7 +127,7 @@ def opportunities(ask: Ask) -> list[dict[str, Any]]:
     rows = ask.rows(SECTION, "Opportunities", _OPPORTUNITIES)
     for row in rows:
         row["doing"] = DOING.get(row["lever"], wording.capitalize_first(wording.words(row["lever"])))
-    _range_bars(rows, "saving_low_month_usd", "saving_mid_month_usd", "saving_high_month_usd")
+    charts.range_bars(rows, "saving_low_month_usd", "saving_mid_month_usd", "saving_high_month_usd")
     return rows
 
 
@@ -153,20 +152,6 @@ def _agents(ask: Ask) -> dict[str, Any] | None:
         "runaways": runaways[:RUNAWAYS_AT_MOST],
         "left": len(runaways[RUNAWAYS_AT_MOST:]),
     }
-
-
-def _range_bars(rows: Sequence[dict[str, Any]], low: str, middle: str, high: str) -> None:
-    """Ranges of several rows on one axis that holds 0."""
-    ends = [float(row[name]) for row in rows for name in (low, middle, high) if row[name] is not None]
-    least, width = charts.scaled(ends)
-    for row in rows:
-        row["bar"] = ""
-        if row[middle] is not None:
-            places = [
-                (float(row[name] if row[name] is not None else row[middle]) - least) / width
-                for name in (low, middle, high)
-            ]
-            row["bar"] = charts.ranged(places[0], places[1], places[2], -least / width)
 
 
 def _first(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
