@@ -154,10 +154,10 @@ def _genai_price(case: Case, instant: str) -> Cost:
 
 
 def litellm_costs(cases_: list[Case]) -> dict[tuple[int, str], Cost]:
-    """The tool's costs, the same at every instant: its list has no dates. Floats, here to twelve digits."""
+    """The tool's costs, the same at every instant: its list has hours of the day and no dates. Floats, here to twelve digits."""
     asked = [(case.provider, case.model, case.api, case.usage) for case in cases_]
     answer = subprocess.run(
-        [LITELLM, Path(__file__).parent / "litellm_costs.py"],
+        [LITELLM, Path(__file__).parent / "litellm_costs.py", INSTANTS[-1]],
         input=json.dumps(asked),
         capture_output=True,
         text=True,

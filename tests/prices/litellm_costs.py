@@ -1,12 +1,15 @@
 """Costs of usage objects by litellm's own readers and calculator, run by its own interpreter (independent.py).
 
-Standard input: a JSON list of (seller, model, shape, usage object). Last line of the output: as many of (USD, error).
+Argument: the instant of the calls, for prices by the hour. Standard input: a JSON list of (seller, model, shape, usage object).
+Last line of the output: as many of (USD, error).
 """
 
 import json
 import sys
+from datetime import datetime
 
 import litellm
+from litellm._internal_context import pinned_billing_time
 from litellm.llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini import VertexGeminiConfig
 from litellm.responses.utils import ResponseAPILoggingUtils
 from litellm.types.utils import EmbeddingResponse, ModelResponse, Usage
@@ -38,10 +41,12 @@ def cost(seller, model, shape, usage):
 
 
 answers = []
-for asked in json.load(sys.stdin):
-    try:
-        answers.append((cost(*asked), ""))
-    except Exception as error:
-        answers.append((None, type(error).__name__))
+# Without an instant it prices by the clock, so that the answers are others at night.
+with pinned_billing_time(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00"))):
+    for asked in json.load(sys.stdin):
+        try:
+            answers.append((cost(*asked), ""))
+        except Exception as error:
+            answers.append((None, type(error).__name__))
 print()
 print(json.dumps(answers))
