@@ -32,6 +32,15 @@ order by
     dollars_at_stake_usd desc nulls last, case severity when 'critical' then 0 when 'warning' then 1 else 2 end,
     last_opened_date, alert_id"""
 
+# As among the things to do of a page: what is no guess.
+_TOP_OPPORTUNITY = """
+select
+    week_start_date, feature, lever, owner, effort, saving_low_month_usd, saving_mid_month_usd, saving_high_month_usd, sentence,
+    must_be_true, evidence_query, lever in (select scenario from ref_scenarios) as is_scenario
+from mart_opportunities_weekly
+where verdict = 'opportunity' and week_start_date = (select max(week_start_date) from mart_opportunities_weekly)
+order by opportunity_rank limit 1"""
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -62,6 +71,7 @@ class Summary:
     refused_files: int
     alerts: list[dict[str, Any]]
     open_alerts: int
+    opportunity: dict[str, Any] | None
     corrections: int
     corrected_usd: Decimal | None
     unknown_corrections: int
@@ -112,6 +122,7 @@ def summarise(root: DataRoot) -> Summary:
             order by week_start_date, verdict <> 'drift', feature""",
         )
         alerts = named_rows(con, _OPEN_ALERTS)
+        opportunities = named_rows(con, _TOP_OPPORTUNITY)
         assumed_share = _assumed_share(con)
         unmet = [*incomplete_bills(con), *strangers(con, root, but=months_closed(root))]
         faults = cost_faults.largest(con)
@@ -152,6 +163,7 @@ def summarise(root: DataRoot) -> Summary:
         refused_files=len(refused),
         alerts=alerts[:ALERTS_AT_MOST],
         open_alerts=len(alerts),
+        opportunity=next(iter(opportunities), None),
         corrections=int(corrections),
         corrected_usd=corrected,
         unknown_corrections=int(unknown_corrections),

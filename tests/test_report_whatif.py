@@ -9,8 +9,10 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pipelines import books
+from pipelines.cli import app
 from pipelines.paths import DataRoot
 from pipelines.report.wording import share, things, usd
 from pipelines.views import open_views
@@ -128,6 +130,48 @@ def test_a_run_writes_pages_again_only_where_an_answer_came_or_went(
     assert "t-whatif" not in Page(text_of(root, WEEK)).tables
     with open_views(root) as con:
         assert con.execute("from whatif_answers").fetchall() == []
+
+
+def test_the_best_lever_of_a_request_type_is_that_of_the_opportunities(kept: tuple[DataRoot, Answer]) -> None:
+    root, _ = kept
+    with open_views(root) as con:
+        best = {
+            feature: usd(usd_a_month)
+            for feature, usd_a_month in con.execute(
+                "select feature, max_by(saving_mid_month_usd, -opportunity_rank) from mart_opportunities_weekly "
+                f"where week_start_date = date '{WEEK}' and saving_mid_month_usd > 0 group by feature"
+            ).fetchall()
+        }
+    head, *rows = Page(text_of(root, WEEK)).tables["t-drivers"]
+    said = [
+        (feature, row[head.index("Best lever")])
+        for row in rows
+        for feature in best
+        if row[0].split(" / ")[0] == feature
+    ]
+
+    assert len(said) > 1
+    for feature, lever in said:
+        assert f": {best[feature]} a month in {feature}" in lever
+
+
+def test_a_run_ends_with_the_top_opportunity_its_owner_and_the_command_that_looks_at_it(
+    kept: tuple[DataRoot, Answer],
+) -> None:
+    root, _ = kept
+    with open_views(root) as con:
+        [(feature, lever, owner, sentence)] = con.execute(
+            "select feature, lever, owner, sentence from mart_opportunities_weekly "
+            f"where week_start_date = date '{WEEK}' and verdict = 'opportunity' order by opportunity_rank limit 1"
+        ).fetchall()
+
+    said = CliRunner().invoke(app, ["run", "--direct", "--root", str(root.path)]).output
+    command = f"whatif {lever} --set feature={feature}"
+    looked = CliRunner().invoke(app, [*command.split(), "--root", str(root.path)])
+
+    assert f"Opportunity  {feature}, owner {owner}: {sentence}" in said
+    assert f"tokenbooks {command}\n" in said
+    assert looked.exit_code == 0
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
@@ -49,6 +50,7 @@ def print_report(data: DataRoot, report: dict[str, Any]) -> None:
         )
     if summary:
         print_alerts(summary)
+        _print_opportunity(summary.opportunity)
     if report["is_blocked"]:
         print(f"Nothing was published (exit code 3; the exports are those of the last good run): {report['cause']}.")
     elif report["published"]:
@@ -164,6 +166,25 @@ def print_alerts(summary: Any) -> None:
         possible = "possible, " if row["is_possible"] else ""
         about = f"{money(row['dollars_at_stake_usd'])}, {possible}{row['severity']}, {owner}, since {row['last_opened_date']}"
         print(f"  {about}: {row['sentence']}\n    {row['remedy']}")
+
+
+def _print_opportunity(row: dict[str, Any] | None) -> None:
+    """What would save most: how much, whose it is, and where to look at it."""
+    if row is None:
+        return
+    owner = "nobody owns it" if row["owner"] == "unattributed" else f"owner {row['owner']}"
+    print(
+        f"Opportunity  {row['feature']}, {owner}: {row['sentence']}\n"
+        f"    {row['must_be_true']} To look at it alone: {_looks_at(row)}"
+    )
+
+
+def _looks_at(row: dict[str, Any]) -> str:
+    """The command that replays a lever where there is a scenario of it, else that which asks what it rests on."""
+    # A setting is a list of words, so that a name of several cannot be set.
+    if row["is_scenario"] and len(row["feature"].split()) == 1:
+        return f"tokenbooks whatif {row['lever']} --set {shlex.quote('feature=' + row['feature'])}"
+    return f"tokenbooks sql {shlex.quote(row['evidence_query'])}"
 
 
 def _print_unread(summary: Any) -> None:

@@ -57,10 +57,6 @@ WORDS = {
     "setting": "a setting (a day)",
     "change": "a change (some weeks)",
     "project": "a project (months)",
-    # Levers of a request type
-    "output": "shorter answers",
-    "context": "shorter prompts",
-    "cache": "caching",
 }
 
 

@@ -252,12 +252,12 @@ def test_a_request_type_has_an_owner_and_what_to_look_at_first(weeks_of):
     books = weeks_of(rows, ref_features=features)
 
     found = books.rows("mart_spend_drivers_weekly", time_window="1w", cut="request_type")
-    assert {row["prompt_name"]: (row["owner_team"], row["lever"]) for row in found} == {
+    assert {row["prompt_name"]: (row["owner_team"], row["cost_hangs_on"]) for row in found} == {
         "long answers": ("bots", "output"),
         "not cached": ("bots", "cache"),
         "cached": ("bots", "context"),
         "(unnamed)": ("unattributed", None),
     }
     others = [row for row in books.rows("mart_spend_drivers_weekly") if row["cut"] != "request_type"]
-    assert {(row["owner_team"], row["lever"]) for row in others} == {(None, None)}
+    assert {(row["owner_team"], row["cost_hangs_on"]) for row in others} == {(None, None)}
     assert books.broken("mart_spend_drivers_weekly") == []

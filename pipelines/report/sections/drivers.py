@@ -8,7 +8,8 @@ from typing import Any
 from markupsafe import Markup
 
 from pipelines.report import charts, wording
-from pipelines.report.reading import TREND_WEEKS, WEEK, Ask, total
+from pipelines.report.reading import OPPORTUNITIES, TREND_WEEKS, WEEK, Ask, total
+from pipelines.report.sections.levers import doing
 
 SECTION = "drivers"
 DRIVERS_AT_MOST = 20
@@ -19,10 +20,16 @@ select time_window, types, types_a, class_a_share, top20_share, top20_share_low,
 from mart_spend_concentration_weekly
 where week_start_date = $week and cut = 'request_type' order by time_window desc limit 1
 """
-_DRIVERS = """
-select driver, short_name, owner_team, lever, abc_class, requests, effective_cost_usd, share, rank, rank_previous
-from mart_spend_drivers_weekly
-where week_start_date = $week and cut = 'request_type' and time_window = '$window' $features order by rank
+# Its best lever is that of its feature: there is no second opinion.
+_DRIVERS = f"""
+select d.driver, d.short_name, d.feature, d.owner_team, d.abc_class, d.requests, d.effective_cost_usd, d.share, d.rank, d.rank_previous,
+    o.lever, o.verdict, o.saving_mid_month_usd
+from (
+    select * from mart_spend_drivers_weekly
+    where week_start_date = $week and cut = 'request_type' and time_window = '$window' $features
+) as d
+left join {OPPORTUNITIES} as o on d.week_start_date = o.week_start_date and d.feature = o.feature and o.feature_rank = 1
+order by d.rank
 """
 _TREND = """
 select driver, week_start_date, effective_cost_usd from mart_spend_drivers_weekly
@@ -54,6 +61,7 @@ def figures(ask: Ask) -> dict[str, Any] | None:
             costs[ask.week] - costs[ask.week - WEEK] if ask.week in costs and ask.week - WEEK in costs else None
         )
         row["bar"] = charts.bar(float(row["share"]))
+        row["best_lever"] = _best_lever(row)
     shown, left = of_class[:DRIVERS_AT_MOST], of_class[DRIVERS_AT_MOST:]
     claim = ask.limits.get("concentration_claim_share", 0.6)
     points = _points(rows) if ask.team is None else []
@@ -74,6 +82,15 @@ def figures(ask: Ask) -> dict[str, Any] | None:
         "is_class": ask.team is None,
         "has_previous": any(row["rank_previous"] is not None for row in rows),
     }
+
+
+def _best_lever(row: Mapping[str, Any]) -> str:
+    """What would save most in the feature of a type, as the list of levers has it."""
+    if row["lever"] is None:
+        return "none is known"
+    guess = ", a guess" if row["verdict"] == "range_only" else ""
+    where = "without a feature" if row["feature"] == "unattributed" else f"in {row['feature']}"
+    return f"{doing(row['lever'])}: {wording.usd(row['saving_mid_month_usd'])} a month {where}{guess}"
 
 
 def so_far(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -80,6 +80,10 @@ DOING = {
 }
 
 
+def doing(lever: str) -> str:
+    return DOING.get(lever, wording.capitalize_first(wording.words(lever)))
+
+
 def figures(ask: Ask, could_be: list[dict[str, Any]]) -> dict[str, Any]:
     """``could_be`` are the opportunities."""
     caches, caches_left = _first(ask.rows(SECTION, "Prompt caches", _CACHES))
@@ -126,7 +130,7 @@ def opportunities(ask: Ask) -> list[dict[str, Any]]:
         return []
     rows = ask.rows(SECTION, "Opportunities", _OPPORTUNITIES)
     for row in rows:
-        row["doing"] = DOING.get(row["lever"], wording.capitalize_first(wording.words(row["lever"])))
+        row["doing"] = doing(row["lever"])
     charts.range_bars(rows, "saving_low_month_usd", "saving_mid_month_usd", "saving_high_month_usd")
     return rows
 

@@ -8,8 +8,8 @@ from pipelines.models import models
 from pipelines.periods import DAYS_OF_MONTH
 from pipelines.report import charts
 from pipelines.report.reading import ANSWERS, LEVERS_ACTED, Ask
-from pipelines.report.sections.levers import DOING, SECTION
-from pipelines.report.wording import capitalize_first, words
+from pipelines.report.sections.levers import SECTION, doing
+from pipelines.report.wording import words
 
 ANSWERS_AT_MOST = 4
 ACTED_AT_MOST = 4
@@ -42,7 +42,7 @@ def figures(ask: Ask) -> dict[str, Any]:
     charts.range_bars(answers, "month_low_usd", "month_mid_usd", "month_high_usd")
     acted = ask.rows(SECTION, "Levers that were pulled", _ACTED) if LEVERS_ACTED in models() else []
     for row in acted:
-        row["doing"] = DOING.get(row["lever"], capitalize_first(words(row["lever"])))
+        row["doing"] = doing(row["lever"])
     return {
         "answers": answers[:ANSWERS_AT_MOST],
         "answers_left": len(answers[ANSWERS_AT_MOST:]),

@@ -33,14 +33,14 @@ columns:
   rank: BIGINT; place by cost, 1 is the dearest; equal costs by name
   rank_previous: BIGINT; place in the window of equal length before; null where it had no cost then, or there is no such window
   owner_team: VARCHAR; who owns the feature of a request type, by features.csv on the Monday; 'unattributed' where that names none; null in other cuts
-  lever: VARCHAR; what most of a request type's cost hangs on, and so where to look first: output (more than half of it is generated tokens), cache (less than half of its input comes from the prompt cache), else context (length of the input); null where its cost has no split, and in other cuts
+  cost_hangs_on: VARCHAR; what most of a request type's cost hangs on, a fact about the cost (what would save most is mart_opportunities_weekly): output (more than half of it is generated tokens), cache (less than half of its input comes from the prompt cache), else context (length of the input); null where its cost has no split, and in other cuts
   abc_class: VARCHAR; A (the dearest that make abc_a of the cost), B (on to abc_b) or C; an A of last week stays until abc_leave
 checks:
   - one_of: [time_window, 1w, 4w]
   - one_of: [cut, request_type, model, input_size]
   - one_of: [abc_class, A, B, C]
-  - one_of: [lever, output, cache, context]
-  - rule: (owner_team is not null) = (cut = 'request_type') and (lever is null or cut = 'request_type')
+  - one_of: [cost_hangs_on, output, cache, context]
+  - rule: (owner_team is not null) = (cut = 'request_type') and (cost_hangs_on is null or cut = 'request_type')
     text: request types have an owner, and they alone
   - between: [requests_share, 0, 1]
   - between: [cumulative_share, 0, 1]
@@ -51,12 +51,15 @@ checks:
       group by week_start_date, time_window, cut
       having max(cumulative_share) <> 1 or max(rank) <> count(*) or abs(sum(share) - 1) > count(*) * 0.000000001
     text: shares of a cut sum to 1 and ranks have no gap
-question: Which request types drive spend, and which of them are new among the dearest?
+question: Which request types drive spend, which of them are new among the dearest, and what would save most there?
 answer: >-
-  select rank, short_name, owner_team, share, lever, abc_class, rank_previous
-  from mart_spend_drivers_weekly
-  where time_window = '4w' and cut = 'request_type' and week_start_date = (select max(week_start_date) from mart_spend_drivers_weekly where is_closed)
-  order by rank limit 10
+  select d.rank, d.short_name, d.owner_team, d.share, d.abc_class, d.rank_previous, o.lever as best_lever, o.saving_mid_month_usd
+  from mart_spend_drivers_weekly as d
+  left join mart_opportunities_weekly as o
+      on d.week_start_date = o.week_start_date and d.feature = o.feature and o.feature_rank = 1
+  where d.time_window = '4w' and d.cut = 'request_type'
+      and d.week_start_date = (select max(week_start_date) from mart_spend_drivers_weekly where is_closed)
+  order by d.rank limit 10
 */
 {% from "macros/cells.sql" import short_name_of %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
@@ -221,7 +224,7 @@ select
         when 2 * r.output_cost > r.effective_cost_usd then 'output'
         when r.cache_known_tokens > 0 and 2 * r.cache_read_tokens >= r.cache_known_tokens then 'context'
         else 'cache'
-    end as lever,
+    end as cost_hangs_on,
     -- By what dearer ones have made before it: the first is always an A.
     case
         when r.cost_so_far - r.effective_cost_usd < l.abc_a * r.cost_of_all then 'A'

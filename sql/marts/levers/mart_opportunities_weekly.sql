@@ -14,6 +14,7 @@ columns:
   lever: VARCHAR; context_trim, output_cap, retry_waste, prompt_cache, routing, response_cache, batch, fine_tune or self_host
   lever_place: BIGINT; place of the lever in the order in which they are applied, from 1 on
   opportunity_rank: BIGINT; place among all rows of the week, 1 for the most dollars a month (mid); what may save nothing (low of 0 or less) comes after all others, what has no figure last
+  feature_rank: BIGINT; place among the levers of the feature in the same order, 1 is its best lever; null of what saves nothing or has no figure
   verdict: VARCHAR; judgement in one word: opportunity, range_only (rests on a guess), uncertain (low assumption saves nothing), no_saving or insufficient
   verdict_reason: VARCHAR; what is missing where the verdict is insufficient: no_price, nothing_to_change (no call that the lever is for), no_other_price, no_setting (of scenarios.csv that can be read) or needs_own_figures; where it is range_only: assumed_share or no_prompt_hash; else null
   owner: VARCHAR; team that owns the feature, 'unattributed' where nobody is known
@@ -223,6 +224,11 @@ select
     lever,
     cast(lever_place as bigint) as lever_place,
     opportunity_rank,
+    case
+        when saving_mid_month_usd > 0 then row_number() over (
+            partition by week_start_date, feature order by saving_mid_month_usd <= 0 nulls last, opportunity_rank
+        )
+    end as feature_rank,
     verdict,
     case when verdict = 'insufficient' then missing when verdict = 'range_only' then guess end as verdict_reason,
     owner,
