@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pipelines.whatif.answer import Answer
 
 _BY = ("feature", "customer_tier")
-_CENT = Decimal("0.01")
+_CENT, _FOURTH = Decimal("0.01"), Decimal("0.0001")
 _CLUSTERS = {
     "user": "users",
     "customer": "customers",
@@ -185,12 +186,18 @@ def _print(found: Answer, columns: list[str]) -> None:
             f"Added up they would be {money(alone)}: {money(alone - total['saving_mid_usd'])} of it would count twice."
         )
     for one in found.paybacks:
+        net = f"{signed(one.saving_per_month_usd)} a month after what it costs"
         if one.months is None:
-            print(f"Payback ({one.case}): never, at {signed(one.saving_per_month_usd)} a month after what it costs.")
+            print(f"Payback ({one.case}): never, at {net}.")
         else:
             on = f", on {one.day}" if one.day else ""
+            print(f"Payback ({one.case}): {one.months:.1f} months{on}, at {net}.")
+        if one.breakeven_calls_per_month is None:
+            print("    At no volume: a call that it changes saves nothing.")
+        else:
             print(
-                f"Payback ({one.case}): {one.months:.1f} months{on}, at {signed(one.saving_per_month_usd)} a month after what it costs."
+                f"    Within {one.within_months:f} months from {one.breakeven_calls_per_month:,} calls a month on that it changes; "
+                f"now {one.calls_per_month:,.0f}."
             )
     for move in found.replayed.targets:
         print_said("Moves", f"{move['from_provider']}/{move['from_model']} to {move['to_provider']}/{move['to_model']}")
@@ -261,7 +268,7 @@ def _print_alone(found: Alone, *, as_json: bool) -> None:
                 "before": found.end,
                 "covered_usd": found.covered_usd,
                 "actual_usd": found.actual_usd,
-                "pools": [one.__dict__ for one in found.pools],
+                "pools": [asdict(one) for one in found.pools],
                 "plans": [{"customer_tier": plan["customer_tier"], "cases": cases_of(plan)} for plan in found.plans],
                 "assumed": found.assumed,
                 "held_constant": found.held,
@@ -312,9 +319,11 @@ def _print_pools(found: Alone) -> None:
     print_table(
         [
             {
-                "use": percent_of(point["utilisation"]),
-                "month_mtok": f"{point['month_tokens'] / 1_000_000:,.1f}",
-                "usd_per_mtok": point["usd_per_mtok"].quantize(Decimal("0.0001")),
+                "use": percent_of(point.utilisation),
+                "month_mtok": f"{point.month_tokens / 1_000_000:,.1f}",
+                "pool_usd_per_mtok": _rounded(point.usd_per_mtok, _FOURTH),
+                "api_usd_per_mtok": _rounded(point.api_usd_per_mtok, _FOURTH),
+                "saves_a_month": _cents(point.saving_usd),
             }
             for point in middle.curve
         ],
@@ -383,4 +392,8 @@ def _share(part: Decimal, whole: Decimal | None) -> str:
 
 
 def _cents(value: Decimal | None) -> Decimal | None:
-    return None if value is None else value.quantize(_CENT)
+    return _rounded(value, _CENT)
+
+
+def _rounded(value: Decimal | None, to: Decimal) -> Decimal | None:
+    return None if value is None else value.quantize(to)

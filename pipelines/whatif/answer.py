@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,18 @@ _OTHER_BOOK = "whatif_other_book"
 
 @dataclass(frozen=True)
 class Payback:
-    """When what a scenario costs by itself is earned back. ``months`` is None where it never is."""
+    """When what a scenario costs by itself is earned back, and from which volume on it is within ``within_months``.
+
+    ``months`` and ``breakeven_calls_per_month`` are None where it never is. Calls are those that the scenario changes.
+    """
 
     case: str
     saving_per_month_usd: Decimal
     months: Decimal | None
     day: date | None
+    within_months: Decimal
+    calls_per_month: Decimal
+    breakeven_calls_per_month: int | None
 
 
 @dataclass(frozen=True)
@@ -220,8 +226,24 @@ def _paybacks(scenarios: Sequence[Scenario], replayed: Replayed, first: date, en
         net = per_month(saving, (end - first).days) - monthly
         months = payback_months(one_off, net)
         day = end + timedelta(days=int(months * DAYS_OF_MONTH)) if months is not None and months < 1200 else None
-        found.append(Payback(case, net, months, day))
+        within = max(settings["paid_back_months"][dearest] for settings in fixed)
+        calls = Decimal(summed(replayed.rows)[0]["changed_requests"])
+        breakeven = breakeven_calls(one_off, monthly, within, saving / calls) if calls else None
+        found.append(Payback(case, net, months, day, within, per_month(calls, (end - first).days), breakeven))
     return found
+
+
+def breakeven_calls(
+    one_off_usd: Decimal, monthly_usd: Decimal, within_months: Decimal, saving_per_call_usd: Decimal
+) -> int | None:
+    """Calls a month from which a one-off cost is earned back within some months, after what each month costs.
+
+    ``(one-off / months + monthly) / saving of a call``; None where a call saves nothing.
+    """
+    if saving_per_call_usd <= 0:
+        return None
+    calls = (one_off_usd / within_months + monthly_usd) / saving_per_call_usd
+    return int(calls.to_integral_value(ROUND_CEILING))
 
 
 def payback_months(one_off_usd: Decimal, net_per_month_usd: Decimal) -> Decimal | None:

@@ -21,6 +21,7 @@ _LEAST = {
     "peak_share": Decimal("0.01"),
     "group_calls": Decimal(1),
     "round_tokens": Decimal(1),
+    "paid_back_months": Decimal(1),
 }
 
 

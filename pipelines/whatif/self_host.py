@@ -17,6 +17,20 @@ CURVE = (Decimal("0.2"), Decimal("0.4"), Decimal("0.6"), Decimal("0.8"), Decimal
 
 
 @dataclass(frozen=True)
+class Use:
+    """A pool at a share of use: what a million generated tokens cost, what the API takes for them, and what a month saves.
+
+    What the API takes is None where nothing was generated.
+    """
+
+    utilisation: Decimal
+    month_tokens: Decimal
+    usd_per_mtok: Decimal
+    api_usd_per_mtok: Decimal | None
+    saving_usd: Decimal | None
+
+
+@dataclass(frozen=True)
 class Pool:
     """A month of one assumption. Tokens are those that are generated; what is read takes its time beside them.
 
@@ -31,7 +45,7 @@ class Pool:
     used_utilisation: Decimal | None
     breakeven_utilisation: Decimal | None
     breakeven_tokens: Decimal | None
-    curve: list[dict[str, Decimal]]
+    curve: list[Use]
 
     @property
     def saving_usd(self) -> Decimal:
@@ -81,13 +95,16 @@ def pool(
         used_utilisation=output_tokens / capacity if capacity else None,
         breakeven_utilisation=share if share is not None and share <= 1 else None,
         breakeven_tokens=monthly / price if price and share is not None and share <= 1 else None,
+        # With the point at which it crosses the API's price.
         curve=[
-            {
-                "utilisation": used,
-                "usd_per_mtok": monthly / (capacity * used) * _MILLION,
-                "month_tokens": capacity * used,
-            }
-            for used in CURVE
+            Use(
+                used,
+                capacity * used,
+                monthly / (capacity * used) * _MILLION,
+                price * _MILLION if price else None,
+                capacity * used * price - monthly if price else None,
+            )
+            for used in sorted({*CURVE, *([share] if share is not None and 0 < share <= 1 else [])})
         ],
     )
 

@@ -37,8 +37,16 @@ def test_one_gpu_is_cheaper_than_the_api_from_half_use_on():
     assert found.breakeven_utilisation is not None
     assert round(found.breakeven_utilisation, 3) == Decimal("0.485")
     assert found.breakeven_tokens == Decimal("1912500000")
-    # At 40 % use: 3,825 / 1,576.8 M.
-    assert round(found.curve[1]["usd_per_mtok"], 4) == Decimal("2.4258")
+    # At 40 % use: 3,825 / 1,576.8 M, which the API would do for 3,153.60.
+    assert [round(point.utilisation, 3) for point in found.curve] == [
+        Decimal(at) for at in ("0.2", "0.4", "0.485", "0.6", "0.8", "1")
+    ]
+    at_40, crossing = found.curve[1:3]
+    assert (round(at_40.usd_per_mtok, 4), at_40.api_usd_per_mtok) == (Decimal("2.4258"), 2)
+    assert round(at_40.saving_usd, 2) == Decimal("-671.40")
+    # The curve crosses the API's price at the break-even: dearer before it, cheaper after it.
+    assert (round(crossing.usd_per_mtok, 12), round(crossing.saving_usd, 12)) == (2, 0)
+    assert [round(point.saving_usd, 9) > 0 for point in found.curve] == [False, False, False, True, True, True]
 
 
 def test_a_full_pool_dearer_than_the_api_never_pays():

@@ -12,7 +12,7 @@ import pytest
 from pipelines import paths
 from pipelines.reference.files import read
 from pipelines.reference.tables import TABLES
-from pipelines.whatif.answer import Answer, answer, payback_months
+from pipelines.whatif.answer import Answer, answer, breakeven_calls, payback_months
 from pipelines.whatif.replay import inputs
 from pipelines.whatif.scenarios import ScenarioError, scenarios_of
 
@@ -342,6 +342,30 @@ def test_a_one_off_is_paid_back_by_what_is_left_of_the_saving():
     assert payback_months(Decimal(100), saving) == 1
     assert payback_months(Decimal(100), saving - 20) == Decimal("1.25")
     assert payback_months(Decimal(100), Decimal(0)) is None
+
+
+def test_training_is_paid_back_within_a_year_from_a_volume_on():
+    """$1,200 within 12 months and $20 a month are $120, at $.001 a call 120,000 calls; a call that saves nothing never."""
+    assert breakeven_calls(Decimal(1200), Decimal(20), Decimal(12), Decimal("0.001")) == 120_000
+    # Hosting alone: from 20,000 calls on; a call less does not do.
+    assert breakeven_calls(Decimal(0), Decimal(20), Decimal(12), Decimal("0.001")) == 20_000
+    assert breakeven_calls(Decimal(1), Decimal(20), Decimal(12), Decimal("0.001")) == 20_084
+    assert breakeven_calls(Decimal(1200), Decimal(20), Decimal(12), Decimal(0)) is None
+
+
+def test_the_break_even_volume_stands_beside_the_volume_that_there_is(ask):
+    """A call of $2.50 at $.15 saves 2.35. Training of $100 in 12 months is 8.33 a month, 3.55 calls: 4. Two in 7 days are 8.7."""
+    calls = [call(n, input_total_tokens=1_000_000) for n in range(2)]
+    saving = 2 * Decimal("2.35") * Decimal("30.4375") / 7
+
+    found = ask(calls, "fine_tune", *SURE, "one_off_usd=100", "monthly_usd=0", "paid_back_months=12")
+    middle = found.paybacks[1]
+    volume = middle.breakeven_calls_per_month
+    assert volume == 4  # 100 / 12 / 2.35 = 3.55
+    assert round(middle.calls_per_month, 3) == Decimal("8.696")
+    assert middle.months == pytest.approx(Decimal(100) / saving)
+    # So many calls a month save in a year what training costs, one less does not.
+    assert 12 * Decimal("2.35") * (volume - 1) < 100 <= 12 * Decimal("2.35") * volume
 
 
 def test_a_tuned_model_needs_no_examples_where_it_answers(ask):
