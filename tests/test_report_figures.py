@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipelines.engine import named_rows
 from pipelines.paths import DataRoot
 from pipelines.views import open_views
 from tests.test_report import Page
@@ -128,3 +129,50 @@ def test_a_name_with_signs_of_a_path_stays_in_its_folder(tmp_path: Path) -> None
 
     assert {folder.parent for folder in folders} == {root.exports / "report" / "teams"}
     assert len(folders) == 5
+
+
+def test_every_head_of_figures_says_what_it_means_on_hover_and_in_a_list_that_can_be_opened(
+    golden_books: DataRoot,
+) -> None:
+    """A title for the mouse; for keyboard and touch a link to the same sentence, which stands in a folded list of its section."""
+    meant = 0
+    for path in pages(golden_books):
+        text = path.read_text(encoding="utf-8")
+        lists = "".join(re.findall(r'<details class="meanings">.*?</details>', text, re.DOTALL))
+        for inside in re.findall(r'<th scope="col" class="n">(.*?)</th>', text):
+            found = re.fullmatch(r'<a href="#(m-[^"]+)" title="([^"]+)">[^<]+</a>', inside)
+            assert found, f"no meaning: {inside}"
+            assert re.search(rf'<dt id="{found[1]}">[^<]+</dt><dd>{re.escape(found[2])}</dd>', lists)
+            meant += 1
+
+    assert meant > 60
+
+
+def test_every_figure_of_a_table_leads_to_the_query_that_gives_it(
+    golden_books: DataRoot, views: duckdb.DuckDBPyConnection
+) -> None:
+    """The invoiced cost of each line of the showback is what its own query sums to; every other figure has a link too."""
+    checked = 0
+    for path in pages(golden_books):
+        text = path.read_text(encoding="utf-8")
+        queries = {
+            anchor: unescape(query)
+            for anchor, query in re.findall(r'id="(q-[^"]+)">(?:(?!<pre>).)*?<pre>(.*?)</pre>', text, re.DOTALL)
+        }
+        for anchor, said in re.findall(r'data-label="Invoiced"><a href="#([^"]+)"[^>]*>([^<]+)</a>', text):
+            rows = named_rows(views, queries[anchor])
+            assert round(sum(one["invoiced_cost_usd"] for one in rows), 2) == amount(said)
+            checked += 1
+        for name, table in re.findall(r'<table class="cards[^"]*"(?: id="([^"]*)")?>(.*?)</table>', text, re.DOTALL):
+            loose = re.findall(r'<td class="n[^"]*"[^>]*>\s*([-+$\d][^<]*)', table)
+            assert name == "t-change" or loose == [], f"{name}: {loose}"
+
+    assert checked > 8
+
+
+def test_the_tab_key_stops_once_a_row(golden_books: DataRoot) -> None:
+    text = pages(golden_books)[0].read_text(encoding="utf-8")
+    for row in re.findall(r'<tr class="feature">.*?</tr>', text, re.DOTALL):
+        links = re.findall(r'<a href="#(q-[^"]+)"( tabindex="-1")?>', row)
+        places = {anchor for anchor, _ in links}
+        assert len([anchor for anchor, skipped in links if not skipped]) == len(places)

@@ -120,12 +120,14 @@ def print_summary(summary: Any) -> None:
     if summary.drivers:
         print(f"Drivers      {summary.drivers}")
     if summary.drift:
+        from pipelines.report.wording import words as in_words
+
         verdicts = Counter(row["verdict"] for row in summary.drift)
-        words = ", ".join(f"{number} {verdict}" for verdict, number in sorted(verdicts.items()))
+        words = ", ".join(f"{number} {in_words(verdict)}" for verdict, number in sorted(verdicts.items()))
         print(f"Answers      week of {summary.drift[0]['week_start_date']}: {words}")
         for row in summary.drift:
             if row["verdict"] in ("drift", "one_user", "mix_shift"):
-                print(f"  {row['verdict']:<10} {row['feature']}: {row['sentence']}")
+                print(f"  {in_words(row['verdict']):<10} {row['feature']}: {row['sentence']}")
     if summary.cost_faults:
         print("Stated costs that are not ours, the dearest first (mart_cost_faults_daily):")
         for row in summary.cost_faults:

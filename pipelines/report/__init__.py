@@ -21,6 +21,7 @@ from pipelines.lake import Lake, digest, replace_text
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of
 from pipelines.report import wording
+from pipelines.report.queries import Heads, meaning
 from pipelines.report.reading import Ask, Marts, loaded, parts_of, tables
 from pipelines.report.sections import (
     ahead,
@@ -153,6 +154,7 @@ def contents(ask: Ask, results: Sequence[CheckResult], made_at: Markup) -> dict[
         "ahead": ahead.figures(ask),
         "trust": trust.figures(ask, results) if ask.team is None else None,
         "asked": ask.asked,
+        "heads": Heads(),
     }
 
 
@@ -180,7 +182,7 @@ def _template(name: str) -> Any:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= wording.FILTERS
+    environment.filters |= wording.FILTERS | {"meaning": meaning}
     return environment.get_template(name)
 
 

@@ -18,6 +18,7 @@ from pipelines.lake import Lake, Part
 from pipelines.models import models
 from pipelines.periods import start_of
 from pipelines.relations import rows_sql
+from pipelines.report.queries import Asked
 from pipelines.whatif import kept as kept_answers
 
 WEEK = timedelta(days=7)
@@ -48,7 +49,7 @@ _WEEKS_BACK = {
     "mart_output_caps_weekly": 0,
     "mart_batch_candidates_weekly": 0,
     "mart_untagged_callers_weekly": 0,
-    "mart_budgets_monthly": 0,
+    "mart_budgets_weekly": 0,
     "mart_reconciliation_monthly": 0,
     "mart_data_quality_daily": 0,
     "mart_cost_faults_daily": 0,
@@ -140,16 +141,21 @@ class Ask:
     week: date
     team: str | None = None
     features: Sequence[str] = ()
-    asked: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    asked: dict[str, list[Asked]] = field(default_factory=dict)
 
     def rows(self, section: str, title: str, query: str) -> list[dict[str, Any]]:
         """The rows of a question. ``$week`` is the week; ``$mine``, ``$scope`` and ``$features`` leave of a table what is a team's."""
-        text = self.filled(query)
-        self.asked.setdefault(section, []).append((title, text))
+        text = self.noted(section, title, query).query
         table = _FIRST_TABLE.search(query)
         if table is not None and not self.marts.has_rows(table[1], self.week):
             return []
         return named_rows(self.con, text)
+
+    def noted(self, section: str, title: str, query: str) -> Asked:
+        """A question whose answer is known by other means, for the figures that lead to it."""
+        so_far = self.asked.setdefault(section, [])
+        so_far.append(Asked(section, len(so_far) + 1, title, self.filled(query)))
+        return so_far[-1]
 
     @property
     def con(self) -> duckdb.DuckDBPyConnection:
@@ -157,6 +163,11 @@ class Ask:
 
     def row(self, section: str, title: str, query: str) -> dict[str, Any] | None:
         return next(iter(self.rows(section, title, query)), None)
+
+    def asked_as(self, section: str, title: str) -> Asked:
+        """What was asked under a title, for the figures that lead to it."""
+        [found] = [one for one in self.asked[section] if one.title == title]
+        return found
 
     def filled(self, query: str) -> str:
         mine = features = scope = ""

@@ -183,3 +183,39 @@ def test_a_budget_of_the_month_goes_before_one_of_every_month(weeks_of):
     assert (by_scope["idle"]["spent_usd"], by_scope["idle"]["budget_state"]) == (0, "below")
     august = next(row for row in found if row["month_start_date"] == date(2026, 8, 1) and row["scope_value"] == "care")
     assert (august["budget_usd"], august["is_month_over"]) == (1000, True)
+
+
+def test_a_past_week_has_its_budgets_as_they_stood_when_it_ended(run):
+    """600 by Sunday the 13th, 1,000 by the 20th: the week of the 7th knows nothing of the later, nor of the month's cost."""
+    days = [
+        forecast(
+            SEPTEMBER,
+            day,
+            spent_usd=Decimal(usd),
+            projection_usd=Decimal(heads),
+            budget_usd=Decimal(1000),
+            month_cost_usd=Decimal(1900),
+        )
+        for day, usd, heads in ((12, 550, 1350), (13, 600, 1300), (20, 1001, 1500), (30, 1900, 1900))
+    ]
+
+    weeks = {row["week_start_date"].day: row for row in run("mart_budgets_weekly", stat_budget_forecasts_monthly=days)}
+
+    assert sorted(weeks) == [7, 14, 28]
+    assert [
+        (weeks[one]["usage_date"].day, weeks[one]["spent_usd"], weeks[one]["budget_state"]) for one in (7, 14, 28)
+    ] == [
+        (13, 600, "amber"),
+        (20, 1001, "red"),
+        (30, 1900, "red"),
+    ]
+    assert [weeks[one]["is_month_over"] for one in (7, 14, 28)] == [False, False, True]
+    assert [weeks[one]["month_cost_usd"] for one in (7, 14, 28)] == [None, None, 1900]
+
+
+def test_the_newest_week_stands_as_the_month_does(run):
+    [month], [week] = (
+        run(f"mart_budgets_{grain}ly", stat_budget_forecasts_monthly=[HALFWAY]) for grain in ("month", "week")
+    )
+
+    assert {name: value for name, value in week.items() if name != "week_start_date"} == month

@@ -71,7 +71,7 @@ def test_twelve_users_of_the_example_drift_by_28_percent(weeks_of):
     assert found["cost_impact_usd"] is None
     assert found["sentence"].startswith(
         "Same users, same request types: answers are 28 % longer per input token than in the four weeks before (18-39 %); "
-        "output +28 %, input +0 %. The blend rose 29 %."
+        "output +28 %, input +0 %."
     )
 
 
@@ -113,7 +113,9 @@ def test_longer_answers_that_the_blend_hides_are_found(weeks_of):
     assert (round(found["base_output_token_ratio"], 9), round(found["output_token_ratio"], 9)) == (0.26, 0.234)
     assert round(found["paired_change"], 9) == 0.3
     assert found["verdict"] == "drift"
-    assert found["sentence"].endswith("The blend fell 10 % as traffic moved between request types (-35 %).")
+    assert found["sentence"].endswith(
+        "Beside that, traffic that moved between request types changed output per input token by -35 %."
+    )
     # 192 x 30 and 48 x 150 tokens at $10 a million.
     assert found["cost_impact_usd"] == Decimal("0.1296")
 
@@ -237,7 +239,7 @@ def test_one_user_who_writes_much_more_is_no_drift(weeks_of):
 
     assert round(found["output_token_ratio_change"], 9) == 0.25
     assert (found["verdict"], found["top_user"], found["top_user_share"]) == ("one_user", "u07", 1)
-    assert found["sentence"].startswith("The blend rose 25 %, and 100 % of that hangs on one user (u07)")
+    assert found["sentence"].startswith("Output per input token rose 25 %, and 100 % of that hangs on one user (u07)")
 
 
 def test_traffic_that_moves_to_other_types_is_a_mix_shift(weeks_of):
@@ -260,7 +262,8 @@ def test_traffic_that_moves_to_other_types_is_a_mix_shift(weeks_of):
     assert found["mix_p_value"] < 0.01
     assert found["mix_change_low"] < found["mix_change"] < found["mix_change_high"] < -0.1
     assert found["sentence"] == (
-        "The blend fell 31 % as traffic moved between request types (-31 %); within them it changed by +0 %."
+        "Traffic moved between request types, which changed output per input token by -31 %. "
+        "Same users, same request types: +0 %, no more than chance may (-7 to 8 %)."
     )
 
 

@@ -12,8 +12,8 @@ PRICES_AT_MOST = 10
 _BUDGETS = """
 select month_start_date, scope_kind, scope_value, usage_date, is_month_over, budget_usd, spent_usd, spent_basis, budget_state,
     projection_usd, projection_low_usd, projection_high_usd, forecast_state, forecast_reason, breach_date
-from mart_budgets_monthly
-where month_start_date = date_trunc('month', $week + 6) $own
+from mart_budgets_weekly
+where week_start_date = $week $own
 order by scope_kind desc, budget_usd desc, scope_value
 """
 _VENDORS = """
@@ -48,6 +48,7 @@ def figures(ask: Ask) -> dict[str, Any]:
         )
     query = ask.filled(_BUDGETS.replace("$own", own)).replace("and feature in", "and scope_value in")
     budgets = ask.rows(SECTION, "Budgets", query)
+    ask.asked_as(SECTION, "Budgets").link(budgets, "scope_kind", "scope_value")
     for row in budgets:
         row["bar"] = _bar(row)
         row["state_words"] = _state(row)
@@ -55,6 +56,10 @@ def figures(ask: Ask) -> dict[str, Any]:
     if ask.team is None:
         vendors = ask.rows(SECTION, "Sellers", _VENDORS)
         prices = ask.rows(SECTION, "Prices that change after the week", _PRICES)
+        ask.asked_as(SECTION, "Sellers").link(vendors, "provider")
+        ask.asked_as(SECTION, "Prices that change after the week").link(
+            prices[:PRICES_AT_MOST], "provider", "model_id", "unit", "from_date"
+        )
     for row in vendors:
         row["bar"] = charts.bar(float(row["spend_share"] or 0))
     return {

@@ -62,7 +62,11 @@ def figures(ask: Ask, now: Decimal | None, before: Decimal | None) -> dict[str, 
             steps = [(_cause(sums, *step), _sum(sums, step[0])) for step in STEPS]
             # What closed months say otherwise than the books know by now, and weeks cut in another time zone.
             steps.append(("closed months as they were closed", now - before - sum(usd for _, usd in steps)))
-            cells = [_cell(row) for row in ask.rows(SECTION, "Cells that moved most", _CELLS)]
+            rows = ask.rows(SECTION, "Cells that moved most", _CELLS)
+            ask.asked_as(SECTION, "Cells that moved most").link(
+                rows, "feature", "customer_tier", "provider", "model_canonical"
+            )
+            cells = [_cell(row) for row in rows]
     is_by_feature = not steps
     if is_by_feature:
         rows = ask.rows(SECTION, "Steps by feature", _FEATURES)
@@ -88,6 +92,7 @@ def figures(ask: Ask, now: Decimal | None, before: Decimal | None) -> dict[str, 
         "lines": _drawn(before, now, lines),
         "largest": largest,
         "cells": cells,
+        "at": ask.asked_as(SECTION, "Steps by feature" if is_by_feature else "Steps of the bridge").place(),
     }
 
 
@@ -137,6 +142,7 @@ def _cell(row: dict[str, Any]) -> dict[str, Any]:
     calls = f"{row['previous_requests']:,} to {row['requests']:,} calls"
     return {
         "place": place,
+        "at": row["at"],
         "usd": row["invoiced_delta_usd"],
         "words": f"{wording.joined(said) or 'of many small causes'}; {calls}",
     }

@@ -24,6 +24,7 @@ def figures(ask: Ask) -> dict[str, Any]:
     for row in rows:
         row["is_judged"] = row["verdict"] != "insufficient"
         row["cause_words"] = _cause(row)
+    ask.asked_as(SECTION, "Verdict of each feature").link(judged, "feature")
     ends = [
         min(max(float(row[name]), -_EDGE), _EDGE)
         for row in judged

@@ -63,11 +63,15 @@ def figures(ask: Ask) -> dict[str, Any] | None:
         row["bar"] = charts.bar(float(row["share"]))
         row["best_lever"] = _best_lever(row)
     shown, left = of_class[:DRIVERS_AT_MOST], of_class[DRIVERS_AT_MOST:]
+    ranked = ask.asked_as(SECTION, "Request types, dearest first")
+    ranked.link(shown, "driver")
+    found["at"] = ask.asked_as(SECTION, "How concentrated spend is").place()
     claim = ask.limits.get("concentration_claim_share", 0.6)
     points = _points(rows) if ask.team is None else []
     return {
         "span": "four weeks" if window == "4w" else "this week",
         "found": found,
+        "at": ranked.place(),
         "title": _title(found, rows[0]) if ask.team is None else None,
         "curve": _curve(points, found, claim) if len(points) > 2 else None,
         "points": points,

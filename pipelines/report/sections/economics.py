@@ -46,6 +46,7 @@ def figures(ask: Ask) -> dict[str, Any]:
     limits = ask.limits
     margin, red = limits.get("inference_margin_red_rate"), limits.get("arpu_share_red")
     rows = ask.rows(SECTION, "Features by customer tier", _FEATURES)
+    ask.asked_as(SECTION, "Features by customer tier").link(rows, "feature", "customer_tier")
     for row in rows:
         row["success_words"] = _success(row)
         row["margin_bar"] = _margin_bar(row, margin)
@@ -60,6 +61,10 @@ def figures(ask: Ask) -> dict[str, Any]:
             users = []
         judged = ask.row(SECTION, "Customers judged", _JUDGED)
         losses = ask.rows(SECTION, "Customers served at a loss", _LOSSES)
+        ask.asked_as(SECTION, "Users against what they pay").link(users, "customer_tier")
+        ask.asked_as(SECTION, "Customers served at a loss").link(
+            losses[:LOSSES_AT_MOST], "customer_id", "customer_tier"
+        )
     for row in users:
         row["bar"] = _arpu_bar(row, red)
     reasons = sorted({wording.words(row["inference_margin_reason"]) for row in rows if row["inference_margin_reason"]})

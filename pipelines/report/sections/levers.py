@@ -86,19 +86,19 @@ def doing(lever: str) -> str:
 
 def figures(ask: Ask, could_be: list[dict[str, Any]]) -> dict[str, Any]:
     """``could_be`` are the opportunities."""
-    caches, caches_left = _first(ask.rows(SECTION, "Prompt caches", _CACHES))
+    caches, caches_left = _first(ask, "Prompt caches", _CACHES, "feature", "model_canonical")
     for row in caches:
         row["bar"] = charts.bar(float(row["cache_hit_rate"] or 0), ask.limits.get("cache_hit_red_rate"))
-    tiers, tiers_left = _first(ask.rows(SECTION, "Tiers of models", _TIERS))
+    tiers, tiers_left = _first(ask, "Tiers of models", _TIERS, "feature")
     for row in tiers:
         row["bar"] = charts.bar(float(row["frontier_cost_share"] or 0))
-    retries, retries_left = _first(ask.rows(SECTION, "Calls that brought nothing", _RETRIES))
+    retries, retries_left = _first(ask, "Calls that brought nothing", _RETRIES, "feature")
     most = max((float(row["waste_share"] or 0) for row in retries), default=1.0) or 1.0
     for row in retries:
         row["bar"] = charts.bar(float(row["waste_share"] or 0) / most)
-    caps, caps_left = _first(ask.rows(SECTION, "Caps on answers", _CAPS))
+    caps, caps_left = _first(ask, "Caps on answers", _CAPS, "short_name", "proposed_cap_tokens")
     charts.range_bars(caps, "saving_low_usd", "saving_mid_usd", "saving_high_usd")
-    batches, batches_left = _first(ask.rows(SECTION, "Work that could be a batch", _BATCHES))
+    batches, batches_left = _first(ask, "Work that could be a batch", _BATCHES, "feature", "model_canonical")
     saved = total(caches, "net_saving_usd")
     found = {
         "cache_title": f"{wording.usd(saved)} saved in the week" if saved is not None else "what they saved is unknown",
@@ -129,6 +129,7 @@ def opportunities(ask: Ask) -> list[dict[str, Any]]:
     if OPPORTUNITIES not in models():
         return []
     rows = ask.rows(SECTION, "Opportunities", _OPPORTUNITIES)
+    ask.asked_as(SECTION, "Opportunities").link(rows[:OPPORTUNITIES_AT_MOST], "opportunity_rank")
     for row in rows:
         row["doing"] = doing(row["lever"])
     charts.range_bars(rows, "saving_low_month_usd", "saving_mid_month_usd", "saving_high_month_usd")
@@ -141,6 +142,8 @@ def _agents(ask: Ask) -> dict[str, Any] | None:
     # Where nothing takes more than a few steps there are no agents to look at.
     if not runaways and all(row["least"] < 5 for row in steps):
         return None
+    ask.asked_as(SECTION, "Steps of agent runs").link(steps, "step_range")
+    ask.asked_as(SECTION, "Runs that ran away").link(runaways[:RUNAWAYS_AT_MOST], "session_id", "started_at")
     sessions = sum(row["sessions"] for row in steps)
     most = max((row["sessions"] for row in steps), default=1)
     for row in steps:
@@ -158,5 +161,8 @@ def _agents(ask: Ask) -> dict[str, Any] | None:
     }
 
 
-def _first(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+def _first(ask: Ask, title: str, query: str, *by: str) -> tuple[list[dict[str, Any]], int]:
+    """The first rows of an answer with the place of each, told apart by some columns, and how many more there are."""
+    rows = ask.rows(SECTION, title, query)
+    ask.asked_as(SECTION, title).link(rows[:ROWS_AT_MOST], *by)
     return rows[:ROWS_AT_MOST], len(rows[ROWS_AT_MOST:])

@@ -33,8 +33,8 @@ group by customer_tier order by customer_tier = 'unattributed', invoiced_cost_us
 """
 _BUDGETS = """
 select scope_value as team, budget_usd, spent_usd, spent_ratio, budget_state, usage_date
-from mart_budgets_monthly
-where scope_kind = 'team' and month_start_date = date_trunc('month', $week + 6) $scope order by team
+from mart_budgets_weekly
+where scope_kind = 'team' and week_start_date = $week $scope order by team
 """
 _FIXES = """
 select rule_row, sum(requests)::bigint as requests, sum(effective_cost_usd) as effective_cost_usd
@@ -53,7 +53,9 @@ def figures(ask: Ask) -> dict[str, Any]:
     before = {(row["team"], row["feature"]): row["invoiced_cost_usd"] for row in earlier}
     for row in owners:
         row["before_usd"] = before.get((row["team"], row["feature"]), Decimal(0) if earlier else None)
-    budgets = {row["team"]: row for row in ask.rows(SECTION, "Budgets of the month", _BUDGETS)}
+    of_teams = ask.rows(SECTION, "Budgets of the month", _BUDGETS)
+    ask.asked_as(SECTION, "Budgets of the month").link(of_teams, "team")
+    budgets = {row["team"]: row for row in of_teams}
     lines = teams(owners)
     gone = {team for team, _ in before} - {line["team"] for line in lines}
     for line in lines:
@@ -69,7 +71,19 @@ def figures(ask: Ask) -> dict[str, Any]:
             row["is_unpriced"] = (
                 bool(row["requests"]) and row["requests"] == row["unpriced_requests"] and not row["invoiced_cost_usd"]
             )
+    now, week_before = ask.asked_as(SECTION, "Teams and features"), ask.asked_as(SECTION, "The week before")
+    sums = (*COMPONENTS, "invoiced_cost_usd", "requests")
     everyone = summed(owners)
+    for line in (*lines, everyone):
+        owner = {"team": line["team"]} if "team" in line else {}
+        line["at"] = now.place(owner, sums)
+        line["before_at"] = week_before.place(owner, ("invoiced_cost_usd",)) if earlier else None
+        for row in line.get("features", ()):
+            row["at"] = now.place({name: row[name] for name in ("team", "feature")})
+            key = (row["team"], row["feature"])
+            row["before_at"] = (
+                week_before.place(dict(zip(("team", "feature"), key, strict=True))) if key in before else row["at"]
+            )
     everyone["change_usd"] = _change(everyone, list(before.values()), known=bool(earlier))
     return {
         "teams": lines,
@@ -107,6 +121,7 @@ def _budget(row: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 def _tiers(ask: Ask) -> list[dict[str, Any]]:
     rows = ask.rows(SECTION, "Customer tiers", _TIERS)
+    ask.asked_as(SECTION, "Customer tiers").link(rows, "customer_tier")
     whole = total(rows, "invoiced_cost_usd")
     for row in rows:
         row["share"] = row["invoiced_cost_usd"] / whole if whole and row["invoiced_cost_usd"] is not None else None
@@ -124,6 +139,7 @@ def _fixes(ask: Ask, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any] | Non
     nobodys = ask.row(SECTION, "Cost without a feature", _NOBODYS)
     whole = nobodys and nobodys["effective_cost_usd"]
     first = rows[:FIXES_AT_MOST]
+    ask.asked_as(SECTION, "Rows that would attribute it").link(first, "rule_row")
     known = total(first, "effective_cost_usd")
     return {
         "rows": first,

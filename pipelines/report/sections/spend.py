@@ -61,10 +61,27 @@ where usage_date >= $week and usage_date < $week + 7 and requests > 0
 """
 _BUDGETS = """
 select month_start_date, sum(budget_usd) as budget_usd, list(scope_value) as teams, day(last_day(month_start_date)) as days
-from mart_budgets_monthly
-where scope_kind = 'team' and month_start_date = date_trunc('month', $week + 6) $scope
+from mart_budgets_weekly
+where scope_kind = 'team' and week_start_date = $week $scope
 group by month_start_date
 """
+# What each figure of the strip means, and the question that it comes from.
+_BEHIND = {
+    "Invoiced cost": ("mart_showback_weekly.invoiced_cost_usd", "Spend of thirteen weeks"),
+    "Cost per successful task": (
+        "Cost of all tasks that began in the week, retries and failures included, over those that succeeded; "
+        "a range where outcomes are missing.",
+        "Cost per successful task",
+    ),
+    "Inference margin": ("mart_feature_economics_weekly.inference_margin", "Revenue of the weeks"),
+    "Cache hit rate, tokens": ("mart_cache_economics_weekly.cache_hit_rate", "Cache hit rate by tokens"),
+    "Share attributed": ("Direct cost with a feature over all usage cost of the week.", "Spend of thirteen weeks"),
+    "Share reconciled": (
+        "Direct cost that an invoice confirms over all usage cost of the week.",
+        "Spend of thirteen weeks",
+    ),
+    "Share direct": ("Cost that traced calls explain over all usage cost of the week.", "Spend of thirteen weeks"),
+}
 
 
 def figures(ask: Ask) -> dict[str, Any]:
@@ -190,6 +207,10 @@ def _strip(
         strip.append(
             _share_figure("Share direct", direct, limits.get("coverage_warn"), "at least", "no call has a price")
         )
+    for figure in strip:
+        figure["of"], title = _BEHIND[figure["name"]]
+        asked = ask.asked_as(SECTION, title)
+        figure["at"], figure["trend_at"] = asked.place({"week_start_date": ask.week}), asked.place()
     return strip
 
 

@@ -51,6 +51,11 @@ _CORRECTIONS = """
 select billing_month, team, feature, reason, caused_by, sum(delta_usd) as delta_usd
 from mart_corrections_weekly where booked_week_start_date = $week group by all order by all
 """
+_FAULTS = """
+select source, provider, model_served as model, fault, sum(faulty_requests)::bigint as requests, sum(stated_cost_usd) as stated_usd,
+    sum(list_cost_usd) as ours_usd, sum(fault_usd) as fault_usd
+from mart_cost_faults_daily where usage_date >= $week and usage_date < $week + 7 group by all order by fault_usd desc
+"""
 _BOOK = """
 select string_agg(distinct book_version, ', ' order by book_version) as book_version from ref_price_book
 where effective_from is null or effective_from < $week + 7
@@ -67,6 +72,18 @@ def figures(ask: Ask, results: Sequence[CheckResult]) -> dict[str, Any]:
     unread = unread_keys(ask.con, "usage_date >= ? and usage_date < ? and unread_keys is not null", days)
     corrections = ask.rows(SECTION, "Corrections of closed months", _CORRECTIONS)
     unpriced = ask.rows(SECTION, "Models without a price", _UNPRICED)
+    for title, rows, by in (
+        ("What became of every record", quality, ("source",)),
+        ("Bill against calls", reconciliation, ("provider", "billing_month")),
+        ("Corrections of closed months", corrections, ("billing_month", "team", "feature", "reason", "caused_by")),
+        ("Models without a price", unpriced[:UNPRICED_AT_MOST], ("provider", "model_canonical")),
+    ):
+        ask.asked_as(SECTION, title).link(rows, *by)
+    faults = cost_faults.largest(ask.con, "usage_date >= ? and usage_date < ?", days)
+    if faults:
+        ask.noted(SECTION, "Stated costs that are not ours", _FAULTS).link(
+            faults, "source", "provider", "model", "fault"
+        )
     failed = [result for result in results if result.status != "passed"]
     unknown = [row for row in corrections if row["delta_usd"] is None]
     return {
@@ -84,11 +101,14 @@ def figures(ask: Ask, results: Sequence[CheckResult]) -> dict[str, Any]:
         "unread_tokens": total(quality, "unread_tokens") or 0,
         "unread": [{**row, "words": in_words(row)} for row in unread[:UNREAD_AT_MOST]],
         "unread_left": len(unread[UNREAD_AT_MOST:]),
-        "cost_faults": cost_faults.largest(ask.con, "usage_date >= ? and usage_date < ?", days),
+        "cost_faults": faults,
         "checks": len(results),
         "failed": failed[:FAILED_AT_MOST],
         "failed_number": len(failed),
         "corrections": corrections,
+        "corrections_at": ask.asked_as(SECTION, "Corrections of closed months").place({}, ("delta_usd",))
+        if corrections
+        else None,
         "corrected_usd": None if unknown else total(corrections, "delta_usd"),
         "book": ask.row(SECTION, "Price book", _BOOK),
     }

@@ -39,8 +39,13 @@ def figures(ask: Ask) -> dict[str, Any]:
         row["days"] = days
         row["coverage"] = row["covered_usd"] / row["actual_usd"] if row["actual_usd"] else None
         row["name"] = " and ".join(map(words, row["scenario"].split("+")))
+    ask.asked_as(SECTION, "What-ifs that were kept").link(
+        answers[:ANSWERS_AT_MOST], "scenario", "first_date", "end_date", "assumed", "held", "not_priced"
+    )
     charts.range_bars(answers, "month_low_usd", "month_mid_usd", "month_high_usd")
     acted = ask.rows(SECTION, "Levers that were pulled", _ACTED) if LEVERS_ACTED in models() else []
+    if acted:
+        ask.asked_as(SECTION, "Levers that were pulled").link(acted[:ACTED_AT_MOST], "feature", "lever")
     for row in acted:
         row["doing"] = doing(row["lever"])
     return {

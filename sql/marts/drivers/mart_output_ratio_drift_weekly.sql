@@ -304,9 +304,9 @@ worded as (
         case when output_change < 0 then '-' else '+' end || cast(cast(round(100 * abs(output_change)) as bigint) as varchar) || ' %' as output_text,
         case when input_change < 0 then '-' else '+' end || cast(cast(round(100 * abs(input_change)) as bigint) as varchar) || ' %' as input_text,
         case when mix_delta < 0 then '-' else '+' end || cast(cast(round(100 * abs(mix_delta / whole)) as bigint) as varchar) || ' %' as mix_text,
-        case when within_delta < 0 then '-' else '+' end || cast(cast(round(100 * abs(within_delta / whole)) as bigint) as varchar) || ' %' as within_text,
+        case when paired_change < 0 then '-' else '+' end || cast(cast(round(100 * abs(paired_change)) as bigint) as varchar) || ' %' as paired_text,
         case when output_token_ratio_change < 0 then 'fell ' else 'rose ' end
-            || cast(cast(round(100 * abs(output_token_ratio_change)) as bigint) as varchar) || ' %' as blend_text,
+            || cast(cast(round(100 * abs(output_token_ratio_change)) as bigint) as varchar) || ' %' as ratio_text,
     from judged
 )
 
@@ -364,27 +364,23 @@ select
                 cast(cast(round(100 * greatest(abs(shown_low), abs(shown_high))) as bigint) as varchar), ' %)',
                 case when cause = 'creep' then '' else concat('; output ', output_text, ', input ', input_text) end,
                 coalesce('; ' || onset_words, ''), coalesce('; ' || money, ''), '.',
-                coalesce(
-                    ' The blend ' || blend_text || case
-                        when abs(mix_delta) >= abs(within_delta) then ' as traffic moved between request types (' || mix_text || ')'
-                        else ''
-                    end || '.', ''
-                )
+                case
+                    when abs(mix_delta) >= abs(within_delta)
+                        then ' Beside that, traffic that moved between request types changed output per input token by ' || mix_text || '.'
+                    else ''
+                end
             )
         when verdict = 'one_user'
             then concat(
-                'The blend ', blend_text, ', and ', cast(cast(round(100 * least(1, top_user_part)) as bigint) as varchar), ' % of that hangs on one ',
+                'Output per input token ', ratio_text, ', and ', cast(cast(round(100 * least(1, top_user_part)) as bigint) as varchar), ' % of that hangs on one ',
                 noun, ' (', top_user, '): no drift of the others.'
             )
         when verdict = 'mix_shift'
             then concat(
-                'The blend ', blend_text,
-                case
-                    when abs(mix_delta) >= abs(within_delta)
-                        then concat(' as traffic moved between request types (', mix_text, '); within them it changed by ', within_text, '.')
-                    else concat(': traffic moved between request types (', mix_text, '), and within them it changed by ', within_text,
-                        ', no more than chance may.')
-                end
+                'Traffic moved between request types, which changed output per input token by ', mix_text, '. Same ', nouns,
+                ', same request types: ', paired_text, ', no more than chance may (',
+                cast(cast(round(100 * paired_change_low) as bigint) as varchar), ' to ',
+                cast(cast(round(100 * paired_change_high) as bigint) as varchar), ' %).'
             )
         else concat(
             'Same ', nouns, ', same request types: no change that stands out from chance (',
