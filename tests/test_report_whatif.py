@@ -102,7 +102,7 @@ def test_what_was_acted_on_stands_beside_what_was_promised(kept: tuple[DataRoot,
 
 
 def test_whoever_asks_the_books_finds_what_was_kept(kept: tuple[DataRoot, Answer]) -> None:
-    """By the view, and by the queries on the page."""
+    """By the view, and by the queries on the page: that of the section, and that of the row which its figures lead to."""
     root, answer = kept
     queries = re.findall(r"<pre>(.*?)</pre>", text_of(root, WEEK), re.DOTALL)
     with open_views(root) as con:
@@ -110,8 +110,8 @@ def test_whoever_asks_the_books_finds_what_was_kept(kept: tuple[DataRoot, Answer
         shown = [con.execute(unescape(query)).fetchall() for query in queries if "whatif_answers" in query]
 
     assert saved == answer.total["saving_mid_usd"]
-    assert len(shown) == 1
-    assert shown[0][0][0] == "price_change"
+    assert len(shown) == 2
+    assert [[row[0] for row in rows] for rows in shown] == [["price_change"], ["price_change"]]
 
 
 def test_a_run_writes_pages_again_only_where_an_answer_came_or_went(
