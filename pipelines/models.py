@@ -57,7 +57,7 @@ _JINJA = ("{%", "{{", "{#")
 _KNOWN = frozenset(
     (
         "about grain partition partition_column reads_back reads_around reads_self clock_stops meets leads "
-        "order_by threads checks question answer notes"
+        "order_by joins checks question answer notes"
     ).split()
 )
 _SPAN = re.compile(r"(?P<count>\d+) (?P<unit>day|week|month)s?")
@@ -100,7 +100,7 @@ class Model:
     meets: str = ""
     leads: frozenset[str] = frozenset()
     order_by: tuple[str, ...] = ()
-    threads: int | None = None
+    joins_as_written: bool = False
     question: str = ""
     answer: str = ""
     notes: tuple[str, ...] = field(default=())
@@ -134,7 +134,6 @@ class Model:
             str(self.partition),
             str(self.partition_column),
             *self.sort_columns,
-            str(self.threads),
             *([f"clock stops {self.clock_stops}"] if self.clock_stops is not None else []),
         ]
         return hashlib.sha256("\n".join(shaping).encode()).hexdigest()
@@ -249,11 +248,17 @@ def parse(path: Path, folder: Path, included: str | None = None) -> Model:
         meets=_meets(where, header, read),
         leads=_leads(where, header, read),
         order_by=tuple(header.get("order_by") or ()),
-        threads=header.get("threads"),
+        joins_as_written=_joins(where, header.get("joins")),
         question=str(header.get("question", "")).strip(),
         answer=str(header.get("answer", "")).strip(),
         notes=tuple(header.get("notes") or ()),
     )
+
+
+def _joins(where: str, said: object) -> bool:
+    if said not in (None, "as_written"):
+        raise ModelError(f"{where}: joins is {said!r}, expected as_written, or nothing where the engine may choose.")
+    return said is not None
 
 
 def expanded(path: Path, folder: Path, included: str | None = None) -> str:

@@ -67,6 +67,7 @@ def test_inputs_are_parsed_from_the_query_and_never_listed(tmp_path: Path) -> No
         ("grain: [week_start_date]", "grain: [week]", "the grain names week, which is not among the columns"),
         ("DATE; Monday of the ISO week: the first day", "DATE", "not of the form 'name: TYPE; meaning'"),
         ("partition: week", "partition: year", "partition is 'year', expected one of day, week, month"),
+        ("reads_back: 4 weeks", "joins: by_size", "joins is 'by_size', expected as_written"),
         ("reads_back: 4 weeks", "reads_back: a while", "'a while' is not a span"),
         ("between: [spent_usd, 0, null]", "between: [cost, 0, null]", "names cost, which is not among the columns"),
         ("between: [spent_usd, 0, null]", "between: [spent_usd, null, null]", "between nothing and nothing"),

@@ -126,6 +126,20 @@ def test_a_partition_is_built_once_and_again_when_a_day_of_it_changes(house: Hou
     assert [str(row[1]) for row in house.rows("mart_spend_weekly")] == ["1.50", "2.25"]
 
 
+def test_joins_as_written_hold_for_the_table_that_says_so_and_no_other(house: House) -> None:
+    """Each table spends 1 where the engine may choose the side of a join that it holds, and 2 where it may not."""
+    spent = "case current_setting('disabled_optimizers') when '' then 1.00 else 2.00 end"
+    query = f"select date_trunc('week', usage_date)::date, max({spent})::decimal(38,2) from ledger_calls group by 1"
+    house.add("mart_chosen_weekly", weekly("", query))
+    house.add("mart_written_weekly", weekly("joins: as_written\n", query))
+    house.calls("2026-11-02", "1.50")
+
+    house.run("mart_written_weekly", "mart_chosen_weekly")
+
+    assert [str(row[1]) for row in house.rows("mart_written_weekly")] == ["2.00"]
+    assert [str(row[1]) for row in house.rows("mart_chosen_weekly")] == ["1.00"]
+
+
 def test_a_rebuild_to_the_same_rows_does_not_wake_what_reads_it(house: House) -> None:
     """A call moves within the week: the week's sum, and so its file's content, stays."""
     house.add("mart_spend_weekly", weekly())

@@ -15,6 +15,7 @@ meets: >-
   left join ledger_superseded_requests as d
     on s.source_file_sha256 = d.source_file_sha256 and s.source_row = d.source_row and s.source_account = d.source_account and s.source = d.source
   where s.trace_id is not null
+joins: as_written
 columns:
   request_key: VARCHAR; the call in staged_requests
   started_at: TIMESTAMP WITH TIME ZONE; start of the call

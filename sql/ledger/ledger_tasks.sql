@@ -18,6 +18,7 @@ meets: >-
   from ledger_requests
   where is_billable_leaf and task_id is not null
   group by cast(started_at as date)
+joins: as_written
 columns:
   source_account: VARCHAR; first folder below the source, else 'default'
   task_id: VARCHAR; the task as its source names it

@@ -6,6 +6,7 @@ grain: [week_start_date, month_start_date, cost_centre, team, feature, customer_
 partition: week
 reads_back: 7 days
 leads: [ledger_requests]
+joins: as_written
 columns:
   week_start_date: DATE; Monday of the ISO week, UTC
   month_start_date: DATE; first day of the month of the calls, UTC

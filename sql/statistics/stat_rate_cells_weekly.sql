@@ -9,6 +9,7 @@ grain:
    is_near_threshold]
 partition: week
 reads_around: 1 day
+joins: as_written
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   usage_date: DATE; UTC day of the calls

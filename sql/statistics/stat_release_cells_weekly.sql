@@ -5,6 +5,7 @@ about: >-
 grain: [week_start_date, counted, feature, release, prompt_version, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id, shared_date]
 partition: week
 reads_around: 1 day
+joins: as_written
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone; of a task that of its first call
   counted: VARCHAR; what is counted: request (billable calls) or task (a task with all its calls, of the version of its first call)
