@@ -166,6 +166,12 @@ LEVERS_ACTED: tuple[Mapping[str, str], ...] = (
         "since_date": "2026-09-21",
         "why": "Release 2026.18 wrote the time before the instructions; mended on that day",
     },
+    {
+        "feature": "support-chat",
+        "lever": "routing",
+        "since_date": "2026-11-02",
+        "why": "The router may send short tickets to the smaller model",
+    },
 )
 # What teams may spend in a month, and what is worth a look in a company of this size.
 BUDGETS: tuple[Mapping[str, str], ...] = (

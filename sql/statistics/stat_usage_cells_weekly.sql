@@ -19,6 +19,7 @@ columns:
   unpriced_requests: BIGINT; of these, calls without a cost
   unpriced_tokens: BIGINT; tokens of the calls without a cost
   effective_cost_usd: DECIMAL(38,15); cost of the priced calls; null where none is priced
+  failed_cost_usd: DECIMAL(38,15); of that cost, what the calls that did not end well cost; null where none of them is priced
   answered_requests: BIGINT; calls that ended well and tell both input (more than none) and output
   input_total_tokens: BIGINT; input of the answered calls, cached included
   output_total_tokens: BIGINT; output of the answered calls, reasoning included
@@ -46,6 +47,7 @@ with calls as (
         coalesce(r.model_canonical, 'unknown_model') as model_canonical,
         {{ cluster_of("r", "z") }},
         coalesce(r.total_tokens, 0) as total_tokens,
+        r.status <> 'ok' as is_failed,
         r.status = 'ok' and coalesce(r.input_total_tokens, 0) > 0 and r.output_total_tokens is not null as is_answered,
         r.input_total_tokens,
         r.output_total_tokens,
@@ -72,6 +74,7 @@ select
     count(case when effective_cost_usd is null then 1 end) as unpriced_requests,
     cast(sum(case when effective_cost_usd is null then total_tokens else 0 end) as bigint) as unpriced_tokens,
     cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
+    cast(sum(case when is_failed then effective_cost_usd end) as decimal(38, 15)) as failed_cost_usd,
     count(case when is_answered then 1 end) as answered_requests,
     cast(sum(case when is_answered then input_total_tokens else 0 end) as bigint) as input_total_tokens,
     cast(sum(case when is_answered then output_total_tokens else 0 end) as bigint) as output_total_tokens,

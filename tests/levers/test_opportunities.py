@@ -253,6 +253,16 @@ def test_what_was_acted_on_is_held_against_what_was_promised(saved):
         Decimal("434.82"),
     ]
     assert (batch["follow_up"], batch["weeks"], batch["realised_ratio"]) == ("few_weeks", 1, 2.0)
-    assert (rows["routing"]["follow_up"], rows["routing"]["follow_up_reason"]) == ("acted", "not_replayable")
+    assert batch["realised_by"] == "replay"
+    # The same work of the weeks before; all of it moved to a batch, which halves what a call costs.
+    routing = rows["routing"]
+    assert (routing["follow_up"], routing["realised_by"], routing["like_for_like_share"]) == (
+        "few_weeks",
+        "before_after",
+        1,
+    )
+    assert round(routing["realised_month_usd"], 2) == Decimal("434.82")
+    assert routing["realised_low_month_usd"] is None
+    assert "of too few users to tell from chance" in routing["sentence"]
     assert (rows["output_cap"]["follow_up"], rows["output_cap"]["follow_up_reason"]) == ("acted", "no_week_yet")
     assert weeks.broken("mart_levers_acted_weekly") == []

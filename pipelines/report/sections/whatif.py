@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines.models import models
@@ -9,7 +10,7 @@ from pipelines.periods import DAYS_OF_MONTH
 from pipelines.report import charts
 from pipelines.report.reading import ANSWERS, LEVERS_ACTED, Ask
 from pipelines.report.sections.levers import SECTION, doing
-from pipelines.report.wording import words
+from pipelines.report.wording import things, words
 
 ANSWERS_AT_MOST = 4
 ACTED_AT_MOST = 4
@@ -24,7 +25,7 @@ order by saving_mid_usd desc, scenario
 """
 _ACTED = f"""
 select feature, lever, since_date, follow_up, follow_up_reason, weeks, promised_low_month_usd, promised_mid_month_usd,
-    promised_high_month_usd, realised_month_usd, sentence
+    promised_high_month_usd, realised_month_usd, realised_low_month_usd, realised_high_month_usd, realised_by, sentence
 from {LEVERS_ACTED} where week_start_date = $week $features
 order by realised_month_usd desc nulls last, feature, lever
 """
@@ -48,9 +49,28 @@ def figures(ask: Ask) -> dict[str, Any]:
         ask.asked_as(SECTION, "Levers that were pulled").link(acted[:ACTED_AT_MOST], "feature", "lever")
     for row in acted:
         row["doing"] = doing(row["lever"])
+        row["told"] = _told(row)
     return {
         "answers": answers[:ANSWERS_AT_MOST],
         "answers_left": len(answers[ANSWERS_AT_MOST:]),
         "acted": acted[:ACTED_AT_MOST],
         "acted_left": len(acted[ACTED_AT_MOST:]),
     }
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    """How it is known what came of a lever, or why it is not."""
+    if row["realised_by"] is None:
+        return str(row["sentence"])
+    weeks = things(row["weeks"], "week")
+    if row["realised_by"] == "replay":
+        return f"the calls of {weeks} without it"
+    low, high = row["realised_low_month_usd"], row["realised_high_month_usd"]
+    doubt = (
+        "; too few users to tell from chance"
+        if low is None
+        else "; chance may make as much"
+        if low <= 0 <= high
+        else ""
+    )
+    return f"the same work before, over {weeks}{doubt}"
