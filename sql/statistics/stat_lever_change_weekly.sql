@@ -11,18 +11,18 @@ columns:
   feature: VARCHAR; product feature of levers_acted.csv
   lever: VARCHAR; routing, fine_tune (all of a call's cost), output_cap (the cost of its output), context_trim (all but that) or retry_waste (failed calls)
   before_weeks: BIGINT; whole weeks before that were looked at, at most four
-  before_requests: BIGINT; priced calls of request types that have calls on both sides, before
-  requests: BIGINT; the same, since
-  like_for_like_share: DECIMAL(18,9); cost of these calls over that of all priced calls of the feature since
-  saved_usd: DECIMAL(38,15); their calls at the cost of a call before, by request type, less what they cost; below 0 where it rose
+  before_requests: BIGINT; priced calls in the weeks before, of request types that have some on both sides
+  since_requests: BIGINT; priced calls of these request types since the lever is used
+  like_for_like_share: DECIMAL(18,9); share of the cost since that has a call of the same request type before
+  realised_usd: DECIMAL(38,15); their calls at the cost of a call before, by request type, less what they cost; below 0 where it rose
   clusters: BIGINT; users (or what stands for them) on either side
-  saved_low_usd: DECIMAL(38,15); lower end of the 95 % interval, by leaving out one user after the other; null below min_users_interval of them
-  saved_high_usd: DECIMAL(38,15); upper end of the same
+  realised_low_usd: DECIMAL(38,15); lower end of the 95 % interval, by leaving out one user after the other; null below min_users_interval of them
+  realised_high_usd: DECIMAL(38,15); upper end of that interval
 checks:
   - one_of: [lever, routing, fine_tune, output_cap, context_trim, retry_waste]
   - between: [like_for_like_share, 0, 1]
   - between: [before_weeks, 1, 4]
-  - rule: saved_usd between saved_low_usd and saved_high_usd
+  - rule: realised_usd between realised_low_usd and realised_high_usd
     null_passes: true
     text: the estimate lies in its interval
 notes:
@@ -253,12 +253,12 @@ select
     b.lever,
     w.before_weeks,
     b.before_requests,
-    b.requests,
+    b.requests as since_requests,
     s.like_for_like_share,
-    b.saved_usd,
+    b.saved_usd as realised_usd,
     b.clusters,
-    cast(b.saved_usd - cast(b.half_width as decimal(38, 15)) as decimal(38, 15)) as saved_low_usd,
-    cast(b.saved_usd + cast(b.half_width as decimal(38, 15)) as decimal(38, 15)) as saved_high_usd,
+    cast(b.saved_usd - cast(b.half_width as decimal(38, 15)) as decimal(38, 15)) as realised_low_usd,
+    cast(b.saved_usd + cast(b.half_width as decimal(38, 15)) as decimal(38, 15)) as realised_high_usd,
 from bounded as b
 inner join before_weeks as w on b.week_start_date = w.week_start_date and b.feature = w.feature and b.lever = w.lever
 inner join shares as s on b.week_start_date = s.week_start_date and b.feature = s.feature and b.lever = s.lever

@@ -41,10 +41,10 @@ def test_traffic_that_grows_and_a_mix_that_changes_are_no_saving(changed):
 
     row = changed(calls, "routing")
 
-    assert (row["saved_usd"], row["before_requests"], row["requests"]) == (48, 40, 80)
+    assert (row["realised_usd"], row["before_requests"], row["since_requests"]) == (48, 40, 80)
     assert row["like_for_like_share"] == Decimal("0.5")
     # All users save the same share: chance separates nothing.
-    assert (row["clusters"], row["saved_low_usd"], row["saved_high_usd"]) == (40, 48, 48)
+    assert (row["clusters"], row["realised_low_usd"], row["realised_high_usd"]) == (40, 48, 48)
 
 
 def test_types_are_held_against_themselves(changed):
@@ -57,7 +57,7 @@ def test_types_are_held_against_themselves(changed):
     calls += [call(user, AFTER, "5", prompt_name="dear") for user in range(36)]
     calls += [call(user, AFTER, "1", prompt_name="cheap") for user in range(4)]
 
-    assert changed(calls, "routing")["saved_usd"] == 180
+    assert changed(calls, "routing")["realised_usd"] == 180
 
 
 def test_the_interval_is_of_users(changed):
@@ -68,10 +68,10 @@ def test_the_interval_is_of_users(changed):
 
     row = changed(calls, "routing")
 
-    assert row["saved_usd"] == 12
-    assert float(row["saved_low_usd"]) == pytest.approx(12 - 2.2787, abs=1e-4)
-    assert float(row["saved_high_usd"]) == pytest.approx(12 + 2.2787, abs=1e-4)
-    assert changed([one for one in calls if one["user_id"] != "u0"], "routing")["saved_low_usd"] is None
+    assert row["realised_usd"] == 12
+    assert float(row["realised_low_usd"]) == pytest.approx(12 - 2.2787, abs=1e-4)
+    assert float(row["realised_high_usd"]) == pytest.approx(12 + 2.2787, abs=1e-4)
+    assert changed([one for one in calls if one["user_id"] != "u0"], "routing")["realised_low_usd"] is None
 
 
 def work(at: datetime, outputs: int, inputs: int, failed: int) -> list[Call]:
@@ -91,14 +91,14 @@ def test_each_lever_is_held_against_its_part_of_the_cost(changed, lever, usd):
     """Ten calls: from 1,000 tokens out to 800 (10 x .002 = .02), from 1,000 in to 600 (10 x .001 = .01)."""
     row = changed([*work(BEFORE, 1000, 1000, 0), *work(AFTER, 800, 600, 0)], lever)
 
-    assert row["saved_usd"] == Decimal(usd)
+    assert row["realised_usd"] == Decimal(usd)
 
 
 def test_of_retries_it_is_the_cost_of_failed_calls(changed):
     """Four of 14 calls failed before, $.0075 each; since one of 11: 11 x .03 / 14 - .0075. That answers grew is not in it."""
     row = changed([*work(BEFORE, 1000, 1000, 4), *work(AFTER, 9000, 1000, 1)], "retry_waste")
 
-    assert float(row["saved_usd"]) == pytest.approx(11 * 0.03 / 14 - 0.0075, abs=1e-12)
+    assert float(row["realised_usd"]) == pytest.approx(11 * 0.03 / 14 - 0.0075, abs=1e-12)
 
 
 def test_what_has_no_week_before_has_no_row(changed):

@@ -22,7 +22,7 @@ columns:
   realised_month_usd: DECIMAL(38,10); a month's cost of these weeks without the lever less what they cost; null where it cannot be told
   realised_low_month_usd: DECIMAL(38,10); lower end of its 95 % interval; null of a replay, which has no chance in it, and where users are too few
   realised_high_month_usd: DECIMAL(38,10); upper end of the same
-  like_for_like_share: DECIMAL(18,9); share of the cost since that has a call of the same request type before; null of a replay
+  like_for_like_share: DECIMAL(18,9); share of the cost since that has a call of the same request type before, null of a replay
   realised_ratio: DOUBLE; realised over promised (mid); null where nothing was promised
   sentence: VARCHAR; the row in words
 checks:
@@ -32,6 +32,7 @@ checks:
   - rule: (follow_up = 'acted') = (realised_month_usd is null) and (follow_up = 'acted') = (follow_up_reason is not null)
     text: what cannot be told has no figure, and says why
   - between: [weeks, 0, 4]
+  - between: [like_for_like_share, 0, 1]
 notes:
   - Of the provider's prompt cache it is what cached tokens would have cost as fresh ones less what they cost; of a batch (or flex) its calls at the price for answers at once; of a cache of answers what its hits would have cost less its look-ups (mart_cache_economics_weekly).
   - A smaller or tuned model, a cap, shorter prompts and fewer failed calls are held against the four weeks before, by request type (stat_lever_change_weekly). What else changed within a type since then is in it; own GPUs cannot be told.
@@ -95,15 +96,15 @@ scaled as (
 {% for case in cases %}
         p.promised_{{ case }}_month_usd,
 {% endfor %}
-        {{ month_of("case when s.lever in (" ~ replayed ~ ") then s.replayed_usd else d.saved_usd end") }} as realised_month_usd,
-        {{ month_of("d.saved_low_usd") }} as realised_low_month_usd,
-        {{ month_of("d.saved_high_usd") }} as realised_high_month_usd,
+        {{ month_of("case when s.lever in (" ~ replayed ~ ") then s.replayed_usd else d.realised_usd end") }} as realised_month_usd,
+        {{ month_of("d.realised_low_usd") }} as realised_low_month_usd,
+        {{ month_of("d.realised_high_usd") }} as realised_high_month_usd,
         d.like_for_like_share,
         case
             when s.weeks = 0 then 'no_week_yet'
             when s.lever = 'self_host' then 'not_replayable'
             when s.lever in ({{ replayed }}) and s.replayed_usd is null then 'no_use'
-            when s.lever not in ({{ replayed }}) and d.saved_usd is null then 'no_week_before'
+            when s.lever not in ({{ replayed }}) and d.realised_usd is null then 'no_week_before'
         end as follow_up_reason,
     from summed as s
     left join stat_lever_change_weekly as d
