@@ -476,3 +476,91 @@ def test_a_side_is_read_as_it_is_written(tmp_path):
     assert (side.span.first, side.span.end) == (date(2026, 11, 2), date(2026, 11, 9))
     with pytest.raises(NoSide, match="no books at"):
         side_of("root:/nowhere", root)
+
+
+@pytest.fixture(scope="module")
+def production_and_ci(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Books of production with two versions of a prompt in one week, and books of nothing but the log that CI left.
+
+    A test run is a session of ten cases, in one language, framework and runtime.
+    """
+    folder = tmp_path_factory.mktemp("two_books")
+    production, ci = DataRoot(folder / "production"), DataRoot(folder / "ci")
+    for root in (production, ci):
+        (root.landing / "app_log").mkdir(parents=True)
+    for version, output in (("6", 100), ("7", 200)):
+        text = lines(40, output, day="2026-11-03", prompt_name="answer", prompt_version=version)
+        calls = [
+            json.loads(line) | {"id": name, "response_id": name, "task_id": name, "user_id": f"u{n}"}
+            for n, line in enumerate(text.splitlines())
+            for name in (f"v{version}-{n}",)
+        ]
+        (production.landing / "app_log" / f"{version}.jsonl").write_text(
+            "".join(json.dumps(one) + "\n" for one in calls), encoding="utf-8"
+        )
+    runs = []
+    for number, text in enumerate(lines(600, 400, day="2026-11-10", prompt_name="answer").splitlines()):
+        run = number // 10
+        record = json.loads(text)
+        record["metadata"] = {
+            "language": ("java", "rust")[run % 2],
+            "framework": ("spring", "axum")[run % 2],
+            "runtime": ("jvm-21", "tokio-1")[run % 2],
+        }
+        runs.append(json.dumps(record | {"session_id": f"run-{run}"}))
+    (ci.landing / "app_log" / "ci.jsonl").write_text("\n".join(runs) + "\n", encoding="utf-8")
+    # Of what metadata tells, books keep what is named.
+    ci.reference.mkdir()
+    named = ("language", "framework", "runtime")
+    (ci.reference / "dimensions.csv").write_text(
+        "dimension,attribute\n" + "".join(f"{name},{name}\n" for name in named), encoding="utf-8"
+    )
+    for root in (production, ci):
+        books.run(root, select=upstream("ledger_costs", "ledger_requests"))
+    return production.path, ci.path
+
+
+def test_a_test_run_in_ci_is_held_against_last_weeks_production(production_and_ci):
+    """Version 7 of production: 1,000 x 2.50 + (200 + n) x 10 a million: .0025 + .002195 = .004695 a call on average; CI:
+    .0025 + (400 + 299.5) x .00001 = .009495, 102 % more for the same prompt."""
+    production, ci = production_and_ci
+    sides = (f"root:{production},week=2026-11-02,prompt_version=7", f"root:{ci}")
+
+    told = tokenbooks("compare", *sides, "--fail-on", "request=+30%", "--json", data=ci)
+
+    content = json.loads(told.stdout)
+    row = one(content["changes"], "request", "(all)")
+    assert (told.returncode, content["verdict"]) == (4, "regression")
+    assert row["mix_free_change"] == pytest.approx(0.009495 / 0.004695 - 1)
+    assert row["change_low"] > 0.3
+
+
+def test_versions_of_a_prompt_are_sides(production_and_ci):
+    """100 tokens more in each of 40 answers: .001 on .003695, 27 %: real, and less than 30 %."""
+    production, _ = production_and_ci
+
+    told = tokenbooks("compare", "prompt=answer@6", "prompt=answer@7", "--fail-on", "+30%", "--json", data=production)
+
+    content = json.loads(told.stdout)
+    row = one(content["changes"], "request", "(all)")
+    assert told.returncode == 0
+    assert (row["base_units"], row["units"]) == (40, 40)
+    assert row["mix_free_change"] == pytest.approx(0.001 / 0.003695)
+
+
+def test_what_a_test_run_costs_by_language_framework_and_runtime(production_and_ci):
+    """60 runs of ten cases, 30 in each language. Run r costs ten times .0065 + (10 r + 4.5) x .00001 = .06545 + r x .001; java has the
+    even ones of 0 to 58, 29 in the mean, rust the odd ones, 30."""
+    _, ci = production_and_ci
+
+    told = tokenbooks(
+        "compare", f"root:{ci}", "--by", "language", "--by", "framework", "--by", "runtime", "--json", data=ci
+    )
+
+    rows = {
+        row["dimension_value"]: (row["units"], row["sample_status"], float(row["mean_cost_usd"]))
+        for row in json.loads(told.stdout)["dimensions"]
+        if row["cost_unit"] == "session"
+    }
+    java, rust = (30, "mean", pytest.approx(0.06545 + 0.029)), (30, "mean", pytest.approx(0.06545 + 0.030))
+    assert rows == dict.fromkeys(("java", "spring", "jvm-21"), java) | dict.fromkeys(("rust", "axum", "tokio-1"), rust)
