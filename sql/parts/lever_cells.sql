@@ -1,17 +1,31 @@
 {#
 The calls of a week as rows that levers change, for mart_lever_savings_weekly: each call is looked at once, and what a lever would do to it is
 noted as a mark or as tokens; then all are summed to `cells` of one box of rates, within which a cost is linear in tokens. Before it stand
-`settings`, `targets` and `uncached_models`.
+`settings`, `targets` and `uncached_models`; `marks` has the names of the marks.
 #}
 {% from "macros/cells.sql" import type_of %}
 {% from "macros/caps.sql" import reasoning_left, text_left with context %}
 {% from "macros/levers.sql" import cacheable_of, is_within, left_for, prefix_of with context %}
 {% from "macros/rate_keys.sql" import call_keys, context_tokens, keys_of_calls, scopes, scopes_of_calls, scopes_of_days with context %}
 {% from "macros/replay.sql" import key_columns, scope_columns, total with context %}
-{% set marks = ["is_open", "is_long", "is_capped", "is_cut", "is_failed", "is_prefixed", "is_dear", "is_routed", "is_told", "is_repeated"] %}
 {{ scopes_of_days }}
 
 {% include "parts/rate_boxes.sql" %}
+
+costs as (
+    select
+        request_key,
+        started_at,
+        coalesce(
+            effective_cost_usd = contracted_cost_usd
+            and cost_reason is distinct from 'cache_hit'
+            and cost_reason is distinct from 'provider_stated',
+            false
+        ) as is_open,
+        effective_cost_usd,
+        coalesce(units_cost_usd, 0) as units_cost_usd,
+    from ledger_costs
+),
 
 calls as (
     select
@@ -33,22 +47,16 @@ calls as (
         coalesce({{ name }}.scope, '') as {{ name }}_scope,
 {% endfor %}
         {{ context_tokens }} as context_tokens,
-        coalesce(
-            c.effective_cost_usd = c.contracted_cost_usd
-            and c.cost_reason is distinct from 'cache_hit'
-            and c.cost_reason is distinct from 'provider_stated',
-            false
-        ) as is_open,
+        c.is_open,
         c.effective_cost_usd,
-        coalesce(c.units_cost_usd, 0) as units_cost_usd,
+        c.units_cost_usd,
 {% for class in token_classes %}
         coalesce(q.{{ class.tokens }}, 0) as {{ class.tokens }},
 {% endfor %}
     from ledger_requests as q
-    inner join ledger_costs as c on q.request_key = c.request_key and q.started_at = c.started_at
+    inner join costs as c on q.request_key = c.request_key and q.started_at = c.started_at
 {{ scopes_of_calls }}
     cross join ref_reporting as z
-    where q.is_billable_leaf
 ),
 
 meant as (
@@ -95,27 +103,33 @@ longest as (
     group by l.week_start_date, l.feature
 ),
 
+-- The calls before, by the keys alone: whole calls are slow to put in order.
+before as (
+    select
+        request_key,
+        started_at,
+        lag(started_at) over same_prefix as prefix_before_at,
+        lag(input_tokens) over same_prefix as input_before_tokens,
+        lag(started_at) over same_prompt as prompt_before_at,
+    from meant
+    where prefix_key is not null or prompt_hash is not null
+    window
+        same_prefix as (partition by week_start_date, prefix_key order by started_at, request_key),
+        same_prompt as (partition by week_start_date, feature, prompt_hash order by started_at, request_key)
+),
+
 followed as (
     select
         b.*,
         case when b.prefix_key is not null then {{ cacheable_of("b") }} else 0 end as cacheable_tokens,
         case
-            when b.prefix_key is not null and {{ is_within("b", "lag(b.started_at) over same_prefix", "s.ttl_us") }}
-                then {{ left_for("b", "lag(b.input_tokens) over same_prefix") }}
+            when b.prefix_key is not null and {{ is_within("b", "f.prefix_before_at", "s.ttl_us") }} then {{ left_for("b", "f.input_before_tokens") }}
             else 0
         end as known_tokens,
-        b.is_open and b.prompt_hash is not null and {{ is_within("b", "lag(b.started_at) over same_prompt", "s.response_ttl_us") }} as is_repeated,
+        b.is_open and b.prompt_hash is not null and {{ is_within("b", "f.prompt_before_at", "s.response_ttl_us") }} as is_repeated,
     from meant as b
     cross join settings as s
-    where b.prefix_key is not null or b.prompt_hash is not null
-    window
-        same_prefix as (partition by b.week_start_date, b.prefix_key order by b.started_at, b.request_key),
-        same_prompt as (partition by b.week_start_date, b.feature, b.prompt_hash order by b.started_at, b.request_key)
-    -- The others are not put in order.
-    union all
-    select b.*, 0 as cacheable_tokens, 0 as known_tokens, false as is_repeated
-    from meant as b
-    where b.prefix_key is null and b.prompt_hash is null
+    left join before as f on b.request_key = f.request_key and b.started_at = f.started_at
 ),
 
 read_again as (

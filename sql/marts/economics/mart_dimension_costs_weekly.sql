@@ -88,7 +88,6 @@ with scanned as (
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     left join ledger_tasks as t on r.request_key = t.first_request_key and r.started_at = t.started_at
     cross join ref_reporting as z
-    where r.is_billable_leaf
 ),
 
 keyed as (

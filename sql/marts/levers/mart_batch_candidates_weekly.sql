@@ -82,8 +82,7 @@ cells as (
         on r.feature = f.feature and cast(r.started_at as date) >= f.from_date and cast(r.started_at as date) < f.to_date
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z
-    where r.is_billable_leaf
-        and not coalesce(r.gateway_cache_hit, false)
+    where not coalesce(r.gateway_cache_hit, false)
         and {{ rate_tier("r") }} = 'standard'
         and coalesce(lower(r.speed), '') <> 'fast'
         -- What provisioned throughput or a seat paid for costs nothing by itself.

@@ -119,6 +119,7 @@ uncached_models as (
     having sum(0{% for class in token_classes if class.type in ("cache_read", "cache_write") %} + {{ class.tokens }}{% endfor %}) = 0
 ),
 
+{% set marks = ["is_open", "is_long", "is_capped", "is_cut", "is_failed", "is_prefixed", "is_dear", "is_routed", "is_told", "is_repeated"] %}
 {% include "parts/lever_cells.sql" %}
 
 {# What a cell becomes by another model, in a batch (or flex), and by both. #}
@@ -273,6 +274,26 @@ known as (
     from costed
 ),
 
+-- Whatever levers do is linear in dollars: cells of the same marks are one from here on.
+{% set kinds = ["week_start_date", "feature", "is_patient"] + marks %}
+alike as (
+    select
+        {{ kinds | join(", ") }}{% for there in moves %}, has_rates{{ there }}{% endfor %},
+        cast(sum(requests) as bigint) as requests,
+        cast(sum(unpriced_requests) as bigint) as unpriced_requests,
+{% for name in ("effective_cost", "units_cost", "cached_in_use", "deferred_in_use") %}
+        cast(sum({{ name }}_usd) as decimal(38, 15)) as {{ name }}_usd,
+{% endfor %}
+{% for there in moves %}
+    {% for amount in amounts %}
+        cast(sum({{ amount }}{{ there }}_usd) as decimal(38, 15)) as {{ amount }}{{ there }}_usd,
+    {% endfor %}
+{% endfor %}
+    from known
+    group by {{ kinds | join(", ") }}{% for there in moves %}, has_rates{{ there }}{% endfor %}
+
+),
+
 -- The levers that are pulled: the first few of the order together, and each alone.
 plans as (
 {% for is_alone in (false, true) %}
@@ -305,7 +326,7 @@ planned as (
         or p.has_batch and c.is_patient as is_covered,
         p.has_routing and c.is_routed and not c.has_rates_there or p.has_batch and c.is_patient and not c.has_rates_later as lacks_rates,
         not p.has_response_cache or c.is_told as tells,
-    from known as c
+    from alike as c
     cross join plans as p
 ),
 
@@ -424,34 +445,46 @@ summed as (
 {% endfor %}
     from replayed
     group by week_start_date, feature, lever_place, is_alone
+),
+
+-- Of each lever what calls cost with it on top of those before it, and with those before it.
+stacked as (
+    select *, lag(cost_mid_usd) over (partition by week_start_date, feature, is_alone order by lever_place) as before_usd
+    from summed
+),
+
+paired as (
+    select
+        *,
+        max(case when not is_alone then before_usd end) over same_lever as cost_before_usd,
+{% for case in cases %}
+        max(case when not is_alone then cost_{{ case }}_usd end) over same_lever as cost_stacked_{{ case }}_usd,
+{% endfor %}
+    from stacked
+    window same_lever as (partition by week_start_date, feature, lever_place)
 )
 
 select
-    a.week_start_date,
-    a.feature,
-    case a.lever_place{% for lever in levers %} when {{ loop.index }} then '{{ lever }}'{% endfor %} end as lever,
-    cast(a.lever_place as bigint) as lever_place,
-    a.requests,
-    a.unpriced_requests,
-    a.unreplayed_requests,
-    a.covered_requests,
-    a.told_requests,
-    a.effective_cost_usd,
-    a.covered_cost_usd,
+    week_start_date,
+    feature,
+    case lever_place{% for lever in levers %} when {{ loop.index }} then '{{ lever }}'{% endfor %} end as lever,
+    cast(lever_place as bigint) as lever_place,
+    requests,
+    unpriced_requests,
+    unreplayed_requests,
+    covered_requests,
+    told_requests,
+    effective_cost_usd,
+    covered_cost_usd,
 {% for case, cost in (("low", "high"), ("mid", "mid"), ("high", "low")) %}
-    cast(b.cost_mid_usd - w.cost_{{ cost }}_usd as decimal(38, 15)) as saved_{{ case }}_usd,
+    cast(cost_before_usd - cost_stacked_{{ cost }}_usd as decimal(38, 15)) as saved_{{ case }}_usd,
 {% endfor %}
 {% for case, cost in (("low", "high"), ("mid", "mid"), ("high", "low")) %}
-    cast(a.effective_cost_usd - a.cost_{{ cost }}_usd as decimal(38, 15)) as alone_{{ case }}_usd,
+    cast(effective_cost_usd - cost_{{ cost }}_usd as decimal(38, 15)) as alone_{{ case }}_usd,
 {% endfor %}
-    case a.lever_place
-        when {{ levers.index("prompt_cache") + 1 }} then a.cached_in_use_usd
-        when {{ levers.index("batch") + 1 }} then a.deferred_in_use_usd
+    case lever_place
+        when {{ levers.index("prompt_cache") + 1 }} then cached_in_use_usd
+        when {{ levers.index("batch") + 1 }} then deferred_in_use_usd
     end as in_use_usd,
-from summed as a
--- With the lever on top of those before it, and with those before it.
-inner join summed as w
-    on a.week_start_date = w.week_start_date and a.feature = w.feature and not w.is_alone and a.lever_place = w.lever_place
-inner join summed as b
-    on a.week_start_date = b.week_start_date and a.feature = b.feature and not b.is_alone and a.lever_place = b.lever_place + 1
-where a.is_alone
+from paired
+where is_alone

@@ -77,7 +77,7 @@ calls as (
         and m.model_tier in ('budget', 'mid', 'frontier')
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z
-    where r.is_billable_leaf and r.status = 'ok' and r.input_total_tokens > 0 and r.output_total_tokens is not null
+    where r.status = 'ok' and r.input_total_tokens > 0 and r.output_total_tokens is not null
 ),
 
 budgets as (

@@ -82,7 +82,6 @@ calls as (
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z
-    where r.is_billable_leaf
 ),
 
 failed_tasks as (
