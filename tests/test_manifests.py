@@ -11,6 +11,7 @@ import pytest
 from pipelines import books
 from pipelines.books import open_books
 from pipelines.paths import DataRoot
+from tests.conftest import upstream
 from tests.sources.landed import land, queried
 from tests.sources.test_cloud_bills import CUR, table
 
@@ -51,7 +52,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
         land(made, f"aws_bedrock/alone/data/{MONTH}/export-00001.pulled-{stamp}.csv", cur("alone", cost))
     call = {"id": "now", "timestamp": "2026-11-18T12:00:00Z", "provider": "groq", "model": "m", "usage": {}}
     land(made, "app_log/web/calls.jsonl", json.dumps(call) + "\n")
-    report = books.run(made, now=NOW)
+    report = books.run(made, now=NOW, select=upstream("ledger_invoices", "ledger_files"))
     assert not report.is_blocked, report.failed
     return made
 
