@@ -1,13 +1,14 @@
 """Every model is right for any set of periods at once: the runner builds as many together as are out of date.
 
-The rows of a period, hash by hash and in order, are the same whether it is built with all others, alone, or with every third
-one, so that what is built together need not be neighbours.
+The rows of a period, hash by hash and in order, are the same whether it is built with all others, alone, or with some of them,
+so that what is built together need not be neighbours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from itertools import permutations
 
 import pytest
 
@@ -25,6 +26,8 @@ from tests.assets.conftest import call, land_calls
 from tests.conftest import upstream
 
 TABLES = sorted(name for name, model in models().items() if model.partition is not None)
+# So many periods are each built alone.
+FEW = 9
 Rows = dict[date, list[int]]
 
 
@@ -45,22 +48,42 @@ def built(opened: Books, model: Model, starts: Sequence[date]) -> Rows:
     }
 
 
+def choices(starts: Sequence[date]) -> list[Sequence[date]]:
+    """Sets of periods to build together: each alone and two unequal halves; of many the first, the middle and the last alone.
+
+    Of many, those whose number has a binary digit and those whose number has not are sets as well: of any two periods one set
+    has the first and not the second, so that no period can lean on another one that is built with it.
+    """
+    alone = starts if len(starts) <= FEW else [starts[0], starts[len(starts) // 2], starts[-1]]
+    digits = range((len(starts) - 1).bit_length()) if len(starts) > FEW else ()
+    return [
+        *([start] for start in alone),
+        *([s for n, s in enumerate(starts) if n >> digit & 1 == has] for digit in digits for has in (0, 1)),
+        starts[::3],
+        [s for n, s in enumerate(starts) if n % 3] or starts,
+    ]
+
+
 @pytest.mark.parametrize("table", TABLES)
-def test_all_periods_at_once_are_one_by_one_and_two_unequal_halves(opened: Books, table: str) -> None:
+def test_a_period_has_the_same_rows_whatever_periods_are_built_with_it(opened: Books, table: str) -> None:
     model = models()[table]
     starts = [part.start for part in opened.lake.parts(table) if part.start is not None]
     if not starts:
         pytest.skip("the golden company has no row of it")
-    one_by_one: Rows = {}
-    for start in starts:
-        one_by_one |= built(opened, model, [start])
-    thirds = built(opened, model, starts[::3]) | built(
-        opened, model, [s for n, s in enumerate(starts) if n % 3] or starts
-    )
 
     # A table that reads its own earlier periods finds them in the lake here, and is built in turn by a run.
-    assert built(opened, model, starts) == one_by_one
-    assert thirds == one_by_one
+    at_once = built(opened, model, starts)
+
+    assert at_once.keys() == set(starts)
+    for chosen in choices(starts):
+        assert built(opened, model, chosen) == {start: at_once[start] for start in chosen}
+
+
+def test_of_any_two_of_many_periods_each_is_built_once_without_the_other() -> None:
+    starts = [date(2026, 9, 1) + timedelta(days=number) for number in range(37)]
+
+    for first, second in permutations(starts, 2):
+        assert any(first in company and second not in company for chosen in choices(starts))
 
 
 @pytest.mark.parametrize("table", [name for name in TABLES if models()[name].meets])
