@@ -83,7 +83,7 @@ def test_of_any_two_of_many_periods_each_is_built_once_without_the_other() -> No
     starts = [date(2026, 9, 1) + timedelta(days=number) for number in range(37)]
 
     for first, second in permutations(starts, 2):
-        assert any(first in company and second not in company for chosen in choices(starts))
+        assert any(first in chosen and second not in chosen for chosen in choices(starts))
 
 
 @pytest.mark.parametrize("table", [name for name in TABLES if models()[name].meets])
