@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from pipelines.prices.book_tables import Book
-from tests.prices.pricing import Pricing, request, shipped_book
+from tests.prices import together
+from tests.prices.pricing import Pricing, shipped_book
+from tests.prices.pricing import request as call
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +25,21 @@ def pricing() -> Iterator[Pricing]:
     found.close()
 
 
+@pytest.fixture(scope="module")
+def priced(request: pytest.FixtureRequest) -> dict[str, BaseException | None]:
+    """What became of the tests of a module whose calls are priced together (tests/prices/together.py)."""
+    return together.price(request)
+
+
 @pytest.fixture
-def cost(pricing: Pricing) -> Callable[..., dict[str, Any]]:
-    """Cost row of one call."""
+def cost(request: pytest.FixtureRequest) -> Any:
+    """Cost row of one call; of a test whose calls are priced together what became of it."""
+    if hasattr(request.function, "costs"):
+        return request.getfixturevalue("priced")[request.node.nodeid]
+    return cost_of(request.getfixturevalue("pricing"))
+
+
+def cost_of(pricing: Pricing) -> Callable[..., dict[str, Any]]:
 
     def run(
         book: Book | None = None,
@@ -33,7 +47,7 @@ def cost(pricing: Pricing) -> Callable[..., dict[str, Any]]:
         fx_rates: list[dict[str, Any]] | None = None,
         **given: Any,
     ) -> dict[str, Any]:
-        [row] = pricing.costs([request(**given)], book, overrides, fx_rates)
+        [row] = pricing.costs([call(**given)], book, overrides, fx_rates)
         return row
 
     return run
