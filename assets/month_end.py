@@ -7,10 +7,10 @@ It closes a month by itself only where settings.toml says ``close_reconciled_mon
 import dagster as dg
 
 from assets import reported
-from assets.runs import data_root, reading_books
+from assets.runs import data_root
 from assets.schedules import QUIET, settings
 from pipelines import month_end
-from pipelines.books import open_books
+from pipelines.books import open_books, reading_books
 from pipelines.lake import LakeError
 
 # A run at work is waited for.

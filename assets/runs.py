@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
 import dagster as dg
-import duckdb
 
 from assets.weeks import keys_of, range_tags
 from pipelines import paths
@@ -20,7 +19,6 @@ from pipelines.models import Model
 from pipelines.paths import DataRoot
 from pipelines.periods import EVER, Span, end_of, start_of
 from pipelines.planner import Plan
-from pipelines.settings import load as load_settings
 
 # A run of the daemon that meets another one at work waits this long for it to end.
 PATIENCE_S = 900
@@ -97,16 +95,6 @@ def _open_when_free(stack: ExitStack, root: DataRoot, tell: Callable[[str], None
                 raise
             tell(str(error))
             time.sleep(_PAUSE_S)
-
-
-@contextmanager
-def reading_books(root: DataRoot) -> Iterator[Books]:
-    """The books to look at only: without the lock, and nothing is written.
-
-    Raises OSError where a run at work takes away a file that is just being looked at.
-    """
-    with duckdb.connect() as con:
-        yield Books(root, load_settings(root.settings), con, lambda text: None)
 
 
 def outstanding(books: Books, *, full: bool = False, window: Span = EVER, select: Collection[str] = ()) -> Work:

@@ -15,9 +15,9 @@ from typing import TypeVar
 import dagster as dg
 
 from assets.exports import EXPORTS
-from assets.runs import Work, data_root, outstanding, reading_books
+from assets.runs import Work, data_root, outstanding
 from assets.sources import source_assets
-from pipelines.books import Books
+from pipelines.books import Books, reading_books
 from pipelines.landing import listing
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of

@@ -20,7 +20,7 @@ from pipelines.checks import CheckResult
 from pipelines.contract import DIMENSIONS
 from pipelines.engine import connect
 from pipelines.exports import MonthlyExport
-from pipelines.lake import Lake, digest, months_closed, run_lock, sweep
+from pipelines.lake import Lake, LakeError, digest, months_closed, run_lock, sweep
 from pipelines.models import Model, models, remembering_inputs
 from pipelines.paths import DataRoot
 from pipelines.periods import EVER, Span
@@ -366,6 +366,19 @@ def open_books(root: DataRoot, progress: Callable[[str], None] = lambda text: No
             # What a job was held back from publishing is judged all the same.
             books.judge()
         sweep(root)
+
+
+@contextmanager
+def reading_books(root: DataRoot) -> Iterator[Books]:
+    """The books to look at only: without the lock, and nothing is written.
+
+    Raises OSError where a run at work takes away a file that is just being looked at, LakeError where another version wrote them.
+    """
+    if upgrade.is_of_earlier_version(root):
+        raise LakeError(upgrade.RUN_ONCE)
+    settings = load_settings(root.settings)
+    with connect(settings, None) as con:
+        yield Books(root, settings, con, lambda text: None)
 
 
 def run(

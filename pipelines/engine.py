@@ -16,16 +16,17 @@ from pipelines.settings import Settings
 
 
 @contextmanager
-def connect(settings: Settings, scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection in memory whose temporary files go to ``scratch``.
+def connect(settings: Settings, scratch: Path | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection in memory whose temporary files go to ``scratch``; without one it writes none.
 
     A context manager, because a connection with Python functions must be closed before the interpreter ends.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
+    if scratch is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
-        "temp_directory": str(scratch / "spill"),
+        "temp_directory": "" if scratch is None else str(scratch / "spill"),
         "memory_limit": settings.memory_limit,
         "threads": settings.threads,
     }

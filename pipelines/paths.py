@@ -37,6 +37,11 @@ class DataRoot:
     path: Path
 
     @property
+    def is_made(self) -> bool:
+        """Whether the folder is a data root: something of one lies in it, if only a folder for files to land in."""
+        return any(path.exists() for path in (self.landing, self.settings, self.reference, self.lake, self.closed))
+
+    @property
     def landing(self) -> Path:
         return self.path / "landing"
 

@@ -79,6 +79,8 @@ def load(path: Path) -> Settings:
 
     Raises SettingsError with the key, what was found and what is expected.
     """
+    if path.is_dir():
+        raise SettingsError(f"{path.name}: a folder, expected a file. Move it away.")
     if not path.is_file():
         return Settings()
     try:

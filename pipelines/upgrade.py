@@ -21,7 +21,7 @@ SENTENCE = (
 )
 _OLD_FORMS = ("day=", "week=")
 RUN_ONCE = (
-    "These books were written by another version, and some of their tables lack columns of this one: "
+    "These books were written by another version, and some of their tables or columns are not as this one has them: "
     "run 'tokenbooks run' once, then ask again. Nothing that was read is lost."
 )
 

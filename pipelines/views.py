@@ -19,7 +19,7 @@ from pipelines.contract import shapes
 from pipelines.engine import listed, one_row, quoted
 from pipelines.exports import MONTHLY, ROW_KEY
 from pipelines.lake import CLOSED, CLOSED_MONTHS, CLOSED_MONTHS_TYPES, Lake, digest, replace_text
-from pipelines.models import Model, star, whatif_answers
+from pipelines.models import Model, models, star, whatif_answers
 from pipelines.paths import DataRoot
 from pipelines.whatif import kept as kept_answers
 
@@ -75,14 +75,26 @@ def _write(path: Path, root: DataRoot, statements: Iterable[str], version: str) 
         con.execute(f"create macro views_version() as {quoted(version)}")
 
 
+def must_be_there(root: DataRoot) -> None:
+    """Raises FileNotFoundError before the first run."""
+    if not root.views.is_file():
+        raise FileNotFoundError(f"{root.views} does not exist yet. Run 'tokenbooks run' first.")
+
+
+def are_of_another_version(root: DataRoot) -> bool:
+    """Whether the file of views is not the one that a run of this version would write, wherever the data root lies."""
+    lake, known = Lake(root), models()
+    version = digest([duckdb.__version__, *_statements(lake, known), *_kept_answers(root)])
+    return _version(root).split(" ")[0] != version
+
+
 @contextmanager
 def open_views(root: DataRoot) -> Iterator[duckdb.DuckDBPyConnection]:
     """The views, read-only and locked: nothing outside the lake can be read, no setting changed, no extension loaded.
 
     Raises FileNotFoundError before the first run.
     """
-    if not root.views.is_file():
-        raise FileNotFoundError(f"{root.views} does not exist yet. Run 'tokenbooks run' first.")
+    must_be_there(root)
     config: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,

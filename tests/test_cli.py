@@ -425,7 +425,7 @@ def test_a_fault_in_a_reference_table_blocks_publishing_and_keeps_the_last_good_
 
 
 def test_before_the_first_run_a_question_says_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "landing").mkdir(parents=True)
     done = in_a_process("sql", "select 1", data=tmp_path / "empty")
 
     assert done.returncode == 1
@@ -464,16 +464,62 @@ def test_a_data_root_that_is_not_there_is_not_made(tmp_path: Path, words: tuple[
     assert list(tmp_path.iterdir()) == []
 
 
+READING = [
+    ("status",),
+    ("alerts",),
+    ("quarantine", "list"),
+    ("sql", "select 1"),
+    ("explain", "x"),
+    ("corrections",),
+    ("close", "--verify"),
+    ("close", "--due"),
+    ("export", "focus"),
+]
+
+
+@pytest.mark.parametrize("words", READING)
+def test_a_command_that_reads_makes_nothing_of_a_folder_and_says_what_it_is_not(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "sea.jpg").write_text("blue", encoding="utf-8")
+
+    done = tokenbooks(*words, data=tmp_path / "photos")
+
+    assert done.returncode == 2
+    folder = tmp_path / "photos"
+    assert done.stderr == (
+        f"{folder} is not a data root: it has no landing/, no settings.toml and no lake/. "
+        f"Make one with 'tokenbooks init {folder}', or name another with --root.\n"
+    )
+    assert [path.name for path in folder.iterdir()] == ["sea.jpg"]
+
+
+@pytest.mark.parametrize("words", READING)
+def test_before_the_first_run_a_command_that_reads_leaves_a_data_root_as_it_is(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    books = tmp_path / "books"
+    assert tokenbooks("init", str(books), data=books).returncode == 0
+    before = sorted(path.relative_to(books) for path in books.rglob("*"))
+
+    done = tokenbooks(*words, data=books)
+
+    assert done.returncode in (0, 1)
+    assert "Traceback" not in done.stderr
+    assert sorted(path.relative_to(books) for path in books.rglob("*")) == before
+
+
 def test_a_check_that_failed_is_told_as_what_is_not_so() -> None:
     one = {"table": "t", "check": "c", "text": "no day has more", "violations": 1, "message": ""}
     results = [one | {"partition": f"2026-11-0{day}"} for day in range(1, 6)]
 
-    assert broken_checks(results[:1]) == ["t (2026-11-01): not so in 1 partition: no day has more (1 row)"]
+    assert broken_checks(results[:1]) == ["t, 2026-11-01: 1 row for which it is not so that no day has more"]
     assert broken_checks(results) == [
-        "t (2026-11-01, 2026-11-02, 2026-11-03 and 2 more): not so in 5 partitions: no day has more (5 rows)"
+        "t, 2026-11-01, 2026-11-02, 2026-11-03 and 2 more: 5 rows for which it is not so that no day has more"
     ]
     assert broken_checks([results[0] | {"violations": None, "message": "no such column"}]) == [
-        "t (2026-11-01): no such column"
+        "t, 2026-11-01: no such column"
     ]
 
 

@@ -484,6 +484,26 @@ def test_a_file_of_no_table_is_named(root, name):
     )
 
 
+@pytest.mark.parametrize("name", ["features.csv", "prices.CSV", "mine.csv"])
+def test_a_folder_in_the_place_of_a_table_is_named(root, name):
+    """As a file it would be read; as a folder its rows would be passed over in silence."""
+    (root.reference / name).mkdir(parents=True)
+    (root.reference / name / "part-1.csv").write_text(FEATURES, encoding="utf-8")
+
+    assert refresh(root) == [
+        f"reference/{name}: a folder, expected a file. Move it away, or put the table in its place"
+    ]
+    with opened(root) as (_, lake):
+        assert reference.is_stale(root, lake)
+
+
+def test_a_folder_in_the_place_of_the_settings_is_named(root):
+    root.settings.mkdir(parents=True)
+
+    with pytest.raises(SettingsError, match=r"settings\.toml: a folder, expected a file"):
+        load(root.settings)
+
+
 def test_other_files_beside_the_tables_are_left_alone(root):
     for name in ("README.md", ".DS_Store", "old/features.csv"):
         write(root, name, "text")

@@ -89,10 +89,10 @@ def test_a_dot_command_answers_or_says_which_there_are(con, capsys):
         ("select * from pragma_table_inf('x')", "does not exist"),
     ],
 )
-def test_a_name_that_is_not_there_is_answered_with_ours(con, query, said):
+def test_a_name_that_is_not_there_is_answered_with_ours(con, golden_books, query, said):
     with pytest.raises(Exception) as failed:  # noqa: PT011
         con.execute(query)
-    text = said_of(con, failed.value, query)
+    text = said_of(con, failed.value, query, golden_books)
 
     assert said in text
     assert "pg_class" not in text

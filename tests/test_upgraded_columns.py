@@ -7,11 +7,13 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from pipelines import books
-from pipelines.cli import main
+from pipelines.cli import app, main
 from pipelines.paths import DataRoot
 from pipelines.upgrade import RUN_ONCE, lacks_columns
 from tests.conftest import upstream
@@ -40,3 +42,33 @@ def test_books_that_lack_a_column_say_to_run_once(
 
     assert lacks_columns(root)
     assert RUN_ONCE in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "query", ["from new_table", "select count(*) from ledger_files", "select new_column from ledger_clock"]
+)
+def test_what_views_of_another_version_cannot_answer_is_answered_with_run_once(
+    golden_books: DataRoot, tmp_path: Path, query: str
+) -> None:
+    """They name files where another version kept them, which the lock of the engine takes for strangers, and know fewer tables."""
+    root = DataRoot(tmp_path / "books")
+    root.path.mkdir()
+    root.lake.symlink_to(golden_books.lake)
+    with duckdb.connect(str(root.views)) as con:
+        con.execute("create macro views_version() as 'another'")
+        con.execute("create macro data_root() as ''")
+        con.execute("create view ledger_clock as select 1 as old_column")
+        con.execute(f"copy (select 1 as one) to '{tmp_path}/elsewhere.parquet' (format parquet)")
+        con.execute(f"create view ledger_files as from read_parquet('{tmp_path}/elsewhere.parquet')")
+
+    said = CliRunner().invoke(app, ["sql", query, "--root", str(root.path)])
+
+    assert (said.exit_code, RUN_ONCE in said.output) == (1, True)
+
+
+def test_a_question_with_a_fault_of_its_own_is_not_blamed_on_the_version(golden_books: DataRoot) -> None:
+    said = CliRunner().invoke(app, ["sql", "from read_csv('/etc/hosts')", "--root", str(golden_books.path)])
+
+    assert said.exit_code == 1
+    assert "Permission Error" in said.output
+    assert RUN_ONCE not in said.output

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import EXIT_CHECK_FAILED, EXIT_FAILED, AsJson, Group, Root, data_root
+from pipelines.cli.arguments import EXIT_CHECK_FAILED, EXIT_FAILED, AsJson, Group, Root, books_root
 from pipelines.cli.printing import complain, money, print_json, print_table, progress
 from pipelines.words import meant, things
 
@@ -33,9 +33,9 @@ def alerts(
         return
     from pipelines.alerting import open_alerts
     from pipelines.alerting.changes import entity_of
-    from pipelines.books import open_books
+    from pipelines.books import reading_books
 
-    with open_books(data_root(root)) as books:
+    with reading_books(books_root(root)) as books:
         found = [row for row in open_alerts(books) if all_ or row["alert_state"] == "open"]
     found.sort(
         key=lambda row: (
@@ -52,7 +52,7 @@ def alerts(
             "severity": ("possible " if row["is_possible"] else "") + row["severity"],
             "dollars": money(row["dollars_at_stake_usd"]),
             "owner": row["owner"],
-            "since": str(row["last_opened_date"]),
+            "known since": str(row["last_opened_date"]),
             **({"over": str(row["resolved_date"] or "")} if all_ else {}),
             "what": f"{row['rule'].replace('_', ' ')}: {entity_of(row)}",
         }
@@ -76,7 +76,7 @@ def send_alerts(
     """Tell the channels of reference/alert_channels.csv what is new and what is over, and send what still waits."""
     from pipelines import alerting
 
-    data = data_root(root)
+    data = books_root(root)
     if to is not None:
         _must_be_a_channel(data, to)
     if dry_run:

@@ -71,6 +71,18 @@ def data_root(given: Path | None, *, may_be_made: bool = False) -> DataRoot:
     return root
 
 
+def books_root(given: Path | None) -> DataRoot:
+    """The data root of a command that reads what is there. A folder that is none is named as that, and left as it is."""
+    root = data_root(given)
+    if not root.is_made:
+        complain(
+            f"{root.path} is not a data root: it has no landing/, no settings.toml and no lake/. "
+            f"Make one with 'tokenbooks init {root.path}', or name another with --root."
+        )
+        raise typer.Exit(EXIT_USAGE)
+    return root
+
+
 def day_of(text: str | None, option: str) -> date | None:
     if text is None:
         return None

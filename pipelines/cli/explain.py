@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import EXIT_FAILED, AsJson, Root, data_root
+from pipelines.cli.arguments import EXIT_FAILED, AsJson, Root, books_root
 from pipelines.cli.printing import complain, exact, print_json, print_table
 from pipelines.words import things
 
@@ -22,7 +22,7 @@ def explain(
     from pipelines.prices.explain import NotOneRequest
     from pipelines.prices.explain import explain as explained
 
-    data = data_root(root)
+    data = books_root(root)
     try:
         content = explained(data, request)
     except NotOneRequest as error:

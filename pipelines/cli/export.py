@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.arguments import EXIT_CHECK_FAILED, AsJson, Group, Root, data_root
+from pipelines.cli.arguments import EXIT_CHECK_FAILED, AsJson, Group, Root, books_root
 from pipelines.cli.printing import complain, print_json, print_table
 
 app = typer.Typer(
@@ -37,12 +37,14 @@ def export_statements(root: Root = None, as_json: AsJson = False) -> None:
 def _export(root: Path | None, name: str, version: str, *, as_json: bool) -> None:
     from pipelines.books import RunReport, open_books
     from pipelines.exports import MONTHLY
+    from pipelines.views import must_be_there
 
     wanted = [export for export in MONTHLY if (export.name, export.version) == (name, version)]
     if not wanted:
         versions = ", ".join(export.version for export in MONTHLY if export.name == name)
         raise typer.BadParameter(f"{version!r}, expected one of {versions}", param_hint="--version")
-    data = data_root(root)
+    data = books_root(root)
+    must_be_there(data)
     with open_books(data) as books:
         written = books.export(wanted)
         cause = RunReport(results=books.results).cause

@@ -45,6 +45,7 @@ def _of_the_engine(error: Exception, roots: Sequence[DataRoot]) -> str | None:
     import duckdb
 
     from pipelines.upgrade import RUN_ONCE, lacks_columns
+    from pipelines.views import are_of_another_version
 
     said = str(error)
     if isinstance(error, duckdb.IOException):
@@ -58,6 +59,10 @@ def _of_the_engine(error: Exception, roots: Sequence[DataRoot]) -> str | None:
             f"{_places(roots)}: the memory or the disk for temporary files does not suffice. Raise memory_limit in "
             "settings.toml or make room on the disk, then run again."
         )
+    if isinstance(error, duckdb.PermissionException) and any(
+        root.views.is_file() and are_of_another_version(root) for root in roots
+    ):
+        return RUN_ONCE
     if any(lacks_columns(root) for root in roots):
         return RUN_ONCE
     return None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.arguments import EXIT_CHECK_FAILED, EXIT_FAILED, AsJson, Root, data_root, month_of
+from pipelines.cli.arguments import EXIT_CHECK_FAILED, EXIT_FAILED, AsJson, Root, books_root, month_of
 from pipelines.cli.printing import MOST_LINES, complain, print_json, progress
 from pipelines.paths import DataRoot
 from pipelines.words import things
@@ -36,7 +36,7 @@ def close(
     from pipelines import close as closing
     from pipelines.books import open_books
 
-    data = data_root(root)
+    data = books_root(root)
     if (month is not None) + due + verify != 1:
         raise typer.BadParameter("a month such as 2026-09, --due or --verify: one of them", param_hint="MONTH")
     if verify:
@@ -76,7 +76,9 @@ def close(
 def _print_due(data: DataRoot, *, as_json: bool) -> None:
     from pipelines import month_end
     from pipelines.books import open_books
+    from pipelines.views import must_be_there
 
+    must_be_there(data)
     with progress() as say, open_books(data, say) as books:
         found = month_end.prepare(books)
     if as_json:
@@ -116,7 +118,7 @@ def corrections(
 
     if month is not None:
         month_of(month, "--month")
-    data = data_root(root)
+    data = books_root(root)
     with open_views(data) as con:
         rows = named_rows(
             con,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -75,7 +75,7 @@ def show_prices(
     if as_json:
         print_json(rows)
     elif rows:
-        print_table([{name: row[name] for name in row if name != "price_id"} for row in rows], "")
+        print_table([{name: _as_day(row[name]) for name in row if name != "price_id"} for row in rows], "")
     if not rows:
         has = (f"{', '.join(dict.fromkeys(sellers))} {tiers}" for tiers, sellers in others.items())
         known = f" Known are: {'; '.join(has)}." if others else ""
@@ -85,6 +85,11 @@ def show_prices(
             f"No price for {model!r}{f' at {provider}' if provider else ''} ({asked}) at {instant:%Y-%m-%dT%H:%MZ}.{advice}"
         )
         raise typer.Exit(EXIT_FAILED)
+
+
+def _as_day(value: object) -> object:
+    """An instant at midnight as its day: prices change on days, and a terminal has 80 columns."""
+    return value.date() if isinstance(value, datetime) and value.time() == time() else value
 
 
 @app.command("check")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import AsJson, Group, Root, data_root
+from pipelines.cli.arguments import AsJson, Group, Root, books_root
 from pipelines.cli.printing import MOST_LINES, print_json, print_table, printed_to_stderr
 from pipelines.cli.run import run_books
 
@@ -20,14 +20,14 @@ def list_refused(
     as_json: AsJson = False,
 ) -> None:
     """Every record that was refused, by file and reason; --json gives each with its line."""
-    from pipelines.books import open_books
+    from pipelines.books import reading_books
     from pipelines.sources import sources
 
     if source is not None and source not in sources():
         raise typer.BadParameter(
             f"no such source: {source}. Known are {', '.join(sorted(sources()))}.", param_hint="--source"
         )
-    with open_books(data_root(root)) as books:
+    with reading_books(books_root(root)) as books:
         files = [file for file in books.refused() if source in (None, file["source"])]
     if as_json:
         print_json(files)
@@ -62,7 +62,7 @@ def retry_refused(
     """Read files with refused records again, run, and say what is refused still."""
     from pipelines.books import open_books
 
-    data = data_root(root)
+    data = books_root(root)
     with open_books(data) as books:
         before = {file["file"]: file["quarantined"] for file in books.refused()}
         if unknown := sorted(set(files or ()) - set(before)):

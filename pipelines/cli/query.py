@@ -12,8 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import EXIT_FAILED, Root, data_root
+from pipelines.cli.arguments import EXIT_FAILED, Root, books_root
 from pipelines.cli.printing import cell_text, complain, json_value, print_json, terminal
+from pipelines.paths import DataRoot
 from pipelines.words import meant, things
 
 FORMATS = ("table", "csv", "json", "markdown", "parquet")
@@ -41,7 +42,7 @@ def sql(
         raise typer.BadParameter(f"{format_!r}, expected {', '.join(FORMATS)}", param_hint="--format")
     if format_ == "parquet" and sys.stdout.isatty():
         raise typer.BadParameter("a terminal shows no Parquet: add > answer.parquet", param_hint="--format")
-    data = data_root(root)
+    data = books_root(root)
     with open_views(data) as con:
         if query is not None:
             try:
@@ -51,7 +52,7 @@ def sql(
                 for one in asked:
                     _answer(con, one, format_)
             except (duckdb.Error, QueryRefused) as error:
-                complain(said_of(con, error, query))
+                complain(said_of(con, error, query, data))
                 raise typer.Exit(EXIT_FAILED) from None
             return
         from pipelines.cli import shell
@@ -61,17 +62,25 @@ def sql(
                 for one in questions(con, text):
                     _answer(con, one, as_)
             except (duckdb.Error, QueryRefused) as error:
-                complain(said_of(con, error, text))
+                complain(said_of(con, error, text, data))
 
         shell.run(con, data, format_, answered)
 
 
-def said_of(con: Any, error: Exception, query: str) -> str:
-    """What is wrong with a question. Of a table or column that is not there the engine would propose one of its own."""
+def said_of(con: Any, error: Exception, query: str, root: DataRoot) -> str:
+    """What is wrong with a question. Of a table or column that is not there the engine would propose one of its own.
+
+    What views of another version cannot answer is no fault of the question.
+    """
     import duckdb
 
     from pipelines.cli.shell import Tables, named_tables
+    from pipelines.upgrade import RUN_ONCE
+    from pipelines.views import are_of_another_version
 
+    not_there = (duckdb.PermissionException, duckdb.CatalogException, duckdb.BinderException, duckdb.IOException)
+    if isinstance(error, not_there) and are_of_another_version(root):
+        return RUN_ONCE
     text = _PROPOSED.sub("", str(error))
     unknown, column = _NO_TABLE.search(text), _NO_COLUMN.search(text)
     if not isinstance(error, duckdb.Error) or not (unknown or column):

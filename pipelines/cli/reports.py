@@ -166,7 +166,7 @@ def print_alerts(summary: Any) -> None:
     for row in summary.alerts:
         owner = "nobody owns it" if row["owner"] == "unattributed" else f"owner {row['owner']}"
         possible = "possible, " if row["is_possible"] else ""
-        about = f"{money(row['dollars_at_stake_usd'])}, {possible}{row['severity']}, {owner}, since {row['last_opened_date']}"
+        about = f"{money(row['dollars_at_stake_usd'])}, {possible}{row['severity']}, {owner}, known since {row['last_opened_date']}"
         print(f"  {about}: {row['sentence']}\n    {row['remedy']}")
 
 
@@ -224,6 +224,6 @@ def broken_checks(results: Sequence[dict[str, Any]]) -> list[str]:
         labels = [result["partition"] for result in broken]
         where = ", ".join(labels[:3]) + f" and {len(labels) - 3:,} more" * (len(labels) > 3)
         rows = sum(result["violations"] or 0 for result in broken)
-        said = f"not so in {things(len(labels), 'partition')}: {broken[0]['text']} ({things(rows, 'row')})"
-        lines.append(f"{table} ({where}): {said if rows else broken[0]['message']}")
+        said = f"{things(rows, 'row')} for which it is not so that {broken[0]['text']}"
+        lines.append(f"{table}, {where}: {said if rows else broken[0]['message']}")
     return lines

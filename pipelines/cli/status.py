@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines.cli.arguments import AsJson, Root, data_root
+from pipelines.cli.arguments import AsJson, Root, books_root
 from pipelines.cli.printing import print_json, print_table
 from pipelines.cli.reports import broken_checks, print_alerts, print_summary
 from pipelines.words import listed, things
@@ -63,11 +63,11 @@ order by f.source
 
 def status(root: Root = None, as_json: AsJson = False) -> None:
     """What is read and what is fresh: sources, tables, and what is unpriced or unattributed."""
-    from pipelines.books import open_books
+    from pipelines.books import reading_books
     from pipelines.summary import summarise
 
-    data = data_root(root)
-    with open_books(data) as books:
+    data = books_root(root)
+    with reading_books(data) as books:
         content = _status(books)
     content["summary"] = summarise(data).as_dict() if data.views.is_file() else None
     if as_json:

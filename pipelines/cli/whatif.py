@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import EXIT_USAGE, AsJson, Root, data_root, day_of, days_of
+from pipelines.cli.arguments import EXIT_USAGE, AsJson, Root, books_root, day_of, days_of
 from pipelines.cli.printing import complain, money, percent, print_json, print_said, print_table, progress
 from pipelines.paths import DataRoot
 from pipelines.words import listed, things
@@ -61,7 +61,7 @@ def whatif(
     from pipelines.whatif.export import keep
     from pipelines.whatif.scenarios import ScenarioError
 
-    data = data_root(root)
+    data = books_root(root)
     columns = [name.strip() for name in by.split(",")]
     if not set(columns) <= set(_BY):
         raise typer.BadParameter(f"{by!r}, expected feature, customer_tier or both with a comma", param_hint="--by")

@@ -43,7 +43,10 @@ def faults(root: DataRoot) -> list[Problem]:
 
 
 def _wrong_names(root: DataRoot) -> list[Problem]:
-    found = []
+    found = [
+        Problem(root.relative(path), None, "", "a folder, expected a file. Move it away, or put the table in its place")
+        for path in _folders(root)
+    ]
     for path in _strangers(root):
         text = f"no such table. Known are {', '.join(sorted(TABLES))}.{meant(path.stem.lower(), TABLES)}".rstrip(".")
         found.append(Problem(root.relative(path), None, "", text))
@@ -55,7 +58,18 @@ def _strangers(root: DataRoot) -> list[Path]:
     if not root.reference.is_dir():
         return []
     known = {f"{name}.csv" for name in TABLES}
-    return sorted(path for path in root.reference.iterdir() if path.suffix.lower() == ".csv" and path.name not in known)
+    return sorted(
+        path
+        for path in root.reference.iterdir()
+        if path.suffix.lower() == ".csv" and path.name not in known and not path.is_dir()
+    )
+
+
+def _folders(root: DataRoot) -> list[Path]:
+    """Folders with the name of a CSV file: a table that stands in one would be passed over."""
+    if not root.reference.is_dir():
+        return []
+    return sorted(path for path in root.reference.iterdir() if path.suffix.lower() == ".csv" and path.is_dir())
 
 
 def is_stale(root: DataRoot, lake: Lake) -> bool:
@@ -63,7 +77,7 @@ def is_stale(root: DataRoot, lake: Lake) -> bool:
     parts = {table.name: lake.part(table.table, None) for table in TABLES.values()}
     reporting = lake.part(REPORTING, None)
     return (
-        bool(_strangers(root))
+        bool(_strangers(root) or _folders(root))
         or any(part is None or part.fingerprint != _fingerprint(root, TABLES[name]) for name, part in parts.items())
         or reporting is None
         or reporting.fingerprint != _reporting_fingerprint(root)

@@ -30,7 +30,8 @@ The query that shows the rows behind an alert, as an expression: `equal` has col
 {% macro judged(
     rule, limit, table, state, impact, sentence, evidence, period="week",
     entity_type="feature", entity_id="t.feature", dimension="''", feature="t.feature",
-    owner="cast(null as varchar)", severity="cast(null as varchar)", possible="false"
+    owner="cast(null as varchar)", severity="cast(null as varchar)", possible="false",
+    remedy="cast(null as varchar)"
 ) %}
 select
         '{{ rule }}' as rule,
@@ -47,6 +48,7 @@ select
         {{ feature }} as feature,
         {{ owner }} as owner_here,
         {{ sentence }} as sentence,
+        {{ remedy }} as remedy_here,
         {{ evidence }} as evidence_query,
     from {{ table }} as t
 {%- endmacro %}

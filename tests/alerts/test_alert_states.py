@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
+
+from pipelines.models import models
+from tests.test_docs import commands
 
 MONDAY = date(2026, 10, 5)
 NOW = [{"clock": "books", "now_at": datetime(2026, 12, 1, tzinfo=UTC)}]
@@ -384,3 +388,44 @@ def test_a_budget_that_was_passed_stays_so_until_the_month_is_over(run):
         (date(2026, 10, 21), "opened", "care"),
         (date(2026, 11, 2), "resolved", "care"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("uncalled", "account", "says", "asks"),
+    [
+        (9, "org-main", "$3.00 of calls that name none, $9.00 billed without a call", "Land the calls of openai org-main: "),
+        (2, "org-main", "$2.00 billed without a call, most of it openai org-main.", "Give the callers a feature"),
+        (0, "org-main", "$12.00 of $100.00 (12.0 %) has no feature.", "Give the callers a feature"),
+        (9, "unattributed", "most of it openai.", "Land the calls of openai: "),
+    ],
+)  # fmt: skip
+def test_spend_of_nobody_says_where_it_is_and_asks_for_calls_only_where_there_are_none(
+    state_of, uncalled, account, says, asks
+):
+    """$12 of $100; what is billed without a call is the untraced part of the rows without a feature."""
+    parts = [{"week_start_date": MONDAY, "dimension": "feature", "gross_cost_usd": 100, "unattributed_usd": 12}]
+    showback = [
+        {"week_start_date": MONDAY, "month_start_date": date(2026, 10, 1), "feature": feature, "provider": provider,
+         "billing_account_id": account, "allocated_untraced_usd": usd}
+        for feature, provider, usd in (("unattributed", "openai", uncalled), ("unattributed", "azure", 0), ("chat", "google", 50))
+    ]  # fmt: skip
+
+    row = state_of("unattributed_share", mart_attribution_weekly=parts, mart_showback_weekly=showback)
+
+    assert says in row["sentence"]
+    assert row["remedy"].startswith(asks)
+
+
+def test_every_remedy_begins_with_what_to_do_and_the_commands_and_tables_that_it_names_are_there():
+    """Of the query as it is written out: no remedy sends a reader to a table without the command that shows it."""
+    query = models()["mart_alert_states"].query
+    remedies = re.findall(r"as resolve_limit, '((?:[^']|'')*)' as remedy", query)
+    known = {*commands(), "alerts", "prices", "quarantine", "export"}
+
+    assert len(remedies) > 10
+    for remedy in (text.replace("''", "'") for text in remedies):
+        assert not re.match(r"(See|Look at) (the )?(mart|ledger|causes)", remedy), remedy
+        assert set(re.findall(r"tokenbooks (\w+)", remedy)) <= known, remedy
+        for table in re.findall(r"\b(?:mart|ledger)_\w+", remedy):
+            assert table in models(), remedy
+            assert re.search(rf'tokenbooks sql "from {table}\b', remedy), remedy

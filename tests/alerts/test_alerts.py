@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -115,3 +116,34 @@ def test_what_is_sent_is_what_a_person_would_have_written_down_week_by_week(run,
                 worst, good = None, 0
 
     assert sent(run, states(words)) == expected
+
+
+def test_an_alert_of_months_names_the_first_of_them_beside_the_newest(run):
+    """August and September too were beyond the limit: known since 2026-09-01, told of October."""
+    starts = [date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1), date(2026, 11, 1)]
+    rows = [
+        states(["amber"])[0]
+        | {
+            "period_start_date": first,
+            "period_end_date": end,
+            "sentence": f"The bill for {first:%Y-%m} does not agree.",
+        }
+        for first, end in pairwise(starts)
+    ]
+
+    [alert] = run("mart_alerts", mart_alert_states=rows)
+
+    assert alert["last_opened_date"] == date(2026, 9, 1)
+    assert alert["sentence"] == (
+        "The bill for 2026-10 does not agree. It was so in 2 months before too, first in 2026-08."
+    )
+    [first] = run("mart_alerts", mart_alert_states=rows[:1])
+    assert first["sentence"] == "The bill for 2026-08 does not agree."
+
+
+def test_an_alert_of_weeks_names_the_first_of_them_and_one_of_days_has_its_day(run):
+    [weeks] = run("mart_alerts", mart_alert_states=states(["amber", "amber"]))
+    [days] = run("mart_alerts", mart_alert_states=states(["amber", "amber"], days=1))
+
+    assert weeks["sentence"] == "amber It was so in 1 week before too, first in the week of 2026-06-01."
+    assert days["sentence"] == "amber"

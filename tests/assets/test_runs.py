@@ -18,8 +18,9 @@ from assets import reported, runs
 from assets.checks import BLOCKING, WARNING
 from assets.definitions import defs
 from assets.exports import EXPORTS, SHOWBACK
-from assets.runs import Work, outstanding, reading_books
+from assets.runs import Work, outstanding
 from pipelines import books
+from pipelines.books import reading_books
 from pipelines.lake import Lake, LakeError, run_lock
 from pipelines.models import ModelError, models
 from pipelines.paths import DataRoot

@@ -213,6 +213,21 @@ def test_a_past_week_has_its_budgets_as_they_stood_when_it_ended(run):
     assert [weeks[one]["month_cost_usd"] for one in (7, 14, 28)] == [None, None, 1900]
 
 
+def test_a_week_over_two_months_has_the_budgets_of_both(run):
+    """28 September to 4 October: the month that ends and the one that begins."""
+    days = [
+        HALFWAY | {"usage_date": date(2026, 9, 30), "days_left": 0},
+        HALFWAY | {"month_start_date": date(2026, 10, 1), "usage_date": date(2026, 10, 4), "days_left": 27},
+    ]
+
+    rows = run("mart_budgets_weekly", stat_budget_forecasts_monthly=days)
+
+    assert {(row["week_start_date"], row["month_start_date"].month, row["usage_date"]) for row in rows} == {
+        (date(2026, 9, 28), 9, date(2026, 9, 30)),
+        (date(2026, 9, 28), 10, date(2026, 10, 4)),
+    }
+
+
 def test_the_newest_week_stands_as_the_month_does(run):
     [month], [week] = (
         run(f"mart_budgets_{grain}ly", stat_budget_forecasts_monthly=[HALFWAY]) for grain in ("month", "week")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import os
+import pty
+import subprocess
+import sys
 import zipfile
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -395,3 +400,24 @@ def test_explain_of_no_call_says_what_was_asked(company: Path) -> None:
 
     assert done.exit_code == 1
     assert "No call goes by 'k-nothing'" in done.output
+
+
+def test_prices_fit_a_terminal_of_80_columns_as_a_table(root: DataRoot) -> None:
+    """One line of names, then lines of at most 80 signs; the days of prices without their midnight."""
+    root.path.mkdir()
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "pipelines.cli", "prices", "show", "gpt-4o", "--root", str(root.path)]
+    environment = {**os.environ, "COLUMNS": "80", "TERM": "dumb", "NO_COLOR": "1"}
+    subprocess.run(command, stdout=theirs, env=environment, check=True, timeout=120)
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):
+        while more := os.read(ours, 65_536):
+            said += more
+    os.close(ours)
+    lines = said.decode().replace("\r", "").splitlines()
+
+    heads = next(line for line in lines if "provider" in line and "unit" in line)
+    assert heads.split() == ["provider", "unit", "price", "per", "from", "confidence", "source"]
+    assert max(map(len, lines)) <= 80
+    assert "T00:00:00Z" not in said.decode()

@@ -14,6 +14,7 @@ select month_start_date, scope_kind, scope_value, usage_date, is_month_over, bud
     projection_usd, projection_low_usd, projection_high_usd, forecast_state, forecast_reason, breach_date
 from mart_budgets_weekly
 where week_start_date = $week $own
+qualify month_start_date = max(month_start_date) over ()
 order by scope_kind desc, budget_usd desc, scope_value
 """
 _VENDORS = """

@@ -34,7 +34,8 @@ group by customer_tier order by customer_tier = 'unattributed', invoiced_cost_us
 _BUDGETS = """
 select scope_value as team, budget_usd, spent_usd, spent_ratio, budget_state, usage_date
 from mart_budgets_weekly
-where scope_kind = 'team' and week_start_date = $week $scope order by team
+where scope_kind = 'team' and week_start_date = $week $scope
+qualify month_start_date = max(month_start_date) over () order by team
 """
 _FIXES = """
 select rule_row, sum(requests)::bigint as requests, sum(effective_cost_usd) as effective_cost_usd

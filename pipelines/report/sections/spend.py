@@ -64,6 +64,7 @@ select month_start_date, sum(budget_usd) as budget_usd, list(scope_value) as tea
 from mart_budgets_weekly
 where scope_kind = 'team' and week_start_date = $week $scope
 group by month_start_date
+order by month_start_date desc limit 1
 """
 # What each figure of the strip means, and the question that it comes from.
 _BEHIND = {

@@ -39,24 +39,53 @@ answer: >-
 {% set rules = {
     "output_ratio_drift": ("alert_resolve_weeks", "Compare the prompt and model of the onset day with those before; cap the answers or ask for shorter ones."),
     "session_budget": ("alert_resolve_weeks", "Set a cap on steps or cost where the agent runs; a feature that is worth more has a budget of its own in reference/thresholds.csv."),
-    "runaway_sessions": ("alert_resolve_weeks", "Stop a run that repeats one step; look at the sessions in mart_runaway_sessions and mend the tool that they call."),
+    "runaway_sessions": ("alert_resolve_weeks", 'Stop a run that repeats one step and mend the tool that it calls: tokenbooks sql "from mart_runaway_sessions" names both.'),
     "cache_drop": ("alert_resolve_weeks", "See what now changes at the beginning of the prompt (a time, an id, the order of tools) and move it to the end, or what traffic is new."),
     "routing_regression": ("alert_resolve_weeks", "Look at the router's and the release's defaults of that week; send the same work to the model that did it before."),
-    "release_cost": ("alert_resolve_weeks", "Compare the version with the one before it (mart_release_costs_weekly); roll it back or shorten what it sends and asks for."),
-    "budget": (none, "See mart_spend_change_weekly for what grew; slow it down, or agree on another budget in reference/budgets.csv."),
+    "release_cost": ("alert_resolve_weeks", "Roll the version back, or shorten what it sends and asks for; 'tokenbooks compare' holds it against the one before."),
+    "budget": (none, "Use less of what grew ('What changed' on the weekly page names it) or a cheaper model for it, or agree on another budget and write it into reference/budgets.csv."),
     "spend_anomaly": (none, "Look at the calls of that day by user, key and step; ask the team what was launched."),
     "silent_feature": (none, "See whether the files of that day came: 'tokenbooks status' names the newest day of each source."),
-    "inference_margin": ("alert_resolve_weeks", "See mart_customer_margin_monthly for who is served at a loss; raise the price, cap the use, or take a lever with a cheaper model."),
-    "arpu_share": (none, "See mart_tier_margin_monthly for how much heavy users take; set an allowance, or move the tier to a cheaper model."),
-    "unattributed_share": ("alert_resolve_weeks", "Give the callers of mart_untagged_callers_weekly a feature, or a row in reference/attribution_rules.csv."),
+    "inference_margin": ("alert_resolve_weeks", 'Raise the price, cap the use, or take a cheaper model; tokenbooks sql "from mart_customer_margin_monthly where is_served_at_loss" says who is served at a loss.'),
+    "arpu_share": (none, 'Set an allowance, or move the tier to a cheaper model; tokenbooks sql "from mart_tier_margin_monthly" says how much heavy users take.'),
+    "unattributed_share": ("alert_resolve_weeks", "Give the callers a feature, or add the rows of reference/attribution_rules.csv that 'tokenbooks status' lists under 'To add'."),
     "unpriced_share": ("alert_resolve_weeks", "Add the rows to reference/ that a run lists under 'To add'."),
-    "reconciliation": (none, "Look at the causes in mart_reconciliation_monthly, then at the open days in mart_reconciliation_daily."),
+    "reconciliation": (none, 'Land the calls that are missing, or write the price or charge that differs into reference/; tokenbooks sql "from mart_reconciliation_daily" names the days and models.'),
 } %}
 with unattributed as (
     select week_start_date, dimension, sum(unattributed_usd) as unattributed_usd, sum(gross_cost_usd) as gross_cost_usd
     from mart_attribution_weekly
     where dimension = 'feature'
     group by week_start_date, dimension
+),
+
+-- What of it is billed without a call, and by which account most.
+uncalled_accounts as (
+    select
+        week_start_date,
+        concat_ws(' ', provider, nullif(billing_account_id, 'unattributed')) as account_name,
+        sum(allocated_untraced_usd) as uncalled_usd,
+    from mart_showback_weekly
+    where feature = 'unattributed'
+    group by week_start_date, concat_ws(' ', provider, nullif(billing_account_id, 'unattributed'))
+),
+
+uncalled as (
+    select
+        week_start_date,
+        sum(uncalled_usd) as uncalled_usd,
+        max(case when place = 1 then account_name end) as account_name,
+    from (
+        select *, row_number() over (partition by week_start_date order by uncalled_usd desc nulls last, account_name) as place
+        from uncalled_accounts
+    ) as ranked
+    group by week_start_date
+),
+
+unattributed_weeks as (
+    select t.*, coalesce(u.uncalled_usd, 0) as uncalled_usd, u.account_name
+    from unattributed as t
+    left join uncalled as u on t.week_start_date = u.week_start_date
 ),
 
 -- A week's tokens without a price: a single day of few calls says little.
@@ -290,12 +319,17 @@ judged as (
     {{ judged(
         "unattributed_share",
         "case when t.unattributed_usd > t.gross_cost_usd * f.threshold_number then 'unattributed_fail_share' else 'unattributed_warn_share' end",
-        "unattributed", entity_type="all", entity_id="'all'", feature="cast(null as varchar)",
+        "unattributed_weeks", entity_type="all", entity_id="'all'", feature="cast(null as varchar)",
         state="case when t.gross_cost_usd is null or t.gross_cost_usd <= 0 then 'unknown' "
             "when t.unattributed_usd > t.gross_cost_usd * w.threshold_number then 'breach' else 'ok' end",
         impact="t.unattributed_usd",
         sentence=dollars("t.unattributed_usd") ~ " || ' of ' || " ~ dollars("t.gross_cost_usd") ~ " || ' (' || "
-            ~ percent("t.unattributed_usd / t.gross_cost_usd") ~ " || ') has no feature.'",
+            ~ percent("t.unattributed_usd / t.gross_cost_usd") ~ " || ') has no feature' || case when t.uncalled_usd > 0 then ': ' || "
+            ~ dollars("t.unattributed_usd - t.uncalled_usd") ~ " || ' of calls that name none, ' || " ~ dollars("t.uncalled_usd")
+            ~ " || ' billed without a call, most of it ' || t.account_name || '.' else '.' end",
+        remedy="case when t.uncalled_usd > t.unattributed_usd - t.uncalled_usd then 'Land the calls of ' || t.account_name"
+            ~ " || ': the export of the gateway or tracing tool that they go through (docs/your_data.md); or say in '"
+            ~ " || 'reference/allocation_rules.csv who bears a charge without calls.' end",
         evidence=evidence("mart_attribution_weekly", "t", {"week_start_date": "date", "dimension": "text"}),
     ) }}
     {{ limit_of("unattributed_warn_share", "w", "t.week_start_date") }}
@@ -360,7 +394,7 @@ rules as (
 graded as (
     select
         o.* replace (case when k.now_at at time zone z.reporting_time_zone >= o.period_end_date then o.state else 'unknown' end as state),
-        u.remedy,
+        coalesce(o.remedy_here, u.remedy) as remedy,
         coalesce(cast(r.threshold_number as bigint), 1) as periods_to_resolve,
         coalesce(o.severity_here, l.severity, 'warning') as full_severity,
         coalesce(o.owner_here, o.owner_team, l.limit_owner, 'unattributed') as owner,

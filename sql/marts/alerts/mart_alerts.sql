@@ -24,7 +24,7 @@ columns:
   dollars_at_stake_usd: DECIMAL(38,10); dollars of the newest such period that hang on it, not scaled to a year; null where they are not known
   breached_usd: DECIMAL(38,10); dollars of all such periods together; null where none is known
   owner: VARCHAR; team that owns it, else who thresholds.csv names; 'unattributed' where nobody is known
-  sentence: VARCHAR; what happened in the newest such period, in words
+  sentence: VARCHAR; what happened in the newest such period, in words, and since which week or month it does
   remedy: VARCHAR; what to do about it
   evidence_query: VARCHAR; query that shows the figures behind it
 checks:
@@ -90,7 +90,23 @@ select
     l.cost_impact_usd as dollars_at_stake_usd,
     cast(a.breached_usd as decimal(38, 10)) as breached_usd,
     l.owner,
-    l.sentence,
+    concat(
+        l.sentence,
+        case
+            when a.breaches > 1 and l.period_end_date > l.period_start_date + 1
+                then concat(
+                    ' It was so in ', cast(a.breaches - 1 as varchar),
+                    case when l.period_end_date > l.period_start_date + 7 then ' month' else ' week' end,
+                    case when a.breaches > 2 then 's' else '' end, ' before too, first in ',
+                    case
+                        when l.period_end_date > l.period_start_date + 7 then strftime(a.first_breach_date, '%Y-%m')
+                        else 'the week of ' || cast(a.first_breach_date as varchar)
+                    end,
+                    '.'
+                )
+            else ''
+        end
+    ) as sentence,
     l.remedy,
     l.evidence_query,
 from alerts as a

@@ -4,14 +4,15 @@
 /*
 about: >-
   How a budget stood at the end of a week: what of the month was spent, where it was heading with what certainty, and on which day it
-  was to pass. One row per week and budget; of a week over two months the month of its last day that is known.
-grain: [week_start_date, scope_kind, scope_value]
-partition: week
+  was to pass. One row per week, month and budget; a week over two months has rows for each.
+grain: [week_start_date, month_start_date, scope_kind, scope_value]
+partition: month
+partition_column: month_start_date
 reads_back: 53 weeks
 leads: [stat_budget_forecasts_monthly]
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
-  month_start_date: DATE; first day of the month that the budget is for
+  month_start_date: DATE; first day of the month that the budget is for, in the reporting time zone
   scope_kind: VARCHAR; dimension that the budget is for: team or feature
   scope_value: VARCHAR; which value of that dimension
 {% include "parts/columns_budget.sql" %}
@@ -27,7 +28,7 @@ with forecasts as (
         *,
         cast(date_trunc('week', usage_date) as date) as week_start_date,
         row_number() over (
-            partition by date_trunc('week', usage_date), scope_kind, scope_value order by usage_date desc
+            partition by month_start_date, date_trunc('week', usage_date), scope_kind, scope_value order by usage_date desc
         ) as days_ago,
     from stat_budget_forecasts_monthly
 ),
