@@ -173,9 +173,10 @@ def _print(found: Answer, columns: list[str]) -> None:
         print_table(
             [
                 {
-                    "in_this_order": step["scenario"],
-                    "saves_alone_usd": _cents(step["alone_mid_usd"]),
-                    "saves_after_the_others_usd": _cents(step["saving_mid_usd"]),
+                    "lever": step["scenario"],
+                    "saves_first_usd": _cents(step["alone_mid_usd"]),
+                    "in_this_order_usd": _cents(step["saving_mid_usd"]),
+                    "saves_last_usd": _cents(step["last_mid_usd"]),
                 }
                 for step in found.steps
             ],
@@ -183,7 +184,7 @@ def _print(found: Answer, columns: list[str]) -> None:
         )
         alone = sum((step["alone_mid_usd"] for step in found.steps), Decimal(0))
         print(
-            f"Added up they would be {money(alone)}: {money(alone - total['saving_mid_usd'])} of it would count twice."
+            f"Added up, each first, they would be {money(alone)}: {money(alone - total['saving_mid_usd'])} of it would count twice."
         )
     for one in found.paybacks:
         net = f"{signed(one.saving_per_month_usd)} a month after what it costs"

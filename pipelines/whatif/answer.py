@@ -125,31 +125,12 @@ def answer(
 ) -> Answer:
     """The same on a connection that has the tables."""
     replay = Replay(con, first, end, other_book=other_book)
-    steps: list[dict[str, Any]] = []
-    replayed: Replayed | None = None
-    intervals: list[Interval] = []
-    before = [Decimal(0)] * 3
-    for place, scenario in enumerate(scenarios):
-        say(f"{scenario.name} after {place} others" if place else scenario.name)
-        is_last = place == len(scenarios) - 1
-        replayed = replay.run(scenarios[: place + 1], with_users=is_last)
-        if not replayed.rows:
-            raise ScenarioError(f"There is no call from {first} to before {end}.")
-        if is_last:
-            intervals = replay.intervals(replayed)
-        if len(scenarios) == 1:
-            break
-        alone = replayed if place == 0 else replay.run([scenario])
-        so_far = _savings(replayed)
-        steps.append(
-            {
-                "scenario": scenario.name,
-                **{f"alone_{case}_usd": one for case, one in zip(CASES, _savings(alone), strict=True)},
-                **{f"saving_{case}_usd": now - then for case, now, then in zip(CASES, so_far, before, strict=True)},
-            }
-        )
-        before = so_far
-    assert replayed is not None
+    say(", then ".join(one.name for one in scenarios))
+    replayed = replay.run(scenarios, with_users=True)
+    if not replayed.rows:
+        raise ScenarioError(f"There is no call from {first} to before {end}.")
+    intervals = replay.intervals(replayed)
+    steps = _steps(replay, scenarios, _savings(replayed), say) if len(scenarios) > 1 else []
     levers = [lever for one in scenarios for lever in one.levers if lever.kind.query]
     return Answer(
         name="+".join(one.name for one in scenarios),
@@ -163,6 +144,41 @@ def answer(
         intervals=intervals,
         paybacks=_paybacks(scenarios, replayed, first, end),
     )
+
+
+def _steps(
+    replay: Replay, scenarios: Sequence[Scenario], together: list[Decimal], say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """What each scenario saves as the first of all (alone), in this order, and as the last, after all others."""
+    saved: dict[tuple[str, ...], list[Decimal]] = {
+        (): [Decimal(0)] * len(CASES),
+        tuple(one.name for one in scenarios): together,
+    }
+
+    def savings_of(some: Sequence[Scenario]) -> list[Decimal]:
+        names = tuple(one.name for one in some)
+        if names not in saved:
+            say(f"{' and '.join(names)} for the effect of the order")
+            saved[names] = _savings(replay.run(some))
+        return saved[names]
+
+    steps = []
+    for place, scenario in enumerate(scenarios):
+        others = [*scenarios[:place], *scenarios[place + 1 :]]
+        gains = {
+            "alone": (savings_of([scenario]), savings_of([])),
+            "saving": (savings_of(scenarios[: place + 1]), savings_of(scenarios[:place])),
+            "last": (together, savings_of(others)),
+        }
+        steps.append(
+            {"scenario": scenario.name}
+            | {
+                f"{kind}_{case}_usd": with_it[number] - without[number]
+                for kind, (with_it, without) in gains.items()
+                for number, case in enumerate(CASES)
+            }
+        )
+    return steps
 
 
 def _savings(replayed: Replayed) -> list[Decimal]:

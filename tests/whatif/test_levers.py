@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from pipelines import paths
+from pipelines.paths import DataRoot
 from pipelines.reference.files import read
 from pipelines.reference.tables import TABLES
-from pipelines.whatif.answer import Answer, answer, breakeven_calls, payback_months
+from pipelines.whatif.answer import Answer, answer, breakeven_calls, other_book_of, payback_months
 from pipelines.whatif.replay import inputs
 from pipelines.whatif.scenarios import ScenarioError, scenarios_of
 
@@ -195,6 +196,26 @@ def test_what_cannot_wait_stays_at_its_price(ask):
     assert dollars(found, "cost_mid") == [240]
 
 
+def test_flex_is_half_price_where_the_seller_offers_it(ask):
+    """gpt-5-mini in flex costs $.125 in and $1 out in place of .25 and 2. 4 M in and 1 M out are $3, in flex 1.50. In the dear case .7
+    of it can wait: 3 - .7 x 1.50 = 1.95, in the middle .9: 1.65. gpt-4o has no flex price and stays."""
+    calls = [
+        call(
+            0,
+            model_canonical="gpt-5-mini",
+            feature="reports",
+            input_total_tokens=4_000_000,
+            output_total_tokens=1_000_000,
+        ),
+        call(1, feature="reports", input_total_tokens=400_000),
+    ]
+
+    found = ask(calls, "flex", ref_features=[{"feature": "reports", "workload": "async"}])
+
+    assert dollars(found, "actual", "covered") == [4, 3]
+    assert dollars(found, "cost_low", "cost_mid", "cost_high") == [Decimal("2.5"), Decimal("2.65"), Decimal("2.95")]
+
+
 # ---- output cap
 
 
@@ -216,6 +237,51 @@ def test_too_few_calls_have_no_proposed_cap(ask):
     calls = [call(n, output_total_tokens=100 + n) for n in range(20)]
 
     assert dollars(ask(calls, "output_cap"), "saving_mid", "covered") == [0, 0]
+
+
+# ---- another vendor, other prices
+
+
+def test_another_vendor_is_a_range_by_its_tokenizer_and_its_answers(ask):
+    """10 M in and 2 M out of gpt-4o are 45; claude-haiku-4-5 takes $1 and $5: .9 x 10 + .8 x 10 = 17, 20, 1.1 x 10 + 1.3 x 10 = 24."""
+    calls = [call(n, input_total_tokens=100_000, output_total_tokens=20_000) for n in range(100)]
+
+    found = ask(calls, "vendor", "to_model=anthropic/claude-haiku-4-5")
+
+    assert dollars(found, "actual", "cost_low", "cost_mid", "cost_high") == [45, 17, 20, 24]
+
+
+def test_ten_per_cent_of_one_vendor_is_ten_per_cent_of_its_tokens(ask):
+    """$45 of openai and $30 of anthropic; openai takes a tenth more, not less: 4.50."""
+    calls = [call(0, input_total_tokens=10_000_000, output_total_tokens=2_000_000)]
+    calls += [call(1, provider="anthropic", model_canonical="claude-sonnet-4-6", input_total_tokens=10_000_000)]
+
+    found = ask(calls, "price_change", "provider=openai")
+
+    assert dollars(found, "actual", "covered", "saving_mid") == [75, 45, Decimal("-4.5")]
+
+
+def test_a_rate_card_is_priced_by_its_own_rows(weeks_of, tmp_path):
+    """A card with gpt-4o at $2 in and $9 out: 10 M and 2 M are 20 + 18 = 38 in place of 45. What is not on the card stays."""
+    card = tmp_path / "offer.csv"
+    card.write_text(
+        "provider,model_id,unit,per_units,unit_price,currency,effective_from\n"
+        "openai,gpt-4o,input,1000000,2,USD,2020-01-01\n"
+        "openai,gpt-4o,output,1000000,9,USD,2020-01-01\n",
+        encoding="utf-8",
+    )
+    calls = [call(0, input_total_tokens=10_000_000, output_total_tokens=2_000_000)]
+    calls += [call(1, model_canonical="gpt-4o-mini", input_total_tokens=10_000_000)]
+
+    weeks = weeks_of(calls, by_the_book=True)
+    for table in inputs():
+        weeks.make(table)
+    asked = scenarios_of(SCENARIOS, "rate_card", [f"rate_card={card}"])
+    book = other_book_of(weeks.con, DataRoot(tmp_path), asked)
+
+    found = answer(weeks.con, SCENARIOS, asked, date(2026, 11, 2), date(2026, 11, 9), other_book=book)
+
+    assert dollars(found, "actual", "cost_mid") == [Decimal("46.5"), Decimal("39.5")]
 
 
 # ---- another model for a customer
@@ -401,6 +467,11 @@ NOTHING = {
     "micro_batch": ("group_calls=1",),
     "free_tier_limit": ("calls_per_month=1000000",),
     "batch": ("share=0",),
+    "flex": ("share=0",),
+    "fine_tune": ("share=0", "example_share=0"),
+    "cascade": ("to_model=openai/gpt-4o-mini", "customer_id=nobody"),
+    "byom": ("to_model=openai/gpt-4o-mini", "customer_id=nobody"),
+    "vendor": ("to_model=openai/gpt-4o-mini", "customer_id=nobody"),
 }
 
 
@@ -450,6 +521,34 @@ def test_levers_in_sequence_save_less_than_their_sum(ask):
     assert dollars(found, "actual", "cost_mid", "saving_mid") == [100, 36, 64]
     assert [int(step["saving_mid_usd"]) for step in found.steps] == [10, 45, 9]
     assert [int(step["alone_mid_usd"]) for step in found.steps] == [10, 50, 20]
+    # Last: without the cap 60 are saved, without the model 28, without the batch 55.
+    assert [int(step["last_mid_usd"]) for step in found.steps] == [4, 36, 9]
+
+
+def test_of_four_levers_each_is_told_first_in_order_and_last(ask):
+    """$100 of output as above and $10 of long prompts, half of which is trimmed: $5 as the first. As the last it is 2 M tokens at the $1
+    of haiku, of which .8 is paid for two fifths in a batch: 1.60."""
+    calls = [call(n, input_total_tokens=400_000, output_total_tokens=1_000_000) for n in range(10)]
+
+    found = ask(
+        calls,
+        "batch+output_cap+routing+context_trim",
+        "cap_tokens=900000",
+        "retry_share=0",
+        "trim_share=0.5",
+        "to_model=anthropic/claude-haiku-4-5",
+        "routing.share=1",
+        "output_ratio=1",
+        "failure_rate=0",
+        "batch.share=0.4",
+        "feature=chat",
+    )
+
+    trim = next(step for step in found.steps if step["scenario"] == "context_trim")
+    assert [trim[f"{kind}_mid_usd"].normalize() for kind in ("alone", "saving", "last")] == [5, 5, Decimal("1.6")]
+    assert sum(step["saving_mid_usd"] for step in found.steps) == found.total["saving_mid_usd"]
+    # 110 - 5 trimmed - 10 capped; 2 M at $1 and 9 M at $5 are 47, of which .8 is paid: 37.60.
+    assert dollars(found, "actual", "cost_mid") == [110, Decimal("37.6")]
 
 
 def test_the_savings_of_features_add_up_to_that_of_all(ask):
