@@ -45,7 +45,7 @@ checks:
 {% from "macros/paired.sql" import measured_pairs, pair_freedom, pair_variance, pair_weight %}
 {% set scope = ["feature", "dimension", "scope_name"] %}
 {% set pair = ["week_start_date", "feature", "dimension", "scope_name", "version"] %}
-{% set compared = pair + ["counted", "comparison"] %}
+{% set compared = ["rival_number", "counted", "comparison"] %}
 with weeks as (
     select distinct week_start_date from stat_release_cells_weekly
 ),
@@ -62,7 +62,8 @@ cells as (
         c.prompt_name,
         c.provider,
         c.model_canonical,
-        concat_ws('|', c.cluster_unit, c.cluster_id) as cluster_key,
+        c.cluster_unit,
+        c.cluster_id,
         c.shared_date,
         c.first_date,
         c.units,
@@ -117,49 +118,56 @@ newcomers as (
     where last_week_date = week_start_date and version_date > scope_date and version_date >= week_start_date - 28
 ),
 
+-- Numbered: sums by numbers are much cheaper than by names.
 rivals as (
     select
-        n.*,
-        s.version as previous_version,
-    from newcomers as n
-    inner join served as s
-        on {% for column in scope %}s.{{ column }} = n.{{ column }} and {% endfor %}s.version <> n.version
-        and s.week_start_date between n.release_week_date - 28 and n.release_week_date
-        and s.first_date < n.release_date
-    group by n.week_start_date, n.{{ scope | join(", n.") }}, n.version, n.release_date, n.release_week_date, s.version
-    qualify row_number() over (
-        partition by n.week_start_date, n.{{ scope | join(", n.") }}, n.version order by sum(s.units) desc, s.version
-    ) = 1
+        *,
+        row_number() over (order by {{ pair | join(", ") }}) as rival_number,
+    from (
+        select
+            n.*,
+            s.version as previous_version,
+        from newcomers as n
+        inner join served as s
+            on {% for column in scope %}s.{{ column }} = n.{{ column }} and {% endfor %}s.version <> n.version
+            and s.week_start_date between n.release_week_date - 28 and n.release_week_date
+            and s.first_date < n.release_date
+        group by n.week_start_date, n.{{ scope | join(", n.") }}, n.version, n.release_date, n.release_week_date, s.version
+        qualify row_number() over (
+            partition by n.week_start_date, n.{{ scope | join(", n.") }}, n.version order by sum(s.units) desc, s.version
+        ) = 1
+    ) as found
 ),
 
 both_days as (
     select
-        r.{{ pair | join(", r.") }},
+        r.rival_number,
         s.shared_date,
     from rivals as r
     inner join served as s
         on {% for column in scope %}s.{{ column }} = r.{{ column }} and {% endfor %}s.week_start_date = r.week_start_date
         and s.version in (r.version, r.previous_version)
         and s.shared_date is not null
-    group by r.{{ pair | join(", r.") }}, s.shared_date
+    group by r.rival_number, s.shared_date
     having count(distinct s.version) = 2
 ),
 
 concurrent as (
-    select {{ pair | join(", ") }}, count(*) as concurrent_days
+    select rival_number, count(*) as concurrent_days
     from both_days
-    group by {{ pair | join(", ") }}
+    group by rival_number
 ),
 
 -- The cells of both sides, what the version before cost taken to the rates of the judged week.
 sides as (
     select
-        r.{{ pair | join(", r.") }},
+        r.rival_number,
         c.counted,
         m.comparison,
         c.workflow_step,
         c.prompt_name,
-        c.cluster_key,
+        c.cluster_unit,
+        c.cluster_id,
         c.version = r.version as is_new,
         c.units,
         c.priced_units,
@@ -175,7 +183,7 @@ sides as (
         and c.week_start_date between r.release_week_date - 28 and r.week_start_date
     cross join (select unnest(['before_after', 'same_days']) as comparison) as m
     left join both_days as b
-        on {% for column in pair %}b.{{ column }} = r.{{ column }} and {% endfor %}b.shared_date = c.shared_date
+        on b.rival_number = r.rival_number and b.shared_date = c.shared_date
     left join stat_price_index_weekly as i
         on i.week_start_date = r.week_start_date
         and i.base_week_date = c.week_start_date
@@ -235,18 +243,18 @@ levels as (
     "drift_min_df": "min_df",
     "drift_min_requests_current": "min_units",
     "drift_min_requests_base": "min_base_units",
-}, "levels") }},
+}, "rivals") }},
 
 pairs as (
     select
         {{ compared | join(", ") }},
-        cluster_key,
+        concat_ws('|', cluster_unit, cluster_id) as cluster_key,
         sum(case when is_new then cost_units else 0 end) as n1,
         sum(case when is_new then 0 else cost_units end) as n0,
         cast(sum(case when is_new then log_cost else 0 end) as double) / nullif(sum(case when is_new then cost_units else 0 end), 0)
             - cast(sum(case when is_new then 0 else log_cost end) as double) / nullif(sum(case when is_new then 0 else cost_units end), 0) as d,
     from sides
-    group by {{ compared | join(", ") }}, workflow_step, prompt_name, cluster_key
+    group by {{ compared | join(", ") }}, workflow_step, prompt_name, cluster_unit, cluster_id
     having sum(case when is_new then cost_units else 0 end) > 0 and sum(case when is_new then 0 else cost_units end) > 0
 ),
 
@@ -255,7 +263,8 @@ weighted as (
         p.*,
         {{ pair_weight("p.n0", "p.n1", "l.weight_cap") }} as weight,
     from pairs as p
-    inner join limit_rows as l on p.week_start_date = l.week_start_date and p.feature = l.feature
+    inner join rivals as r on p.rival_number = r.rival_number
+    inner join limit_rows as l on r.week_start_date = l.week_start_date and r.feature = l.feature
 ),
 
 {{ measured_pairs(compared) }},
@@ -263,6 +272,8 @@ weighted as (
 judged as (
     select
         v.*,
+        r.{{ pair | join(",
+        r.") }},
         r.previous_version,
         r.release_date,
         coalesce(n.concurrent_days, 0) as concurrent_days,
@@ -277,21 +288,18 @@ judged as (
         ) as log_standard_error,
         {{ pair_freedom("m") }} as degrees_of_freedom,
         case
-            when k.now_at is null or k.now_at at time zone z.reporting_time_zone < v.week_start_date + 7 then 'week_not_over'
-            when m.feature is null then 'no_pairs'
+            when k.now_at is null or k.now_at at time zone z.reporting_time_zone < r.week_start_date + 7 then 'week_not_over'
+            when m.rival_number is null then 'no_pairs'
             when m.paired_clusters < l.min_users then 'few_users'
             when {{ pair_freedom("m") }} < l.min_df then 'few_degrees_of_freedom'
             when m.paired_units < l.min_units then 'few_units'
             when m.base_paired_units < l.min_base_units then 'few_base_units'
         end as untested_reason,
     from levels as v
-    inner join rivals as r on {% for column in pair %}{{ "and " if not loop.first }}v.{{ column }} = r.{{ column }} {% endfor %}
-
-    inner join limit_rows as l on v.week_start_date = l.week_start_date and v.feature = l.feature
-    left join concurrent as n on {% for column in pair %}{{ "and " if not loop.first }}v.{{ column }} = n.{{ column }} {% endfor %}
-
-    left join measured as m on {% for column in compared %}{{ "and " if not loop.first }}v.{{ column }} = m.{{ column }} {% endfor %}
-
+    inner join rivals as r on v.rival_number = r.rival_number
+    inner join limit_rows as l on r.week_start_date = l.week_start_date and r.feature = l.feature
+    left join concurrent as n on v.rival_number = n.rival_number
+    left join measured as m on v.rival_number = m.rival_number and v.counted = m.counted and v.comparison = m.comparison
     cross join ref_reporting as z
     cross join ledger_clock as k
 )
