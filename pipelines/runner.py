@@ -32,7 +32,7 @@ from pipelines.relations import create_model_view, create_view, dated_as, rows_s
 ROWS_AT_ONCE = 1_000_000
 VALUES_AT_ONCE = 12_000_000
 # Up to so many input rows a query is run at once, and its columns are those of the result: to ask for them before would plan
-# it twice, which costs more than the rows.
+# it twice, which costs more than the rows. Marts are of few rows whatever they read.
 FEW_ROWS = 50_000
 # What has the engine hold the side of a join that it takes for the smaller one. It takes any filter for a fifth of the rows, and so
 # holds wide calls where their narrow costs would do; a model whose header says ``joins: as_written`` has its right sides held.
@@ -187,15 +187,16 @@ def _run(
     if model.dated is not None:
         query += f" where {within(model.dated, [stale.start for stale in batch if stale.start])}"
     rows_in = sum(_rows_in(planner, model, stale.start) for stale in batch)
+    is_small = rows_in <= FEW_ROWS or model.layer == "marts"
     try:
-        relation = (materialised if rows_in <= FEW_ROWS else relation_of)(con, query)
+        relation = (materialised if is_small else relation_of)(con, query)
     except duckdb.BinderException:
         _compare(model, {row[0]: row[1] for row in con.execute(f"describe {model.query}").fetchall()})
         raise
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
     del types[ROW_HASH]
     _compare(model, types)
-    if len(batch) == 1 and rows_in > 2 * _rows_at_once(model):
+    if not is_small and len(batch) == 1 and rows_in > 2 * _rows_at_once(model):
         order = ", ".join(f'"{name}"' for name in model.sort_columns)
         tables = batches_of(con, f"{query} order by {order}", ROW_GROUP_ROWS)
         first = next(tables)
