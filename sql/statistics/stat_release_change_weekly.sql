@@ -53,7 +53,7 @@ with weeks as (
 cells as (
     select
         c.week_start_date,
-        c.counted,
+        t.counted,
         c.feature,
         d.dimension,
         case when d.dimension = 'release' then '(all)' else c.prompt_name end as scope_name,
@@ -65,15 +65,21 @@ cells as (
         c.cluster_unit,
         c.cluster_id,
         c.shared_date,
-        c.first_date,
-        c.units,
-        c.priced_units,
-        c.effective_cost_usd,
-        c.cost_units,
-        c.log_cost,
+{% for name, requests, tasks in (
+    ("first_date", "requests_first_date", "tasks_first_date"),
+    ("units", "requests", "tasks"),
+    ("priced_units", "priced_requests", "priced_tasks"),
+    ("effective_cost_usd", "requests_cost_usd", "tasks_cost_usd"),
+    ("cost_units", "requests_cost_units", "tasks_cost_units"),
+    ("log_cost", "requests_log_cost", "tasks_log_cost"),
+) %}
+        case when t.counted = 'task' then c.{{ tasks }} else c.{{ requests }} end as {{ name }},
+{% endfor %}
     from stat_release_cells_weekly as c
     cross join (select unnest(['release', 'prompt_version']) as dimension) as d
-    where (d.dimension = 'release' and c.release is not null) or (d.dimension = 'prompt_version' and c.prompt_version is not null)
+    cross join (select unnest(['request', 'task']) as counted) as t
+    where ((d.dimension = 'release' and c.release is not null) or (d.dimension = 'prompt_version' and c.prompt_version is not null))
+        and (t.counted = 'request' or c.tasks > 0)
 ),
 
 served as (
