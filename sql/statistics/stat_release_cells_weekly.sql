@@ -24,7 +24,7 @@ columns:
   {{ units }}: BIGINT; {{ meaning }}
   {{ units }}_first_date: DATE; first day of these {{ units }}, in the reporting time zone{{ "; null without tasks" if units == "tasks" }}
   priced_{{ units }}: BIGINT; of these, those with a cost{{ ": all of whose calls have one" if units == "tasks" }}
-  {{ units }}_cost_usd: DECIMAL(38,15); effective cost of the priced ones; null where none is priced
+  {{ units }}_effective_cost_usd: DECIMAL(38,15); effective cost of the priced ones; null where none is priced
   {{ units }}_cost_units: BIGINT; {{ logged }}, so that it has a logarithm
   {{ units }}_log_cost: DECIMAL(38,12); sum of the natural logarithms of their costs
 {% endfor %}
@@ -32,7 +32,7 @@ checks:
   - rule: release is not null or prompt_version is not null
 {% for units in ("requests", "tasks") %}
   - rule: {{ units }} >= priced_{{ units }} and priced_{{ units }} >= {{ units }}_cost_units
-  - rule: ({{ units }}_cost_usd is null) = (priced_{{ units }} = 0)
+  - rule: ({{ units }}_effective_cost_usd is null) = (priced_{{ units }} = 0)
     text: a cost of {{ units }} is unknown exactly where none has one
 {% endfor %}
   - rule: requests > 0 and (tasks_first_date is null) = (tasks = 0)
@@ -101,7 +101,7 @@ select
     count({{ counts }}) as {{ units }},
     min({{ day }}) as {{ units }}_first_date,
     count({{ cost }}) as priced_{{ units }},
-    cast(sum({{ cost }}) as decimal(38, 15)) as {{ units }}_cost_usd,
+    cast(sum({{ cost }}) as decimal(38, 15)) as {{ units }}_effective_cost_usd,
     count(case when {{ logged }} then 1 end) as {{ units }}_cost_units,
     cast(
         sum(case when {{ logged }} then cast(ln(cast({{ cost }} as double)) as decimal(38, 12)) else 0 end) as decimal(38, 12)

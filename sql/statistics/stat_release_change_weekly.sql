@@ -69,7 +69,7 @@ cells as (
     ("first_date", "requests_first_date", "tasks_first_date"),
     ("units", "requests", "tasks"),
     ("priced_units", "priced_requests", "priced_tasks"),
-    ("effective_cost_usd", "requests_cost_usd", "tasks_cost_usd"),
+    ("effective_cost_usd", "requests_effective_cost_usd", "tasks_effective_cost_usd"),
     ("cost_units", "requests_cost_units", "tasks_cost_units"),
     ("log_cost", "requests_log_cost", "tasks_log_cost"),
 ) %}

@@ -310,7 +310,7 @@ def test_cells_of_versions_sum_to_the_calls_that_tell_one(weeks_of, seed):
     assert sum(cell["requests"] for cell in cells) == len(told)
     assert sum(cell["priced_requests"] for cell in cells) == sum(row["is_priced"] for row in told)
     # 1,000 in at $2.50 and 100 out at $10 a million.
-    assert sum(cell["requests_cost_usd"] or 0 for cell in cells) == Decimal("0.0035") * sum(
+    assert sum(cell["requests_effective_cost_usd"] or 0 for cell in cells) == Decimal("0.0035") * sum(
         row["is_priced"] for row in told
     )
     for table in ("stat_release_cells_weekly", "stat_release_change_weekly", "mart_release_costs_weekly"):
