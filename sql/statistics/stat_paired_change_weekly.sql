@@ -18,7 +18,7 @@ columns:
   base_requests: BIGINT; their calls of these types in the baseline
   base_weeks: BIGINT; weeks of the baseline that these calls come from
   input_slope: DOUBLE; share of a change of input (in logarithms) that is taken from that of output: 1 for the ratio, 0 for tokens alone; for answers as the users' own changes say
-  is_input_changed: BOOLEAN; true where input itself changed beyond two standard errors
+  is_input_changed: BOOLEAN; true where input itself changed beyond creep_input_errors of its standard errors
   log_change: DOUBLE; weighted mean change of the logarithm
   log_standard_error: DOUBLE; its standard error, clusters and a shared weekly shock (drift_tau) included; null for one cluster
   degrees_of_freedom: DOUBLE; of Student's t, by the weights of the clusters; fewer where few users make most calls
@@ -102,6 +102,7 @@ cells as (
     "creep_shorter_p": "creep_shorter_p",
     "creep_ratio_p": "ratio_p",
     "creep_going_on": "going_on",
+    "creep_input_errors": "input_errors",
 }, "cells") }},
 
 -- Each of the weeks that are compared is paired with the same weeks before.
@@ -218,8 +219,8 @@ features as (
     group by {{ key | join(", ") }}
 ),
 
--- The chance of prompts is taken out of answers as far as the users' own changes say, from none to all of it. Beyond two standard errors it is
--- none: then the ratio must pass as well.
+-- The chance of prompts is taken out of answers as far as the users' own changes say, from none to all of it. Beyond creep_input_errors of their
+-- standard errors it is none: then the ratio must pass as well.
 sloped as (
     select
         f.*,
@@ -232,9 +233,10 @@ sloped as (
             when 'answers' then coalesce(least(1, greatest(0, f.products / nullif(f.input_squares, 0))), 1)
             else 0
         end as input_slope,
-        pow(c.input_change * f.weights, 2) > 4 * f.input_squares as is_input_changed,
+        pow(c.input_change * f.weights, 2) > pow(cast(l.input_errors as double), 2) * f.input_squares as is_input_changed,
     from features as f
     inner join changes as c on f.week_start_date = c.week_start_date and f.baseline = c.baseline and f.feature = c.feature
+    inner join limit_rows as l on f.week_start_date = l.week_start_date and f.feature = l.feature
     inner join (
         select unnest(['output_ratio', 'output', 'input', 'output_ratio', 'answers']) as measure, unnest(['4w', '4w', '4w', '8w', '8w']) as baseline
     ) as m on f.baseline = m.baseline

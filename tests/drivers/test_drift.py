@@ -212,6 +212,22 @@ def test_answers_that_grow_with_their_prompts_are_no_creep(weeks_of):
     assert (found["verdict"], round(found["creep_change"], 4)) == ("stable", round(1.1**-0.5 - 1, 4))
 
 
+@pytest.mark.parametrize(("limit", "is_changed"), [(53, True), (55, False)])
+def test_how_far_prompts_must_change_is_a_limit_that_can_be_set(weeks_of, limit, is_changed):
+    """As above: prompts are longer by ln 2 + ln 1.1 / 2 = .7408, each user ln 1.1 / 2 from that: 53.85 errors of .04766 / sqrt(12)."""
+    rows = []
+    for number, user in enumerate(USERS):
+        for week in range(9):
+            grown = 1 if week > 2 else 2
+            chance = 1 if week > 2 or number % 2 == 0 else 1.1
+            rows.append(calls(week, user, round(1_000 * grown * chance), 100 * grown, 25))
+
+    books = weeks_of(repeated(rows), thresholds=f"name,threshold\ncreep_input_errors,{limit}\n")
+
+    creep = books.row("stat_paired_change_weekly", week_start_date=MONDAY, measure="answers")
+    assert creep["is_input_changed"] == is_changed
+
+
 def test_a_doubtful_change_is_no_drift_because_others_drifted(weeks_of):
     """+9 % for twelve users alike: t = ln 1.09 / (.03 x sqrt(1.25)) = 2.569, p (11 degrees) .026. By itself that is chance; beside two
     features that rose by half it passes Benjamini-Hochberg (q .026), and is held back by its own p.
