@@ -31,9 +31,7 @@ def prepare(context: dg.OpExecutionContext) -> None:
         raise dg.RetryRequested(max_retries=_TRIES, seconds_to_wait=_PAUSE_S) from error
     context.add_output_metadata(
         {
-            "months": dg.MetadataValue.md(
-                "\n\n".join(f"```\n{month_end.in_words(one)}\n```" for one in found) or "none"
-            ),
+            "months": dg.MetadataValue.md(f"```\n{month_end.all_in_words(found)}\n```" if found else "none"),
             **{
                 state: ", ".join(f"{one.month:%Y-%m}" for one in found if one.state == state) or "none"
                 for state in (month_end.CLOSED, month_end.READY, month_end.WAITS)
@@ -45,9 +43,8 @@ def prepare(context: dg.OpExecutionContext) -> None:
             description=f"Nothing was published, what was published before stays, and no month is closed: {report.cause}.",
             allow_retries=False,
         )
-    for one in found:
-        if one.state == month_end.WAITS:
-            context.log.warning(month_end.in_words(one))
+    if waiting := [one for one in found if one.state == month_end.WAITS]:
+        context.log.warning(month_end.all_in_words(waiting))
 
 
 @dg.job(

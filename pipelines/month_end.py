@@ -5,10 +5,11 @@ A month is proposed for its close and closed by a person, or by itself where set
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from pipelines import exports
@@ -52,6 +53,13 @@ class MonthEnd:
     published: list[str]
     hindrances: list[Hindrance]
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in it, and all that it waits for is the months before it."""
+        return (
+            self.state == WAITS and not self.accounts and self.invoiced_cost_usd is None and len(self.hindrances) == 1
+        )
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"month": f"{self.month:%Y-%m}"}
 
@@ -82,6 +90,19 @@ def prepare(books: Books) -> list[MonthEnd]:
         state = CLOSED if isinstance(done, Closed) else WAITS if in_the_way else READY
         found.append(_month_end(books, month, state, in_the_way))
     return found
+
+
+def all_in_words(found: Sequence[MonthEnd]) -> str:
+    """Month after month; those with nothing in them that wait for their turn in one line, however many they are."""
+    said: list[str] = []
+    for is_idle, months in groupby(found, key=lambda one: one.is_idle):
+        if not is_idle:
+            said += map(in_words, months)
+            continue
+        first, *rest = months
+        names = f"{first.month:%Y-%m}" + (f" to {rest[-1].month:%Y-%m} are" if rest else " is")
+        said.append(f"{names} over, with nothing to close but the turn: no call and no bill.")
+    return "\n\n".join(said)
 
 
 def in_words(one: MonthEnd) -> str:

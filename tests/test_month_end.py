@@ -95,3 +95,33 @@ def test_an_account_without_a_bill_keeps_its_month_open_whatever_the_settings_sa
     assert "no invoice; its calls come to" in said
     assert 'tokenbooks close 2026-08 --accept "the reason"' in said
     assert (code, months_closed(root)) == (3, [])
+
+
+def test_months_with_nothing_in_them_wait_in_one_line() -> None:
+    """A call of 2024 and one of 2026 leave months between that nobody wants to read of one by one."""
+    turn = close.Hindrance("2024-11 is still open. Months are closed one after the other: close it first.", False)
+    missing = close.Hindrance("openai org-eu: the invoice has no call behind it", True)
+    account = {
+        "provider": "openai",
+        "billing_account_id": "org-eu",
+        "invoiced_cost_usd": Decimal("0.06"),
+        "traced_effective_cost_usd": Decimal(0),
+        "unexplained_usd": Decimal("0.06"),
+        "verdict": "no_trace",
+        "state": "provisional",
+    }
+
+    def month(start: date, usd: Decimal | None, accounts: list[dict[str, object]], *why: close.Hindrance) -> object:
+        return month_end.MonthEnd(start, month_end.WAITS, usd, accounts, [], list(why))
+
+    said = month_end.all_in_words(
+        [
+            month(date(2024, 11, 1), Decimal("0.06"), [account], missing),
+            *(month(date(2025, number, 1), None, [], turn) for number in (1, 2, 3)),
+            month(date(2025, 4, 1), Decimal("0.06"), [account], turn),
+        ]  # type: ignore[list-item]
+    )
+
+    assert said.count("is over and waits") == 2
+    assert "2025-01 to 2025-03 are over, with nothing to close but the turn: no call and no bill." in said
+    assert "2025-02" not in said

@@ -86,7 +86,7 @@ def _print_due(data: DataRoot, *, as_json: bool) -> None:
     elif not found:
         print("No month that is over is open: there is nothing to close.")
     else:
-        print("\n\n".join(month_end.in_words(one) for one in found))
+        print(month_end.all_in_words(found))
     if any(one.state == month_end.WAITS for one in found):
         raise typer.Exit(EXIT_CHECK_FAILED)
 

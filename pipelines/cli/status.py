@@ -151,11 +151,11 @@ def _print_status(content: dict[str, Any]) -> None:
 
 def _print_tables(tables: Sequence[dict[str, Any]]) -> None:
     """The tables that a run would build, and how many are as they should be: that needs no line each."""
-    stale = [table for table in tables if table["stale_partitions"]]
-    print_table(stale, "")
     if not any(table["partitions"] for table in tables):
         print("Tables       none is built yet: see 'tokenbooks run'")
         return
+    stale = [table for table in tables if table["stale_partitions"]]
+    print_table(stale, "")
     fresh, rows = len(tables) - len(stale), sum(table["rows"] for table in tables)
     print(
         f"Tables       {fresh} of {len(tables)} are fresh; 'tokenbooks run' builds the others"

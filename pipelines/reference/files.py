@@ -121,6 +121,9 @@ def read(table: ReferenceTable, path: Path, shown_as: str) -> tuple[list[dict[st
                 continue
             if len(row) != len(header):
                 text = f"{len(row)} cells, expected {len(header)}"
+                if len(row) < len(header):
+                    missing = "," * (len(header) - len(row))
+                    text += f": a blank cell has its comma too, so end the row with {missing}"
                 problems.append(Problem(shown_as, rows.line_num, "", text, "cells"))
                 continue
             values: dict[str, object] = {"reference_file": shown_as, "reference_line": rows.line_num}

@@ -325,7 +325,7 @@ select
     '1' as method_version,
     concat(
         case when is_closed then '' else 'The week is not over. ' end,
-        case when time_window = '4w' and weeks < 4 then concat('Only ', cast(weeks as varchar), ' of the four weeks have calls. ') else '' end,
+        case when time_window = '4w' and weeks < 4 then concat('Only ', cast(weeks as varchar), ' of the four weeks ', case when weeks = 1 then 'has' else 'have' end, ' calls. ') else '' end,
         case
             when types = 0 then concat('No ', case when cut = 'model' then 'model' else 'request type' end, ' has a cost')
             when types = 1 then concat('A single ', noun, ' makes all of the spend')
