@@ -41,7 +41,7 @@ import duckdb
 from pipelines.contract import TOKEN_CLASS_NAMES, TOKEN_CLASSES
 from pipelines.usage import stated
 from pipelines.usage.further import UNREAD, Further, further_steps, look
-from pipelines.usage.problems import COUNT_PROBLEM, problem_of
+from pipelines.usage.problems import COUNT_PROBLEM, PROBLEM_AT, problem_of
 from pipelines.usage.shapes import PARTS, UsageShape, UsageShapeError, lines_of, literal, shape_macro, usage_shapes
 
 # What the struct ``classed`` holds, in this order.
@@ -72,6 +72,7 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
     """
     macros = (
         COUNT_PROBLEM,
+        PROBLEM_AT,
         _MODALITY_TOKENS,
         _TOKENS_OF_MODALITY,
         _LIFETIME_TOKENS,
@@ -127,11 +128,22 @@ usage_found as (
     from usage_counted
 ),
 {further_steps(further or {})}
+usage_summed as (
+    select *, {_sums()}
+    from usage_read
+),
+usage_judged as (
+    select *, {_judged()}
+    from usage_summed
+),
 usage_classed as (
     select
-        * exclude (usage_api, usage_text, usage_texts, usage_numbers, usage_parts, usage_said, usage_problem, usage_unread),
+        * exclude (
+            usage_api, usage_text, usage_texts, usage_numbers, usage_parts, usage_said, usage_problem, usage_unread,
+            usage_is_negative, usage_class_sum, usage_nulled, usage_units, usage_is_nothing, usage_is_mismatch
+        ),
         {_classed()} as classed
-    from usage_read
+    from usage_judged
 )
 """
 
@@ -263,30 +275,40 @@ def _over_columns(expression: str) -> str:
     return re.sub(r"\busage\.", "usage_numbers.", expression)
 
 
+def _sums() -> str:
+    """What several of the results go by: whether a class is below nothing, and what all of them come to."""
+    every = ", ".join(f"usage_parts.{name}" for name in TOKEN_CLASS_NAMES)
+    class_sum = " + ".join(f"coalesce(usage_parts.{name}, 0)" for name in TOKEN_CLASS_NAMES)
+    # Added to a count, the last nulls it in a record with a problem; the rest nulls negative counts. Branches cost more.
+    return f"""coalesce(least({every}) < 0, false) as usage_is_negative,
+        {class_sum} as usage_class_sum,
+        case when usage_problem is null then cast(0 as double) end as usage_nulled"""
+
+
+def _judged() -> str:
+    every = ", ".join(f"usage_parts.{name}" for name in TOKEN_CLASS_NAMES)
+    return f"""{stated.units_of("usage_parts.extra_units", "usage_class_sum")} as usage_units,
+        coalesce({every}) is null and coalesce(cardinality(usage_units), 0) = 0 as usage_is_nothing,
+        coalesce(usage_class_sum <> usage_parts.provider_total_tokens, false) as usage_is_mismatch"""
+
+
 def _classed() -> str:
     """The result's struct: what holds for every shape."""
-    every = ", ".join(f"usage_parts.{name}" for name in TOKEN_CLASS_NAMES)
-    negative = f"coalesce(least({every}) < 0, false)"
-    class_sum = " + ".join(f"coalesce(usage_parts.{name}, 0)" for name in TOKEN_CLASS_NAMES)
-    units = stated.units_of("usage_parts.extra_units", f"({class_sum})")
-    nothing = f"(coalesce({every}) is null and coalesce(cardinality({units}), 0) = 0)"
-    mismatch = f"coalesce({class_sum} <> usage_parts.provider_total_tokens, false)"
-    # Added to a count, this nulls it in a record with a problem; the rest nulls negative counts. Branches cost more.
-    nulled = "case when usage_problem is null then cast(0 as double) end"
+    negative, mismatch, nothing = "usage_is_negative", "usage_is_mismatch", "usage_is_nothing"
     values = {
-        name: f"try_cast(nullif(greatest(usage_parts.{name} + {nulled}, -1), -1) as bigint)"
+        name: f"try_cast(nullif(greatest(usage_parts.{name} + usage_nulled, -1), -1) as bigint)"
         for name in (*TOKEN_CLASS_NAMES, "context_test_tokens", "provider_total_tokens")
     }
     sums = {
         "input_total": [of.tokens for of in TOKEN_CLASSES if of.type != "output"],
         "cached_total": [of.tokens for of in TOKEN_CLASSES if of.type in ("cache_read", "cache_write")],
         "written_total": [of.tokens for of in TOKEN_CLASSES if of.type == "cache_write"],
-        "class_total": list(TOKEN_CLASS_NAMES),
     }
     for name, of in sums.items():
         values[name] = f"try_cast({' + '.join(f'coalesce(usage_parts.{part}, 0)' for part in of)} as bigint)"
     values |= {
-        "extra_units": units,
+        "class_total": "try_cast(usage_class_sum as bigint)",
+        "extra_units": "usage_units",
         "usage_flags": f"""case
             when not ({negative}) and not ({mismatch}) and not ({nothing}) and usage_parts.flags is null
                 then cast([] as varchar[])

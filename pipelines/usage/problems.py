@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import groupby
 from typing import Any
 
 from pipelines.usage.shapes import UsageShape, lines_of, literal, usage_shapes
@@ -22,6 +23,23 @@ create or replace temp macro usage_count_problem(place, found) as case
     when try_cast(found ->> '$' as double) > {LARGEST_COUNT}
         then place || ' is ' || left(cast(found as varchar), 40) || ', expected a count of at most {LARGEST_COUNT}'
 end
+"""
+# What is wrong at places of an object, the first of them; ``kinds`` says of each what is expected: count, OBJECT or ARRAY. One list
+# of places in place of an expression for each: what a batch of records costs is the plan of its query.
+PROBLEM_AT = """
+create or replace temp macro usage_problem_at(object, paths, kinds) as list_filter(
+    list_transform(
+        list_zip(paths, kinds),
+        lambda usage_at: case
+            when usage_at[2] = 'count'
+                then usage_count_problem('usage' || usage_at[1][2:], json_extract(object, usage_at[1]))
+            when json_type(json_extract(object, usage_at[1])) not in (usage_at[2], 'NULL')
+                then 'usage' || usage_at[1][2:] || ' is ' || left(cast(json_extract(object, usage_at[1]) as varchar), 40)
+                    || ', expected ' || case usage_at[2] when 'OBJECT' then 'an object' else 'a list' end
+        end
+    ),
+    lambda usage_said: usage_said is not null
+)[1]
 """
 _NOT_AN_OBJECT = (
     "case when json_type(usage_text) not in ('OBJECT', 'NULL') "
@@ -65,30 +83,35 @@ def _counts(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[
             yield (*above, name)
 
 
-def _problems(fields: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[str]:
-    """For each place what is wrong there, read from the text again, as JSON; NULL where nothing is."""
+def _places(fields: Mapping[str, Any], above: str = "$") -> Iterator[tuple[str, str]]:
+    """The path of each place that can be wrong and what is expected there; of a list also each count of its elements."""
     for name, of in fields.items():
-        place = ".".join(("usage", *above, name))
-        json_path = ".".join(("$", *above, name))
-        found = f"json_extract(usage_text, {literal(json_path)})"
+        path = f"{above}.{name}"
         if of == "count":
-            yield f"usage_count_problem({literal(place)}, {found})"
-        elif of != "text":
-            kind, expected = ("OBJECT", "an object") if isinstance(of, Mapping) else ("ARRAY", "a list")
-            yield (
-                f"case when json_type({found}) not in ('{kind}', 'NULL') "
-                f"then '{place} is ' || left(cast({found} as varchar), 40) || ', expected {expected}' end"
-            )
-        if isinstance(of, Mapping):
-            yield from _problems(of, (*above, name))
+            yield path, "count"
+        elif isinstance(of, Mapping):
+            yield path, "OBJECT"
+            yield from _places(of, path)
         elif isinstance(of, list):
-            for count in (part for part, kind in of[0].items() if kind == "count"):
-                each = f"json_extract(usage_text, {literal(f'{json_path}[*].{count}')})"
-                problem = f"usage_count_problem({literal(f'{place}[].{count}')}, usage_element)"
-                yield (
-                    f"list_filter(list_transform({each}, lambda usage_element: {problem}), "
-                    f"lambda usage_element: usage_element is not null)[1]"
-                )
+            yield path, "ARRAY"
+            yield from ((f"{path}[*].{part}", "counts") for part, kind in of[0].items() if kind == "count")
+
+
+def _problems(fields: Mapping[str, Any]) -> Iterator[str]:
+    """In the order of the fields what is wrong, read from the text again, as JSON; NULL where nothing is."""
+    for is_within_lists, found in groupby(_places(fields), key=lambda place: place[1] == "counts"):
+        places = list(found)
+        if not is_within_lists:
+            paths, kinds = (", ".join(map(literal, values)) for values in zip(*places, strict=True))
+            yield f"usage_problem_at(usage_text, [{paths}], [{kinds}])"
+            continue
+        for path, _ in places:
+            each = f"json_extract(usage_text, {literal(path)})"
+            problem = f"usage_count_problem({literal('usage' + path[1:].replace('[*]', '[]'))}, usage_element)"
+            yield (
+                f"list_filter(list_transform({each}, lambda usage_element: {problem}), "
+                f"lambda usage_element: usage_element is not null)[1]"
+            )
 
 
 def problem_of(shapes: Collection[UsageShape]) -> str:
