@@ -82,8 +82,8 @@ def count_violations(
     ``con`` has a view named like the table with exactly the rows of ``partitions``, and views of what the ``no_rows``
     queries read. ``partition_sql`` gives the label of a row (a DATE is cheapest), None where the table is in one piece.
     A partition without rows has zeros. A check whose SQL fails has NULLs, and a column ``<id>_message`` says why. Row
-    conditions share one scan of the table, all ``unique`` checks a second one; duplicates are counted within a
-    partition. Raises CheckError where the view cannot be read or holds rows of a partition that is not expected.
+    conditions and ``unique`` checks share one scan of the table; duplicates are counted within a partition.
+    Raises CheckError where the view cannot be read or holds rows of a partition that is not expected.
     """
     _hold_request(model, partitions, partition_sql)
     label = f"(\n{partition_sql}\n)" if partition_sql else quoted(partitions[0])
@@ -91,22 +91,17 @@ def count_violations(
     def broken_rows(checks: Sequence[Check]) -> dict[str, _Outcome]:
         return _broken_rows(con, model, partitions, label, checks)
 
-    def surplus_rows(checks: Sequence[Check]) -> dict[str, _Outcome]:
-        return _surplus_rows(con, model, label, checks)
-
     def exceptions(checks: Sequence[Check]) -> dict[str, _Outcome]:
         return {check.id: _exceptions(con, model, max(partitions), check) for check in checks}
 
-    unique = [check for check in model.checks if check.kind == "unique"]
     no_rows = [check for check in model.checks if check.kind == "no_rows"]
-    outcomes = _outcomes(broken_rows, [check for check in model.checks if check not in (*unique, *no_rows)])
+    outcomes = _outcomes(broken_rows, [check for check in model.checks if check.kind != "no_rows"])
     if all(isinstance(outcome, str) for outcome in outcomes.values()):
         # No scan came through, so view and labels are still to be seen: a fault of theirs is no fault of a check.
         try:
             broken_rows([])
         except duckdb.Error as error:
             raise CheckError(f"{model.name}: its rows cannot be told apart by partition: {_reason(error)}") from error
-    outcomes |= _outcomes(surplus_rows, unique)
     for check in no_rows:
         outcomes |= _outcomes(exceptions, [check])
     return _frame(model, partitions, outcomes)
@@ -181,11 +176,14 @@ def _outcomes(count: Callable[[Sequence[Check]], dict[str, _Outcome]], checks: S
 def _broken_rows(
     con: duckdb.DuckDBPyConnection, model: Model, partitions: Sequence[str], label: str, checks: Sequence[Check]
 ) -> dict[str, _Outcome]:
-    """Rows in which a condition is not true, by one scan."""
-    # The condition has its own lines: it may end in a comment. Columns have no alias: a condition could name it.
-    counted = [f"count(*) filter (where (\n{check.condition}\n) is not true)" for check in checks]
-    # Groups are formed before the label becomes a text: text for each row costs more than the conditions.
-    selected = ", ".join([f"cast({label} as varchar)", "count(*)", *counted])
+    """Rows in which a condition is not true, and those beyond the first of each key within a partition, by one scan.
+
+    Equal keys have equal hashes (nulls are equal), so as many hashes as rows prove a key unique, for half the price of grouping
+    by a wide key; it is grouped only where some hash repeats (a duplicate, or chance).
+    """
+    # Columns have no alias: a condition could name it. Groups are formed before the label becomes a text: text for each row
+    # costs more than the conditions.
+    selected = ", ".join([f"cast({label} as varchar)", "count(*)", *map(_count_of, checks)])
     found = _rows(con, f'select {selected} from "{model.name}" group by {label}')
     if strangers := [row for row in found if row[0] not in partitions]:
         listed = ", ".join(
@@ -195,24 +193,23 @@ def _broken_rows(
             f"{model.name}: rows of partitions that are not being checked: {listed}; expected {', '.join(partitions)}. "
             "They would go unchecked: give the view the rows of these partitions only."
         )
-    return {check.id: {row[0]: row[number] for row in found} for number, check in enumerate(checks, 2)}
+    counts = {check.id: {row[0]: row[number] for row in found} for number, check in enumerate(checks, 2)}
+    for check in checks:
+        if check.kind == "unique" and any(counts[check.id].values()):
+            counts[check.id] = _group_surplus(con, model, label, _key_of(check))
+    return dict(counts)
 
 
-def _surplus_rows(
-    con: duckdb.DuckDBPyConnection, model: Model, label: str, checks: Sequence[Check]
-) -> dict[str, _Outcome]:
-    """Rows beyond the first of each key within a partition. Nulls are equal.
+def _count_of(check: Check) -> str:
+    """Rows that break a condition; of a key as many rows as there are more than hashes."""
+    if check.kind == "unique":
+        return f"count(*) - count(distinct hash({_key_of(check)}))"
+    # The condition has its own lines: it may end in a comment.
+    return f"count(*) filter (where (\n{check.condition}\n) is not true)"
 
-    Equal keys have equal hashes, so as many hashes as rows prove a key unique, for half the price of grouping by a wide
-    key; it is grouped only where some hash repeats (a duplicate, a key that is unique by partition only, or chance).
-    """
-    keys = {check.id: ", ".join(f'"{name}"' for name in check.columns) for check in checks}
-    repeated = ", ".join(f"count(*) - count(distinct hash({key}))" for key in keys.values())
-    [suspects] = _rows(con, f'select {repeated} from "{model.name}"')
-    return {
-        id_: _group_surplus(con, model, label, key) if suspect else {}
-        for (id_, key), suspect in zip(keys.items(), suspects, strict=True)
-    }
+
+def _key_of(check: Check) -> str:
+    return ", ".join(f'"{name}"' for name in check.columns)
 
 
 def _group_surplus(con: duckdb.DuckDBPyConnection, model: Model, label: str, key: str) -> dict[str, int]:
@@ -227,9 +224,11 @@ def _exceptions(con: duckdb.DuckDBPyConnection, model: Model, last: str, check: 
     Rows of partitions that are not being checked stay out: of other tables the query may read more than those.
     """
     query = f"(\n{check.query.rstrip().removesuffix(';')}\n) as exceptions"
+    [[rows]] = _rows(con, f"select count(*) from {query}")
+    if not rows:
+        return {}
     columns = [name.lower() for name in _column_names(con, f"select * from {query} limit 0")]
     if model.partition is None or "partition" not in columns:
-        [[rows]] = _rows(con, f"select count(*) from {query}")
         return {last: rows}
     counts = {}
     for label, rows in _rows(con, f'select cast("partition" as varchar), count(*) from {query} group by 1'):
