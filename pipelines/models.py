@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -105,11 +105,11 @@ class Model:
     answer: str = ""
     notes: tuple[str, ...] = field(default=())
 
-    @property
+    @cached_property
     def types(self) -> dict[str, str]:
         return {column.name: column.type for column in self.columns}
 
-    @property
+    @cached_property
     def dated(self) -> Dated | None:
         """What says to which period a row belongs; None for a table without periods."""
         if self.partition is None or self.partition_column is None:
@@ -125,7 +125,7 @@ class Model:
     def sort_columns(self) -> tuple[str, ...]:
         return self.order_by or self.grain
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Hash of all that decides the table's bytes: the query and what of the header shapes the result."""
         shaping = [
@@ -138,7 +138,7 @@ class Model:
         ]
         return hashlib.sha256("\n".join(shaping).encode()).hexdigest()
 
-    @property
+    @cached_property
     def checks_version(self) -> str:
         return hashlib.sha256(
             "\n".join(f"{c.id}|{c.severity}|{c.condition}|{c.query}" for c in self.checks).encode()

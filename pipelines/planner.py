@@ -77,6 +77,7 @@ class Planner:
         self._models = models
         self._con = con
         self._values: dict[tuple[str, str, str], list[Any]] = {}
+        self._types: dict[tuple[str, str], dict[str, str]] = {}
 
     def plan(self, model: Model, *, full: bool = False, window: Span = EVER) -> Plan:
         """The partitions of a table that are out of date, oldest first, within ``window``."""
@@ -360,8 +361,11 @@ class Planner:
             raise ModelError(
                 f"There is no table {table}: known are the models below sql/, the staged shapes and the reference tables."
             )
-        rows = con.execute("describe select * from read_parquet(?)", [str(self._lake.absolute(part))]).fetchall()
-        return {row[0]: row[1] for row in rows}
+        key = (table, part.content_hash)
+        if key not in self._types:
+            rows = con.execute("describe select * from read_parquet(?)", [str(self._lake.absolute(part))]).fetchall()
+            self._types[key] = {row[0]: row[1] for row in rows}
+        return self._types[key]
 
     def _partitions(self, model: Model) -> list[date | None]:
         """The partitions a table should have: those that its inputs' partitions touch, or those of the inputs that lead.
