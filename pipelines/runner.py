@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 
 from pipelines import checks
-from pipelines.engine import batches_of, materialised, relation_of, typed_table
+from pipelines.engine import FOR_MANY_ROWS, batches_of, materialised, planned_without, relation_of, typed_table
 from pipelines.lake import STORED_BY, Lake, Part, home
 from pipelines.models import Dated, Model, ModelError, inputs
 from pipelines.parquet import ROW_GROUP_ROWS, ROW_HASH, PeriodRows
@@ -37,7 +37,11 @@ FEW_ROWS = 50_000
 # What has the engine hold the side of a join that it takes for the smaller one. It takes any filter for a fifth of the rows, and so
 # holds wide calls where their narrow costs would do; a model whose header says ``joins: as_written`` has its right sides held.
 _CHOICE_OF_SIDES = "build_side_probe_side"
+# Where it reads no more than these, neighbours included, it is planned without what is for many rows.
+LITTLE_ROWS = 5_000
 _EPOCH = date(1970, 1, 1).toordinal()
+# By the type of a column as it is written, the type that the engine reads from the file.
+_read_back: dict[str, str] = {}
 
 
 @dataclass
@@ -141,41 +145,43 @@ def _build_batch(
 ) -> list[tuple[date | None, int, bool]]:
     """Build some periods by one execution; of each come back its start, its rows, and whether they differ from before."""
     starts = [stale.start for stale in batch]
-    create_input_views(con, lake, planner, model, starts)
+    rows_read = create_input_views(con, lake, planner, model, starts)
     before = {start: part.content_hash if (part := lake.part(model.name, start)) else None for start in starts}
-    if model.joins_as_written:
-        con.execute(f"set disabled_optimizers = '{_CHOICE_OF_SIDES}'")
     held: list[Path] = []
 
     def hold(written: Path) -> None:
         # One of them says what all are.
         if not held:
-            _hold_to_header(con, model, written)
+            _hold_to_header(con, model, written, schema)
             held.append(written)
 
     try:
-        schema, found = _run(con, planner, model, batch)
-        if model.dated is None:
-            [stale] = batch
-            target = lake.root.whole(model.name)
-            tables = (table.drop_columns(ROW_HASH) for _, pieces in found for table in pieces)
-            written = lake.write(tables, target, stale.fingerprint, model.version)
-            hold(written)
-            lake.put(written, target, model.name)
-        else:
-            built = [PeriodRows(s.start, s.fingerprint, pieces) for s, pieces in found if s.start is not None]
-            _store(lake, model, built, (), schema, busy, hold)
+        with planned_without(con, _left_out(model, rows_read)):
+            schema, found = _run(con, planner, model, batch)
+            if model.dated is None:
+                [stale] = batch
+                target = lake.root.whole(model.name)
+                tables = (table.drop_columns(ROW_HASH) for _, pieces in found for table in pieces)
+                written = lake.write(tables, target, stale.fingerprint, model.version)
+                hold(written)
+                lake.put(written, target, model.name)
+            else:
+                built = [PeriodRows(s.start, s.fingerprint, pieces) for s, pieces in found if s.start is not None]
+                _store(lake, model, built, (), schema, busy, hold)
     except duckdb.Error as error:
         raise ModelError(f"{_where(model)}: the query fails for {label(starts[0])}: {error}") from error
-    finally:
-        if model.joins_as_written:
-            con.execute("reset disabled_optimizers")
     done = []
     for start in starts:
         part = lake.part(model.name, start)
         assert part is not None
         done.append((start, part.rows, part.content_hash != before[start]))
     return done
+
+
+def _left_out(model: Model, rows_read: int) -> list[str]:
+    """The steps of the engine's planning that a model is built without."""
+    sides = [_CHOICE_OF_SIDES] if model.joins_as_written else []
+    return [*sides, *FOR_MANY_ROWS] if rows_read <= LITTLE_ROWS else sides
 
 
 def _run(
@@ -297,20 +303,30 @@ def _reform(lake: Lake, model: Model, busy: frozenset[date], progress: Callable[
 
 def create_input_views(
     con: duckdb.DuckDBPyConnection, lake: Lake, planner: Planner, model: Model, starts: Sequence[date | None]
-) -> None:
-    """Views of what a model reads to build some periods, oldest first."""
+) -> int:
+    """Views of what a model reads to build some periods, oldest first. How many rows they have, reference tables apart."""
+    rows_read = 0
     for table in sorted(model.inputs):
         parts = planner.read_by(model, table, starts)
+        rows_read += 0 if table.startswith("ref_") else sum(part.rows for part in parts)
         rows = rows_sql(lake, parts, planner.types(table, con), dated_as(table, planner.models))
         if table == CLOCK and (end := planner.clock_end(model, starts[-1])) is not None:
             rows = f"select * replace (least(now_at, timestamptz '{end.isoformat()}') as now_at) from ({rows})"
         con.execute(f'create or replace temp view "{table}" as {rows}')
+    return rows_read
 
 
-def _hold_to_header(con: duckdb.DuckDBPyConnection, model: Model, written: Path) -> None:
-    """Compare the types of a written file with the header: a sum may be one type in the query and another in Parquet."""
-    found = con.execute("describe select * from read_parquet(?, hive_partitioning = false)", [str(written)])
-    _compare(model, {row[0]: row[1] for row in found.fetchall()})
+def _hold_to_header(con: duckdb.DuckDBPyConnection, model: Model, written: Path, schema: pa.Schema) -> None:
+    """Compare the types of a written file with the header: a sum may be one type in the query and another in Parquet.
+
+    How a column is read back depends on its type alone, so that a file is looked at only where it has a type not seen yet.
+    """
+    if any(str(column.type) not in _read_back for column in schema):
+        found = con.execute(
+            "describe select * from read_parquet(?, hive_partitioning = false)", [str(written)]
+        ).fetchall()
+        _read_back.update((str(column.type), row[1]) for column, row in zip(schema, found, strict=True))
+    _compare(model, {column.name: _read_back[str(column.type)] for column in schema})
 
 
 def _compare(model: Model, found: Mapping[str, str]) -> None:

@@ -16,7 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.contract import LINEAGE_NAMES, Shape, shapes
-from pipelines.engine import materialised, one_row, quoted, rows_of, typed_table, with_row_hashes
+from pipelines.engine import (
+    FOR_MANY_ROWS,
+    materialised,
+    one_row,
+    planned_without,
+    quoted,
+    rows_of,
+    typed_table,
+    with_row_hashes,
+)
 from pipelines.lake import Lake
 from pipelines.landing import Contents, Found, last_day_allowed
 from pipelines.parquet import PeriodRows
@@ -84,6 +93,8 @@ _NO_USER = '{"user_id": null, "user_email": null}'
 _FIRST_INSTANT = "timestamptz '2000-01-01 00:00:00+00'"
 # Files of so many bytes together hold few rows.
 _FEW_BYTES = 8 << 20
+# Of so few the plan costs more than the records.
+_LITTLE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -248,8 +259,12 @@ class Stager:
             rows += f" inner join landing_files as f on g.file_no = f.file_no {order}"
         query = select + rows
         # Rows that are few are copied once more, which is cheaper than to bind the query twice as a relation of it does.
-        few = sum(one.found.path.stat().st_size for one in batch) <= _FEW_BYTES
-        staged = typed_table(materialised(self._con, query)) if few else rows_of(self._con, query)
+        size = sum(one.found.path.stat().st_size for one in batch)
+        if size <= _FEW_BYTES:
+            with planned_without(self._con, FOR_MANY_ROWS if size <= _LITTLE_BYTES else ()):
+                staged = typed_table(materialised(self._con, query))
+        else:
+            staged = rows_of(self._con, query)
         self._staged[shape_name] = staged
         self._con.register(f"staging_{shape_name}", staged)
 
