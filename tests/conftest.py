@@ -20,6 +20,7 @@ from pipelines.paths import DataRoot
 from pipelines.reference import files
 from pipelines.reference.tables import ReferenceTable
 from pipelines.settings import Settings
+from tests.connections import fresh
 from tests.sources.together import Place, lay
 from tests.tables import Rows, create, empty, types_of
 from tests.weeks import Weeks, books_of_weeks
@@ -119,7 +120,7 @@ def run(shipped: Lake) -> Callable[..., list[dict[str, Any]]]:
 
     def run_model(name: str, **tables: Rows) -> list[dict[str, Any]]:
         model = models()[name]
-        with connect(Settings(threads=2), shipped.root.scratch) as con:
+        with fresh(shipped.root.scratch) as con:
             for table in sorted(model.inputs):
                 types = types_of(table)
                 if table in tables:

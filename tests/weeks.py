@@ -16,11 +16,11 @@ import polars as pl
 from pipelines import reference
 from pipelines.checks import count_violations
 from pipelines.contract import TOKEN_CLASSES
-from pipelines.engine import connect, named_rows
+from pipelines.engine import named_rows
 from pipelines.lake import Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
-from pipelines.settings import Settings
+from tests.connections import fresh
 from tests.prices.pricing import shipped_book
 from tests.tables import create, empty, types_of
 
@@ -136,7 +136,7 @@ def books_of_weeks(
     if thresholds:
         root.reference.mkdir(parents=True)
         (root.reference / "thresholds.csv").write_text(thresholds, encoding="utf-8")
-    with connect(Settings(threads=threads), root.scratch) as con:
+    with fresh(root.scratch, threads) as con:
         lake = Lake(root)
         assert reference.refresh(con, root, lake) == []
         con.execute("create table ref_reporting as select ? as reporting_time_zone", [zone])

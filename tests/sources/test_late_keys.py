@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from pipelines.paths import DataRoot
-from tests.sources.landed import FATES, land, read, tokens
+from tests.sources.landed import land, read, tokens
+from tests.sources.together import Place, together
 
 HELICONE = {
     "request_created_at": "2026-11-18 10:00:01.000",
@@ -117,20 +118,23 @@ def test_a_key_that_comes_late_is_read_like_one_that_comes_first(
 
 @pytest.mark.parametrize("source", ["helicone", "litellm", "langsmith"])
 @pytest.mark.parametrize("form", ["list", "list.gz", "page"])
-def test_half_an_emoji_in_a_list_costs_itself_and_not_the_list(tmp_path: Any, source: str, form: str) -> None:
+@together("")
+def test_half_an_emoji_in_a_list_costs_itself_and_not_the_list(place: Place, source: str, form: str) -> Any:
     """Three records, the second with half an emoji and beside it a whole one and a text that only looks like a half."""
     if source == "langsmith" and form == "page":
         pytest.skip("its pages are refused")
     given = records(source, -1, 3)
     given[1]["model_group" if source == "litellm" else "note"] = "HALF \U0001f600 \\ud83d"
+    for one in given:
+        # Read with the calls of the other tests, and none of theirs.
+        one[RECORDS[source][0]] = f"{place.folder}-{one[RECORDS[source][0]]}"
     text = json.dumps({"data": given} if form == "page" else given).replace("HALF", "\\ud83d")
-    name = f"{source}/a/calls.json{'.gz' if form == 'list.gz' else ''}"
-    landed = read(
-        DataRoot(tmp_path / "books"), {name: gzip.compress(text.encode()) if form == "list.gz" else text}, FATES
-    )
+    is_packed = form == "list.gz"
+    place.land(f"{source}/calls.json{'.gz' if is_packed else ''}", gzip.compress(text.encode()) if is_packed else text)
+    yield
 
-    assert landed.fates()[f"{source}/a/calls.json{'.gz' if form == 'list.gz' else ''}"] == (3, 3, 0, 0, 0)
-    assert {row["input_uncached_tokens"] for row in landed.calls().values()} == {100}
+    assert place.fates() == [(3, 3, 0, 0, 0)]
+    assert {row["input_uncached_tokens"] for row in place.rows("staged_requests")} == {100}
 
 
 PORTKEY = {
