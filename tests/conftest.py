@@ -30,17 +30,24 @@ GOLDEN = TESTS / "golden" / "books"
 # Files that take longest, or wait for a clock, longest first: begun last, one of them would keep a worker busy after the others are done.
 LONGEST = (
     "assets/test_daemon.py",
-    "assets/test_runs.py",
-    "test_models.py",
     "test_sample_company.py",
-    "test_identities.py",
+    "test_reading.py",
+    "assets/test_runs.py",
+    "test_periods.py",
+    "test_models.py",
     "test_close.py",
-    "prices/test_commands.py",
+    "sources/test_same_books.py",
     "test_cli.py",
-    "test_bad_input.py",
-    "sources/test_bad_files.py",
+    "test_identities.py",
+    "prices/test_commands.py",
     "sources/test_cloud_bills.py",
-    "prices/test_costs.py",
+    "whatif/test_answers.py",
+    "test_bad_input.py",
+    "usage/test_usage_shapes.py",
+    "test_unmet.py",
+    "drivers/test_statistics.py",
+    "sources/test_bad_files.py",
+    "sources/test_late_keys.py",
 )
 
 
@@ -62,22 +69,31 @@ def upstream(*names: str) -> list[str]:
     return sorted(found)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[DataRoot], None]) -> DataRoot:
+    """A data root that is made once for all workers: by the first that asks, while the others wait."""
+    shared = factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    made = DataRoot(shared / name)
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.path.is_dir():
+            root = DataRoot(shared / f"{name}.making")
+            make(root)
+            root.path.rename(made.path)
+    return made
+
+
 @pytest.fixture(scope="session")
 def golden_books(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
     """The books of the golden company, made once for all workers. To be read only: a test that changes them takes a copy."""
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
-    made = DataRoot(shared / "golden")
-    with (shared / "golden.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.path.is_dir():
-            root = DataRoot(shared / "golden.making")
-            shutil.copytree(GOLDEN / "landing", root.landing)
-            shutil.copytree(GOLDEN / "reference", root.reference)
-            report = books.run(root)
-            assert not report.is_blocked, report.failed
-            root.path.rename(made.path)
-    return made
+
+    def make(root: DataRoot) -> None:
+        shutil.copytree(GOLDEN / "landing", root.landing)
+        shutil.copytree(GOLDEN / "reference", root.reference)
+        report = books.run(root)
+        assert not report.is_blocked, report.failed
+
+    return made_once(tmp_path_factory, "golden", make)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,10 +13,14 @@ import pytest
 import sqlalchemy
 
 from assets.instance import environment, instance_of
+from pipelines import books
 from pipelines.paths import DataRoot
+from tests.conftest import made_once
 
 # 2026-11-18: files of the company were written then, so that no path and no clock of a test enters a table.
 WRITTEN_AT_S = 1_795_003_200
+# Beside the folders of a data root: what its run reported.
+REPORT = "report_of_the_run.json"
 
 
 @sqlalchemy.event.listens_for(sqlalchemy.Engine, "connect")
@@ -50,6 +54,18 @@ def land_company(root: DataRoot) -> None:
     """Two weeks apart, over a month's end, one record that cannot be read."""
     land_calls(root, "a.jsonl", call(1, "2026-09-28T10:00:00Z"), call(2, "2026-09-30T10:00:00Z", team="core"))
     land_calls(root, "b.jsonl", call(3, "2026-10-13T10:00:00Z"), call(4, "yesterday"))
+
+
+@pytest.fixture(scope="session")
+def direct(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataRoot, dict[str, Any]]:
+    """The company after a run without Dagster, and what that run reported: made once for all workers. Read only."""
+
+    def make(root: DataRoot) -> None:
+        land_company(root)
+        (root.path / REPORT).write_text(json.dumps(books.run(root).as_dict()), encoding="utf-8")
+
+    made = made_once(tmp_path_factory, "company", make)
+    return made, json.loads((made.path / REPORT).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")

@@ -114,14 +114,6 @@ def again(
     return books_of(root)
 
 
-@pytest.fixture(scope="module")
-def direct(tmp_path_factory: pytest.TempPathFactory) -> tuple[DataRoot, dict[str, Any]]:
-    """The same company after a run without Dagster, and what that run reported. Read only."""
-    root = DataRoot(tmp_path_factory.mktemp("direct"))
-    land_company(root)
-    return root, books.run(root).as_dict()
-
-
 def test_a_run_its_jobs_and_a_run_without_dagster_give_the_same_bytes(company, by_jobs, direct):
     (root, _), (direct, _) = company, direct
 

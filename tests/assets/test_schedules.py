@@ -60,18 +60,10 @@ def test_the_sensor_asks_once_for_what_has_landed(root, instance):
     assert [one.tags["tokenbooks/news"] for one in asked] == ["3 files"]
 
 
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> DataRoot:
-    made = DataRoot(tmp_path_factory.mktemp("company"))
-    land_company(made)
-    books.run(made)
-    return made
-
-
 @pytest.fixture
-def up_to_date(company, root) -> DataRoot:
+def up_to_date(direct, root) -> DataRoot:
     """A copy of the company after a run, in the data root of the instance."""
-    shutil.copytree(company.path, root.path, dirs_exist_ok=True)
+    shutil.copytree(direct[0].path, root.path, dirs_exist_ok=True)
     return root
 
 
