@@ -42,6 +42,15 @@ _TO_OTHER_RATES = (*_ROUTES, "batch")
 _AS_WRITTEN = "join_order,build_side_probe_side"
 # By these a row is always held against its rates, the others where they differ.
 _ALWAYS = ("provider", "model_canonical")
+# Levers that cost something by themselves; others carry what is there.
+_ADD = ("response_cache",)
+# By factor the settings that it follows, and the value of each at which it stays as it is.
+_STILL: Mapping[str, Mapping[str, int]] = {
+    "weight": {"failure_rate": 0, "retry_share": 0, "share": 1},
+    "input_factor": {"input_ratio": 1, "trim_share": 0},
+    "output_factor": {"output_ratio": 1},
+    "cold_share": {"cold_share": 0, "hit_share": 1},
+}
 # What of a row's cost a lever may change, beside its tokens.
 FACTORS = ("weight", "input_factor", "output_factor", "cold_share", "added")
 _SUMS = {
@@ -127,7 +136,7 @@ class Replay:
             steps.append(f"step_{number + 1} as not materialized ({query})")
         shape = {
             "is_by_call": is_by_call,
-            "factors": [name for name in FACTORS if any(name in lever.kind.factors for lever in levers)],
+            "factors": [name for name in FACTORS if any(_changes(lever, name) for lever in levers)],
             **self._rates_shape(
                 {*seen, *(name for lever in levers for name in lever.kind.fills)},
                 has_others=bool(self._other_book) or any(lever.name in _TO_OTHER_RATES for lever in levers),
@@ -360,6 +369,19 @@ class Replay:
             if one_row(self._con, f"select count(*) from ({edges} whatif_rates except {edges} whatif_booked_rates)")[0]:
                 return True
         return False
+
+
+def _changes(lever: Lever, factor: str) -> bool:
+    """Whether a lever changes a factor of a row with the settings that it has: rows need not be told apart by others."""
+    if factor not in lever.kind.factors:
+        return False
+    if factor == "added":
+        return lever.name in _ADD
+    return not any(
+        name in lever.settings and all(one == still for one in lever.settings[name])
+        for name, still in _STILL[factor].items()
+        if name != "share" or lever.name == "batch"
+    )
 
 
 def _structure(lever: Lever) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pipelines import paths
 from pipelines.paths import DataRoot
 from pipelines.reference.files import read
 from pipelines.reference.tables import TABLES
+from pipelines.whatif import replay
 from pipelines.whatif.answer import Answer, answer, breakeven_calls, other_book_of, payback_months
 from pipelines.whatif.replay import inputs
 from pipelines.whatif.scenarios import ScenarioError, scenarios_of
@@ -38,13 +39,13 @@ def call(number: int = 0, **more: Any) -> dict[str, Any]:
 def ask(weeks_of: Any) -> Ask:
     """``ask(calls, "routing", "share=0.5", **tables)``."""
 
-    def replay(calls: Sequence[Mapping[str, Any]], name: str, *given: str, **tables: Any) -> Answer:
+    def replayed(calls: Sequence[Mapping[str, Any]], name: str, *given: str, **tables: Any) -> Answer:
         weeks = weeks_of(calls, by_the_book=True, **tables)
         for table in inputs():
             weeks.make(table)
         return answer(weeks.con, SCENARIOS, scenarios_of(SCENARIOS, name, given), date(2026, 11, 2), date(2026, 11, 9))
 
-    return replay
+    return replayed
 
 
 def dollars(found: Answer, *names: str) -> list[Decimal]:
@@ -492,6 +493,35 @@ def test_what_changes_nothing_costs_the_same_to_the_last_digit(ask, name):
     total = ask(calls, name, *NOTHING[name], ref_features=[{"feature": "f", "workload": "async"}]).total
 
     assert total["cost_low_usd"] == total["cost_mid_usd"] == total["cost_high_usd"] == total["actual_usd"] > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["routing+output_cap+batch", "response_cache", "prompt_cache", "context_trim", "fine_tune"]
+)
+def test_what_the_settings_leave_as_it_is_need_not_tell_rows_apart(ask, monkeypatch, name):
+    """The same to the last digit as where rows are told apart by everything that a lever could change."""
+    calls = [
+        call(
+            n,
+            input_total_tokens=1237 * n + 4001,
+            output_total_tokens=331 * n + 1,
+            static_prompt_tokens=2000,
+            prompt_hash=f"h{n % 7}",
+            session_id=f"s{n % 3}",
+            feature="f",
+            model_canonical=("gpt-4o", "gpt-4o-mini")[n % 2],
+        )
+        for n in range(40)
+    ]
+    given = [text for text in ("output_cap.cap_tokens=900",) if "output_cap" in name]
+    more: dict[str, Any] = {"ref_features": [{"feature": "f", "workload": "async"}]}
+
+    told = ask(calls, name, *given, **more)
+    monkeypatch.setattr(replay, "_changes", lambda lever, factor: factor in lever.kind.factors)
+    whole = ask(calls, name, *given, **more)
+
+    assert told.total == whole.total
+    assert told.total["changed_requests"] > 0
 
 
 # ---- several levers
