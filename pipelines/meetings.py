@@ -4,6 +4,9 @@ A table that looks some days around (a task, a trace or the versions of a row ma
 task or trace of its own day is new, and not because some call of another day is. Its header says so by ``meets``: a query
 of ``day``, ``link`` and ``content``, a row for each row of its inputs and what it hangs together by. What decides a day is then
 what it holds itself, and of the days around the content of links that it has too.
+
+Most links lie on one day, and ``meets`` reads much that says nothing of days: ``lies_on`` in a header is a query of ``day`` and ``link``
+alone, which gives every link that has rows of ``meets`` on days within reach of each other more than one day too.
 """
 
 from __future__ import annotations
@@ -47,7 +50,7 @@ def met_around(con: duckdb.DuckDBPyConnection, model: Model) -> dict[date, str]:
     Reads the views of ``create_views``. Most links lie on one day: of those nothing but the link is read.
     """
     links = con.execute(
-        f"select link from ({model.meets}) where link is not null group by link having min(day) <> max(day)"
+        f"select link from ({model.lies_on or model.meets}) where link is not null group by link having min(day) <> max(day)"
     ).fetchnumpy()["link"]
     if not len(links):
         return {}

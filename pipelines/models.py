@@ -56,7 +56,7 @@ _STAR = "star"
 _JINJA = ("{%", "{{", "{#")
 _KNOWN = frozenset(
     (
-        "about grain partition partition_column reads_back reads_around reads_self clock_stops meets leads "
+        "about grain partition partition_column reads_back reads_around reads_self clock_stops meets lies_on leads "
         "order_by joins checks question answer notes"
     ).split()
 )
@@ -98,6 +98,7 @@ class Model:
     reads_self: timedelta = timedelta()
     clock_stops: timedelta | None = None
     meets: str = ""
+    lies_on: str = ""
     leads: frozenset[str] = frozenset()
     order_by: tuple[str, ...] = ()
     joins_as_written: bool = False
@@ -245,7 +246,8 @@ def parse(path: Path, folder: Path, included: str | None = None) -> Model:
         reads_around=_span(where, header.get("reads_around")),
         reads_self=_span(where, header.get("reads_self")),
         clock_stops=_span(where, header["clock_stops"]) if "clock_stops" in header else None,
-        meets=_meets(where, header, read),
+        meets=(meets := _meets(where, header, read)),
+        lies_on=_lies_on(where, header, meets),
         leads=_leads(where, header, read),
         order_by=tuple(header.get("order_by") or ()),
         joins_as_written=_joins(where, header.get("joins")),
@@ -341,6 +343,14 @@ def _meets(where: str, header: Mapping[str, Any], read: frozenset[str]) -> str:
         raise ModelError(
             f"{where}: meets is for a table by day with reads_around, and reads nothing but what its query reads."
         )
+    return query
+
+
+def _lies_on(where: str, header: Mapping[str, Any], meets: str) -> str:
+    """What links lie on several days, where that is cheaper to ask than ``meets`` as a whole (see pipelines/meetings.py)."""
+    query = str(header.get("lies_on", "")).strip()
+    if query and not (meets and inputs(query, where) <= inputs(meets, where)):
+        raise ModelError(f"{where}: lies_on is for a table with meets, and reads nothing but what meets reads.")
     return query
 
 

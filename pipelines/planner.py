@@ -233,7 +233,8 @@ class Planner:
 
     def _met(self, held: Mapping[date, Sequence[str]], model: Model) -> dict[date, str]:
         """Of each day a hash of what it meets around it. What was found out once holds while nothing in its reach changes."""
-        reach = {start: digest([duckdb.__version__, model.version, model.meets, *held[start]])[:16] for start in held}
+        about = [duckdb.__version__, model.version, model.meets, model.lies_on]
+        reach = {start: digest([*about, *lines])[:16] for start, lines in held.items()}
         known = self._lake.met(model.name)
         new = [start for start in held if known.get(str(start), [""])[0] != reach[start]]
         if new:

@@ -7,13 +7,14 @@ so that what is built together need not be neighbours.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import permutations
 
 import pytest
 
 from pipelines import runner
-from pipelines.books import Books, run
+from pipelines.books import Books, open_books, run
 from pipelines.engine import FOR_MANY_ROWS, connect, planned_without
 from pipelines.meetings import create_views, met_around
 from pipelines.models import Model, inputs, models
@@ -123,6 +124,30 @@ def test_a_day_that_meets_the_same_around_it_has_the_same_rows(opened: Books, ta
         sleepers += len(same)
         assert {day: rows_without[day] for day in same} == {day: rows_with[day] for day in same}
     assert sleepers
+
+
+def test_what_says_on_which_days_sessions_lie_misses_none_that_meets(root: DataRoot) -> None:
+    """``lies_on`` in a header, beside ``meets``: one on 28 and 30 September, two of a task of 5 and 6 October, one of a day."""
+    told = {"a": ("2026-09-28", None), "b": ("2026-10-05", "t"), "c": ("2026-10-06", "t"), "d": ("2026-10-13", "u")}
+    lines = [
+        call(n, f"{day}T10:00:00Z", session_id=session, **({"task_id": task} if task else {}))
+        for n, (session, (day, task)) in enumerate([*told.items(), ("a", ("2026-09-30", None))], 1)
+    ]
+    land_calls(root, "a.jsonl", *lines)
+    run(root, select=[name for name, model in models().items() if model.layer in ("reference", "ledger")])
+    found = []
+    with open_books(root) as books:
+        model = models()["ledger_sessions"]
+        for one in (model, replace(model, lies_on="")):
+            tables = {
+                name: (books.lake.parts(name), books.planner.types(name, books.con), dated_as(name, books.models))
+                for name in inputs(model.meets)
+            }
+            create_views(books.con, books.lake, one, tables)
+            found.append(met_around(books.con, one))
+
+    assert found[0] == found[1]
+    assert {str(day) for day in found[0]} == {"2026-09-28", "2026-09-30", "2026-10-05", "2026-10-06"}
 
 
 @pytest.mark.parametrize("table", [name for name in TABLES if models()[name].leads])

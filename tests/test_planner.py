@@ -256,6 +256,17 @@ def test_meets_is_of_a_day_that_looks_around_and_of_what_its_query_reads(house: 
         house.run()
 
 
+@pytest.mark.parametrize(
+    "meets", ["", "reads_around: 2 days\nmeets: select usage_date as day, 0 as link, 0 as content from ledger_calls\n"]
+)
+def test_lies_on_is_of_a_table_with_meets_and_of_what_that_reads(house: House, meets: str) -> None:
+    header = f"{meets}lies_on: select day, link from other\n"
+    house.add("ledger_beside", CALLS.replace("staged_scores", "ledger_calls").replace("columns:", f"{header}columns:"))
+
+    with pytest.raises(ModelError, match="lies_on is for a table with meets"):
+        house.run()
+
+
 def test_a_week_that_is_kept_by_the_month_of_its_monday_is_there_where_all_its_calls_are_of_the_next(
     house: House,
 ) -> None:

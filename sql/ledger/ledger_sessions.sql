@@ -26,6 +26,19 @@ meets: >-
   from ledger_tasks as t
   inner join ledger_requests as r on t.source_account = r.source_account and t.task_id = r.task_id
   where r.is_billable_leaf and coalesce(r.session_id, r.trace_id) is not null
+lies_on: >-
+  select
+      cast(started_at as date) as day,
+      hash(source_account, session_id, case when session_id is null then trace_id end) as link
+  from ledger_requests
+  where is_billable_leaf and coalesce(session_id, trace_id) is not null
+  union all
+  select
+      cast(t.started_at as date) as day,
+      hash(r.source_account, r.session_id, case when r.session_id is null then r.trace_id end) as link
+  from ledger_tasks as t
+  inner join ledger_requests as r on t.source_account = r.source_account and t.task_id = r.task_id
+  where r.is_billable_leaf and coalesce(r.session_id, r.trace_id) is not null and cast(t.started_at as date) <> cast(t.last_call_at as date)
 columns:
   source_account: VARCHAR; first folder below the source, else 'default'
   session_unit: VARCHAR; what its calls share: session (they name one) or trace (they name none, and the trace has several calls)
@@ -78,54 +91,54 @@ answer: >-
   from ledger_sessions where over_budget_usd > 0 order by over_budget_usd desc limit 20
 */
 {% from "macros/limits.sql" import limits_of_rows with context %}
-with session_days as (
+with spans as (
     select
         source_account,
-        case when session_id is not null then 'session' else 'trace' end as session_unit,
+        session_id is not null as is_named,
         coalesce(session_id, trace_id) as session_id,
-        cast(started_at as date) as usage_date,
-        count(*) as calls_of_day,
+        min(cast(started_at as date)) as first_date,
+        max(cast(started_at as date)) as last_date,
+        count(*) as calls,
     from ledger_requests
     where is_billable_leaf and coalesce(session_id, trace_id) is not null
-    group by
-        source_account, case when session_id is not null then 'session' else 'trace' end, coalesce(session_id, trace_id),
-        cast(started_at as date)
+    group by source_account, session_id is not null, coalesce(session_id, trace_id)
+),
+
+-- What goes on for more than seven days is looked at day by day.
+long_days as (
+    select distinct s.source_account, s.is_named, s.session_id, cast(r.started_at as date) as usage_date
+    from ledger_requests as r
+    inner join spans as s
+        on r.source_account = s.source_account
+        and (r.session_id is not null) = s.is_named
+        and coalesce(r.session_id, r.trace_id) = s.session_id
+    where r.is_billable_leaf and s.last_date > s.first_date + 7
 ),
 
 -- A session begins with its first call for seven days, and takes the calls of that day and of the seven after it.
 begun as (
-    select d.source_account, d.session_unit, d.session_id, d.usage_date as first_date
-    from session_days as d
-    anti join session_days as p
+    select source_account, is_named, session_id, first_date
+    from spans
+    where last_date <= first_date + 7 and (is_named or calls > 1)
+    union all
+    select d.source_account, d.is_named, d.session_id, d.usage_date as first_date
+    from long_days as d
+    anti join long_days as p
         on d.source_account = p.source_account
-        and d.session_unit = p.session_unit
+        and d.is_named = p.is_named
         and d.session_id = p.session_id
         and p.usage_date < d.usage_date
         and p.usage_date >= d.usage_date - 7
 ),
 
 sessions as (
-    select
-        b.source_account,
-        b.session_unit,
-        b.session_id,
-        b.first_date,
-        row_number() over (order by b.first_date, b.source_account, b.session_unit, b.session_id) as session_number,
-    from begun as b
-    inner join session_days as d
-        on b.source_account = d.source_account
-        and b.session_unit = d.session_unit
-        and b.session_id = d.session_id
-        and d.usage_date >= b.first_date
-        and d.usage_date <= b.first_date + 7
-    group by b.source_account, b.session_unit, b.session_id, b.first_date
-    having b.session_unit = 'session' or sum(d.calls_of_day) > 1
+    select *, row_number() over () as session_number
+    from begun
 ),
 
 calls as (
     select
         s.session_number,
-        s.first_date,
         r.request_key,
         r.started_at,
         r.source_account,
@@ -135,7 +148,7 @@ calls as (
         r.customer_id,
         r.user_id,
         coalesce(r.model_canonical, 'unknown_model') as model_canonical,
-        r.status,
+        r.status <> 'ok' as is_failed,
         r.outcome,
         r.input_total_tokens,
         r.output_total_tokens,
@@ -143,81 +156,37 @@ calls as (
         coalesce(r.step, r.prompt_name) as step_name,
         c.effective_cost_usd,
     from ledger_requests as r
+    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     inner join sessions as s
         on r.source_account = s.source_account
-        and case when r.session_id is not null then 'session' else 'trace' end = s.session_unit
+        and (r.session_id is not null) = s.is_named
         and coalesce(r.session_id, r.trace_id) = s.session_id
         and cast(r.started_at as date) >= s.first_date
         and cast(r.started_at as date) <= s.first_date + 7
-    left join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
-    where r.is_billable_leaf
 ),
 
 steps as (
-    select
-        session_number,
-        first_date,
-        started_at,
-        feature,
-        customer_tier,
-        customer_id,
-        user_id,
-        outcome,
-        input_total_tokens,
-        total_tokens,
-        effective_cost_usd,
-        row_number() over (partition by session_number order by started_at, request_key) as step_number,
-        sum(effective_cost_usd) over (
-            partition by session_number order by started_at, request_key rows between unbounded preceding and current row
-        ) as cost_so_far,
+    select *, row_number() over (partition by session_number order by started_at, request_key) as step_number
     from calls
-),
-
-starts as (
-    select session_number, first_date, feature
-    from steps
-    where step_number = 1
-),
-
-{{ limits_of_rows({"session_budget_usd": "session_budget_usd"}, "starts", "first_date") }},
-
-begins as (
-    select s.session_number, l.session_budget_usd
-    from starts as s
-    inner join limit_rows as l on s.first_date = l.first_date and s.feature = l.feature
-),
-
--- What hangs on the order of the steps.
-in_order as (
-    select
-        s.session_number,
-        b.session_budget_usd,
-        max(case when s.step_number = 1 then s.feature end) as feature,
-        max(case when s.step_number = 1 then s.customer_tier end) as customer_tier,
-        min(case when s.customer_id is not null then {'step_number': s.step_number, 'found': s.customer_id} end) as customer,
-        min(case when s.user_id is not null then {'step_number': s.step_number, 'found': s.user_id} end) as person,
-        min(case when s.total_tokens > 0 then {'step_number': s.step_number, 'found': s.total_tokens} end) as first_step,
-        max(case when s.outcome is not null then {'step_number': s.step_number, 'found': s.outcome} end) as last_word,
-        -- Whole numbers make the slope the same in whatever order the steps are summed.
-        count(s.input_total_tokens) as pairs,
-        cast(sum(case when s.input_total_tokens is not null then s.step_number end) as decimal(38, 0)) as sum_x,
-        cast(sum(case when s.input_total_tokens is not null then s.step_number * s.step_number end) as decimal(38, 0)) as sum_xx,
-        cast(sum(s.step_number * s.input_total_tokens) as decimal(38, 0)) as sum_xy,
-        min(case when s.cost_so_far > b.session_budget_usd then s.step_number end) as breach_step,
-    from steps as s
-    inner join begins as b on s.session_number = b.session_number
-    group by s.session_number, b.session_budget_usd
 ),
 
 summed as (
     select
         session_number,
+        cast(min(started_at) as date) as first_date,
         min(started_at) as started_at,
         max(started_at) as last_call_at,
+        -- Of the first step that tells it, and of the last.
+        arg_min(feature, step_number) as feature,
+        arg_min(customer_tier, step_number) as customer_tier,
+        arg_min(customer_id, step_number) as customer_id,
+        arg_min(user_id, step_number) as user_id,
+        arg_min(nullif(total_tokens, 0), step_number) as first_step_tokens,
+        arg_max(outcome, step_number) as last_outcome,
         min(model_canonical) as first_model,
         max(model_canonical) as last_model,
         count(*) as steps,
-        count(case when status <> 'ok' then 1 end) as failed_steps,
+        count(case when is_failed then 1 end) as failed_steps,
         cast(sum(input_total_tokens) as bigint) as input_total_tokens,
         cast(sum(output_total_tokens) as bigint) as output_total_tokens,
         cast(sum(total_tokens) as bigint) as total_tokens,
@@ -225,7 +194,37 @@ summed as (
         cast(sum(effective_cost_usd) as decimal(38, 15)) as effective_cost_usd,
         count(case when effective_cost_usd is null then 1 end) as unpriced_requests,
         cast(sum(case when effective_cost_usd is null then total_tokens else 0 end) as bigint) as unpriced_tokens,
-    from calls
+        -- Whole numbers make the slope the same in whatever order the steps are summed.
+        count(input_total_tokens) as pairs,
+        cast(sum(case when input_total_tokens is not null then step_number end) as decimal(38, 0)) as sum_x,
+        cast(sum(case when input_total_tokens is not null then step_number * step_number end) as decimal(38, 0)) as sum_xx,
+        cast(sum(step_number * input_total_tokens) as decimal(38, 0)) as sum_xy,
+    from steps
+    group by session_number
+),
+
+{{ limits_of_rows({"session_budget_usd": "session_budget_usd"}, "summed", "first_date") }},
+
+budgeted as (
+    select s.*, l.session_budget_usd, s.effective_cost_usd > l.session_budget_usd as is_over
+    from summed as s
+    inner join limit_rows as l on s.first_date = l.first_date and s.feature = l.feature
+),
+
+-- Costs are added up step by step where they pass the budget alone.
+breaches as (
+    select session_number, min(step_number) as breach_step
+    from (
+        select
+            t.session_number,
+            t.step_number,
+            b.session_budget_usd,
+            sum(t.effective_cost_usd) over (partition by t.session_number order by t.step_number) as cost_so_far,
+        from steps as t
+        inner join budgeted as b on t.session_number = b.session_number
+        where b.is_over
+    ) as s
+    where cost_so_far > session_budget_usd
     group by session_number
 ),
 
@@ -276,28 +275,28 @@ closing as (
 
 select
     i.source_account,
-    i.session_unit,
+    case when i.is_named then 'session' else 'trace' end as session_unit,
     i.session_id,
     s.started_at,
     s.last_call_at,
-    o.feature,
-    o.customer_tier,
-    o.customer.found as customer_id,
-    o.person.found as user_id,
+    s.feature,
+    s.customer_tier,
+    s.customer_id,
+    s.user_id,
     case when s.first_model = s.last_model then [s.first_model] else m.models end as models,
     s.steps,
     s.failed_steps,
     s.input_total_tokens,
     s.output_total_tokens,
     s.total_tokens,
-    o.first_step.found as first_step_tokens,
+    s.first_step_tokens,
     s.largest_input_tokens,
     cast(cast(s.input_total_tokens as double) / nullif(s.largest_input_tokens, 0) as decimal(18, 9)) as reread_multiplier,
-    cast(cast(s.total_tokens as double) / o.first_step.found as decimal(18, 9)) as single_call_multiplier,
+    cast(cast(s.total_tokens as double) / s.first_step_tokens as decimal(18, 9)) as single_call_multiplier,
     case
-        when o.pairs > 1
+        when s.pairs > 1
             then cast(
-                cast(o.pairs * o.sum_xy - o.sum_x * s.input_total_tokens as double) / cast(o.pairs * o.sum_xx - o.sum_x * o.sum_x as double)
+                cast(s.pairs * s.sum_xy - s.sum_x * s.input_total_tokens as double) / cast(s.pairs * s.sum_xx - s.sum_x * s.sum_x as double)
                 as decimal(18, 3)
             )
     end as context_growth,
@@ -306,22 +305,24 @@ select
     s.unpriced_tokens,
     p.top.step_name as top_step,
     cast(cast(p.top.calls as double) / s.steps as decimal(18, 9)) as top_step_share,
-    o.session_budget_usd,
-    o.breach_step,
-    case when s.effective_cost_usd > o.session_budget_usd then s.effective_cost_usd - o.session_budget_usd else s.effective_cost_usd * 0 end as over_budget_usd,
+    s.session_budget_usd,
+    b.breach_step,
+    case when s.is_over then s.effective_cost_usd - s.session_budget_usd else s.effective_cost_usd * 0 end as over_budget_usd,
     coalesce(e.succeeded_tasks, 0) as succeeded_tasks,
     coalesce(e.failed_tasks, 0) as failed_tasks,
     case
         when e.succeeded_tasks > 0 then 'success'
         when e.failed_tasks > 0 then 'failure'
-        when o.last_word.found in ('success', 'failure') then o.last_word.found
+        when s.last_outcome in ('success', 'failure') then s.last_outcome
     end as outcome,
     k.now_at >= s.last_call_at + cast(l.close_hours as integer) * interval 1 hour as is_closed,
-from summed as s
+from budgeted as s
 inner join sessions as i on s.session_number = i.session_number
-inner join in_order as o on s.session_number = o.session_number
+left join breaches as b on s.session_number = b.session_number
 left join several_models as m on s.session_number = m.session_number
 left join repeated as p on s.session_number = p.session_number
 left join ended as e on s.session_number = e.session_number
 cross join ledger_clock as k
 cross join closing as l
+-- A trace of a single call is no session.
+where i.is_named or s.steps > 1

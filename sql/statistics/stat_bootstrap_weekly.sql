@@ -28,10 +28,10 @@ with weeks as (
     select distinct week_start_date from stat_usage_cells_weekly
 ),
 
-costs as (
+-- Names are put together once, before a week counts in four.
+week_costs as (
     select
-        cast(c.week_start_date + 7 * cast(o.weeks_later as integer) as date) as week_start_date,
-        w.time_window,
+        c.week_start_date,
         k.cut,
         case
             when k.cut = 'model' then concat_ws(' | ', c.provider, c.model_canonical)
@@ -39,16 +39,35 @@ costs as (
         end as driver,
         concat_ws('|', c.cluster_unit, c.cluster_id) as cluster_key,
         -- Whole units of 0.000000001 USD, so that draws sum exactly and fast.
-        cast(c.effective_cost_usd * 1000000000 as bigint) as units,
+        cast(sum(cast(c.effective_cost_usd * 1000000000 as bigint)) as bigint) as units,
     from stat_usage_cells_weekly as c
+    cross join (select unnest(['request_type', 'model']) as cut) as k
+    where c.effective_cost_usd > 0
+    group by
+        c.week_start_date,
+        k.cut,
+        case
+            when k.cut = 'model' then concat_ws(' | ', c.provider, c.model_canonical)
+            else concat_ws(' | ', c.feature, c.workflow_step, c.prompt_name)
+        end,
+        concat_ws('|', c.cluster_unit, c.cluster_id)
+),
+
+costs as (
+    select
+        cast(c.week_start_date + 7 * cast(o.weeks_later as integer) as date) as week_start_date,
+        w.time_window,
+        c.cut,
+        c.driver,
+        c.cluster_key,
+        c.units,
+    from week_costs as c
     cross join (select unnest(range(0, 4)) as weeks_later) as o
     inner join (
         select '1w' as time_window, 0 as last_week
         union all
         select '4w' as time_window, 3 as last_week
     ) as w on o.weeks_later <= w.last_week
-    cross join (select unnest(['request_type', 'model']) as cut) as k
-    where c.effective_cost_usd > 0
 ),
 
 matrix as (

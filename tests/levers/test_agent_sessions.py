@@ -273,7 +273,11 @@ def test_calls_without_usage_have_no_part_in_the_growth(run):
         for name, number in (("session_budget_usd", Decimal("0.5")), ("task_close_hours", 24))
     ]
 
-    [found] = run("ledger_sessions", ledger_requests=steps, ledger_clock=[{"now_at": NOON}], ref_limits=limits)
+    costs = [{"request_key": step["request_key"], "started_at": step["started_at"]} for step in steps]
+
+    [found] = run(
+        "ledger_sessions", ledger_requests=steps, ledger_costs=costs, ledger_clock=[{"now_at": NOON}], ref_limits=limits
+    )
 
     assert (found["context_growth"], found["input_total_tokens"]) == (1_000, 7_000)
     assert (found["steps"], found["failed_steps"], found["unpriced_requests"]) == (4, 1, 4)
