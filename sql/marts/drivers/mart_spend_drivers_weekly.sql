@@ -63,35 +63,42 @@ answer: >-
 */
 {% from "macros/cells.sql" import short_name_of %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
-with cells as (
-    select
-        c.week_start_date,
-        k.cut,
-        case k.cut
-            when 'request_type' then concat_ws(' | ', c.feature, c.workflow_step, c.prompt_name)
-            else concat_ws(' | ', c.provider, c.model_canonical)
-        end as driver,
-        case when k.cut = 'request_type' then c.feature end as feature,
-        case when k.cut = 'request_type' then c.workflow_step end as workflow_step,
-        case when k.cut = 'request_type' then c.prompt_name end as prompt_name,
-        case when k.cut = 'model' then c.provider end as provider,
-        case when k.cut = 'model' then c.model_canonical end as model_canonical,
-        cast(null as bigint) as input_tokens_from,
-        c.requests,
-        c.total_tokens,
-        c.unpriced_requests,
-        c.unpriced_tokens,
-        c.effective_cost_usd,
-        c.output_cost_usd,
-        c.cache_known_input_tokens,
-        c.cache_read_total_tokens,
-    from stat_usage_cells_weekly as c
-    cross join (select unnest(['request_type', 'model']) as cut) as k
-    union all
+{# What the cost is divided by: the names that say which part, and the table whose rows are summed to it. #}
+{% set cuts = {
+    "request_type": (["feature", "workflow_step", "prompt_name"], "stat_usage_cells_weekly"),
+    "model": (["provider", "model_canonical"], "stat_usage_cells_weekly"),
+    "input_size": (["input_size_log2"], "stat_request_sizes_weekly"),
+} %}
+{% set names = {"feature": "varchar", "workflow_step": "varchar", "prompt_name": "varchar", "provider": "varchar", "model_canonical": "varchar", "input_size_log2": "bigint"} %}
+{% set sums = ["requests", "total_tokens", "unpriced_requests", "unpriced_tokens", "effective_cost_usd"] %}
+{% set lever_sums = ["output_cost_usd", "cache_known_input_tokens", "cache_read_total_tokens"] %}
+-- Each week is summed once, before it stands in several windows.
+with drivers as (
+{% for cut, (keys, table) in cuts.items() %}
+    {{ "union all" if not loop.first }}
     select
         week_start_date,
-        'input_size' as cut,
+        '{{ cut }}' as cut,
+    {% for name, type in names.items() %}
+        {{ name if name in keys else "cast(null as " ~ type ~ ") as " ~ name }},
+    {% endfor %}
+    {% for name in sums %}
+        sum({{ name }}) as {{ name }},
+    {% endfor %}
+    {% for name in lever_sums %}
+        {{ "sum(" ~ name ~ ")" if cut == "request_type" else "null" }} as {{ name }},
+    {% endfor %}
+    from {{ table }}
+    group by week_start_date, {{ keys | join(", ") }}
+{% endfor %}
+),
+
+cells as (
+    select
+        *,
         case
+            when cut = 'request_type' then concat_ws(' | ', feature, workflow_step, prompt_name)
+            when cut = 'model' then concat_ws(' | ', provider, model_canonical)
             when input_size_log2 is null then 'no input'
             when input_size_log2 = 0 then '1 token'
             else concat(
@@ -99,21 +106,8 @@ with cells as (
                 cast(cast(pow(2, input_size_log2 + 1) as bigint) - 1 as varchar), ' tokens'
             )
         end as driver,
-        null as feature,
-        null as workflow_step,
-        null as prompt_name,
-        null as provider,
-        null as model_canonical,
         cast(pow(2, input_size_log2) as bigint) as input_tokens_from,
-        requests,
-        total_tokens,
-        unpriced_requests,
-        unpriced_tokens,
-        effective_cost_usd,
-        null as output_cost_usd,
-        null as cache_known_input_tokens,
-        null as cache_read_total_tokens,
-    from stat_request_sizes_weekly
+    from drivers
 ),
 
 {% include "parts/weeks_with_end.sql" %}
