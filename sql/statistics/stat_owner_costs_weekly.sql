@@ -36,7 +36,7 @@ with tasks as (
         source_account,
         task_id,
         cast(started_at as date) as first_date,
-        cast(date_trunc('week', started_at) as date) as task_week_start_date,
+        cast(date_trunc('week', cast(started_at as date)) as date) as task_week_start_date,
         feature as task_feature,
         customer_tier as task_customer_tier,
     from ledger_tasks
