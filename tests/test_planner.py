@@ -128,7 +128,7 @@ def test_a_partition_is_built_once_and_again_when_a_day_of_it_changes(house: Hou
 
 def test_joins_as_written_hold_for_the_table_that_says_so_and_no_other(house: House) -> None:
     """Each table spends 1 where the engine may choose the side of a join that it holds, and 2 where it may not."""
-    spent = "case current_setting('disabled_optimizers') when '' then 1.00 else 2.00 end"
+    spent = "if(contains(current_setting('disabled_optimizers'), 'build_side_probe_side'), 2.00, 1.00)"
     query = f"select date_trunc('week', usage_date)::date, max({spent})::decimal(38,2) from ledger_calls group by 1"
     house.add("mart_chosen_weekly", weekly("", query))
     house.add("mart_written_weekly", weekly("joins: as_written\n", query))
@@ -138,6 +138,26 @@ def test_joins_as_written_hold_for_the_table_that_says_so_and_no_other(house: Ho
 
     assert [str(row[1]) for row in house.rows("mart_written_weekly")] == ["2.00"]
     assert [str(row[1]) for row in house.rows("mart_chosen_weekly")] == ["1.00"]
+
+
+def test_steps_for_many_rows_are_left_out_where_a_table_reads_little(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It spends 2 where they are left out: with one call of at most one, and no more with a second one in its week."""
+    monkeypatch.setattr(runner, "LITTLE_ROWS", 1)
+    spent = "if(contains(current_setting('disabled_optimizers'), 'common_subexpressions'), 2.00, 1.00)"
+    query = f"select date_trunc('week', usage_date)::date, max({spent})::decimal(38,2) from ledger_calls group by 1"
+    house.add("mart_spend_weekly", weekly("", query))
+
+    house.calls("2026-11-02", "1.50")
+    house.run()
+    little = [str(row[1]) for row in house.rows("mart_spend_weekly")]
+    house.calls("2026-11-03", "1.50")
+    house.run()
+
+    assert little == ["2.00"]
+    assert [str(row[1]) for row in house.rows("mart_spend_weekly")] == ["1.00"]
+    assert house.con.execute("select current_setting('disabled_optimizers')").fetchall() == [("",)]
 
 
 def test_a_rebuild_to_the_same_rows_does_not_wake_what_reads_it(house: House) -> None:
