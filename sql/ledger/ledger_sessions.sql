@@ -10,6 +10,7 @@ partition_column: started_at
 reads_around: 7 days
 clock_stops: 9 days
 leads: [ledger_requests]
+joins: as_written
 meets: >-
   select
       cast(r.started_at as date) as day,

@@ -7,6 +7,7 @@ partition: week
 reads_around: 1 day
 clock_stops: 1 day
 leads: [ledger_requests]
+joins: as_written
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   cost_unit: VARCHAR; what is counted: request (a call), or task (all its calls, in the week of the first, by what that one tells)
