@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -73,9 +74,8 @@ def whatif(
             _list(data, as_json=as_json)
             return
         is_alone = alone.is_alone(data, scenario)
-        if export and (is_alone or changed):
-            what = f"{scenario} has" if is_alone else "a backtest has"
-            raise typer.BadParameter(f"{what} no rows to keep; --json gives all of it", param_hint="--export")
+        if export and changed:
+            raise typer.BadParameter("a backtest has no rows to keep; --json gives all of it", param_hint="--export")
         if changed and is_alone:
             raise typer.BadParameter(
                 f"{scenario} changes no call, so nothing can have come of it", param_hint="--backtest"
@@ -87,7 +87,9 @@ def whatif(
             )
         if is_alone:
             single = alone.ask_alone(data, scenario, settings or (), first, end)
+            kept = keep(data, single) if export else None
             _print_alone(single, as_json=as_json)
+            _say_kept(kept)
             return
         if changed is not None:
             _print_backtest(data, scenario, settings or (), changed, as_json=as_json)
@@ -102,6 +104,10 @@ def whatif(
         print_json(content(found, columns))
     else:
         _print(found, columns)
+    _say_kept(kept)
+
+
+def _say_kept(kept: Path | None) -> None:
     if kept:
         complain(f"Kept in {kept}. The next run puts it on the weekly page.")
 
@@ -273,7 +279,7 @@ def _print_alone(found: Alone, *, as_json: bool) -> None:
                 "plans": [{"customer_tier": plan["customer_tier"], "cases": cases_of(plan)} for plan in found.plans],
                 "assumed": found.assumed,
                 "held_constant": found.held,
-                "not_priced": found.risk,
+                "not_priced": found.risks,
             }
         )
         return
@@ -295,8 +301,8 @@ def _print_alone(found: Alone, *, as_json: bool) -> None:
             ]
             print_table(lines, "")
     print_said("Applies to", f"{_share(found.covered_usd, found.actual_usd)} of the spend")
-    print_said("Held", found.held)
-    print_said("Not priced", found.risk)
+    print_said("Held", "; ".join(found.held))
+    print_said("Not priced", "; ".join(found.risks))
     print("Assumed")
     print_table([{name: row[name] for name in ("setting", "low_mid_high", "unit", "why")} for row in found.assumed], "")
 

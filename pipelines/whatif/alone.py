@@ -13,9 +13,14 @@ import duckdb
 from pipelines.paths import DataRoot
 from pipelines.periods import DAYS_OF_MONTH
 from pipelines.whatif.answer import assumed_of, books_of, scenario_rows
-from pipelines.whatif.replay import Replay
+from pipelines.whatif.replay import Booked, Replay
 from pipelines.whatif.scenarios import ALONE, CASES, Lever, Scenario, ScenarioError, scenarios_of
-from pipelines.whatif.self_host import Pool, pools_of
+from pipelines.whatif.self_host import HOURS_OF_MONTH, Pool, pools_of
+
+# In place of a feature or a tier, where an answer is not told apart by it.
+ALL = "(all)"
+UNATTRIBUTED = "unattributed"
+_SMALLEST = Decimal("0.000000000000001")
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,25 @@ class Alone:
     pools: list[Pool]
     plans: list[dict[str, Any]]
     assumed: list[dict[str, Any]]
-    held: str
-    risk: str
-    # What the calls that are meant cost, and what all calls of the window cost.
-    covered_usd: Decimal
-    actual_usd: Decimal
+    held: list[str]
+    risks: list[str]
+    # The calls that are meant, and all calls of the window.
+    covered: Booked
+    booked: Booked
+
+    @property
+    def days(self) -> int:
+        return (self.end - self.first).days
+
+    @property
+    def covered_usd(self) -> Decimal:
+        """What the calls cost that are meant."""
+        return self.covered.cost_usd or Decimal(0)
+
+    @property
+    def actual_usd(self) -> Decimal:
+        """What all calls of the window cost."""
+        return self.booked.cost_usd or Decimal(0)
 
 
 def lever_alone(scenarios: Sequence[Scenario]) -> Lever | None:
@@ -80,11 +99,85 @@ def answer_alone(
         pools,
         plans,
         assumed_of(rows, [scenario]),
-        lever.kind.held,
-        lever.kind.risk,
-        sum((row["cost_usd"] or Decimal(0) for row in (*hours, *plans)), Decimal(0)),
-        replay.booked_usd(),
+        [lever.kind.held],
+        [lever.kind.risk],
+        Booked(
+            sum((row["cost_usd"] or Decimal(0) for row in (*hours, *plans)), Decimal(0)),
+            sum(row["requests"] for row in (*hours, *plans)),
+            sum(row["unpriced_requests"] for row in (*hours, *plans)),
+        ),
+        replay.booked(),
     )
+
+
+def kept_rows(found: Alone) -> list[dict[str, Any]]:
+    """The answer by feature and customer tier, as that of a replay is kept: pools are of all features, plans of a tier.
+
+    What is not meant stays as it was.
+    """
+    parts = [_kept_pool(found)] if found.pools else [_kept_plan(plan) for plan in found.plans]
+    left = found.actual_usd - found.covered_usd
+    rest = {
+        "customer_tier": ALL if found.pools else UNATTRIBUTED,
+        "requests": found.booked.requests - found.covered.requests,
+        "unpriced_requests": found.booked.unpriced_requests - found.covered.unpriced_requests,
+        "actual_usd": left,
+        **{f"cost_{case}_usd": left for case in CASES},
+    }
+    rows: dict[str, dict[str, Any]] = {}
+    for part in (*parts, rest):
+        row = rows.setdefault(
+            part["customer_tier"],
+            {
+                "feature": ALL,
+                "feature_verdict": "not_asked",
+                "covered_requests": 0,
+                "unreplayed_requests": 0,
+                "covered_usd": Decimal(0),
+            },
+        )
+        for name, value in part.items():
+            row[name] = value if name == "customer_tier" else row.get(name, 0) + (value or 0)
+    kept = [row for row in rows.values() if row["requests"]]
+    for row in kept:
+        row["changed_requests"] = row["covered_requests"]
+        for case, other in zip(CASES, reversed(CASES), strict=True):
+            row[f"saving_{case}_usd"] = row["actual_usd"] - row[f"cost_{other}_usd"]
+        if row["requests"] == row["unpriced_requests"]:
+            row.update({name: None for name in row if name.endswith("_usd")})
+    return kept
+
+
+def _kept_pool(found: Alone) -> dict[str, Any]:
+    """The pools, which are of a month, for the days of the window."""
+    months = Decimal(found.days) * 24 / HOURS_OF_MONTH
+    return {
+        "customer_tier": ALL,
+        "requests": found.covered.requests,
+        "covered_requests": found.covered.requests,
+        "unpriced_requests": found.covered.unpriced_requests,
+        "actual_usd": found.covered_usd,
+        "covered_usd": found.covered_usd,
+        **{f"cost_{one.case}_usd": (one.monthly_usd * months).quantize(_SMALLEST) for one in found.pools},
+    }
+
+
+def _kept_plan(plan: dict[str, Any]) -> dict[str, Any]:
+    """A plan of a tier. Where use falls the most, it costs the least: the cases of the plan are those of the cost turned round."""
+    return {
+        "customer_tier": plan["customer_tier"],
+        "requests": plan["requests"],
+        "covered_requests": plan["requests"],
+        "unpriced_requests": plan["unpriced_requests"],
+        "actual_usd": plan["cost_usd"],
+        "covered_usd": plan["cost_usd"],
+        "revenue_usd": plan["flat_revenue_usd"],
+        **{
+            f"{what}_{case}_usd": plan[f"{what}_{other}_usd"]
+            for what in ("cost", "revenue")
+            for case, other in zip(CASES, reversed(CASES), strict=True)
+        },
+    }
 
 
 def all_plans(plans: Sequence[dict[str, Any]]) -> dict[str, Any]:

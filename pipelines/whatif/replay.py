@@ -73,6 +73,15 @@ class Replayed:
     targets: list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Booked:
+    """The calls of a window as the books have them. ``cost_usd`` is None where none has a cost."""
+
+    cost_usd: Decimal | None
+    requests: int
+    unpriced_requests: int
+
+
 def inputs() -> list[str]:
     """Every table that a replay reads."""
     return sorted({*TABLES, *models()["ledger_rates"].inputs})
@@ -234,15 +243,16 @@ class Replay:
             "has_lengths": has_lengths,
         }
 
-    def booked_usd(self) -> Decimal:
-        """What all calls of the window cost."""
-        return Decimal(
-            one_row(
-                self._con,
-                "select coalesce(sum(k.effective_cost_usd), 0) from stat_rate_cells_weekly as k cross join whatif_window as w "
-                "where k.usage_date >= cast(w.first_at as date) and k.usage_date < cast(w.end_at as date)",
-            )[0]
+    def booked(self) -> Booked:
+        """All calls of the window."""
+        cost_usd, requests, unpriced = one_row(
+            self._con,
+            "select sum(k.effective_cost_usd), coalesce(sum(k.requests), 0)::bigint, "
+            "coalesce(sum(k.requests) filter (k.effective_cost_usd is null), 0)::bigint "
+            "from stat_rate_cells_weekly as k cross join whatif_window as w "
+            "where k.usage_date >= cast(w.first_at as date) and k.usage_date < cast(w.end_at as date)",
         )
+        return Booked(cost_usd, requests, unpriced)
 
     def intervals(self, replayed: Replayed) -> list[Interval]:
         """What chance separates, of all and of each feature, of the replay that was made last, with users."""

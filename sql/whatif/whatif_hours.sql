@@ -3,6 +3,7 @@
 select
     date_trunc('hour', b.started_at) as hour_at,
     count(*) as requests,
+    count(case when b.effective_cost_usd is null then 1 end) as unpriced_requests,
     cast(sum({{ total("input") }} - b.cache_read_tokens) as bigint) as fresh_input_tokens,
     cast(sum(b.cache_read_tokens) as bigint) as cache_read_tokens,
     cast(sum({{ total("output") }}) as bigint) as output_tokens,

@@ -7,6 +7,8 @@ with users as (
     select
         b.customer_tier,
         coalesce(b.user_id, nullif(b.customer_id, '')) as who,
+        count(*) as requests,
+        count(case when b.effective_cost_usd is null then 1 end) as unpriced_requests,
         cast({% if unit == "task" %}count(distinct q.task_id){% else %}count(*){% endif %} as decimal(18, 9)) as units,
         cast(sum(b.effective_cost_usd) as decimal(38, 15)) as cost_usd,
     from whatif_before as b
@@ -49,6 +51,8 @@ select
     customer_tier,
     count(*) as users,
     count(case when over_units > 0 then 1 end) as users_over_allowance,
+    cast(sum(requests) as bigint) as requests,
+    cast(sum(unpriced_requests) as bigint) as unpriced_requests,
     cast(sum(units) as decimal(38, 9)) as units,
     cast(sum(flat_usd) as decimal(38, 15)) as flat_revenue_usd,
     cast(sum(cost_usd) as decimal(38, 15)) as cost_usd,

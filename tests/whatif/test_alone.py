@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from pipelines.whatif.alone import all_plans, answer_alone, cases_of
+from pipelines.whatif.alone import all_plans, answer_alone, cases_of, kept_rows
 from pipelines.whatif.replay import inputs
-from pipelines.whatif.scenarios import ScenarioError, scenarios_of
+from pipelines.whatif.scenarios import CASES, ScenarioError, scenarios_of
 from pipelines.whatif.self_host import pool, pools_of
 from tests.whatif.test_levers import SCENARIOS, call
 
@@ -110,6 +110,16 @@ def test_a_price_for_use_ends_the_subsidy_of_heavy_users(weeks_of):
     assert [line["margin_usd"] for line in lines[1:]] == [46, Decimal("44.8"), 43]
     assert (plan["flat_subsidy_usd"], plan["flat_surplus_usd"], plan["users_over_allowance"]) == (12, 28, 1)
     assert all_plans([plan])["users"] == 3
+
+
+def test_a_price_for_use_is_kept_by_tier_with_its_revenue_beside_its_cost(weeks_of):
+    """As above: the most demand lost costs the least, 32 of 44, and brings 75; the least lost costs 44 and brings 90."""
+    [row] = kept_rows(usage(weeks_of))
+
+    assert [row[f"cost_{case}_usd"] for case in CASES] == [32, Decimal("39.2"), 44]
+    assert [row[f"saving_{case}_usd"] for case in CASES] == [0, Decimal("4.8"), 12]
+    assert [row[name] for name in ("revenue_usd", *(f"revenue_{case}_usd" for case in CASES))] == [60, 75, 84, 90]
+    assert (row["requests"], row["covered_requests"], row["unpriced_requests"]) == (550, 550, 0)
 
 
 def test_a_question_of_its_own_is_not_asked_together_with_levers():

@@ -17,7 +17,7 @@ from pipelines.paths import DataRoot
 from pipelines.prices.reprice import reprice
 from pipelines.reference.files import read
 from pipelines.reference.tables import TABLES
-from pipelines.whatif.alone import is_alone
+from pipelines.whatif.alone import ask_alone, is_alone
 from pipelines.whatif.answer import ask
 from pipelines.whatif.export import table_of
 from pipelines.whatif.scenarios import KINDS, ScenarioError, scenarios_of
@@ -70,6 +70,7 @@ def test_every_shipped_scenario_answers(golden_books):
     """Each in its default, but for those that a person has to name a model for."""
     for name in dict.fromkeys(row["scenario"] for row in ROWS):
         if is_alone(golden_books, name):
+            assert table_of(ask_alone(golden_books, name, (), **WHOLE)).num_rows
             continue
         given = ["to_model=openai/gpt-4o-mini"] if name in ("vendor", "byom") else []
         found = ask(golden_books, name, given, **WHOLE)
@@ -147,7 +148,6 @@ def test_a_price_may_become_more_than_twice_as_high():
     [
         (["--set", "share=0.5"], "name a scenario"),
         (["self_host", "--backtest", "2026-11-02"], "changes no call"),
-        (["self_host", "--export"], "no rows to keep"),
         (["routing", "--backtest", "2026-11-02", "--export"], "no rows to keep"),
         (["routing", "--backtest", "2026-11-02", "--from", "2026-11-01"], "leave out --from and --to"),
         (["rate_card", "--set", "known_at=then"], "expected a day or an instant"),
@@ -179,3 +179,25 @@ def test_the_command_lists_scenarios_with_their_reasons(golden_books):
     said = CliRunner().invoke(app, ["whatif", "--root", str(golden_books.path)])
 
     assert "assumed until overlapping traffic tells" in said.output
+
+
+@pytest.mark.parametrize("scenario", ["self_host", "usage_pricing"])
+def test_own_gpus_and_prices_for_use_are_kept_with_every_call_of_the_window(golden_books, tmp_path, scenario):
+    """What is not meant stands beside it at its cost, so that the file adds up to the books."""
+    root = DataRoot(tmp_path / "books")
+    shutil.copytree(golden_books.path, root.path)
+    window = ["--from", "2020-01-01", "--to", "2030-01-01"]
+
+    told = CliRunner().invoke(app, ["whatif", scenario, "--root", str(root.path), *window, "--json", "--export"])
+
+    assert told.exit_code == 0, told.output
+    content = json.loads(told.stdout)
+    kept = f"'{root.exports}/whatif/{scenario}.parquet'"
+    costs = f"read_parquet('{root.path}/lake/ledger_costs/*/*.parquet')"
+    sums = "sum(actual_usd), sum(requests), sum(unpriced_requests)"
+    [found] = duckdb.sql(f"select {sums}, sum(covered_usd) from {kept}").fetchall()
+    [booked] = duckdb.sql(
+        f"select sum(effective_cost_usd), count(*), count(*) filter (effective_cost_usd is null) from {costs}"
+    ).fetchall()
+    assert found == (*booked, Decimal(content["covered_usd"]))
+    assert duckdb.sql(f"select distinct feature, feature_verdict from {kept}").fetchall() == [("(all)", "not_asked")]

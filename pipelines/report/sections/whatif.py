@@ -11,13 +11,15 @@ from pipelines.report import charts
 from pipelines.report.reading import ANSWERS, LEVERS_ACTED, Ask
 from pipelines.report.sections.levers import SECTION, doing
 from pipelines.report.wording import things, words
+from pipelines.whatif.scenarios import CASES
 
 ANSWERS_AT_MOST = 4
 ACTED_AT_MOST = 4
 _ANSWERS = f"""
 select scenario, first_date, end_date, assumed, held, not_priced, sum(actual_usd) as actual_usd, sum(covered_usd) as covered_usd,
     sum(saving_low_usd) as saving_low_usd, sum(saving_mid_usd) as saving_mid_usd, sum(saving_high_usd) as saving_high_usd,
-    sum(unpriced_requests + unreplayed_requests)::bigint as left_requests
+    sum(revenue_usd) as revenue_usd, sum(revenue_low_usd) as revenue_low_usd, sum(revenue_mid_usd) as revenue_mid_usd,
+    sum(revenue_high_usd) as revenue_high_usd, sum(unpriced_requests + unreplayed_requests)::bigint as left_requests
 from {ANSWERS}
 where end_date > $week - 21 and end_date <= $week + 7 $features
 group by scenario, first_date, end_date, assumed, held, not_priced having sum(actual_usd) is not null
@@ -35,8 +37,11 @@ def figures(ask: Ask) -> dict[str, Any]:
     answers = ask.rows(SECTION, "What-ifs that were kept", _ANSWERS)
     for row in answers:
         days = (row["end_date"] - row["first_date"]).days
-        for case in ("low", "mid", "high"):
+        for case in CASES:
             row[f"month_{case}_usd"] = row[f"saving_{case}_usd"] * DAYS_OF_MONTH / days
+        if row["revenue_usd"] is not None:
+            for name in ("revenue_usd", *(f"revenue_{case}_usd" for case in CASES)):
+                row[name] *= DAYS_OF_MONTH / days
         row["days"] = days
         row["coverage"] = row["covered_usd"] / row["actual_usd"] if row["actual_usd"] else None
         row["name"] = " and ".join(map(words, row["scenario"].split("+")))
