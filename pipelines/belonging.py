@@ -16,6 +16,9 @@ from pipelines.words import listed, nearest
 # Of a folder that no source claims so many files are looked at.
 _LOOKED_AT = 3
 _ZIP, _OLD_EXCEL, _PDF = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF"
+# Packed with what is not unpacked here, by how it begins.
+_OTHERWISE_PACKED = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!": "rar"}
+_TEXTS = (".md", ".rst", ".adoc")
 
 
 def belongs(path: Path) -> list[str]:
@@ -60,6 +63,11 @@ def no_export(path: Path) -> str:
             return "a PDF; export CSV or JSON in its place"
         if head[:15].lower().startswith((b"<!doctype html", b"<html")):
             return "a web page, such as a sign-in page saved in place of the export; export it again"
+        for begins, packer in _OTHERWISE_PACKED.items():
+            if head.startswith(begins):
+                return f"packed with {packer}; unpack it, or pack it with gzip or zstd, and put that in its place"
+        if path.suffix.lower() in _TEXTS:
+            return f"a text for people ({path.suffix}), no export; take it out of landing/"
     return ""
 
 

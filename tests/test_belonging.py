@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import json
 import zipfile
 from pathlib import Path
@@ -38,6 +39,9 @@ def test_what_lies_outside_of_the_sources_folders_is_told_where_to_go(root: Data
 
 def test_what_is_no_export_is_named(tmp_path: Path) -> None:
     packed, workbook, page, costs = (tmp_path / name for name in ("a.zip", "b.csv", "c.csv", "d.json"))
+    readme, other = tmp_path / "README.md", tmp_path / "calls.jsonl.bz2"
+    readme.write_text("# Sources\n\nExports of three accounts.\n", encoding="utf-8")
+    other.write_bytes(bz2.compress(COSTS.encode()))
     for path, member in ((packed, "costs.json"), (workbook, "xl/workbook.xml")):
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(member, COSTS)
@@ -47,6 +51,8 @@ def test_what_is_no_export_is_named(tmp_path: Path) -> None:
     assert no_export(packed).startswith("a zip archive with costs.json; unpack it")
     assert no_export(workbook).startswith("an Excel workbook; save its sheet as CSV")
     assert no_export(page).startswith("a web page")
+    assert no_export(readme) == "a text for people (.md), no export; take it out of landing/"
+    assert no_export(other).startswith("packed with bzip2; unpack it, or pack it with gzip or zstd")
     assert no_export(costs) == ""
 
 
