@@ -5,6 +5,7 @@ about: >-
 grain: [week_start_date, feature, workflow_step, prompt_name, cap_source, cap_tokens, output_total_tokens]
 partition: week
 reads_around: 1 day
+joins: as_written
 columns:
   week_start_date: DATE; Monday of the ISO week, in the reporting time zone
   feature: VARCHAR; product feature, 'unattributed' where none is known

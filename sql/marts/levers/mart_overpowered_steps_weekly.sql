@@ -6,6 +6,7 @@ about: >-
 grain: [week_start_date, feature, workflow_step, prompt_name, model_tier]
 partition: week
 reads_around: 1 day
+joins: as_written
 clock_stops: 1 day
 leads: [stat_usage_cells_weekly]
 columns:
@@ -56,6 +57,19 @@ with
 
 {{ limits_of_weeks({"overpowered_min_calls": "min_calls"}) }},
 
+-- Added up before they are joined: four columns are held of each call, and not one for each token class.
+costs as (
+    select
+        request_key,
+        started_at,
+        effective_cost_usd,
+        effective_cost_usd > 0 and coalesce(cost_reason <> 'provider_stated', true) as has_split,
+{% for type in types %}
+        {{ sum_of(token_classes | selectattr("type", "eq", type), "k", "_cost_usd") }} as {{ type }}_cost_usd,
+{% endfor %}
+    from ledger_costs as k
+),
+
 calls as (
     select
         cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
@@ -67,15 +81,15 @@ calls as (
         r.input_total_tokens,
         r.output_total_tokens,
         c.effective_cost_usd,
-        c.effective_cost_usd > 0 and coalesce(c.cost_reason <> 'provider_stated', true) as has_split,
+        c.has_split,
 {% for type in types %}
         {{ sum_of(token_classes | selectattr("type", "eq", type), "r", "_tokens") }} as {{ type }}_tokens,
-        {{ sum_of(token_classes | selectattr("type", "eq", type), "c", "_cost_usd") }} as {{ type }}_cost_usd,
+        c.{{ type }}_cost_usd,
 {% endfor %}
     from ledger_requests as r
     inner join {{ tier_of("r", "cast(r.started_at as date)") }}
         and m.model_tier in ('budget', 'mid', 'frontier')
-    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
+    inner join costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z
     where r.status = 'ok' and r.input_total_tokens > 0 and r.output_total_tokens is not null
 ),
