@@ -40,9 +40,12 @@ charged as (
         *,
 {% for case in cases %}
         flat_usd + cast(over_units * (1 - demand_drop_{{ case }}) as decimal(18, 9)) * overage_usd as revenue_{{ case }}_usd,
-        cast(
-            cast(cost_usd as double) * cast(units - over_units * demand_drop_{{ case }} as double) / cast(units as double) as decimal(38, 15)
-        ) as cost_{{ case }}_usd,
+        case
+            when over_units * demand_drop_{{ case }} = 0 then cost_usd
+            else cast(
+                cast(cost_usd as double) * cast(units - over_units * demand_drop_{{ case }} as double) / cast(units as double) as decimal(38, 15)
+            )
+        end as cost_{{ case }}_usd,
 {% endfor %}
     from plans
 )

@@ -17,10 +17,10 @@ from pipelines.paths import DataRoot
 from pipelines.prices.reprice import reprice
 from pipelines.reference.files import read
 from pipelines.reference.tables import TABLES
-from pipelines.whatif.alone import ask_alone, is_alone
+from pipelines.whatif.alone import ask_alone, is_alone, kept_rows
 from pipelines.whatif.answer import ask
 from pipelines.whatif.export import table_of
-from pipelines.whatif.scenarios import KINDS, ScenarioError, scenarios_of
+from pipelines.whatif.scenarios import CASES, KINDS, ScenarioError, scenarios_of
 
 WHOLE = {"first": date(2020, 1, 1), "end": date(2030, 1, 1)}
 ROWS, _ = read(TABLES["scenarios"], paths.SHIPPED_DATA / "scenarios.csv", "scenarios.csv")
@@ -64,6 +64,13 @@ def test_the_golden_books_cost_the_same_where_nothing_changes(golden_books, name
     costs = f"read_parquet('{golden_books.path}/lake/ledger_costs/*/*.parquet')"
     [booked] = duckdb.sql(f"select sum(effective_cost_usd), count(*) from {costs}").fetchall()
     assert (found["actual_usd"], found["requests"]) == booked
+
+
+def test_a_price_for_use_that_nobody_uses_less_for_costs_the_same_to_the_last_digit(golden_books):
+    rows = kept_rows(ask_alone(golden_books, "usage_pricing", ["demand_drop=0", "allowance=1"], **WHOLE))
+
+    assert any(row["covered_usd"] for row in rows)
+    assert {row[f"saving_{case}_usd"] for row in rows for case in CASES if row["actual_usd"] is not None} == {0}
 
 
 def test_every_shipped_scenario_answers(golden_books):

@@ -97,7 +97,7 @@ def _spent(spend: Mapping[str, Any], who: Mapping[str, Any]) -> Markup:
     teams = [team for team in who["teams"] if team["team"] != "unattributed"]
     if len(who["teams"]) > 1 and teams and usd:
         share = wording.share(teams[0]["invoiced_cost_usd"] / usd)
-        text += Markup(" {} bears {} of it.").format(teams[0]["team"], _link("who", share))
+        text += Markup(" The team {} bears {} of it.").format(teams[0]["team"], _link("who", share))
     return text
 
 
