@@ -97,6 +97,19 @@ def test_spellings_are_brought_together_and_missing_values_named(weeks_of):
     assert found == {"java": 2, "(none)": 2}
 
 
+def test_attributes_that_read_alike_stay_apart(weeks_of):
+    """One attribute of the value "go, team=x", and two of "go" and "x"; no value at all, and the word NULL: four calls, four values."""
+    attributes = ("{language='go, team=x'}", "{language=go, team=x}", "{language=NULL}", "{language='NULL'}")
+    books = weeks_of(
+        [{"started_at": NOON, "cost_usd": Decimal(1), "attributes": one} for one in attributes], ref_dimensions=LANGUAGE
+    )
+
+    found = {
+        row["dimension_value"]: row["units"] for row in books.rows(TABLE, dimension="language", cost_unit="request")
+    }
+    assert found == {"go, team=x": 1, "go": 1, "(none)": 1, "null": 1}
+
+
 def test_a_dimension_of_several_names_counts_a_call_once(weeks_of):
     """lang goes before language, by name: a call that has both is of the first."""
     named = [{"dimension": "language", "attribute": "language"}, {"dimension": "language", "attribute": "lang"}]

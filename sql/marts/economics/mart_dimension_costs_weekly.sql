@@ -60,10 +60,10 @@ answer: >-
 {% from "macros/means.sql" import mean_intervals with context %}
 {# Columns of a call that are dimensions here; who bears the cost, and what is called, have tables of their own. #}
 {% set columns = {
-    "prompt_version": "case when r.prompt_version is not null then concat_ws('@', r.prompt_name, r.prompt_version) end",
-    "release": "r.release",
-    "region": "r.region",
-    "environment": "nullif(r.environment, 'unattributed')",
+    "prompt_version": "case when prompt_version is not null then concat_ws('@', prompt_name, prompt_version) end",
+    "release": "release",
+    "region": "region",
+    "environment": "nullif(environment, 'unattributed')",
 } %}
 {# A dimension may have other names, which are looked for in this order. #}
 {% set names = [1, 2, 3, 4] %}
@@ -71,46 +71,61 @@ answer: >-
 {% set cost_units = [
     ("request", "requests", "priced_requests", "effective_cost_usd"), ("task", "tasks", "priced_tasks", "task_cost_usd"),
 ] %}
-with scanned as (
-    select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
-{% for column, said in columns.items() %}
-        {{ said }} as {{ column }},
-{% endfor %}
-        r.attributes,
-        coalesce(
-            r.user_id, r.customer_id, r.session_id,
-            concat_ws(' | ', cast(cast(r.started_at at time zone z.reporting_time_zone as date) as varchar), r.feature)
-        ) as cluster_key,
-        c.effective_cost_usd,
-        t.task_id is not null as is_first_of_task,
-        t.effective_cost_usd as task_cost_usd,
-    from ledger_requests as r
-    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
-    left join ledger_tasks as t on r.request_key = t.first_request_key and r.started_at = t.started_at
-    cross join ref_reporting as z
-),
-
-keyed as (
+{# Steps of a fiftieth of the logarithm, in which quantiles are looked for. #}
+{% macro step_of(cost) %}case when {{ cost }} > 0 then cast(floor(50 * ln(cast({{ cost }} as double))) as integer) else -1000000 end{% endmacro %}
+{# What a call tells; attributes as text, for the engine is slow to compare maps. #}
+{% set telling = ["prompt_name", "prompt_version", "release", "region", "environment", "attribute_text"] %}
+with told_calls as not materialized (
     select
         *,
-        concat_ws(
-            chr(31){% for column in columns %}, coalesce({{ column }}, ''){% endfor %}, coalesce(cast(attributes as varchar), '')
-        ) as set_key,
-    from scanned
+        cast(attributes as varchar) as attribute_text,
+    from ledger_requests
 ),
 
 -- Few calls differ in all that they tell: each such set is taken apart once, and goes by a number from there on.
 sets as (
     select
-        set_key,
-        row_number() over (order by set_key) as set_no,
-{% for column in columns %}
-        max({{ column }}) as {{ column }},
-{% endfor %}
-        any_value(attributes) as attributes,
-    from keyed
-    group by set_key
+        *,
+        row_number() over () as set_no,
+    from (
+        select
+            {{ telling | join(", ") }},
+            any_value(attributes) as attributes,
+        from told_calls
+        group by {{ telling | join(", ") }}
+    ) as found
+),
+
+-- A number in place of names, before costs and tasks are looked up: so those joins carry little.
+numbered_calls as (
+    select
+        r.request_key,
+        r.started_at,
+        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        s.set_no,
+        coalesce(
+            r.user_id, r.customer_id, r.session_id,
+            concat_ws(' | ', cast(cast(r.started_at at time zone z.reporting_time_zone as date) as varchar), r.feature)
+        ) as cluster_key,
+    from told_calls as r
+    cross join ref_reporting as z
+    inner join sets as s
+        on {% for column in telling %}r.{{ column }} is not distinct from s.{{ column }}{{ " and " if not loop.last }}{% endfor +%}
+),
+
+calls as (
+    select
+        r.week_start_date,
+        r.set_no,
+        r.cluster_key,
+        c.effective_cost_usd,
+        t.task_id is not null as is_first_of_task,
+        t.effective_cost_usd as task_cost_usd,
+        {{ step_of("c.effective_cost_usd") }} as request_step,
+        {{ step_of("t.effective_cost_usd") }} as task_step,
+    from numbered_calls as r
+    inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
+    left join ledger_tasks as t on r.request_key = t.first_request_key and r.started_at = t.started_at
 ),
 
 named as (
@@ -133,8 +148,8 @@ further as (
 ),
 
 told as (
-{% for column in columns %}
-    select set_no, '{{ column }}' as dimension, {{ column }} as told_value
+{% for column, said in columns.items() %}
+    select set_no, '{{ column }}' as dimension, {{ said }} as told_value
     from sets
     union all
 {% endfor %}
@@ -157,21 +172,6 @@ set_values as (
 
 numbered_values as (
     select distinct value_no, dimension, dimension_value from set_values
-),
-
-calls as (
-    select
-        k.week_start_date,
-        s.set_no,
-        k.cluster_key,
-        k.effective_cost_usd,
-        k.is_first_of_task,
-        k.task_cost_usd,
-{% for cost_unit, number, priced, cost in cost_units %}
-        case when k.{{ cost }} > 0 then cast(floor(50 * ln(cast(k.{{ cost }} as double))) as bigint) else -1000000 end as {{ cost_unit }}_step,
-{% endfor %}
-    from keyed as k
-    inner join sets as s on k.set_key = s.set_key
 ),
 
 cells as (
