@@ -19,7 +19,15 @@ import polars as pl
 import pyarrow as pa
 
 from pipelines import checks
-from pipelines.engine import FOR_MANY_ROWS, batches_of, materialised, planned_without, relation_of, typed_table
+from pipelines.engine import (
+    CHOICE_OF_SIDES,
+    FOR_MANY_ROWS,
+    batches_of,
+    materialised,
+    planned_without,
+    relation_of,
+    typed_table,
+)
 from pipelines.lake import STORED_BY, Lake, Part, home
 from pipelines.models import Dated, Model, ModelError, inputs
 from pipelines.parquet import ROW_GROUP_ROWS, ROW_HASH, PeriodRows
@@ -34,9 +42,6 @@ VALUES_AT_ONCE = 12_000_000
 # Up to so many input rows a query is run at once, and its columns are those of the result: to ask for them before would plan
 # it twice, which costs more than the rows. Marts are of few rows whatever they read.
 FEW_ROWS = 50_000
-# What has the engine hold the side of a join that it takes for the smaller one. It takes any filter for a fifth of the rows, and so
-# holds wide calls where their narrow costs would do; a model whose header says ``joins: as_written`` has its right sides held.
-_CHOICE_OF_SIDES = "build_side_probe_side"
 # Where it reads no more than these, neighbours included, it is planned without what is for many rows.
 LITTLE_ROWS = 5_000
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -180,7 +185,7 @@ def _build_batch(
 
 def _left_out(model: Model, rows_read: int) -> list[str]:
     """The steps of the engine's planning that a model is built without."""
-    sides = [_CHOICE_OF_SIDES] if model.joins_as_written else []
+    sides = [CHOICE_OF_SIDES] if model.joins_as_written else []
     return [*sides, *FOR_MANY_ROWS] if rows_read <= LITTLE_ROWS else sides
 
 

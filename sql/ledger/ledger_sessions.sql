@@ -37,9 +37,13 @@ lies_on: >-
   select
       cast(t.started_at as date) as day,
       hash(r.source_account, r.session_id, case when r.session_id is null then r.trace_id end) as link
-  from ledger_tasks as t
-  inner join ledger_requests as r on t.source_account = r.source_account and t.task_id = r.task_id
-  where r.is_billable_leaf and coalesce(r.session_id, r.trace_id) is not null and cast(t.started_at as date) <> cast(t.last_call_at as date)
+  from ledger_requests as r
+  inner join ledger_tasks as t on r.source_account = t.source_account and r.task_id = t.task_id
+  where
+      r.is_billable_leaf
+      and coalesce(r.session_id, r.trace_id) is not null
+      and t.started_at < t.last_call_at
+      and cast(t.started_at as date) <> cast(t.last_call_at as date)
 columns:
   source_account: VARCHAR; first folder below the source, else 'default'
   session_unit: VARCHAR; what its calls share: session (they name one) or trace (they name none, and the trace has several calls)
