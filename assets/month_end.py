@@ -8,9 +8,9 @@ import dagster as dg
 
 from assets import reported
 from assets.runs import data_root
-from assets.schedules import QUIET, settings
+from assets.schedules import QUIET, busy, look, settings
 from pipelines import month_end
-from pipelines.books import open_books, reading_books
+from pipelines.books import open_books
 from pipelines.lake import LakeError
 
 # A run at work is waited for.
@@ -67,10 +67,11 @@ def MONTH_END() -> None:
 )
 def monthly() -> dg.RunRequest | dg.SkipReason:
     try:
-        with reading_books(data_root()) as books:
-            months, state = month_end.months_over(books), month_end.state_of(books)
+        months, state = look(data_root(), lambda books: (month_end.months_over(books), month_end.state_of(books)))
     except OSError as error:
-        return dg.SkipReason(f"A run is at work, looked at again next time ({error}).")
+        return dg.SkipReason(busy(error))
+    except LakeError as error:
+        return dg.SkipReason(str(error))
     if not months:
         return dg.SkipReason("No month that is over is open.")
     named = ", ".join(f"{month:%Y-%m}" for month in months)

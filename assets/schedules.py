@@ -18,6 +18,7 @@ from assets.exports import EXPORTS
 from assets.runs import Work, data_root, outstanding
 from assets.sources import source_assets
 from pipelines.books import Books, reading_books
+from pipelines.lake import LakeError
 from pipelines.landing import listing
 from pipelines.paths import DataRoot
 from pipelines.periods import start_of
@@ -40,6 +41,8 @@ _WHEN = settings()
 # A look at what has not changed takes milliseconds; the daemon itself looks every five seconds.
 _LOOK_EVERY_S = 10
 _FRESH = "Nothing is out of date."
+# Such books are looked at by no one before a run has brought them forward.
+_EARLIER = "books of an earlier version"
 _Answer = TypeVar("_Answer")
 
 _FIRST_STEPS = dg.AssetSelection.assets(*(key for asset in source_assets() for key in asset.keys))
@@ -72,9 +75,11 @@ def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipRea
     if seen == context.cursor:
         return dg.SkipReason("Nothing has changed in landing/ or reference/.")
     try:
-        news = _look(root, _news)
+        news = look(root, _news)
     except OSError as error:
-        return dg.SkipReason(_busy(error))
+        return dg.SkipReason(busy(error))
+    except LakeError:
+        news = _EARLIER
     if not news:
         return dg.SensorResult(skip_reason="Nothing has landed that is not in the books.", cursor=seen)
     return dg.SensorResult(run_requests=[_ingest(news)], cursor=seen)
@@ -89,7 +94,7 @@ def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipRea
     description="Asks for the tables that are out of date when an ingest has ended.",
 )
 def rebuild(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
-    work = _look(data_root(), outstanding)
+    work = look(data_root(), outstanding)
     return _rebuild(work, run_key=context.dagster_run.run_id) if work.tables else dg.SkipReason(_FRESH)
 
 
@@ -102,9 +107,11 @@ def rebuild(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason
 )
 def daily() -> dg.RunRequest | dg.SkipReason:
     try:
-        news = _look(data_root(), lambda books: _news(books) or _overdue(books))
+        news = look(data_root(), lambda books: _news(books) or _overdue(books))
     except OSError as error:
-        return dg.SkipReason(_busy(error))
+        return dg.SkipReason(busy(error))
+    except LakeError:
+        news = _EARLIER
     return _ingest(news) if news else dg.SkipReason(_FRESH)
 
 
@@ -119,9 +126,11 @@ def weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
     root = data_root()
     week = start_of("week", context.scheduled_execution_time.astimezone(UTC).date()) - timedelta(days=7)
     try:
-        has_begun, work = _look(root, lambda books: (_has_begun(books), outstanding(books)))
+        has_begun, work = look(root, lambda books: (_has_begun(books), outstanding(books)))
     except OSError as error:
-        return dg.SkipReason(_busy(error))
+        return dg.SkipReason(busy(error))
+    except LakeError as error:
+        return dg.SkipReason(str(error))
     if not has_begun:
         return dg.SkipReason("Nothing has landed yet.")
     if not work.tables and (root.showback_export(week) / "manifest.json").is_file():
@@ -140,7 +149,8 @@ def signature(root: DataRoot) -> str:
     return hashlib.sha256("\n".join([*lines, *strangers]).encode()).hexdigest()
 
 
-def _look(root: DataRoot, at: Callable[[Books], _Answer]) -> _Answer:
+def look(root: DataRoot, at: Callable[[Books], _Answer]) -> _Answer:
+    """What is asked of the books. Raises as ``reading_books``."""
     with reading_books(root) as books:
         return at(books)
 
@@ -170,5 +180,6 @@ def _rebuild(work: Work, run_key: str) -> dg.RunRequest:
     return dg.RunRequest(run_key, run_config=QUIET, tags=work.tags, asset_selection=[*work.keys, *EXPORTS])
 
 
-def _busy(error: OSError) -> str:
+def busy(error: OSError) -> str:
+    """Why nothing is asked for: a run took away a file that was just being looked at."""
     return f"A run is at work, looked at again next time ({error})."

@@ -206,3 +206,16 @@ def test_the_job_brings_the_books_up_to_date_and_closes_no_month_without_its_bil
 
 def test_before_a_month_is_over_nothing_is_asked_for(root, instance):
     assert monthly(dg.build_schedule_context(instance=instance)) == dg.SkipReason("No month that is over is open.")
+
+
+def test_books_of_an_earlier_version_are_asked_a_run_that_brings_them_forward(up_to_date, instance):
+    folder = up_to_date.table("staged_scores") / "day=2026-11-02"
+    folder.mkdir(parents=True)
+    (folder / "batch.parquet").write_bytes(b"")
+
+    [asked], _ = look(instance)
+    due = daily()
+
+    assert [asked.tags["tokenbooks/news"], due.tags["tokenbooks/news"]] == ["books of an earlier version"] * 2
+    assert isinstance(monday(instance), dg.SkipReason)
+    assert isinstance(monthly(), dg.SkipReason)
