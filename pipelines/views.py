@@ -37,8 +37,7 @@ class QueryRefused(ValueError):
 
 def refresh(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> bool:
     """Write the file of views anew where the tables or their columns have changed; a reader keeps the old one."""
-    statements = [*_statements(lake, models), *_kept_answers(root)]
-    version = digest([duckdb.__version__, *statements])
+    statements, version = _written_out(root, lake, models)
     if root.views.is_file() and _version(root) == _placed(version, root):
         return False
     temporary = root.views.with_name(f".{root.views.name}.tmp")
@@ -83,8 +82,7 @@ def must_be_there(root: DataRoot) -> None:
 
 def are_of_another_version(root: DataRoot) -> bool:
     """Whether the file of views is not the one that a run of this version would write, wherever the data root lies."""
-    lake, known = Lake(root), models()
-    version = digest([duckdb.__version__, *_statements(lake, known), *_kept_answers(root)])
+    _, version = _written_out(root, Lake(root), models())
     return _version(root).split(" ")[0] != version
 
 
@@ -158,6 +156,12 @@ def _statements(lake: Lake, models: Mapping[str, Model]) -> Iterator[str]:
 
     yield from _closed_views(lake, models)
     yield from _star_views(models)
+
+
+def _written_out(root: DataRoot, lake: Lake, models: Mapping[str, Model]) -> tuple[list[str], str]:
+    """What the file of views is made with, and the version that says so."""
+    statements = [*_statements(lake, models), *_kept_answers(root)]
+    return statements, digest([duckdb.__version__, *statements])
 
 
 def _kept_answers(root: DataRoot) -> Iterator[str]:

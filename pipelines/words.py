@@ -6,9 +6,19 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 
+def plural(name: str) -> str:
+    """``rows``, ``days``, ``opportunities``."""
+    return name[:-1] + "ies" if name.endswith("y") and name[-2] not in "aeiou" else name + "s"
+
+
 def things(number: int, name: str) -> str:
     """``1 row``, ``2,000 rows``."""
-    return f"{number:,} {name}{'s' * (number != 1)}"
+    return f"{number:,} {name if number == 1 else plural(name)}"
+
+
+def whose(owner: str) -> str:
+    """Behind what somebody is to do: ``owner search``."""
+    return "nobody owns it" if owner == "unattributed" else f"owner {owner}"
 
 
 def listed(names: Sequence[str], at_most: int = 5) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipelines.cli.printing import exact, money, percent
 from pipelines.paths import DataRoot
-from pipelines.words import listed, things
+from pipelines.words import listed, things, whose
 
 
 def print_report(data: DataRoot, report: dict[str, Any]) -> None:
@@ -164,9 +164,9 @@ def print_alerts(summary: Any) -> None:
         + (f", the dearest {len(summary.alerts)} (all of them: mart_alerts):" if more else ", the dearest first:")
     )
     for row in summary.alerts:
-        owner = "nobody owns it" if row["owner"] == "unattributed" else f"owner {row['owner']}"
         possible = "possible, " if row["is_possible"] else ""
-        about = f"{money(row['dollars_at_stake_usd'])}, {possible}{row['severity']}, {owner}, known since {row['last_opened_date']}"
+        about = f"{money(row['dollars_at_stake_usd'])}, {possible}{row['severity']}, {whose(row['owner'])}"
+        about += f", known since {row['last_opened_date']}"
         print(f"  {about}: {row['sentence']}\n    {row['remedy']}")
 
 
@@ -174,9 +174,8 @@ def _print_opportunity(row: dict[str, Any] | None) -> None:
     """What would save most: how much, whose it is, and where to look at it."""
     if row is None:
         return
-    owner = "nobody owns it" if row["owner"] == "unattributed" else f"owner {row['owner']}"
     print(
-        f"Opportunity  {row['feature']}, {owner}: {row['sentence']}\n"
+        f"Opportunity  {row['feature']}, {whose(row['owner'])}: {row['sentence']}\n"
         f"    {row['must_be_true']} To look at it alone: {_looks_at(row)}"
     )
 

@@ -43,33 +43,28 @@ def faults(root: DataRoot) -> list[Problem]:
 
 
 def _wrong_names(root: DataRoot) -> list[Problem]:
-    found = [
-        Problem(root.relative(path), None, "", "a folder, expected a file. Move it away, or put the table in its place")
-        for path in _folders(root)
-    ]
+    found = []
     for path in _strangers(root):
-        text = f"no such table. Known are {', '.join(sorted(TABLES))}.{meant(path.stem.lower(), TABLES)}".rstrip(".")
+        if path.is_dir():
+            text = "a folder, expected a file. Move it away, or put the table in its place"
+        else:
+            text = f"no such table. Known are {', '.join(sorted(TABLES))}.{meant(path.stem.lower(), TABLES)}".rstrip(
+                "."
+            )
         found.append(Problem(root.relative(path), None, "", text))
     return found
 
 
 def _strangers(root: DataRoot) -> list[Path]:
-    """CSV files, however their ending is written, that are the file of no table."""
+    """What is named like a CSV file, however the ending is written, and is the file of no table: a folder is none of any."""
     if not root.reference.is_dir():
         return []
     known = {f"{name}.csv" for name in TABLES}
     return sorted(
         path
         for path in root.reference.iterdir()
-        if path.suffix.lower() == ".csv" and path.name not in known and not path.is_dir()
+        if path.suffix.lower() == ".csv" and (path.name not in known or path.is_dir())
     )
-
-
-def _folders(root: DataRoot) -> list[Path]:
-    """Folders with the name of a CSV file: a table that stands in one would be passed over."""
-    if not root.reference.is_dir():
-        return []
-    return sorted(path for path in root.reference.iterdir() if path.suffix.lower() == ".csv" and path.is_dir())
 
 
 def is_stale(root: DataRoot, lake: Lake) -> bool:
@@ -77,7 +72,7 @@ def is_stale(root: DataRoot, lake: Lake) -> bool:
     parts = {table.name: lake.part(table.table, None) for table in TABLES.values()}
     reporting = lake.part(REPORTING, None)
     return (
-        bool(_strangers(root) or _folders(root))
+        bool(_strangers(root))
         or any(part is None or part.fingerprint != _fingerprint(root, TABLES[name]) for name, part in parts.items())
         or reporting is None
         or reporting.fingerprint != _reporting_fingerprint(root)

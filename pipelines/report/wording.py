@@ -8,6 +8,8 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
+from pipelines.words import plural
+
 # What the books call something, and what a page calls it.
 WORDS = {
     "unattributed": "Unattributed",
@@ -145,9 +147,7 @@ def span(first: date, last: date) -> str:
 
 
 def things(number: int, name: str) -> str:
-    if number == 1:
-        return f"{count(number)} {name}"
-    return f"{count(number)} {name[:-1] + 'ies' if name.endswith('y') and name[-2] not in 'aeiou' else name + 's'}"
+    return f"{count(number)} {name if number == 1 else plural(name)}"
 
 
 def joined(names: Sequence[str]) -> str:

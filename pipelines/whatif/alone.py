@@ -13,6 +13,7 @@ import duckdb
 from pipelines.paths import DataRoot
 from pipelines.periods import DAYS_OF_MONTH
 from pipelines.whatif.answer import assumed_of, books_of, scenario_rows
+from pipelines.whatif.intervals import exact
 from pipelines.whatif.replay import Booked, Replay
 from pipelines.whatif.scenarios import ALONE, CASES, Lever, Scenario, ScenarioError, scenarios_of
 from pipelines.whatif.self_host import HOURS_OF_MONTH, Pool, pools_of
@@ -20,7 +21,6 @@ from pipelines.whatif.self_host import HOURS_OF_MONTH, Pool, pools_of
 # In place of a feature or a tier, where an answer is not told apart by it.
 ALL = "(all)"
 UNATTRIBUTED = "unattributed"
-_SMALLEST = Decimal("0.000000000000001")
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _kept_pool(found: Alone) -> dict[str, Any]:
         "unpriced_requests": found.covered.unpriced_requests,
         "actual_usd": found.covered_usd,
         "covered_usd": found.covered_usd,
-        **{f"cost_{one.case}_usd": (one.monthly_usd * months).quantize(_SMALLEST) for one in found.pools},
+        **{f"cost_{one.case}_usd": exact(one.monthly_usd * months) for one in found.pools},
     }
 
 

@@ -21,7 +21,7 @@ from pipelines.planner import Planner
 from pipelines.prices.reprice import book_as_of
 from pipelines.reference.files import current_frame
 from pipelines.settings import load
-from pipelines.whatif.intervals import Interval
+from pipelines.whatif.intervals import Interval, exact
 from pipelines.whatif.replay import Replay, Replayed, inputs, summed
 from pipelines.whatif.scenarios import CASES, Scenario, ScenarioError, scenarios_of
 
@@ -82,7 +82,7 @@ class Answer:
 
 
 def per_month(usd: Decimal, days: int) -> Decimal:
-    return (usd * DAYS_OF_MONTH / days).quantize(Decimal("0.000000000000001"))
+    return exact(usd * DAYS_OF_MONTH / days)
 
 
 def scenario_rows(root: DataRoot) -> list[dict[str, Any]]:

@@ -65,13 +65,14 @@ def intervals_of(
         low, high, actual = draw["share_low"], draw["share_high"], total["actual_usd"]
         found.append(
             Interval(
-                feature, "ok", clusters, least, units, low, high, *(_exact(share * actual) for share in (low, high))
+                feature, "ok", clusters, least, units, low, high, *(exact(share * actual) for share in (low, high))
             )
         )
     return found
 
 
-def _exact(usd: Decimal) -> Decimal:
+def exact(usd: Decimal) -> Decimal:
+    """Dollars to the last digit that the tables keep."""
     return usd.quantize(Decimal("0.000000000000001"))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from pipelines.contract import TOKEN_CLASSES
-from pipelines.engine import named_rows, one_row, quoted
+from pipelines.engine import CHOICE_OF_SIDES, named_rows, one_row, planned_without, quoted
 from pipelines.models import asked, models
 from pipelines.whatif.intervals import Interval, intervals_of, user_groups
 from pipelines.whatif.scenarios import CASES, SCOPE, Lever, Scenario, ScenarioError
@@ -39,7 +39,7 @@ _KEY = (
 _ROUTES = ("route", "cascade")
 _TO_OTHER_RATES = (*_ROUTES, "batch")
 # Of the joins of a replay the small side stands on the right; the engine takes calls side by side for few, and would build on them.
-_AS_WRITTEN = "join_order,build_side_probe_side"
+_NOT_CHOSEN = ("join_order", CHOICE_OF_SIDES)
 # By these a row is always held against its rates, the others where they differ.
 _ALWAYS = ("provider", "model_canonical")
 # Levers that cost something by themselves; others carry what is there.
@@ -189,18 +189,16 @@ class Replay:
                     user_groups=user_groups(self._con) if with_users else 0,
                 )
             first = f"step_0 as not materialized ({self._shadowed(before)})"
-            self._con.execute(f"set disabled_optimizers = '{_AS_WRITTEN}'")
             try:
-                self._con.execute(
-                    f"create or replace temp table {table} as with {', '.join([first, *steps])} select * from ({query})"
-                )
+                with planned_without(self._con, _NOT_CHOSEN):
+                    self._con.execute(
+                        f"create or replace temp table {table} as with {', '.join([first, *steps])} select * from ({query})"
+                    )
                 return
             except duckdb.InvalidInputException as error:
                 if not is_in_step or _OUT_OF_STEP not in str(error):
                     raise
                 self._is_in_step = False
-            finally:
-                self._con.execute("reset disabled_optimizers")
 
     def _seen_classes(self, is_by_call: bool) -> list[str]:
         """The classes that any token of the window is of."""

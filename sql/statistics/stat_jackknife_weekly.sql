@@ -29,6 +29,7 @@ checks:
     null_passes: true
     text: the estimate lies in its interval
 */
+{% from "macros/jackknife.sql" import jackknife_error, widest_deviation %}
 {% from "macros/measures.sql" import measured_weeks, statistics_of_measures with context %}
 {% set sums = ["y1", "x1", "y0", "x0"] %}
 {% macro mean_ratio(y1, x1, y0, x0) %}
@@ -158,16 +159,11 @@ means as (
         count(theta) as thetas,
         cast(sum(theta) as double) / count(theta) as mean_theta,
         min(case when estimate < 0 then -theta else theta end) as nearest,
-        -- The widest deviation: of the smallest theta or of the largest.
-        greatest(
-            abs(cast(min(theta) as double) - cast(sum(theta) as double) / count(theta)),
-            abs(cast(max(theta) as double) - cast(sum(theta) as double) / count(theta))
-        ) as widest,
+        {{ widest_deviation("theta") }} as widest,
     from thetas
     group by week_start_date, subject_number, part
 ),
 
--- Deviations as parts of the widest: their squares sum exactly, whatever the size of the ratio.
 spread as (
     select
         t.week_start_date,
@@ -175,13 +171,7 @@ spread as (
         t.part,
         min(m.estimate) as estimate,
         count(*) as clusters,
-        case
-            when count(*) > 1 and count(*) = count(t.theta)
-                then sqrt(
-                    (count(*) - 1) / cast(count(*) as double)
-                    * coalesce(cast(sum(cast(pow((t.theta - m.mean_theta) / nullif(m.widest, 0), 2) as decimal(38, 24))) as double), 0)
-                ) * max(m.widest)
-        end as standard_error,
+        {{ jackknife_error("t.theta", "m.mean_theta", "m.widest") }} as standard_error,
         -- Without whom a period is empty goes first, then the one nearest to the other side of 0.
         min(
             case

@@ -28,6 +28,7 @@ checks:
 notes:
   - Traffic that grows and a mix of request types that changes are taken out. Whatever else changed within a type since (prompts, prices, users) is in it.
 */
+{% from "macros/jackknife.sql" import jackknife_error, widest_deviation %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
 {# What of the cost of calls a lever is about. #}
 {% set measures = {
@@ -206,29 +207,18 @@ means as (
         feature,
         lever,
         cast(sum(theta) as double) / count(theta) as mean_theta,
-        greatest(
-            abs(cast(min(theta) as double) - cast(sum(theta) as double) / count(theta)),
-            abs(cast(max(theta) as double) - cast(sum(theta) as double) / count(theta))
-        ) as widest,
+        {{ widest_deviation("theta") }} as widest,
     from thetas
     group by week_start_date, feature, lever
 ),
 
--- Deviations as parts of the widest, so that their squares sum exactly.
 spread as (
     select
         h.week_start_date,
         h.feature,
         h.lever,
         count(*) as clusters,
-        case
-            when count(*) > 1 and count(*) = count(h.theta)
-                then sqrt(
-                    (count(*) - 1) / cast(count(*) as double) * coalesce(
-                        cast(sum(cast(pow((cast(h.theta as double) - m.mean_theta) / nullif(m.widest, 0), 2) as decimal(38, 24))) as double), 0
-                    )
-                ) * max(m.widest)
-        end as standard_error,
+        {{ jackknife_error("h.theta", "m.mean_theta", "m.widest") }} as standard_error,
     from thetas as h
     inner join means as m on h.week_start_date = m.week_start_date and h.feature = m.feature and h.lever = m.lever
     group by h.week_start_date, h.feature, h.lever

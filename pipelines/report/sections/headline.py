@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from pipelines.periods import DAYS_OF_MONTH
 from pipelines.report import wording
 from pipelines.report.reading import Ask
+from pipelines.words import whose
 
 SECTION = "todo"
 TO_DO_AT_MOST = 3
-# Days of a month, as in mart_opportunities_weekly.
-_MONTH = Decimal("30.4375")
 # What was beyond its limit in a period that ended with the week or in it; of several days of one thing the newest.
 _TO_DO = """
 select rule, severity, is_possible, owner, cost_impact_usd, sentence, remedy, evidence_query,
@@ -42,13 +41,13 @@ def _of_alert(row: Mapping[str, Any]) -> dict[str, Any]:
     """Something beyond a limit as a thing to do. What a budget is passed by is of the month already."""
     usd = row["cost_impact_usd"]
     days = None if row["rule"] == "budget" else row["days"]
-    is_scaled = usd is not None and days is not None and days < _MONTH
+    is_scaled = usd is not None and days is not None and days < DAYS_OF_MONTH
     return {
-        "month_usd": usd * _MONTH / days if is_scaled and days else usd,
+        "month_usd": usd * DAYS_OF_MONTH / days if is_scaled and days else usd,
         "cost": "unknown cost" if usd is None else f"{wording.usd(usd)}{_per(row)}",
         "kind": f"{'possible, ' if row['is_possible'] else ''}{row['severity']}",
         "is_grave": row["severity"] == "critical",
-        "whose": _whose(row["owner"]),
+        "whose": whose(row["owner"]),
         "doing": row["remedy"],
         "first_step": first_step(row["remedy"]),
         "why": row["sentence"],
@@ -63,7 +62,7 @@ def _of_opportunity(row: Mapping[str, Any]) -> dict[str, Any]:
         "cost": f"{wording.usd(row['saving_mid_month_usd'])} a month",
         "kind": f"to be saved by {wording.words(row['effort'])}",
         "is_grave": False,
-        "whose": _whose(row["owner"]),
+        "whose": whose(row["owner"]),
         "doing": doing,
         "first_step": doing,
         "why": f"{row['sentence']} If: {row['must_be_true']}" if row["must_be_true"] else row["sentence"],
@@ -136,10 +135,6 @@ def _per(row: Mapping[str, Any]) -> str:
     if row["rule"] == "budget":
         return " over the month's budget"
     return {1: " in a day", 7: " a week"}.get(row["days"], " a month")
-
-
-def _whose(owner: str) -> str:
-    return "nobody owns it" if owner == "unattributed" else f"owner {owner}"
 
 
 def _link(section: str, text: str) -> Markup:

@@ -11,6 +11,7 @@ from pipelines.report import charts
 from pipelines.report.reading import ANSWERS, LEVERS_ACTED, Ask
 from pipelines.report.sections.levers import SECTION, doing
 from pipelines.report.wording import things, words
+from pipelines.whatif.kept import PAGE_DAYS
 from pipelines.whatif.scenarios import CASES
 
 ANSWERS_AT_MOST = 4
@@ -21,7 +22,7 @@ select scenario, first_date, end_date, assumed, held, not_priced, sum(actual_usd
     sum(revenue_usd) as revenue_usd, sum(revenue_low_usd) as revenue_low_usd, sum(revenue_mid_usd) as revenue_mid_usd,
     sum(revenue_high_usd) as revenue_high_usd, sum(unpriced_requests + unreplayed_requests)::bigint as left_requests
 from {ANSWERS}
-where end_date > $week - 21 and end_date <= $week + 7 $features
+where end_date > $week + 7 - {PAGE_DAYS.days} and end_date <= $week + 7 $features
 group by scenario, first_date, end_date, assumed, held, not_priced having sum(actual_usd) is not null
 order by saving_mid_usd desc, scenario
 """
