@@ -67,7 +67,7 @@ def no_export(path: Path) -> str:
             if head.startswith(begins):
                 return f"packed with {packer}; unpack it, or pack it with gzip or zstd, and put that in its place"
         if path.suffix.lower() in _TEXTS:
-            return f"a text for people ({path.suffix}), no export; take it out of landing/"
+            return f"a text for people ({path.suffix}), expected an export; take it out of landing/"
     return ""
 
 

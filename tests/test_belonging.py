@@ -51,7 +51,7 @@ def test_what_is_no_export_is_named(tmp_path: Path) -> None:
     assert no_export(packed).startswith("a zip archive with costs.json; unpack it")
     assert no_export(workbook).startswith("an Excel workbook; save its sheet as CSV")
     assert no_export(page).startswith("a web page")
-    assert no_export(readme) == "a text for people (.md), no export; take it out of landing/"
+    assert no_export(readme) == "a text for people (.md), expected an export; take it out of landing/"
     assert no_export(other).startswith("packed with bzip2; unpack it, or pack it with gzip or zstd")
     assert no_export(costs) == ""
 

@@ -37,7 +37,7 @@ SOURCE_OF = {
 }
 # Files of which nothing can be booked, and what must be said of each. Of any other file every record is read.
 REFUSED = {
-    "*.md": "",
+    "*.md": "a text for people (.md), expected an export",
     "*.txt": "",
     # Four columns of a report, a rate card, and parts of a specification: no bill and no log.
     "*/cur2_iam_principal_rows*": "a header without line_item_usage_start_date",
