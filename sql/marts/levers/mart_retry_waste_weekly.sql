@@ -74,6 +74,12 @@ calls as (
         r.source_account,
         r.task_id,
         coalesce(r.step, r.prompt_name) as step_name,
+        case
+            when r.task_id is not null
+                then hash(
+                    cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date), r.source_account, r.task_id, coalesce(r.step, r.prompt_name)
+                )
+        end as step_hash,
         r.feature,
         r.status = 'ok' as is_ok,
         coalesce(r.is_retry, false) as is_retry,
@@ -90,12 +96,12 @@ failed_tasks as (
     where outcome = 'failure'
 ),
 
--- Steps that a task took more than once in the week.
+-- Steps that a task took more than once in the week. Of two steps with one hash both are looked at, and each is put in order by itself.
 repeated as (
-    select week_start_date, source_account, task_id, coalesce(step_name, '') as step_name
+    select step_hash
     from calls
-    where task_id is not null
-    group by week_start_date, source_account, task_id, coalesce(step_name, '')
+    where step_hash is not null
+    group by step_hash
     having count(*) > 1
 ),
 
@@ -114,11 +120,7 @@ ordered as (
         c.source_account,
         c.task_id,
     from calls as c
-    inner join repeated as p
-        on c.week_start_date = p.week_start_date
-        and c.source_account = p.source_account
-        and c.task_id = p.task_id
-        and coalesce(c.step_name, '') = p.step_name
+    inner join repeated as p on c.step_hash = p.step_hash
 ),
 
 last_good as (
