@@ -160,6 +160,7 @@ calls as (
         coalesce(r.total_tokens, 0) as total_tokens,
         coalesce(r.step, r.prompt_name) as step_name,
         c.effective_cost_usd,
+        row_number() over (partition by s.session_number order by r.started_at, r.request_key) as step_number,
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     inner join sessions as s
@@ -168,11 +169,6 @@ calls as (
         and coalesce(r.session_id, r.trace_id) = s.session_id
         and cast(r.started_at as date) >= s.first_date
         and cast(r.started_at as date) <= s.first_date + 7
-),
-
-steps as (
-    select *, row_number() over (partition by session_number order by started_at, request_key) as step_number
-    from calls
 ),
 
 summed as (
@@ -204,7 +200,7 @@ summed as (
         cast(sum(case when input_total_tokens is not null then step_number end) as decimal(38, 0)) as sum_x,
         cast(sum(case when input_total_tokens is not null then step_number * step_number end) as decimal(38, 0)) as sum_xx,
         cast(sum(step_number * input_total_tokens) as decimal(38, 0)) as sum_xy,
-    from steps
+    from calls
     group by session_number
 ),
 
@@ -225,7 +221,7 @@ breaches as (
             t.step_number,
             b.session_budget_usd,
             sum(t.effective_cost_usd) over (partition by t.session_number order by t.step_number) as cost_so_far,
-        from steps as t
+        from calls as t
         inner join budgeted as b on t.session_number = b.session_number
         where b.is_over
     ) as s
