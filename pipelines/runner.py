@@ -44,6 +44,9 @@ VALUES_AT_ONCE = 12_000_000
 FEW_ROWS = 50_000
 # Where it reads no more than these, neighbours included, it is planned without what is for many rows.
 LITTLE_ROWS = 5_000
+# Where many rows are read and nearly all are of the wanted periods, what else comes out is left behind afterwards: a condition on
+# the result goes down to each call, where the week of its instant is worked out once more for it.
+NEARLY_ALL = 0.85
 _EPOCH = date(1970, 1, 1).toordinal()
 # By the type of a column as it is written, the type that the engine reads from the file.
 _read_back: dict[str, str] = {}
@@ -195,9 +198,11 @@ def _run(
     """The rows of each period, in order, with a hash each; and what the columns are without it."""
     columns = ", ".join(f'"{column.name}"' for column in model.columns)
     query = f"select *, hash({columns}) as {ROW_HASH} from ({model.query}) as result"
-    if model.dated is not None:
-        query += f" where {within(model.dated, [stale.start for stale in batch if stale.start])}"
-    rows_in = sum(_rows_in(planner, model, stale.start) for stale in batch)
+    starts = [stale.start for stale in batch]
+    rows_in = sum(_rows_in(planner, model, start) for start in starts)
+    is_in_turn = rows_in > 2 * _rows_at_once(model) and len(batch) == 1 and model.layer != "marts"
+    if model.dated is not None and (is_in_turn or not _is_nearly_all(planner, model, starts, rows_in)):
+        query += f" where {within(model.dated, [start for start in starts if start])}"
     is_small = rows_in <= FEW_ROWS or model.layer == "marts"
     try:
         relation = (materialised if is_small else relation_of)(con, query)
@@ -207,13 +212,22 @@ def _run(
     types = dict(zip(relation.columns, map(str, relation.types), strict=True))
     del types[ROW_HASH]
     _compare(model, types)
-    if not is_small and len(batch) == 1 and rows_in > 2 * _rows_at_once(model):
+    if is_in_turn:
         order = ", ".join(f'"{name}"' for name in model.sort_columns)
         tables = batches_of(con, f"{query} order by {order}", ROW_GROUP_ROWS)
         first = next(tables)
         return _without_hash(first.schema), [(batch[0], _chained(first, tables))]
     held = [typed_table(relation)]
     return _without_hash(held[0].schema), _split(held, model, batch)
+
+
+def _is_nearly_all(planner: Planner, model: Model, starts: Sequence[date | None], rows_in: int) -> bool:
+    """Whether many rows are read to build some periods, and few of them lie outside these."""
+    return rows_in > FEW_ROWS and rows_in >= NEARLY_ALL * max(
+        sum(part.rows for part in planner.read_by(model, table, starts))
+        for table in model.inputs
+        if not table.startswith("ref_")
+    )
 
 
 def _without_hash(schema: pa.Schema) -> pa.Schema:
@@ -233,6 +247,9 @@ def _split(held: list[pa.Table], model: Model, batch: Sequence[Stale]) -> list[t
     """
     import pyarrow.compute as pc
 
+    if model.dated is not None and held[0].column(model.dated.column).null_count:
+        # Of no period.
+        held.append(held.pop().filter(pc.is_valid(pc.field(model.dated.column))))
     places = pc.sort_indices(held[0], [(name, "ascending") for name in model.sort_columns]).to_numpy()
     if model.dated is None:
         return [(batch[0], [_taken(held, places)])]

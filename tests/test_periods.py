@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
@@ -80,6 +81,24 @@ def test_a_period_has_the_same_rows_whatever_periods_are_built_with_it(opened: B
     assert at_once.keys() == set(starts)
     for chosen in choices(starts):
         assert built(opened, model, chosen, reads_little=True) == {start: at_once[start] for start in chosen}
+
+
+def test_rows_of_other_periods_that_come_out_as_well_are_left_behind(
+    golden_books: DataRoot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of many rows that are nearly all wanted the result is not held to the periods by the query: here of any rows at all."""
+    monkeypatch.setattr(runner, "FEW_ROWS", -1)
+    compared = 0
+    with connect(Settings(threads=1), tmp_path) as con:
+        books = Books(golden_books, Settings(), con, lambda text: None)
+        for table in ("stat_usage_cells_weekly", "stat_cost_cells_daily", "mart_dimension_costs_weekly", "ledger_tasks"):
+            starts = [part.start for part in books.lake.parts(table) if part.start is not None][1::2]
+            monkeypatch.setattr(runner, "NEARLY_ALL", 2.0)
+            held_to_them = built(books, models()[table], starts)
+            monkeypatch.setattr(runner, "NEARLY_ALL", 0.0)
+            assert built(books, models()[table], starts) == held_to_them
+            compared += sum(map(len, held_to_them.values()))
+    assert compared
 
 
 def test_of_any_two_of_many_periods_each_is_built_once_without_the_other() -> None:
