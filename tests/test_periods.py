@@ -91,7 +91,12 @@ def test_rows_of_other_periods_that_come_out_as_well_are_left_behind(
     compared = 0
     with connect(Settings(threads=1), tmp_path) as con:
         books = Books(golden_books, Settings(), con, lambda text: None)
-        for table in ("stat_usage_cells_weekly", "stat_cost_cells_daily", "mart_dimension_costs_weekly", "ledger_tasks"):
+        for table in (
+            "stat_usage_cells_weekly",
+            "stat_cost_cells_daily",
+            "mart_dimension_costs_weekly",
+            "ledger_tasks",
+        ):
             starts = [part.start for part in books.lake.parts(table) if part.start is not None][1::2]
             monkeypatch.setattr(runner, "NEARLY_ALL", 2.0)
             held_to_them = built(books, models()[table], starts)
