@@ -84,7 +84,7 @@ UNITS = {
 NEVER_ALONE = {"amount", "cost", "count", "date", "price", "tokens", "total", "type", "value"}
 NAMES_TO_AVOID = {"base", "common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
 # Functions that exist on both engines though sqlglot does not know them, and ours (pipelines/functions.py).
-KNOWN_ON_SPARK = {"cardinality", "map_entries", "map_values", "student_t_quantile", "student_t_two_sided"}
+KNOWN_ON_SPARK = {"cardinality", "hash", "map_entries", "map_values", "student_t_quantile", "student_t_two_sided"}
 # Wrong or missing on Spark, however they translate.
 NOT_ON_SPARK = r"\bquantile_cont\s*\(|\bisodow\b|%G|\blen\s*\(|\blist\s*\([^()]* order by|\bmedian\s*\(\s*distinct"
 

@@ -1,4 +1,5 @@
 /*
+{% from "macros/days.sql" import utc_date %}
 about: >-
   Agent runs and conversations: all calls of a session in their order, as steps, with what they cost, how the context grew and
   when the budget was passed. A session is what the calls say, else their trace if it has several calls; it belongs to the day
@@ -13,7 +14,7 @@ leads: [ledger_requests]
 joins: as_written
 meets: >-
   select
-      cast(r.started_at as date) as day,
+      {{ utc_date("r.started_at") }} as day,
       hash(r.source_account, r.session_id, case when r.session_id is null then r.trace_id end) as link,
       hash(r, c) as content
   from ledger_requests as r
@@ -21,7 +22,7 @@ meets: >-
   where r.is_billable_leaf and coalesce(r.session_id, r.trace_id) is not null
   union all
   select
-      cast(t.started_at as date) as day,
+      {{ utc_date("t.started_at") }} as day,
       hash(r.source_account, r.session_id, case when r.session_id is null then r.trace_id end) as link,
       hash(t) as content
   from ledger_tasks as t
@@ -29,13 +30,13 @@ meets: >-
   where r.is_billable_leaf and coalesce(r.session_id, r.trace_id) is not null
 lies_on: >-
   select
-      cast(started_at as date) as day,
+      {{ utc_date("started_at") }} as day,
       hash(source_account, session_id, case when session_id is null then trace_id end) as link
   from ledger_requests
   where is_billable_leaf and coalesce(session_id, trace_id) is not null
   union all
   select
-      cast(t.started_at as date) as day,
+      {{ utc_date("t.started_at") }} as day,
       hash(r.source_account, r.session_id, case when r.session_id is null then r.trace_id end) as link
   from ledger_requests as r
   inner join ledger_tasks as t on r.source_account = t.source_account and r.task_id = t.task_id
@@ -43,7 +44,7 @@ lies_on: >-
       r.is_billable_leaf
       and coalesce(r.session_id, r.trace_id) is not null
       and t.started_at < t.last_call_at
-      and cast(t.started_at as date) <> cast(t.last_call_at as date)
+      and {{ utc_date("t.started_at") }} <> {{ utc_date("t.last_call_at") }}
 columns:
   source_account: VARCHAR; first folder below the source, else 'default'
   session_unit: VARCHAR; what its calls share: session (they name one) or trace (they name none, and the trace has several calls)
@@ -101,8 +102,8 @@ with spans as (
         source_account,
         session_id is not null as is_named,
         coalesce(session_id, trace_id) as session_id,
-        min(cast(started_at as date)) as first_date,
-        max(cast(started_at as date)) as last_date,
+        min({{ utc_date("started_at") }}) as first_date,
+        max({{ utc_date("started_at") }}) as last_date,
         count(*) as calls,
     from ledger_requests
     where is_billable_leaf and coalesce(session_id, trace_id) is not null
@@ -111,7 +112,7 @@ with spans as (
 
 -- What goes on for more than seven days is looked at day by day.
 long_days as (
-    select distinct s.source_account, s.is_named, s.session_id, cast(r.started_at as date) as usage_date
+    select distinct s.source_account, s.is_named, s.session_id, {{ utc_date("r.started_at") }} as usage_date
     from ledger_requests as r
     inner join spans as s
         on r.source_account = s.source_account
@@ -167,8 +168,8 @@ calls as (
         on r.source_account = s.source_account
         and (r.session_id is not null) = s.is_named
         and coalesce(r.session_id, r.trace_id) = s.session_id
-        and cast(r.started_at as date) >= s.first_date
-        and cast(r.started_at as date) <= s.first_date + 7
+        and {{ utc_date("r.started_at") }} >= s.first_date
+        and {{ utc_date("r.started_at") }} <= s.first_date + 7
 ),
 
 summed as (
@@ -255,7 +256,7 @@ ended as (
         count(case when t.outcome = 'success' then 1 end) as succeeded_tasks,
         count(case when t.outcome = 'failure' then 1 end) as failed_tasks,
     from (
-        select session_number, source_account, task_id, min(cast(started_at as date)) as seen_date
+        select session_number, source_account, task_id, min({{ utc_date("started_at") }}) as seen_date
         from calls
         where task_id is not null
         group by session_number, source_account, task_id
@@ -263,8 +264,8 @@ ended as (
     inner join ledger_tasks as t
         on w.source_account = t.source_account
         and w.task_id = t.task_id
-        and cast(t.started_at as date) <= w.seen_date
-        and cast(t.started_at as date) >= w.seen_date - 7
+        and {{ utc_date("t.started_at") }} <= w.seen_date
+        and {{ utc_date("t.started_at") }} >= w.seen_date - 7
     group by w.session_number
 ),
 

@@ -1,3 +1,4 @@
+{% from "macros/days.sql" import local_date %}
 {# What a call is summed by in statistics: macros take the alias of ledger_requests, and that of ref_reporting. #}
 
 {# Its request type within the feature, as `workflow_step` and `prompt_name`. #}
@@ -44,7 +45,7 @@ case
             {{ alias }}.customer_id,
             {{ alias }}.session_id,
             concat_ws(
-                ' | ', cast(cast({{ alias }}.started_at at time zone {{ reporting }}.reporting_time_zone as date) as varchar), {{ alias }}.feature,
+                ' | ', cast({{ local_date(alias ~ ".started_at", reporting) }} as varchar), {{ alias }}.feature,
                 {{ alias }}.workflow, {{ alias }}.step, {{ alias }}.prompt_name
             )
         ) as cluster_id

@@ -1,3 +1,4 @@
+{% from "macros/days.sql" import utc_date %}
 {# By what a call finds its rate in ledger_rates, besides its own columns. The call is `q`. #}
 {# What a contract may be for, and what of a call says that it is meant. #}
 {% set scopes = [
@@ -35,6 +36,6 @@ case
 {% set scopes_of_calls %}
 {% for name, said in scopes %}
     left join {{ name }}_scopes as {{ name }}
-        on {{ name }}.usage_date = cast(q.started_at as date) and {{ name }}.scope = {{ said }}
+        on {{ name }}.usage_date = {{ utc_date("q.started_at") }} and {{ name }}.scope = {{ said }}
 {% endfor %}
 {%- endset %}

@@ -3,6 +3,7 @@ What `tokenbooks compare` compares: calls and tasks of both sides at one list of
 calls are of which side), and from ledger_requests, ledger_costs and ledger_tasks as it has laid them out.
 #}
 {% from "macros/cells.sql" import type_of %}
+{% from "macros/days.sql" import local_date %}
 with calls as (
     select
         s.side,
@@ -23,7 +24,7 @@ with calls as (
         r.prompt_version,
         r.provider,
         coalesce(r.model_canonical, r.model_served, 'unknown_model') as model_canonical,
-        cast(r.started_at at time zone z.reporting_time_zone as date) as usage_date,
+        {{ local_date("r.started_at") }} as usage_date,
         r.status = 'ok' as is_ok,
         r.input_total_tokens,
         r.output_total_tokens,

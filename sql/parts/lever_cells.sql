@@ -5,6 +5,7 @@ noted as a mark or as tokens; then all are summed to `cells` of one box of rates
 #}
 {% from "macros/cells.sql" import type_of %}
 {% from "macros/caps.sql" import reasoning_left, text_left with context %}
+{% from "macros/days.sql" import local_week, utc_date %}
 {% from "macros/levers.sql" import cacheable_of, is_within, left_for, prefix_of with context %}
 {% from "macros/rate_keys.sql" import call_keys, context_tokens, keys_of_calls, scopes, scopes_of_calls, scopes_of_days with context %}
 {% from "macros/replay.sql" import key_columns, scope_columns, total with context %}
@@ -29,8 +30,8 @@ costs as (
 
 calls as (
     select
-        cast(date_trunc('week', q.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
-        cast(q.started_at as date) as usage_date,
+        {{ local_week("q.started_at") }} as week_start_date,
+        {{ utc_date("q.started_at") }} as usage_date,
         q.started_at,
         q.request_key,
         q.feature,

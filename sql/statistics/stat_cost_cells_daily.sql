@@ -47,10 +47,11 @@ checks:
 {% endfor %}
     text: the classes, the other units and what has no split make the cost
 */
+{% from "macros/days.sql" import local_date %}
 {% from "macros/tokens.sql" import sum_of with context %}
 with calls as (
     select
-        cast(r.started_at at time zone z.reporting_time_zone as date) as usage_date,
+        {{ local_date("r.started_at") }} as usage_date,
         r.feature,
         r.team,
         r.customer_tier,

@@ -22,6 +22,7 @@ checks:
   - between: [logged_requests, 1, null]
 */
 {% from "macros/cells.sql" import cluster_of, type_of %}
+{% from "macros/days.sql" import local_date %}
 {% set dimensions = ["model_canonical", "prompt_version", "release", "service_tier", "region"] %}
 {% set cell = ["week_start_date", "feature", "workflow_step", "prompt_name", "cluster_unit", "cluster_id"] %}
 with drifts as (
@@ -43,7 +44,7 @@ calls as (
         r.feature,
         {{ type_of("r") }},
         {{ cluster_of("r", "z") }},
-        cast(r.started_at at time zone z.reporting_time_zone as date) as usage_date,
+        {{ local_date("r.started_at") }} as usage_date,
 {% for dimension in dimensions %}
         coalesce(r.{{ dimension }}, '(none)') as {{ dimension }},
 {% endfor %}

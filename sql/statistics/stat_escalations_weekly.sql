@@ -19,10 +19,11 @@ checks:
   - rule: escalable_requests >= escalated_requests and escalated_requests >= escalated_steps
   - rule: escalable_tokens >= escalated_tokens
 */
+{% from "macros/days.sql" import local_week, utc_date %}
 {% from "macros/tiers.sql" import tier_of %}
 with calls as (
     select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("r.started_at") }} as week_start_date,
         r.request_key,
         r.started_at,
         r.source_account,
@@ -33,7 +34,7 @@ with calls as (
         case m.model_tier when 'budget' then 1 when 'mid' then 2 when 'frontier' then 3 end as height,
     from ledger_requests as r
     cross join ref_reporting as z
-    left join {{ tier_of("r", "cast(r.started_at as date)") }}
+    left join {{ tier_of("r", utc_date("r.started_at")) }}
     where r.is_billable_leaf and r.task_id is not null
 ),
 

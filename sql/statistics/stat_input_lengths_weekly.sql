@@ -25,9 +25,10 @@ checks:
   - rule: input_known_requests >= static_known_requests and (static_prompt_tokens is null) = (static_known_requests = 0)
 */
 {% from "macros/cells.sql" import type_of %}
+{% from "macros/days.sql" import local_week %}
 with calls as (
     select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("r.started_at") }} as week_start_date,
         r.feature,
         {{ type_of("r") }},
         r.input_total_tokens,

@@ -24,10 +24,11 @@ checks:
   - rule: answered_requests >= priced_requests and (one_token_each_usd is null) = (priced_requests = 0)
 */
 {% from "macros/cells.sql" import type_of %}
+{% from "macros/days.sql" import local_week, utc_date %}
 {% from "macros/tokens.sql" import output_classes, total_of with context %}
 with calls as (
     select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("r.started_at") }} as week_start_date,
         r.feature,
         {{ type_of("r") }},
         case when r.max_output_tokens is not null then 'call' when f.max_output_tokens is not null then 'feature' else 'none' end as cap_source,
@@ -45,8 +46,8 @@ with calls as (
     cross join ref_reporting as z
     left join ref_features as f
         on r.feature = f.feature
-        and (f.valid_from_date is null or cast(r.started_at as date) >= f.valid_from_date)
-        and (f.valid_to_date is null or cast(r.started_at as date) < f.valid_to_date)
+        and (f.valid_from_date is null or {{ utc_date("r.started_at") }} >= f.valid_from_date)
+        and (f.valid_to_date is null or {{ utc_date("r.started_at") }} < f.valid_to_date)
     where r.is_billable_leaf and r.status = 'ok' and r.input_total_tokens > 0 and r.output_total_tokens is not null
 )
 

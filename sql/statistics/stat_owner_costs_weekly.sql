@@ -29,14 +29,15 @@ checks:
   - rule: (effective_cost_usd is null) = (requests = unpriced_requests)
     text: a cost is unknown exactly where no call has one
 */
+{% from "macros/days.sql" import utc_date %}
 {% from "macros/tiers.sql" import tier_of %}
 {% set owner = ["cost_centre", "team", "feature", "customer_tier", "environment", "provider"] %}
 with tasks as (
     select
         source_account,
         task_id,
-        cast(started_at as date) as first_date,
-        cast(date_trunc('week', cast(started_at as date)) as date) as task_week_start_date,
+        {{ utc_date("started_at") }} as first_date,
+        cast(date_trunc('week', {{ utc_date("started_at") }}) as date) as task_week_start_date,
         feature as task_feature,
         customer_tier as task_customer_tier,
     from ledger_tasks
@@ -44,7 +45,7 @@ with tasks as (
 
 calls as (
     select
-        cast(r.started_at as date) as usage_date,
+        {{ utc_date("r.started_at") }} as usage_date,
 {% for name in owner %}
         r.{{ name }},
 {% endfor %}
@@ -64,8 +65,8 @@ calls as (
     left join tasks as t
         on r.source_account = t.source_account
         and r.task_id = t.task_id
-        and cast(r.started_at as date) >= t.first_date
-        and cast(r.started_at as date) <= t.first_date + 7
+        and {{ utc_date("r.started_at") }} >= t.first_date
+        and {{ utc_date("r.started_at") }} <= t.first_date + 7
     where r.is_billable_leaf
 ),
 

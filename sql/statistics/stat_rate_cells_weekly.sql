@@ -59,6 +59,7 @@ checks:
 {% endfor %}
     text: tokens times their rates make the cost
 */
+{% from "macros/days.sql" import local_week, utc_date %}
 {% from "macros/rate_keys.sql" import call_keys, context_tokens, keys_of_calls, scopes, scopes_of_calls, scopes_of_days with context %}
 {% set inputs = token_classes | rejectattr("type", "eq", "output") | list %}
 {# Tokens of a cell at the rates of another box; null where one of them has no rate there. #}
@@ -109,8 +110,8 @@ pieces as (
 
 calls as (
     select
-        cast(date_trunc('week', q.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
-        cast(q.started_at as date) as usage_date,
+        {{ local_week("q.started_at") }} as week_start_date,
+        {{ utc_date("q.started_at") }} as usage_date,
         q.started_at,
         q.feature,
         q.customer_tier,

@@ -38,6 +38,7 @@ checks:
   - rule: requests > 0 and (tasks_first_date is null) = (tasks = 0)
 */
 {% from "macros/cells.sql" import cluster_of, type_of %}
+{% from "macros/days.sql" import local_date, local_week %}
 {% set cell = "week_start_date, feature, release, prompt_version, workflow_step, prompt_name, provider, model_canonical, cluster_unit, cluster_id" %}
 {# What is counted: which rows, what it cost, and which costs enter the logarithms. #}
 {% set counted = {
@@ -48,7 +49,7 @@ with days as (
     select
         r.feature,
         coalesce(r.prompt_name, '(unnamed)') as prompt_name,
-        cast(r.started_at at time zone z.reporting_time_zone as date) as usage_date,
+        {{ local_date("r.started_at") }} as usage_date,
         min(r.release) as first_release,
         max(r.release) as last_release,
         min(r.prompt_version) as first_version,
@@ -56,7 +57,7 @@ with days as (
     from ledger_requests as r
     cross join ref_reporting as z
     where r.is_billable_leaf and (r.release is not null or r.prompt_version is not null)
-    group by r.feature, coalesce(r.prompt_name, '(unnamed)'), cast(r.started_at at time zone z.reporting_time_zone as date)
+    group by r.feature, coalesce(r.prompt_name, '(unnamed)'), {{ local_date("r.started_at") }}
 ),
 
 shared as (
@@ -73,8 +74,8 @@ shared as (
 
 calls as (
     select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
-        cast(r.started_at at time zone z.reporting_time_zone as date) as usage_date,
+        {{ local_week("r.started_at") }} as week_start_date,
+        {{ local_date("r.started_at") }} as usage_date,
         r.feature,
         r.release,
         r.prompt_version,

@@ -17,9 +17,10 @@ columns:
 checks:
   - between: [requests, 1, null]
 */
+{% from "macros/days.sql" import local_week %}
 with calls as (
     select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("r.started_at") }} as week_start_date,
         case when r.input_total_tokens > 0 then cast(floor(log2(r.input_total_tokens)) as bigint) end as input_size_log2,
         case when c.effective_cost_usd > 0 then cast(floor(ln(cast(c.effective_cost_usd as double)) * 100) as bigint) end as cost_step,
         coalesce(r.total_tokens, 0) as total_tokens,

@@ -16,9 +16,10 @@ checks:
   - rule: response_cache_hits > 0
 */
 {% from "macros/cells.sql" import type_of %}
+{% from "macros/days.sql" import local_week %}
 with hits as (
     select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("r.started_at") }} as week_start_date,
         r.feature,
         {{ type_of("r") }},
         r.provider,

@@ -37,10 +37,11 @@ checks:
     text: a cost is unknown exactly where no call has one
 */
 {% from "macros/cells.sql" import cluster_of, type_of %}
+{% from "macros/days.sql" import local_week %}
 {% from "macros/tokens.sql" import output_classes, total_of with context %}
 with calls as (
     select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("r.started_at") }} as week_start_date,
         r.feature,
         {{ type_of("r") }},
         r.provider,

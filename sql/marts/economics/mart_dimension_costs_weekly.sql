@@ -56,6 +56,7 @@ answer: >-
   from mart_dimension_costs_weekly
   where cost_unit = 'task' and dimension = 'language' and is_week_over order by week_start_date desc, effective_cost_usd desc
 */
+{% from "macros/days.sql" import local_date, local_week %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
 {% from "macros/means.sql" import mean_intervals with context %}
 {# Columns of a call that are dimensions here; who bears the cost, and what is called, have tables of their own. #}
@@ -101,11 +102,11 @@ numbered_calls as (
     select
         r.request_key,
         r.started_at,
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("r.started_at") }} as week_start_date,
         s.set_no,
         coalesce(
             r.user_id, r.customer_id, r.session_id,
-            concat_ws(' | ', cast(cast(r.started_at at time zone z.reporting_time_zone as date) as varchar), r.feature)
+            concat_ws(' | ', cast({{ local_date("r.started_at") }} as varchar), r.feature)
         ) as cluster_key,
     from told_calls as r
     cross join ref_reporting as z

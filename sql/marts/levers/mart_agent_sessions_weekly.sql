@@ -69,10 +69,11 @@ answer: >-
   select week_start_date, feature, sessions, steps, cost_per_agent_cycle_usd, single_call_multiplier, failed_cost_share, runaway_cost_share
   from mart_agent_sessions_weekly order by week_start_date desc, effective_cost_usd desc nulls last limit 20
 */
+{% from "macros/days.sql" import local_week %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
 with sessions as (
     select
-        cast(date_trunc('week', s.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("s.started_at") }} as week_start_date,
         s.*,
         s.outcome is not distinct from 'failure' as has_failed,
     from ledger_sessions as s

@@ -48,6 +48,7 @@ answer: >-
   select week_start_date, feature, model_canonical, effective_cost_usd, batch_cost_usd, flex_cost_usd, best_saving_usd, must_be_true
   from mart_batch_candidates_weekly order by week_start_date desc, best_saving_usd desc nulls last limit 20
 */
+{% from "macros/days.sql" import local_week, utc_date %}
 {% from "macros/tokens.sql" import rate_tier, sum_of with context %}
 {% set tiers = {"batch": ("standard", "batch"), "flex": ("flex", "sync")} %}
 with
@@ -62,8 +63,8 @@ async_features as (
 
 cells as (
     select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
-        cast(r.started_at as date) as usage_date,
+        {{ local_week("r.started_at") }} as week_start_date,
+        {{ utc_date("r.started_at") }} as usage_date,
         r.feature,
         r.provider,
         coalesce(r.model_canonical, 'unknown_model') as model_canonical,
@@ -79,7 +80,7 @@ cells as (
 {% endfor %}
     from ledger_requests as r
     semi join async_features as f
-        on r.feature = f.feature and cast(r.started_at as date) >= f.from_date and cast(r.started_at as date) < f.to_date
+        on r.feature = f.feature and {{ utc_date("r.started_at") }} >= f.from_date and {{ utc_date("r.started_at") }} < f.to_date
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z
     where not coalesce(r.gateway_cache_hit, false)
@@ -88,7 +89,7 @@ cells as (
         -- What provisioned throughput or a seat paid for costs nothing by itself.
         and (c.effective_cost_usd is null or c.effective_cost_usd > 0)
     group by
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date), cast(r.started_at as date), r.feature, r.provider,
+        {{ local_week("r.started_at") }}, {{ utc_date("r.started_at") }}, r.feature, r.provider,
         coalesce(r.model_canonical, 'unknown_model'), array_to_string(c.price_ids, ','), c.effective_cost_usd is not null,
         coalesce(c.cost_reason = 'provider_stated', false)
 ),

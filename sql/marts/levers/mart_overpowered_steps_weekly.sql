@@ -48,6 +48,7 @@ answer: >-
   from mart_overpowered_steps_weekly where verdict = 'candidate' order by week_start_date desc, saving_at_most_usd desc limit 20
 */
 {% from "macros/cells.sql" import type_of %}
+{% from "macros/days.sql" import local_week, utc_date %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
 {% from "macros/tiers.sql" import tier_of %}
 {% from "macros/tokens.sql" import sum_of with context %}
@@ -72,7 +73,7 @@ costs as (
 
 calls as (
     select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("r.started_at") }} as week_start_date,
         r.feature,
         {{ type_of("r") }},
         r.provider,
@@ -87,7 +88,7 @@ calls as (
         c.{{ type }}_cost_usd,
 {% endfor %}
     from ledger_requests as r
-    inner join {{ tier_of("r", "cast(r.started_at as date)") }}
+    inner join {{ tier_of("r", utc_date("r.started_at")) }}
         and m.model_tier in ('budget', 'mid', 'frontier')
     inner join costs as c on r.request_key = c.request_key and r.started_at = c.started_at
     cross join ref_reporting as z

@@ -60,6 +60,7 @@ answer: >-
   select week_start_date, feature, llm_error_rate, failed_call_cost_usd, abandoned_task_cost_usd, superseded_cost_usd, waste_share, task_coverage
   from mart_retry_waste_weekly order by week_start_date desc, waste_cost_usd desc nulls last limit 20
 */
+{% from "macros/days.sql" import local_week, utc_date %}
 {% from "macros/limits.sql" import limits_of_weeks with context %}
 with
 {% include "parts/weeks_with_end.sql" %}
@@ -68,7 +69,7 @@ with
 
 calls as (
     select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("r.started_at") }} as week_start_date,
         r.request_key,
         r.started_at,
         r.source_account,
@@ -77,7 +78,7 @@ calls as (
         case
             when r.task_id is not null
                 then hash(
-                    cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date), r.source_account, r.task_id, coalesce(r.step, r.prompt_name)
+                    {{ local_week("r.started_at") }}, r.source_account, r.task_id, coalesce(r.step, r.prompt_name)
                 )
         end as step_hash,
         r.feature,
@@ -91,7 +92,7 @@ calls as (
 ),
 
 failed_tasks as (
-    select source_account, task_id, cast(started_at as date) as first_date
+    select source_account, task_id, {{ utc_date("started_at") }} as first_date
     from ledger_tasks
     where outcome = 'failure'
 ),
@@ -159,8 +160,8 @@ classed as (
     left join failed_tasks as t
         on c.source_account = t.source_account
         and c.task_id = t.task_id
-        and cast(c.started_at as date) >= t.first_date
-        and cast(c.started_at as date) <= t.first_date + 7
+        and {{ utc_date("c.started_at") }} >= t.first_date
+        and {{ utc_date("c.started_at") }} <= t.first_date + 7
     left join superseded as s on c.request_key = s.request_key and c.started_at = s.started_at
 ),
 
@@ -183,13 +184,13 @@ dearest_steps as (
 
 task_weeks as (
     select
-        cast(date_trunc('week', t.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("t.started_at") }} as week_start_date,
         t.feature,
         count(*) as tasks,
         count(t.outcome) as known_tasks,
     from ledger_tasks as t
     cross join ref_reporting as z
-    group by cast(date_trunc('week', t.started_at at time zone z.reporting_time_zone) as date), t.feature
+    group by {{ local_week("t.started_at") }}, t.feature
 ),
 
 {% set classes = ["failed_call", "abandoned_task", "superseded", "productive"] %}

@@ -53,10 +53,11 @@ answer: >-
   select started_at, feature, customer_id, verdict, steps, step_limit, top_step, top_step_share, effective_cost_usd, excess_cost_usd
   from mart_runaway_sessions order by excess_cost_usd desc limit 20
 */
+{% from "macros/days.sql" import local_week %}
 {% from "macros/limits.sql" import limits_of_rows with context %}
 with sessions as (
     select
-        cast(date_trunc('week', s.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("s.started_at") }} as week_start_date,
         s.*,
     from ledger_sessions as s
     cross join ref_reporting as z

@@ -31,13 +31,14 @@ answer: >-
   select fault, source, provider, model_served, sum(faulty_requests) as faulty_requests, sum(fault_usd) as fault_usd
   from mart_cost_faults_daily group by fault, source, provider, model_served order by fault_usd desc
 */
+{% from "macros/days.sql" import utc_date %}
 with limits as (
     select
         d.usage_date,
         max(case when l.limit_name = 'implausible_usd_per_mtok' then l.threshold_number end) as implausible_usd_per_mtok,
         max(case when l.limit_name = 'stated_cost_tolerance' then l.threshold_number end) as stated_cost_tolerance,
         max(case when l.limit_name = 'stated_cost_min_usd' then l.threshold_number end) as stated_cost_min_usd,
-    from (select distinct cast(started_at as date) as usage_date from ledger_costs) as d
+    from (select distinct {{ utc_date("started_at") }} as usage_date from ledger_costs) as d
     left join ref_limits as l on l.scope_kind = '' and d.usage_date >= l.valid_from_date and d.usage_date < l.valid_to_date
     group by d.usage_date
 ),
@@ -55,7 +56,7 @@ currency_rates as (
 stated as (
     select
         r.request_key,
-        cast(r.started_at as date) as usage_date,
+        {{ utc_date("r.started_at") }} as usage_date,
         r.source,
         r.provider,
         coalesce(r.model_served, '') as model_served,
@@ -75,7 +76,7 @@ stated as (
         l.stated_cost_min_usd,
     from ledger_requests as r
     inner join ledger_costs as c on c.request_key = r.request_key and c.started_at = r.started_at
-    inner join limits as l on l.usage_date = cast(r.started_at as date)
+    inner join limits as l on l.usage_date = {{ utc_date("r.started_at") }}
     where c.cost_reported_usd is not null
 ),
 

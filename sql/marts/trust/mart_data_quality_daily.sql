@@ -45,6 +45,7 @@ answer: >-
   select usage_date, source, quarantined, unpriced_requests, unpriced_tokens, verdict
   from mart_data_quality_daily where verdict <> 'ok' order by usage_date, source
 */
+{% from "macros/days.sql" import utc_date %}
 {% from "macros/tokens.sql" import unread_tokens with context %}
 with fates as (
     select
@@ -61,7 +62,7 @@ with fates as (
 
 calls as (
     select
-        cast(r.started_at as date) as usage_date,
+        {{ utc_date("r.started_at") }} as usage_date,
         r.source,
         count(*) as requests,
         count(case when c.effective_cost_usd is null then 1 end) as unpriced_requests,
@@ -103,13 +104,13 @@ calls as (
         ) as not_given,
     from ledger_requests as r
     inner join ledger_costs as c on r.request_key = c.request_key and r.started_at = c.started_at
-    group by cast(r.started_at as date), r.source
+    group by {{ utc_date("r.started_at") }}, r.source
 ),
 
 -- Few calls have such keys: they are looked at again, a row a key.
 unread as (
     select
-        cast(r.started_at as date) as usage_date,
+        {{ utc_date("r.started_at") }} as usage_date,
         r.source,
         unnest(coalesce(map_entries(r.unread_usage), [{'key': 'total', 'value': {{ unread_tokens("r") }}}])) as entry,
         cast(c.input_uncached_list_cost_usd as double) / nullif(r.input_uncached_tokens, 0) as input_usd,

@@ -39,6 +39,7 @@ answer: >-
   select provider, sum(list_cost_usd) as list_cost_usd, sum(effective_cost_usd) as effective_cost_usd,
   sum(saved_usd) / sum(list_cost_usd) as effective_savings_rate from mart_savings_weekly group by provider order by provider
 */
+{% from "macros/days.sql" import local_week %}
 with seats as (
     select distinct provider, account_id
     from ref_accounts
@@ -47,7 +48,7 @@ with seats as (
 
 calls as (
     select
-        cast(date_trunc('week', r.started_at at time zone z.reporting_time_zone) as date) as week_start_date,
+        {{ local_week("r.started_at") }} as week_start_date,
         r.provider,
         coalesce(r.billing_account_id, 'unattributed') as billing_account_id,
         coalesce(r.model_canonical, 'unknown_model') as model_canonical,
