@@ -21,7 +21,7 @@ from pipelines.contract import DIMENSIONS
 from pipelines.engine import connect
 from pipelines.exports import MonthlyExport
 from pipelines.lake import Lake, LakeError, digest, months_closed, run_lock, sweep
-from pipelines.models import Model, models, remembering_inputs
+from pipelines.models import Model, models, remembering
 from pipelines.paths import DataRoot
 from pipelines.periods import EVER, Span
 from pipelines.planner import Plan, Planner
@@ -360,7 +360,7 @@ def open_books(root: DataRoot, progress: Callable[[str], None] = lambda text: No
             progress(sentence)
         audit.complete(root)
         with connect(settings, root.scratch) as con:
-            with remembering_inputs(root.query_inputs):
+            with remembering(root.query_inputs):
                 books = Books(root, settings, con, progress)
             yield books
             # What a job was held back from publishing is judged all the same.

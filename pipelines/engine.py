@@ -10,7 +10,6 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipelines import usage
 from pipelines.functions import register_functions
 from pipelines.settings import Settings
 
@@ -34,7 +33,6 @@ def connect(settings: Settings, scratch: Path | None) -> Iterator[duckdb.DuckDBP
         con.execute("set TimeZone = 'UTC'")
         con.execute("set enable_progress_bar = false")
         register_functions(con)
-        usage.register(con)
         yield con
 
 

@@ -5,11 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-# The parser in C, where the package was built with it, is ten times as fast.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
 
 class ModelError(ValueError):
     """A SQL file breaks the law; the message names the file and what to change."""
@@ -30,6 +25,19 @@ class Check:
     columns: tuple[str, ...] = ()
     condition: str = ""
     query: str = ""
+
+
+def read_yaml(text: str) -> Any:
+    """A header as values. Raises ValueError where it is no YAML."""
+    # Imported where it is needed: a run that has the headers of an earlier one does without.
+    import yaml
+
+    # The parser in C, where the package was built with it, is ten times as fast.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(text, loader)
+    except yaml.YAMLError as error:
+        raise ValueError(str(error)) from error
 
 
 def checks_of(where: str, entries: list[dict[str, Any]], grain: tuple[str, ...], names: list[str]) -> tuple[Check, ...]:

@@ -15,23 +15,21 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import yaml
 
-from pipelines import contract, kept, paths
+from pipelines import contract, paths, remembered
 from pipelines.contract import Column, columns_of
 from pipelines.engine import one_row
-from pipelines.headers import LOADER, checks_of
 from pipelines.headers import Check as Check
 from pipelines.headers import ModelError as ModelError
-from pipelines.lake import replace_text
+from pipelines.headers import checks_of, read_yaml
 
 if TYPE_CHECKING:
     import jinja2
@@ -61,11 +59,9 @@ _KNOWN = frozenset(
     ).split()
 )
 _SPAN = re.compile(r"(?P<count>\d+) (?P<unit>day|week|month)s?")
-# By the hash of a query, the tables that it reads; by that of all that a file with Jinja is made of, its text.
-_read_by: dict[str, list[str]] = {}
-_written_out: dict[str, str] = {}
-_key_of: dict[Path, str] = {}
-_KEPT_AS = "catalogue"
+# Of what was remembered or is to be: the hashes that the headers and texts of files are known by.
+_header_of: dict[Path, str] = {}
+_text_of: dict[Path, str] = {}
 
 
 @dataclass(frozen=True)
@@ -152,9 +148,8 @@ def models() -> Mapping[str, Model]:
 
     Raises ModelError where a file breaks the law or two models read each other.
     """
-    read_by, texts = _remembered()
-    _read_by.update(read_by)
-    _written_out.update(texts)
+    if not any(remembered.known.values()):
+        remembered.recall()
     return load(paths.SQL)
 
 
@@ -203,8 +198,8 @@ def parse(path: Path, folder: Path, included: str | None = None) -> Model:
         raise ModelError(f"{where}: the header has no 'columns:' with lines 'name: TYPE; meaning'.")
     try:
         columns = columns_of(lines["lines"])
-        header: dict[str, Any] = yaml.load(_COLUMNS.sub("", header_text), LOADER) or {}
-    except (ValueError, yaml.YAMLError) as error:
+        header = _header(path, _COLUMNS.sub("", header_text))
+    except ValueError as error:
         raise ModelError(f"{where}: the header cannot be read: {error}") from error
 
     if unknown := sorted(set(header) - _KNOWN):
@@ -257,6 +252,15 @@ def parse(path: Path, folder: Path, included: str | None = None) -> Model:
     )
 
 
+def _header(path: Path, text: str) -> dict[str, Any]:
+    """The YAML of a header as values. Raises ValueError where it is none."""
+    key = _header_of[path] = _key(text)
+    if key not in remembered.known["headers"]:
+        remembered.known["headers"][key] = read_yaml(text) or {}
+    found: dict[str, Any] = remembered.known["headers"][key]
+    return found
+
+
 def _joins(where: str, said: object) -> bool:
     if said not in (None, "as_written"):
         raise ModelError(f"{where}: joins is {said!r}, expected as_written, or nothing where the engine may choose.")
@@ -275,10 +279,10 @@ def expanded(path: Path, folder: Path, included: str | None = None) -> str:
         return text
     lists = _lists()
     key = _key("\0".join([text, repr(lists), included or _included(folder)]))
-    if key not in _written_out:
-        _written_out[key] = _render(path, folder, lists)
-    _key_of[path] = key
-    return _written_out[key]
+    if key not in remembered.known["texts"]:
+        remembered.known["texts"][key] = _render(path, folder, lists)
+    _text_of[path] = key
+    return str(remembered.known["texts"][key])
 
 
 def _included(folder: Path) -> str:
@@ -355,51 +359,28 @@ def _lies_on(where: str, header: Mapping[str, Any], meets: str) -> str:
 
 
 @contextmanager
-def remembering_inputs(path: Path) -> Iterator[None]:
-    """What an earlier process wrote out and parsed is not written out and parsed again: all of it takes half a second and more.
-
-    The texts, and which tables a query reads, are kept for the installation; in ``path`` where that cannot be written. What is
-    broken, or of another DuckDB, is made anew.
-    """
-    read_by, texts = _remembered(path)
-    _read_by.update(read_by)
-    _written_out.update(texts)
+def remembering(path: Path) -> Iterator[None]:
+    """What an earlier process read of the SQL files is not worked out again (pipelines/remembered.py); ``path``: where else to keep it."""
+    found = remembered.recall(path)
     yield
-    known = [*models().values(), *star().values()]
-    queries = [query for m in known for query in (m.query, *(c.query for c in m.checks)) if query]
-    found = {_key(query): sorted(inputs(query)) for query in queries}
-    keys = {_key_of[model.path] for model in known if model.path in _key_of}
-    if found != read_by or keys != set(texts):
-        written = {key: _written_out[key] for key in sorted(keys)}
-        version = _memory_version()
-        text = json.dumps({"version": version, "inputs": found, "texts": written}, indent=0)
-        if not kept.keep(_KEPT_AS, version, {_KEPT_AS: text.encode()}):
-            replace_text(path, text)
-
-
-def _memory_version() -> str:
-    return f"2 {duckdb.__version__}"
-
-
-def _remembered(path: Path | None = None) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Which tables queries read, and texts written out, as an earlier process left them for the installation or in a file."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        files = kept.read(_KEPT_AS, _memory_version())
-        if files is None and path is None:
-            return {}, {}
-        content = json.loads(files[_KEPT_AS] if files else cast(Path, path).read_bytes())
-        if content["version"] == _memory_version():
-            read_by = {str(query): [str(table) for table in tables] for query, tables in content["inputs"].items()}
-            return read_by, {str(key): str(text) for key, text in content["texts"].items()}
-    return {}, {}
+    known = [*models().values(), *star().values(), whatif_answers()]
+    read = [query for m in known for query in (m.query, m.meets, m.lies_on, *(c.query for c in m.checks)) if query]
+    for query in read:
+        inputs(query)
+    used = {
+        "inputs": map(_key, read),
+        "texts": [_text_of[m.path] for m in known if m.path in _text_of],
+        "headers": [_header_of[m.path] for m in known],
+    }
+    remembered.keep(path, found, used)
 
 
 def inputs(query: str, where: str = "query") -> frozenset[str]:
     """The tables that a query reads, parsed from it (common table expressions are not tables)."""
     key = _key(query)
-    if key not in _read_by:
-        _read_by[key] = sorted(_parsed_inputs(query, where))
-    return frozenset(_read_by[key])
+    if key not in remembered.known["inputs"]:
+        remembered.known["inputs"][key] = sorted(_parsed_inputs(query, where))
+    return frozenset(remembered.known["inputs"][key])
 
 
 def _key(query: str) -> str:

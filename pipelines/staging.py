@@ -13,8 +13,8 @@ from datetime import date, datetime, timedelta
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from pipelines import usage
 from pipelines.contract import LINEAGE_NAMES, Shape, shapes
 from pipelines.engine import (
     FOR_MANY_ROWS,
@@ -158,6 +158,7 @@ class Stager:
     def prepare(self) -> None:
         """Make the macros that sources read with, once there is a file to read."""
         if not self._has_macros:
+            usage.register(self._con)
             create_macros(self._con, self._keep)
             create_name_macros(self._con, self._keep, self._dimension_keys)
             self._has_macros = True
@@ -314,6 +315,9 @@ class Stager:
 
     def _write_fragments(self, shape: Shape, fragment: str) -> None:
         rows = self._staged[shape.name]
+        # Imported where it is needed: a look at what is new reads no rows.
+        import pyarrow.compute as pc
+
         if rows["refusal"].null_count + rows["context"].null_count < 2 * rows.num_rows:
             rows = rows.filter(pc.and_(pc.is_null(rows["refusal"]), pc.is_null(rows["context"])))
         rows = rows.select([column.name for column in shape.columns])

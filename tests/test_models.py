@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from pipelines import contract, kept, paths
+from pipelines import contract, kept, paths, remembered
 from pipelines.contract import TOKEN_CLASS_NAMES, TOKEN_CLASSES
-from pipelines.models import ModelError, expanded, inputs, load, main, models, parse, remembering_inputs
+from pipelines.models import ModelError, expanded, inputs, load, main, models, parse, remembering
 
 GOOD = """/*
 about: >-
@@ -174,28 +174,50 @@ def test_every_model_stands_behind_its_inputs() -> None:
 
 
 @pytest.mark.parametrize("folder", ["kept", "file/kept"], ids=["by the installation", "in the data root"])
-def test_a_query_that_an_earlier_process_parsed_is_not_parsed_again(
+def test_a_file_that_an_earlier_process_read_is_not_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     def refuse(*arguments: object) -> None:
-        raise AssertionError("parsed again")
+        raise AssertionError("read again")
 
     (tmp_path / "file").touch()
     monkeypatch.setattr(kept, "FOLDER", tmp_path / folder)
     path = tmp_path / "query_inputs.json"
-    with remembering_inputs(path):
+    with remembering(path):
         pass
     assert path.exists() != (tmp_path / "kept").exists()
-    monkeypatch.setattr("pipelines.models._read_by", {})
-    monkeypatch.setattr("pipelines.models._written_out", {})
+    monkeypatch.setattr("pipelines.remembered.known", {kind: {} for kind in remembered.KINDS})
     monkeypatch.setattr("pipelines.models._parsed_inputs", refuse)
     monkeypatch.setattr("pipelines.models._render", refuse)
+    monkeypatch.setattr("pipelines.models.read_yaml", refuse)
 
-    with remembering_inputs(path):
+    with remembering(path):
         for model in models().values():
             assert inputs(model.query) - {model.name} == model.inputs - {model.name}
             assert model.query in expanded(model.path, paths.SQL)
             assert all(inputs(check.query) for check in model.checks if check.query)
+        assert dict(load(paths.SQL)) == dict(models())
+
+
+def test_a_header_with_values_that_json_does_not_know_is_read_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day without quotes: YAML makes a date of it, which JSON would give back as a text."""
+    monkeypatch.setattr(kept, "FOLDER", tmp_path / "kept")
+    headers = {"with a day": {"notes": [date(2026, 1, 1)]}, "with a text": {"notes": ["2026-01-01"]}}
+    monkeypatch.setattr(remembered, "known", {"inputs": {}, "texts": {}, "headers": headers})
+
+    remembered.keep(tmp_path / "file", {}, {"inputs": [], "texts": [], "headers": headers})
+
+    assert remembered.recall()["headers"] == {"with a text": {"notes": ["2026-01-01"]}}
+
+
+def test_a_kept_header_does_not_outlive_its_text(tmp_path: Path) -> None:
+    """The file says 4 weeks, and then 2."""
+    folder = tmp_path / "sql"
+    assert parse(write(tmp_path, GOOD), folder).reads_back == timedelta(weeks=4)
+
+    assert parse(write(tmp_path, GOOD.replace("4 weeks", "2 weeks")), folder).reads_back == timedelta(weeks=2)
 
 
 def test_a_kept_text_does_not_outlive_what_it_was_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,12 +242,12 @@ def test_what_was_kept_of_queries_is_made_anew_where_it_cannot_be_used(
     (tmp_path / "file").touch()
     monkeypatch.setattr(kept, "FOLDER", tmp_path / "file" / "kept")
     path = tmp_path / "query_inputs.json"
-    with remembering_inputs(path):
+    with remembering(path):
         pass
     written = path.read_text(encoding="utf-8")
     path.write_text(broken, encoding="utf-8")
 
-    with remembering_inputs(path):
+    with remembering(path):
         pass
 
     assert path.read_text(encoding="utf-8") == written

@@ -9,10 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipelines.contract import TOKEN_CLASS_NAMES
-from pipelines.headers import LOADER
+from pipelines.headers import read_yaml
 
 # Parts of a shape's expression that are not token classes, with their types.
 OTHER_PARTS = {
@@ -79,7 +77,7 @@ def _read_shape(path: Path) -> UsageShape:
     match = _FILE.match(path.read_text(encoding="utf-8"))
     if match is None:
         raise UsageShapeError(f"{path.name}: expected a comment with the header and below it one expression in {{ }}")
-    header = yaml.load(match["header"], LOADER)
+    header = read_yaml(match["header"])
     if unknown := set(header) - _HEADER_KEYS:
         raise UsageShapeError(f"{path.name}: header has {sorted(unknown)}, known are {sorted(_HEADER_KEYS)}")
     if header.get("basis") not in ("inclusive", "disjoint"):
