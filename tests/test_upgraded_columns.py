@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines import books
-from pipelines.cli import app, main
+from pipelines.cli import app, command_line
 from pipelines.paths import DataRoot
 from pipelines.upgrade import RUN_ONCE, lacks_columns
 from tests.conftest import upstream
@@ -38,7 +38,7 @@ def test_books_that_lack_a_column_say_to_run_once(
 
     monkeypatch.setattr(sys, "argv", ["tokenbooks", "explain", "1", "--root", str(root.path)])
     with pytest.raises(SystemExit):
-        main()
+        command_line()
 
     assert lacks_columns(root)
     assert RUN_ONCE in capsys.readouterr().err

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -65,11 +67,32 @@ add_examples(app)
 
 
 def main() -> None:
-    """Entry point: errors that a person can act on are one message, not a traceback."""
+    """Entry point of a process of its own, which ends without a look at what is left in memory: that is a tenth of a short command."""
+    code: object = EXIT_FAILED
+
+    def leave() -> None:
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+        except (AttributeError, OSError, ValueError):
+            # Nobody reads it: the interpreter ends as ever, and says what there is to say.
+            return
+        os._exit(code if isinstance(code, int) else EXIT_FAILED if code else 0)
+
+    # Registered first, it comes behind all else that is to be done at the end.
+    atexit.register(leave)
+    try:
+        command_line()
+        code = 0
+    except SystemExit as end:
+        code = end.code
+        raise
+
+
+def command_line() -> None:
+    """A command as its words ask: errors that a person can act on are one message, not a traceback."""
     # What imports make is no garbage: to look for some after every 700 objects takes a tenth of a start.
     gc.set_threshold(50_000)
-    # Nor is what is left at the end: the interpreter would look through all of it twice. Registered first, it comes last.
-    atexit.register(gc.freeze)
     try:
         app()
     except SystemExit as end:
