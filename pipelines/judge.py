@@ -6,6 +6,7 @@ with the counts afterwards.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import sys
@@ -13,6 +14,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from threading import Thread
+from types import ModuleType
 from typing import Any
 
 import polars as pl
@@ -222,14 +224,22 @@ def _import() -> Any:
     return great_expectations
 
 
+class _PutOff(ModuleType):
+    """Stands for a package until something of it is used. Python's own LazyLoader does not wait: an import asks for ``__spec__``."""
+
+    def __getattr__(self, name: str) -> Any:
+        # Those who go through all modules ask each where it comes from: that is no use of it.
+        if name.startswith("__") and name not in ("__all__", "__path__", "__version__"):
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
 def _put_off(name: str) -> None:
     """Have a package imported when something of it is first used."""
-    if name in sys.modules or (spec := importlib.util.find_spec(name)) is None or spec.loader is None:
-        return
-    spec.loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
+    if name not in sys.modules and importlib.util.find_spec(name) is not None:
+        sys.modules[name] = _PutOff(name)
 
 
 @cache

@@ -586,6 +586,13 @@ def test_great_expectations_is_imported_late_quietly_and_without_network(model, 
         judge(table, pl.DataFrame({{"partition": ["2026-08-24"], "check_1": [0], "check_2": [3]}}))
         assert "great_expectations" in sys.modules
         assert os.environ["GX_ANALYTICS_ENABLED"] == "false"
+        # Put off until they are used, and whole then.
+        assert not {{"altair.vegalite", "scipy.stats._stats_py"}} & set(sys.modules)
+        import altair, scipy.stats
+        from scipy import stats
+        from scipy.stats.distributions import t
+        assert altair.Chart.__name__ == "Chart" and altair.__version__
+        assert stats.entropy([1, 1]) == scipy.stats.entropy([1, 1]) > 0
     """
     home, scratch = tmp_path / "home", tmp_path / "scratch"
     home.mkdir()
