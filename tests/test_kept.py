@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -10,11 +11,12 @@ import polars as pl
 import pytest
 
 from assets.instance import instance_of
-from pipelines import kept, reference, views
+from pipelines import in_force, kept, reference, views
 from pipelines.engine import connect
 from pipelines.lake import Lake
 from pipelines.models import models
 from pipelines.paths import DataRoot
+from pipelines.periods import Span
 from pipelines.prices import book
 from pipelines.prices.book_kept import book_of
 from pipelines.reference.files import current_frame
@@ -125,3 +127,37 @@ def test_a_kept_instance_is_one_that_dagster_would_have_made(folder, tmp_path, m
         instance.report_runless_asset_event(dg.AssetMaterialization("told"))
         assert len(instance.all_asset_keys()) == 1
     assert ids[0] != ids[1]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pl.DataFrame(
+            {
+                "price": ["1", "2", "3"],
+                "effective_from": [None, datetime(2026, 11, 2), datetime(2026, 11, 2)],
+                "effective_to": [datetime(2026, 11, 2), datetime(2026, 11, 9, 12), None],
+            }
+        ),
+        pl.DataFrame({"owner": ["a"], "valid_from_date": [date(2026, 11, 2)], "valid_to_date": [date(2026, 11, 9)]}),
+        pl.DataFrame({"name": ["always valid"]}),
+    ],
+    ids=["prices", "owners", "names"],
+)
+def test_what_is_kept_of_a_large_table_tells_of_every_span_what_its_rows_tell(folder, tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(in_force, "_MANY_ROWS", 1)
+    rows.write_parquet(file := tmp_path / "rows.parquet")
+    spans = [
+        Span(date(2026, 11, day), date(2026, 11, day + days) if days else None)
+        for day in range(1, 12)
+        for days in range(4)
+    ]
+    told = [in_force.rows_in_force(rows)(span) for span in spans]
+
+    made = in_force.table_in_force(file, len(rows), "hash")
+    file.unlink()
+    taken = in_force.table_in_force(file, len(rows), "hash")
+
+    assert [made(span) for span in spans] == [taken(span) for span in spans] == told
+    with pytest.raises(FileNotFoundError):
+        in_force.table_in_force(file, len(rows), "another hash")
