@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -135,8 +135,8 @@ def test_a_kept_instance_is_one_that_dagster_would_have_made(folder, tmp_path, m
         pl.DataFrame(
             {
                 "price": ["1", "2", "3"],
-                "effective_from": [None, datetime(2026, 11, 2), datetime(2026, 11, 2)],
-                "effective_to": [datetime(2026, 11, 2), datetime(2026, 11, 9, 12), None],
+                "effective_from": [None, datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)],
+                "effective_to": [datetime(2026, 11, 2, tzinfo=UTC), datetime(2026, 11, 9, 12, tzinfo=UTC), None],
             }
         ),
         pl.DataFrame({"owner": ["a"], "valid_from_date": [date(2026, 11, 2)], "valid_to_date": [date(2026, 11, 9)]}),
